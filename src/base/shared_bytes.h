@@ -1,0 +1,97 @@
+// Payload bytes that are moved through the house, not copied: a view into a reference-counted slab.
+//
+// Many small payloads share one slab, so that a 64-byte message costs no allocation of its own. The
+// count is atomic: a payload may be let go on another thread than the one that made it. A slab is
+// freed when its last payload goes.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <utility>
+
+#include "base/bytes.h"
+
+namespace whimbrel {
+
+namespace detail {
+struct Slab {
+  std::atomic<std::size_t> references{1};
+  std::size_t capacity = 0;
+  std::uint8_t* data() { return reinterpret_cast<std::uint8_t*>(this + 1); }
+};
+Slab* new_slab(std::size_t capacity);
+void free_slab(Slab* slab);
+inline void release(Slab* slab) {
+  if (slab != nullptr && slab->references.fetch_sub(1, std::memory_order_acq_rel) == 1)
+    free_slab(slab);
+}
+}  // namespace detail
+
+class SharedBytes {
+ public:
+  SharedBytes() = default;
+  SharedBytes(const SharedBytes& other)
+      : slab_(other.slab_), data_(other.data_), size_(other.size_) {
+    if (slab_ != nullptr) slab_->references.fetch_add(1, std::memory_order_relaxed);
+  }
+  SharedBytes(SharedBytes&& other) noexcept
+      : slab_(std::exchange(other.slab_, nullptr)),
+        data_(std::exchange(other.data_, nullptr)),
+        size_(std::exchange(other.size_, 0)) {}
+  SharedBytes& operator=(SharedBytes other) noexcept {
+    std::swap(slab_, other.slab_);
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
+  ~SharedBytes() { detail::release(slab_); }
+
+  // A copy of `bytes` in a slab of its own. Empty bytes need no slab.
+  static SharedBytes copy(Bytes bytes);
+
+  const std::uint8_t* data() const { return data_; }
+  std::size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  Bytes view() const { return {data_, size_}; }
+  operator Bytes() const { return view(); }  // NOLINT: it is one
+  // For the one who made it and has not shared it yet.
+  MutableBytes mutable_view() { return {data_, size_}; }
+
+ private:
+  friend class SlabAllocator;
+  // Takes over one reference.
+  SharedBytes(detail::Slab* slab, std::uint8_t* data, std::size_t size)
+      : slab_(slab), data_(data), size_(size) {}
+
+  detail::Slab* slab_ = nullptr;
+  std::uint8_t* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+// Cuts payloads from slabs by moving a pointer. One allocator belongs to one thread (or one lock);
+// what it hands out does not. Payloads of kOwnSlabMin bytes or more get a slab of their own, so a
+// small payload that the application keeps can pin at most kSlabSize bytes.
+class SlabAllocator {
+ public:
+  static constexpr std::size_t kSlabSize = 16 * 1024;
+  static constexpr std::size_t kOwnSlabMin = 4 * 1024;
+
+  SlabAllocator() = default;
+  SlabAllocator(const SlabAllocator&) = delete;
+  SlabAllocator& operator=(const SlabAllocator&) = delete;
+  ~SlabAllocator() { detail::release(slab_); }
+
+  // Uninitialised bytes to be filled through mutable_view().
+  SharedBytes allocate(std::size_t size);
+  SharedBytes copy(Bytes bytes) {
+    SharedBytes result = allocate(bytes.size());
+    if (!bytes.empty()) std::memcpy(result.mutable_view().data(), bytes.data(), bytes.size());
+    return result;
+  }
+
+ private:
+  detail::Slab* slab_ = nullptr;
+  std::size_t used_ = 0;
+};
+
+}  // namespace whimbrel
