@@ -8,7 +8,8 @@ namespace whimbrel {
 std::uint64_t Random::below(std::uint64_t bound) {
   ASSERT(bound > 0);
   // Multiply-shift instead of a remainder: no division, and no bias towards small values.
-  const auto product = static_cast<unsigned __int128>(u64()) * bound;
+  __extension__ using Wide = unsigned __int128;
+  const Wide product = static_cast<Wide>(u64()) * bound;
   return static_cast<std::uint64_t>(product >> 64);
 }
 
