@@ -1,0 +1,152 @@
+#include "wire/frame.h"
+
+namespace whimbrel {
+
+namespace {
+
+// The channel of a frame; more than 32 bits is malformed.
+bool read_channel(ByteReader& in, ChannelId& out) {
+  const std::uint64_t raw = in.varint();
+  if (raw > 0xffffffff) in.fail();
+  out = unzigzag(raw);
+  return in.ok();
+}
+
+// To the packet's end, or a length and that many bytes.
+bool read_payload(ByteReader& in, bool to_end, Bytes& out) {
+  const std::uint64_t size = to_end ? in.remaining() : in.varint();
+  if (size > in.remaining()) {
+    in.fail();
+    return false;
+  }
+  out = in.bytes(static_cast<std::size_t>(size));
+  return in.ok();
+}
+
+}  // namespace
+
+// RFC 9000 19.3.1: ranges run downwards from the largest acknowledged.
+bool read_ack(ByteReader& in, AckFrame& out) {
+  const std::uint64_t largest = in.varint();
+  out.delay_us = in.varint();
+  const std::uint64_t more = in.varint();
+  const std::uint64_t first_size = in.varint() + 1;
+  if (!in.ok() || more >= kAckRangesMax || first_size > largest + 1) return false;
+  out.ranges[0] = {largest + 1 - first_size, largest + 1};
+  out.count = static_cast<std::uint32_t>(more) + 1;
+  for (std::uint32_t i = 1; i < out.count; ++i) {
+    const std::uint64_t gap = in.varint() + 1;
+    const std::uint64_t size = in.varint() + 1;
+    const std::uint64_t above = out.ranges[i - 1].begin;
+    if (!in.ok() || gap > above || size > above - gap) return false;
+    out.ranges[i] = {above - gap - size, above - gap};
+  }
+  return true;
+}
+
+bool read_close(ByteReader& in, CloseFrame& out) {
+  const std::uint64_t reason = in.varint();
+  const std::uint64_t size = in.varint();
+  if (!in.ok() || reason > 0xffff || size > kCloseTextMax) return false;
+  out.reason = static_cast<std::uint32_t>(reason);
+  out.text = in.bytes(static_cast<std::size_t>(size));
+  return in.ok();
+}
+
+bool read_path_data(ByteReader& in, PathData& out) {
+  const Bytes data = in.bytes(out.data.size());
+  if (!in.ok()) return false;
+  std::memcpy(out.data.data(), data.data(), out.data.size());
+  return true;
+}
+
+bool read_session_credit(ByteReader& in, SessionCreditFrame& out) {
+  out.bytes_max = in.varint();
+  out.messages_max = in.varint();
+  return in.ok();
+}
+
+bool read_channel_credit(ByteReader& in, ChannelCreditFrame& out) {
+  if (!read_channel(in, out.channel)) return false;
+  out.bytes_max = in.varint();
+  return in.ok();
+}
+
+bool read_stream(ByteReader& in, FrameType type, StreamFrame& out) {
+  if (!read_channel(in, out.channel)) return false;
+  out.offset = in.varint();
+  if (!read_payload(in, type == FrameType::kStreamToEnd, out.bytes)) return false;
+  return !out.bytes.empty() && out.offset <= kVarintMax - out.bytes.size();
+}
+
+bool read_message(ByteReader& in, FrameType type, MessageFrame& out) {
+  if (!read_channel(in, out.channel)) return false;
+  out.sequence = in.varint();
+  return read_payload(in, type == FrameType::kMessageToEnd, out.bytes);
+}
+
+bool read_fragment(ByteReader& in, FrameType type, FragmentFrame& out) {
+  constexpr std::uint64_t kMessageSizeMax = 524288;
+  out.reliable = type == FrameType::kReliableFragment;
+  if (!read_channel(in, out.channel)) return false;
+  out.sequence = in.varint();
+  const std::uint64_t offset = in.varint();
+  const std::uint64_t total = in.varint();
+  if (!read_payload(in, false, out.bytes)) return false;
+  if (total > kMessageSizeMax || out.bytes.empty() || offset > total) return false;
+  if (out.bytes.size() > total - offset) return false;
+  out.offset = static_cast<std::uint32_t>(offset);
+  out.total = static_cast<std::uint32_t>(total);
+  return true;
+}
+
+std::size_t write_ack(ByteWriter& out, const AckFrame& frame) {
+  ASSERT(frame.count >= 1 && frame.count <= kAckRangesMax);
+  const Range first = frame.ranges[0];
+  const std::size_t head = 1 + varint_size(frame.largest()) + varint_size(frame.delay_us) +
+                           varint_size(first.size() - 1) + 1;  // the count stays below 64: one byte
+  if (out.remaining() < head) return 0;
+  out.u8(static_cast<std::uint8_t>(FrameType::kAck));
+  out.varint(frame.largest());
+  out.varint(frame.delay_us);
+  std::uint8_t* count_at = out.position();
+  out.u8(0);
+  out.varint(first.size() - 1);
+  std::uint32_t written = 1;
+  for (; written < frame.count; ++written) {
+    const Range range = frame.ranges[written];
+    const std::uint64_t gap = frame.ranges[written - 1].begin - range.end - 1;
+    if (out.remaining() < varint_size(gap) + varint_size(range.size() - 1)) break;
+    out.varint(gap);
+    out.varint(range.size() - 1);
+  }
+  *count_at = static_cast<std::uint8_t>(written - 1);
+  return written;
+}
+
+void write_close(ByteWriter& out, const CloseFrame& frame) {
+  const Bytes text = frame.text.first(std::min(frame.text.size(), kCloseTextMax));
+  out.u8(static_cast<std::uint8_t>(FrameType::kClose));
+  out.varint(frame.reason);
+  out.varint(text.size());
+  out.bytes(text);
+}
+
+void write_path_data(ByteWriter& out, FrameType type, const PathData& frame) {
+  out.u8(static_cast<std::uint8_t>(type));
+  out.bytes(frame.data);
+}
+
+void write_session_credit(ByteWriter& out, const SessionCreditFrame& frame) {
+  out.u8(static_cast<std::uint8_t>(FrameType::kSessionCredit));
+  out.varint(frame.bytes_max);
+  out.varint(frame.messages_max);
+}
+
+void write_channel_credit(ByteWriter& out, const ChannelCreditFrame& frame) {
+  out.u8(static_cast<std::uint8_t>(FrameType::kChannelCredit));
+  out.varint(zigzag(frame.channel));
+  out.varint(frame.bytes_max);
+}
+
+}  // namespace whimbrel
