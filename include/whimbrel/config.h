@@ -1,0 +1,101 @@
+// Settings: what an instance is made of (Config), and options that can be changed while it runs, for all sessions
+// or for one (set_option of NetworkingMessages).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <whimbrel/identity.h>
+
+namespace whimbrel {
+
+enum class DebugLevel : int { kError = 1, kWarning = 2, kInfo = 3, kDebug = 4 };
+
+// Options by number. Numbers below 100 are those of the Steamworks headers, so that old programs can set them.
+enum class Option : int {
+  kFakePacketLossSend = 2,      // percent, 0..100
+  kFakePacketLossRecv = 3,
+  kFakePacketLagSend = 4,       // ms, 0..5000
+  kFakePacketLagRecv = 5,
+  kFakePacketReorderSend = 6,   // percent
+  kFakePacketReorderRecv = 7,
+  kFakePacketReorderTime = 8,   // ms
+  kSendBufferSize = 9,          // bytes of payload not yet released, 4096..268435456; default 524288
+  kSendRateMin = 10,            // bytes/s, 0 = the controller decides; default 0
+  kSendRateMax = 11,
+  kNagleTime = 12,              // microseconds, 0..5000; default 5000
+  kAllowWithoutAuth = 23,       // 0: peers must show a certificate; 1, 2: not; default 1
+  kTimeoutInitial = 24,         // ms, 100..600000; default 10000
+  kTimeoutConnected = 25,       // ms, 100..600000; default 10000
+  kFakePacketDupSend = 26,      // percent
+  kFakePacketDupRecv = 27,
+  kFakePacketDupTimeMax = 28,   // ms
+  kMtuPacketSize = 32,          // largest datagram tried, 1200..65000; default 1472
+  kFakeRateLimitSend = 42,      // bytes/s, 0 = none
+  kFakeRateLimitRecv = 44,
+  kRecvBufferSize = 47,         // bytes received and unread, a session, 540672..268435456; default 1048576
+  kRecvBufferMessages = 48,     // messages received and unread, a session, 1..1000000; default 1000
+  kIdleTimeout = 1001,          // ms without a message either way, 1000..86400000; default 180000
+  kLingerTime = 1002,           // ms that reliable data may take to leave after close, 0..60000; default 1000
+  kKeepAlive = 1003,            // ms between keep-alives on a quiet line, 1000..600000; default 15000
+  kPendingRequestsMax = 1004,   // strangers that wait for accept, 1..65536; default 256
+  kSessionsMax = 1005,          // 1..1000000; default 100000
+};
+
+struct OptionInfo {
+  Option option;
+  std::string_view name;  // "SendBufferSize"
+  std::int64_t min, max, default_value;
+  bool per_session;       // false: for the whole instance only
+  std::string_view unit;  // "bytes", "ms", ...
+};
+// Every option, by ascending number.
+std::span<const OptionInfo> all_options();
+// Nothing (nullptr) if no option has this name; letter case counts not.
+const OptionInfo* find_option(std::string_view name);
+
+struct OptionValue {
+  Option option;
+  std::int64_t value;
+};
+
+// A peer's known address, so that it can be reached by name without a server. A known key makes the first exchange a
+// round trip shorter and refuses anybody else at that address.
+struct Route {
+  Identity identity;
+  std::string address;         // "192.168.1.7:4000", "[::1]:4000"
+  std::string public_key_hex;  // 64 hex digits, or empty
+};
+
+struct Config {
+  // Our own name. Invalid: peers know us by the ip: identity that they see.
+  Identity identity;
+  // UDP addresses to bind, "0.0.0.0:0" style; port 0 = any. Empty text = that family is not used. Where IPv6 is not
+  // available and the address is the default, IPv4 alone is used.
+  std::string bind_v4 = "0.0.0.0:0";
+  std::string bind_v6 = "[::]:0";
+  // Peers must agree on it.
+  std::uint32_t app_id = 0;
+  // File with our secret key (made if missing); empty: a fresh key each time.
+  std::string key_file;
+  // File with our certificate, made by `whimbrel cert issue`; empty: none.
+  std::string certificate_file;
+  // Public keys of authorities that we trust (files made by `whimbrel cert new-authority`).
+  std::vector<std::string> authority_files;
+  // With authority_files: refuse peers without a certificate (default). Without: everybody is unauthenticated.
+  std::vector<Route> routes;
+  std::vector<OptionValue> options;
+  // true: the instance owns an I/O thread. false: the application calls poll() (or wait()).
+  bool own_thread = true;
+  // Where debug output goes; called on any thread; must not call the instance.
+  std::function<void(DebugLevel, std::string_view)> debug_output;
+  DebugLevel debug_level = DebugLevel::kWarning;
+  // Segmentation offload (GSO, GRO) where the kernel has it. Off only for measurements.
+  bool offload = true;
+};
+
+}  // namespace whimbrel

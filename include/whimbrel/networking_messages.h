@@ -1,0 +1,163 @@
+// Messages to users, by identity: the front door of the library.
+//
+//   auto net = whimbrel::NetworkingMessages::create(config, &error);
+//   net->on_session_request([&](const whimbrel::Identity& who) { net->accept_session_with_user(who); });
+//   net->send_message_to_user(bob, bytes, whimbrel::kSendReliable, 0);
+//   while (running) {
+//     net->wait(std::chrono::milliseconds(16));
+//     net->run_callbacks();
+//     for (auto& message : net->receive_messages_on_channel(0, 64)) ...
+//   }
+//
+// Every call is thread-safe, none waits for the network but wait(). Callbacks run only inside run_callbacks(), on the
+// thread that calls it, and may call everything but run_callbacks(). docs/STATES.md tells the life of a session.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <whimbrel/config.h>
+#include <whimbrel/connection_info.h>
+#include <whimbrel/identity.h>
+#include <whimbrel/result.h>
+#include <whimbrel/send_flags.h>
+
+namespace whimbrel {
+
+// Largest message in bytes.
+inline constexpr std::size_t kMessageBytesMax = 524288;
+
+// A message that arrived. Owns its bytes; movable; may outlive the instance that delivered it.
+class Message {
+ public:
+  Message() = default;
+  Message(Message&& other) noexcept;
+  Message& operator=(Message&& other) noexcept;
+  ~Message();
+
+  // Valid as long as this Message.
+  std::span<const std::uint8_t> payload() const { return {data_, size_}; }
+  std::string_view text() const { return {reinterpret_cast<const char*>(data_), size_}; }
+  std::size_t size() const { return size_; }
+  // Who sent it.
+  const Identity& identity() const { return identity_; }
+  std::int32_t channel() const { return channel_; }
+  // kSendReliable or 0.
+  int flags() const { return flags_; }
+  // From 1, per sender, channel and kind (reliable or not), in the order in which they were sent.
+  std::uint64_t message_number() const { return number_; }
+  // Microseconds on the instance's clock, which starts near 0 at create().
+  std::int64_t time_received_us() const { return received_us_; }
+  std::int64_t user_data() const { return user_data_; }
+
+ private:
+  friend class MessageAccess;
+  void* owner_ = nullptr;  // the slab that holds the bytes
+  const std::uint8_t* data_ = nullptr;
+  std::size_t size_ = 0;
+  std::uint64_t number_ = 0;
+  std::int64_t received_us_ = 0;
+  std::int64_t user_data_ = -1;
+  std::int32_t channel_ = 0;
+  int flags_ = 0;
+  Identity identity_;
+};
+
+// A named count, for all sessions together: packets dropped by reason, packets and bytes each way, ...
+struct Counter {
+  std::string_view name;
+  std::uint64_t value;
+};
+
+class NetworkingMessages {
+ public:
+  // Binds the sockets and starts the I/O thread if the config asks for one. nullptr on failure: then `*error` says in a
+  // sentence what is wrong and what to do (port in use, certificate missing or expired, option out of range, ...).
+  static std::unique_ptr<NetworkingMessages> create(const Config& config, std::string* error);
+  // Closes every session (reason 1001); waits at most the linger time for reliable data to leave.
+  ~NetworkingMessages();
+  NetworkingMessages(const NetworkingMessages&) = delete;
+  NetworkingMessages& operator=(const NetworkingMessages&) = delete;
+
+  // --- the six calls ---------------------------------------------------------------------------------------------
+  // Sends `payload` (copied, 0 to kMessageBytesMax bytes) to a user on a channel (any number; small non-negative ones
+  // are cheapest). Makes a session if there is none; accepts a pending request of that user.
+  //   kOk: taken. A reliable message is delivered, or the session fails with a callback, or you close it.
+  //   kInvalidParam: identity invalid or not dialable at all, message too large, unknown flag. Nothing was created.
+  //   kLimitExceeded: more than SendBufferSize would wait. Nothing was queued; wait() tells when there is room.
+  //   kIgnored: kSendNoDelay and it cannot leave now.
+  //   kNoConnection: the session failed or the peer closed it, and kSendAutoRestartBrokenSession is not given.
+  Result send_message_to_user(const Identity& user, std::span<const std::uint8_t> payload,
+                              int flags, int channel);
+  Result send_message_to_user(const Identity& user, std::string_view text, int flags, int channel) {
+    return send_message_to_user(
+        user, {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}, flags, channel);
+  }
+  // The oldest unread messages of a channel, over all users, at most `messages_max`.
+  std::vector<Message> receive_messages_on_channel(int channel, int messages_max);
+  // The same into a caller's array; returns how many.
+  std::size_t receive_messages_on_channel(int channel, std::span<Message> out);
+  // False when there is no session with this user, pending or otherwise.
+  bool accept_session_with_user(const Identity& user);
+  // Closes, or refuses a pending request. False when there was nothing. Unread messages of this user are dropped;
+  // reliable data already taken still leaves in the background for up to LingerTime.
+  bool close_session_with_user(const Identity& user);
+  // Drops the channel's unread messages of this user; the last open channel closes the session. A channel is open
+  // once a message was received on it; false when it is not.
+  bool close_channel_with_user(const Identity& user, int channel);
+  // The session's state; fills what is not null. After a failure readable for 5 minutes or until closed.
+  ConnectionState get_session_connection_info(const Identity& user, ConnectionInfo* info,
+                                              ConnectionStatus* status);
+
+  // --- the two callbacks -----------------------------------------------------------------------------------------
+  // Somebody sends to us and we have not talked to them: accept, refuse (close) or ignore. Posted again at most every
+  // 5 s while they keep trying.
+  void on_session_request(std::function<void(const Identity& user)> callback);
+  // A session could not be made, or was disrupted. Not posted on a clean close, nor on idling out.
+  void on_session_failed(std::function<void(const ConnectionInfo& info)> callback);
+  // Runs what is due, on this thread. Returns how many were run.
+  std::size_t run_callbacks();
+
+  // --- driving and waiting -----------------------------------------------------------------------------------------
+  // Without a thread of its own: does all that is due (sockets, timers) and returns at once. With one: does nothing.
+  void poll();
+  // Sleeps until there is a message to receive, a callback to run, or room to send again after kLimitExceeded; true
+  // then, false when `timeout` passed first. Without an own thread it drives the sockets meanwhile.
+  bool wait(std::chrono::microseconds timeout);
+  // A descriptor for poll/epoll/select that is readable when wait() would return true (own thread), or when poll()
+  // has something to do (no own thread). Stays the instance's; do not read from or close it.
+  int event_handle() const;
+
+  // --- settings and facts ------------------------------------------------------------------------------------------
+  // False when unknown or out of range: then `*error` (if given) names the range. Nothing changed.
+  bool set_option(Option option, std::int64_t value, std::string* error = nullptr);
+  bool set_option(std::string_view name, std::int64_t value, std::string* error = nullptr);
+  // For one user's session, present and future ones of this instance.
+  bool set_session_option(const Identity& user, Option option, std::int64_t value,
+                          std::string* error = nullptr);
+  // Where a user can be found. Replaces an earlier route of the same identity.
+  bool add_route(const Route& route, std::string* error = nullptr);
+
+  const Identity& identity() const;
+  // Our static public key, 64 hex digits.
+  std::string public_key_hex() const;
+  // The port that was bound, 0 if that family is not in use.
+  std::uint16_t port_v4() const;
+  std::uint16_t port_v6() const;
+  std::vector<Counter> counters() const;
+  // Users with a session, for lists and statistics.
+  std::vector<Identity> users() const;
+
+ private:
+  class Impl;
+  explicit NetworkingMessages(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace whimbrel

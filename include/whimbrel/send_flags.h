@@ -1,0 +1,21 @@
+// How a message is sent: the sum of these bits. Any other bit is refused with Result::kInvalidParam.
+#pragma once
+
+namespace whimbrel {
+
+// May be lost; never corrupted, never delivered twice.
+inline constexpr int kSendUnreliable = 0;
+// Skip the delay that gathers small messages into one packet.
+inline constexpr int kSendNoNagle = 1;
+// Drop it (Result::kIgnored) if it cannot leave now: no window, or more than 200 ms of data before it.
+inline constexpr int kSendNoDelay = 4;
+// Exactly once, and in order on its channel.
+inline constexpr int kSendReliable = 8;
+// Try to put it on the wire on the calling thread.
+inline constexpr int kSendUseCurrentThread = 16;
+// If the session failed or was closed by the peer, forget that and start a new one.
+inline constexpr int kSendAutoRestartBrokenSession = 32;
+
+inline constexpr int kSendFlagsAll = 1 | 4 | 8 | 16 | 32;
+
+}  // namespace whimbrel
