@@ -1,0 +1,143 @@
+// The core's front door: all sessions of one local identity, without threads, clock, sockets or OS randomness.
+//
+// Four kinds of method, in this order:
+//   inputs    receive(), advance()             a datagram came; time passed
+//   commands  send(), accept(), close..., ...  the application wants something
+//   outputs   poll_transmit(), poll_event(), take_messages(), next_deadline()
+//   getters   the rest
+// After an input or a command, or a batch of them, drain the outputs; then sleep until next_deadline(). Time never runs
+// backwards. Events are queued, never called back from inside. Not thread-safe: one driver.
+#pragma once
+
+#include <whimbrel/connection_info.h>
+#include <whimbrel/identity.h>
+#include <whimbrel/result.h>
+#include <whimbrel/send_flags.h>
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "base/shared_bytes.h"
+#include "base/time.h"
+#include "endpoint/counters.h"
+#include "endpoint/endpoint_config.h"
+#include "message/channels.h"
+
+namespace whimbrel {
+
+// A batch of equally sized datagrams to one address, ready for UDP_SEGMENT: `size` bytes in the caller's buffer, cut every
+// `segment_size` bytes; the last one may be shorter.
+struct Transmit {
+  IpAddress to;
+  std::size_t size = 0;
+  std::size_t segment_size = 0;
+};
+
+// Numbers sessions in the order they were made; never used twice.
+enum class SessionId : std::uint64_t {};
+
+// What the application's sending side may know of a session without asking the core: read by any thread, written by
+// the core. Shared, so that it outlives the session.
+struct SendGate {
+  // Payload bytes taken and not yet released (unsent, or reliable and unacknowledged), those on their way to the core
+  // included: send() adds, the core subtracts.
+  std::atomic<std::uint64_t> held_bytes{0};
+  std::atomic<std::uint64_t> held_bytes_max{524288};
+  // The session is up: a plain send may be handed over without asking the core.
+  std::atomic<bool> open{false};
+  // Something in flight or queued (for kSendNoDelay): true when a message could leave at once.
+  std::atomic<bool> can_leave_now{true};
+};
+
+struct SessionRequestEvent {
+  Identity identity;
+};
+struct SessionFailedEvent {
+  ConnectionInfo info;
+};
+using Event = std::variant<SessionRequestEvent, SessionFailedEvent>;
+
+// A message for the application, in the order of arrival.
+struct DeliveredMessage {
+  SessionId session{};
+  ReceivedMessage message;
+};
+
+class Endpoint {
+ public:
+  // `now` is the start of time; `unix_now` the wall clock at that moment (certificates, anti-replay stamps). `random` must
+  // outlive the endpoint.
+  Endpoint(EndpointConfig config, Random& random, Instant now, UnixMillis unix_now);
+  ~Endpoint();
+  Endpoint(const Endpoint&) = delete;
+  Endpoint& operator=(const Endpoint&) = delete;
+
+  // --- inputs ----------------------------------------------------------------------------------------------------
+  // One datagram as it came; its bytes are decrypted in place. Anything malformed is counted and dropped.
+  void receive(const IpAddress& from, MutableBytes datagram, Instant now);
+  // Fires the timers that are due.
+  void advance(Instant now);
+
+  // --- commands --------------------------------------------------------------------------------------------------
+  // api.md "Send". The payload is moved in. `counted`: the caller has already added the bytes to the gate.
+  Result send(const Identity& user, SharedBytes payload, int flags, ChannelId channel, Instant now,
+              bool counted = false);
+  bool accept(const Identity& user, Instant now);
+  // Closes, or refuses a request. `reason` 0 = 1001. `dropped` (if given) gets the session whose unread messages the
+  // caller must drop.
+  bool close_session(const Identity& user, Instant now, std::optional<SessionId>* dropped = nullptr,
+                     int reason = 0, std::string_view text = {});
+  // True if it was open. Closes the session with its last open channel.
+  bool close_channel(const Identity& user, ChannelId channel, Instant now,
+                     std::optional<SessionId>* session = nullptr);
+  // The application took or dropped delivered messages: the peer may send more.
+  void consumed(SessionId session, ChannelId channel, bool reliable, std::uint64_t bytes,
+                std::uint64_t messages, Instant now);
+  // Where a user is; with a key the handshake is IK, without it XX.
+  void set_route(const Identity& user, const IpAddress& address,
+                 const std::optional<PublicKey>& key);
+  // Closes every session: reason 1001.
+  void close_all(Instant now);
+  // For all sessions, or one user's. Values were checked by the caller.
+  void set_options(const SessionOptions& options);
+  void set_session_options(const Identity& user, const SessionOptions& options);
+
+  // --- outputs ---------------------------------------------------------------------------------------------------
+  // Writes the next batch into `buffer` (at least one full datagram; 64 KiB for full batches). Nothing: nothing may leave now.
+  std::optional<Transmit> poll_transmit(MutableBytes buffer, Instant now);
+  std::optional<Event> poll_event();
+  // Moves what was delivered since the last call to the end of `out`.
+  void take_messages(std::vector<DeliveredMessage>& out);
+  // When advance() must be called next; kNever if nothing waits. Never in the past of the last `now` twice without effect.
+  Instant next_deadline() const;
+
+  // --- getters ---------------------------------------------------------------------------------------------------
+  ConnectionState connection_info(const Identity& user, Instant now, ConnectionInfo* info,
+                                  ConnectionStatus* status) const;
+  // The user of a session that delivered messages; the invalid identity once it is forgotten.
+  const Identity& user_of(SessionId session) const;
+  // The gate of the user's current session; null when there is none.
+  std::shared_ptr<SendGate> gate(const Identity& user) const;
+  const Identity& identity() const;
+  const PublicKey& public_key() const;
+  // Handed to applications that list their users.
+  std::vector<Identity> users() const;
+  const Counters& counters() const;
+  // Something reliable of a closed session is still on its way (linger), or a close is still to be said.
+  bool lingering() const;
+  std::size_t session_count() const;
+  std::size_t pending_request_count() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace whimbrel
