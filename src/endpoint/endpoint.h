@@ -26,7 +26,7 @@
 #include "base/random.h"
 #include "base/shared_bytes.h"
 #include "base/time.h"
-#include "endpoint/counters.h"
+#include "base/counters.h"
 #include "endpoint/endpoint_config.h"
 #include "message/channels.h"
 
