@@ -1,0 +1,91 @@
+// What the two sides tell each other inside the encrypted part of handshake messages.
+//
+//  a sequence of fields   | type varint | length varint | content |
+//    1 stamp u64 (Unix ms)              2 versions: lowest u8, highest u8
+//    3 suites: u8 each, best first      4 identity text (absent: no name)
+//    5 certificate                      6 transport parameters: { id varint, value varint } ...
+//    7 padding: zeros                   8 crossed hint (reserved)
+//
+// A type may occur once (padding too). Unknown types and parameter ids are skipped. Stamp, versions
+// and suites must be there.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "crypto/aead.h"
+#include "handshake/certificate.h"
+
+namespace whimbrel {
+
+// What a side is ready to take. Each id is the field's place in this list, counted from 1. A peer
+// that leaves one out means the default.
+struct TransportParameters {
+  std::uint64_t session_bytes_max = 1048576;  // unread payload bytes the peer may make us hold
+  std::uint64_t session_messages_max = 1000;  // unread messages
+  std::uint64_t channel_bytes_max = 1048576;  // unread payload bytes on one channel
+  std::uint64_t ack_delay_max_us = 25000;     // at most kAckDelayMaxUsMax
+  std::uint64_t datagram_size_max = 1472;     // UDP payload; at least 1200 (RFC 9000 18.2)
+  std::uint64_t idle_timeout_ms = 180000;     // 0: none
+
+  friend bool operator==(const TransportParameters&, const TransportParameters&) = default;
+};
+
+// RFC 9000 18.2: max_ack_delay below 2^14 ms.
+inline constexpr std::uint64_t kAckDelayMaxUsMax = 16384000;
+inline constexpr std::uint64_t kDatagramSizeMaxMin = 1200;
+
+// Suites in order of preference, best first, each known suite at most once.
+class SuiteList {
+ public:
+  static constexpr std::size_t kMax = 8;
+
+  SuiteList() = default;
+  SuiteList(std::initializer_list<AeadSuite> suites);
+  // False (nothing added) when full.
+  bool add(std::uint8_t suite);
+
+  Bytes view() const { return {suites_.data(), size_}; }
+  bool empty() const { return size_ == 0; }
+  bool contains(std::uint8_t suite) const;
+  // The first of ours that `other` has as well.
+  std::optional<AeadSuite> first_common(const SuiteList& other) const;
+
+ private:
+  std::array<std::uint8_t, kMax> suites_{};
+  std::uint8_t size_ = 0;
+};
+
+struct VersionRange {
+  std::uint8_t lowest = 1;
+  std::uint8_t highest = 1;
+
+  bool contains(std::uint8_t version) const { return lowest <= version && version <= highest; }
+  std::optional<std::uint8_t> highest_common(VersionRange other) const;
+};
+
+struct Payload {
+  std::uint64_t stamp = 0;  // Unix ms, strictly increasing for a key: see session's use
+  VersionRange versions;
+  SuiteList suites;
+  std::string_view identity;  // empty: none; points into what was decoded
+  Bytes certificate;          // empty: none; points into what was decoded
+  TransportParameters parameters;
+};
+
+// Every payload fits into this many bytes, padding not counted.
+inline constexpr std::size_t kPayloadSizeMax = (2 + 8) + (2 + 2) + (2 + SuiteList::kMax) +
+                                               (3 + kIdentityTextSizeMax) +
+                                               (3 + kCertificateSizeMax) + (2 + 6 * (1 + 8));
+
+// Writes `payload` and then padding so that at least `size_min` bytes are written (0: no padding).
+// `out` needs max(kPayloadSizeMax, size_min) + 3 bytes. Returns the size.
+std::size_t encode_payload(const Payload& payload, std::size_t size_min, MutableBytes out);
+
+// Nothing if a field is malformed, out of range, over its limit or twice, or a needed one missing.
+std::optional<Payload> decode_payload(Bytes bytes);
+
+}  // namespace whimbrel
