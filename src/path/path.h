@@ -137,6 +137,8 @@ class Path {
   void reset_for_new_route(Instant now);
   // The peer's promise, known after the handshake; and what the handshake's round trip took.
   void set_peer_ack_delay_max(Duration delay);
+  // Floor and ceiling in bytes/s, 0 = none; from now on.
+  void set_send_rate(std::uint64_t min, std::uint64_t max);
   void on_handshake_rtt(Duration rtt);
 
   // Gives every frame in flight back as lost (the path is given up).

@@ -1,0 +1,242 @@
+#include "session/session.h"
+
+#include <whimbrel/connection_info.h>
+#include <whimbrel/send_flags.h>
+
+#include <algorithm>
+
+namespace whimbrel {
+
+namespace {
+
+// RFC 9000 10.2: how long a closed session answers stray packets: three probe timeouts, within these bounds.
+constexpr Duration kClosingMin = milliseconds(500);
+constexpr Duration kClosingMax = seconds(5);
+constexpr Duration kQualityInterval = seconds(2);
+
+MessageLimits message_limits(const SessionOptions& options) {
+  MessageLimits limits;
+  limits.receive_bytes_max = options.receive_bytes_max;
+  limits.receive_messages_max = options.receive_messages_max;
+  return limits;
+}
+
+PathConfig path_config(const SessionOptions& options) {
+  PathConfig config;
+  config.datagram_size_max = options.datagram_size_max;
+  config.send_rate_min = options.send_rate_min;
+  config.send_rate_max = options.send_rate_max;
+  return config;
+}
+
+}  // namespace
+
+Session::Session(const SessionOptions& options, Random& random, Counters& counters, Instant now)
+    : options_(options),
+      random_(random),
+      counters_(counters),
+      channels_(message_limits(options)),
+      path_(PathId{0}, path_config(options), now),
+      opened_(now),
+      last_message_(now),
+      last_activity_(now) {}
+
+Session::~Session() = default;
+
+void Session::send(ChannelId channel, SharedBytes payload, int flags, Instant now) {
+  const bool reliable = (flags & kSendReliable) != 0 || phase_ == SessionPhase::kOpening;
+  const std::size_t fragment_size = path_.datagram_size() - kDataOverheadMax;
+  channels_.send(channel, reliable ? Delivery::kReliable : Delivery::kUnreliable,
+                 std::move(payload), fragment_size);
+  if ((flags & (kSendNoNagle | kSendNoDelay)) != 0) flush_ = true;
+  note_message(now);
+}
+
+void Session::establish(Establishment&& with, Instant now) {
+  ASSERT(phase_ == SessionPhase::kOpening);
+  keys_ = std::move(with.keys);
+  local_index_ = with.local_index;
+  remote_index_ = with.remote_index;
+  remote_ = with.remote;
+  handshake_done_owed_ = with.answering;
+  ping_owed_ = !with.answering;
+  path_.set_peer_ack_delay_max(with.peer.ack_delay_max);
+  if (with.address_validated) path_.set_address_validated();
+  if (with.handshake_rtt > Duration::zero()) path_.on_handshake_rtt(with.handshake_rtt);
+  channels_.set_initial_credit(with.peer.session_bytes, with.peer.session_messages,
+                               with.peer.channel_bytes);
+  phase_ = SessionPhase::kUp;
+  last_activity_ = now;
+  last_message_ = std::max(last_message_, now);
+  quality_next_ = now + kQualityInterval;
+}
+
+void Session::end_with(SessionEnd::Kind kind, int reason, std::string_view text) {
+  if (end_) return;
+  end_ = SessionEnd{kind, reason, std::string(text), !channels_.flushed()};
+}
+
+void Session::close(int reason, std::string_view text, bool linger, Instant now) {
+  if (phase_ == SessionPhase::kClosing || phase_ == SessionPhase::kEnded) return;
+  end_with(SessionEnd::Kind::kClosedByUs, reason, text);
+  close_reason_ = reason;
+  close_text_ = text;
+  if (phase_ == SessionPhase::kOpening) {
+    phase_ = SessionPhase::kEnded;
+    return;
+  }
+  channels_.drop_unreliable();
+  if (linger && options_.linger > Duration::zero() && !channels_.flushed()) {
+    phase_ = SessionPhase::kLingering;
+    close_deadline_ = now + options_.linger;
+    flush_ = true;
+    return;
+  }
+  enter_closing(now);
+}
+
+void Session::fail(SessionEnd::Kind kind, int reason, std::string_view text, Instant now) {
+  if (phase_ == SessionPhase::kClosing || phase_ == SessionPhase::kEnded) return;
+  end_with(kind, reason, text);
+  close_reason_ = reason;
+  close_text_ = text;
+  if (phase_ == SessionPhase::kOpening) {
+    phase_ = SessionPhase::kEnded;
+    return;
+  }
+  enter_closing(now);
+}
+
+void Session::enter_closing(Instant now) {
+  phase_ = SessionPhase::kClosing;
+  close_owed_ = true;
+  close_deadline_ = now + std::clamp(3 * path_.probe_timeout(), kClosingMin, kClosingMax);
+}
+
+void Session::consumed(ChannelId channel, bool reliable, std::uint64_t bytes,
+                       std::uint64_t messages, Instant) {
+  channels_.on_consumed(channel, reliable, bytes, messages);
+}
+
+void Session::set_options(const SessionOptions& options) {
+  // What was agreed in the handshake or sized at the start stays: receive limits and the datagram size.
+  SessionOptions next = options;
+  next.receive_bytes_max = options_.receive_bytes_max;
+  next.receive_messages_max = options_.receive_messages_max;
+  next.datagram_size_max = options_.datagram_size_max;
+  options_ = next;
+  path_.set_send_rate(options.send_rate_min, options.send_rate_max);
+}
+
+void Session::probe_liveness(Instant now) {
+  if (phase_ != SessionPhase::kUp) return;
+  ping_owed_ = true;
+  awaiting_since_ = std::min(awaiting_since_, now);
+}
+
+void Session::on_frame_acked(const SentFrame& frame) {
+  switch (frame.type) {
+    case FrameType::kHandshakeDone:
+    case FrameType::kQuality:
+      return;
+    default:
+      channels_.on_frame_acked(frame);
+  }
+}
+
+void Session::on_frame_lost(const SentFrame& frame) {
+  switch (frame.type) {
+    case FrameType::kHandshakeDone:
+      handshake_done_owed_ = !confirmed_;
+      return;
+    case FrameType::kQuality:
+      return;
+    default:
+      channels_.on_frame_lost(frame);
+  }
+}
+
+void Session::advance(Instant now) {
+  if (phase_ == SessionPhase::kEnded) return;
+  check_timeouts(now);
+  if (phase_ != SessionPhase::kUp && phase_ != SessionPhase::kLingering) return;
+  path_.on_deadline(now, *this);
+  advance_validation(now);
+  if (now >= old_key_until_) {
+    keys_.drop_old_key();
+    old_key_until_ = kNever;
+  }
+  if (now >= last_activity_ + options_.keep_alive) ping_owed_ = true;
+  if (now >= quality_next_) {
+    // Armed again by the next packet that arrives, so that a quiet line stays quiet.
+    quality_next_ = kNever;
+    const double share = path_.arrival_share(now);
+    if (share >= 0) quality_owed_ = static_cast<std::uint8_t>(share * 255);
+  }
+}
+
+void Session::check_timeouts(Instant now) {
+  switch (phase_) {
+    case SessionPhase::kOpening:
+      if (now >= opened_ + options_.timeout_initial) {
+        fail(SessionEnd::Kind::kTimedOut, kEndMiscTimeout, "no answer", now);
+      }
+      return;
+    case SessionPhase::kUp:
+      if (awaiting_since_ != kNever && now >= awaiting_since_ + options_.timeout_connected) {
+        fail(SessionEnd::Kind::kTimedOut, kEndRemoteTimeout, "no answer", now);
+      } else if (now >= last_message_ + options_.idle_timeout && channels_.flushed()) {
+        fail(SessionEnd::Kind::kIdle, kEndSessionIdle, "idle", now);
+      }
+      return;
+    case SessionPhase::kLingering:
+      if (now >= close_deadline_ || channels_.flushed()) enter_closing(now);
+      return;
+    case SessionPhase::kClosing:
+      if (now >= close_deadline_) phase_ = SessionPhase::kEnded;
+      return;
+    case SessionPhase::kEnded:
+      return;
+  }
+}
+
+Instant Session::next_deadline() const {
+  switch (phase_) {
+    case SessionPhase::kOpening:
+      return opened_ + options_.timeout_initial;
+    case SessionPhase::kClosing:
+      return close_deadline_;
+    case SessionPhase::kEnded:
+      return kNever;
+    case SessionPhase::kUp:
+    case SessionPhase::kLingering:
+      break;
+  }
+  Instant next = std::min(path_.next_deadline(), old_key_until_);
+  if (awaiting_since_ != kNever) next = std::min(next, awaiting_since_ + options_.timeout_connected);
+  if (phase_ == SessionPhase::kLingering) return std::min(next, close_deadline_);
+  if (channels_.flushed()) next = std::min(next, last_message_ + options_.idle_timeout);
+  next = std::min(next, last_activity_ + options_.keep_alive);
+  if (hold_since_ != kNever) next = std::min(next, hold_since_ + options_.nagle_max);
+  if (validation_) next = std::min(next, validation_->next_send);
+  return std::min(next, quality_next_);
+}
+
+float Session::local_quality(Instant now) const {
+  return static_cast<float>(path_.arrival_share(now));
+}
+
+Duration Session::queue_time() const {
+  const std::uint64_t waiting = channels_.pending_reliable() + channels_.pending_unreliable();
+  const std::uint64_t rate = path_.stats().send_rate;
+  if (waiting == 0 || rate == 0) return Duration::zero();
+  return Duration(static_cast<std::int64_t>(static_cast<double>(waiting) * 1e9 /
+                                            static_cast<double>(rate)));
+}
+
+bool Session::can_leave_now(Instant now) const {
+  return phase_ == SessionPhase::kUp && path_.send_allowance(now) > 0 &&
+         queue_time() <= milliseconds(200);
+}
+
+}  // namespace whimbrel

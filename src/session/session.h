@@ -1,0 +1,228 @@
+// One peer: joins keys, a path and channels; builds and opens packets. The endpoint makes it when the first message
+// is sent or a request is accepted, and gives it keys when the handshake is done.
+//
+//   kOpening    no keys yet; messages wait
+//   kUp         keys; packets flow
+//   kLingering  closed by us; reliable data still leaves
+//   kClosing    CLOSE was said; stray packets are answered with it again (RFC 9000 10.2)
+//   kEnded      nothing more will happen: the endpoint forgets it
+//
+// Driven by one Endpoint. Not thread-safe; `now` is handed in.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/counters.h"
+#include "base/ip_address.h"
+#include "base/random.h"
+#include "crypto/packet_keys.h"
+#include "message/channels.h"
+#include "path/path.h"
+#include "session/rate_meter.h"
+#include "session/session_options.h"
+
+namespace whimbrel {
+
+enum class SessionPhase : std::uint8_t { kOpening, kUp, kLingering, kClosing, kEnded };
+
+// What the handshake told of the peer.
+struct PeerLimits {
+  std::uint64_t session_bytes = 0;
+  std::uint64_t session_messages = 0;
+  std::uint64_t channel_bytes = 0;
+  Duration ack_delay_max = milliseconds(25);
+  std::size_t datagram_size_max = kDatagramSizeMin;
+};
+
+struct Establishment {
+  PacketKeys keys;
+  ReceiverIndex local_index = 0;   // the peer puts it into packets to us
+  ReceiverIndex remote_index = 0;  // we put it into packets to the peer
+  IpAddress remote;
+  PeerLimits peer;
+  bool answering = false;          // we accepted: the first packet of ours confirms it (HANDSHAKE_DONE)
+  bool address_validated = false;  // the peer has shown that it receives at `remote`
+  Duration handshake_rtt{};        // 0: not measured
+};
+
+// Why a session is over, for the application.
+struct SessionEnd {
+  enum class Kind : std::uint8_t { kIdle, kClosedByPeer, kTimedOut, kLocalProblem, kClosedByUs };
+  Kind kind = Kind::kClosedByUs;
+  int reason = 0;
+  std::string text;
+  bool lost_reliable = false;  // reliable messages that were taken were not acknowledged
+};
+
+struct SessionTransmit {
+  IpAddress to;
+  std::size_t size = 0;
+  std::size_t segment_size = 0;
+};
+
+class Session final : private FrameSink {
+ public:
+  Session(const SessionOptions& options, Random& random, Counters& counters, Instant now);
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  ~Session() override;
+
+  // --- commands --------------------------------------------------------------------------------------------------
+  bool can_send(ChannelId channel) const { return channels_.can_send(channel); }
+  // `flags` of send_flags.h. Before the session is up everything waits as reliable.
+  void send(ChannelId channel, SharedBytes payload, int flags, Instant now);
+  void establish(Establishment&& with, Instant now);
+  // Reliable data may still leave for the linger time; then CLOSE. Without keys it is over at once.
+  void close(int reason, std::string_view text, bool linger, Instant now);
+  // Over, for a reason of ours (timeout, violation); the peer is told.
+  void fail(SessionEnd::Kind kind, int reason, std::string_view text, Instant now);
+  void consumed(ChannelId channel, bool reliable, std::uint64_t bytes, std::uint64_t messages,
+                Instant now);
+  void set_options(const SessionOptions& options);
+  // Something was heard of the peer outside a data packet (a handshake message): it lives.
+  void probe_liveness(Instant now);
+
+  // --- inputs ----------------------------------------------------------------------------------------------------
+  // A data packet for our index. Decrypts in place; messages go to the end of `out`.
+  void receive(const IpAddress& from, const DataHeader& header, MutableBytes datagram, Instant now,
+               std::vector<ReceivedMessage>& out);
+  void advance(Instant now);
+
+  // --- outputs ---------------------------------------------------------------------------------------------------
+  std::optional<SessionTransmit> poll_transmit(MutableBytes buffer, Instant now);
+  Instant next_deadline() const;
+
+  // --- getters ---------------------------------------------------------------------------------------------------
+  SessionPhase phase() const { return phase_; }
+  // Set once the session is over for the application; the endpoint reads it after every call.
+  const std::optional<SessionEnd>& end() const { return end_; }
+  const IpAddress& remote() const { return remote_; }
+  ReceiverIndex local_index() const { return local_index_; }
+  // A data packet of the peer was opened: both sides have the keys.
+  bool confirmed() const { return confirmed_; }
+  const Channels& channels() const { return channels_; }
+  const SessionOptions& options() const { return options_; }
+  std::uint64_t held_bytes() const { return channels_.held_bytes(); }
+  PathStats path_stats() const { return path_.stats(); }
+  float local_quality(Instant now) const;
+  float remote_quality() const { return remote_quality_; }
+  RateMeter::Rate rate_in(Instant now) const { return meter_in_.rate(now); }
+  RateMeter::Rate rate_out(Instant now) const { return meter_out_.rate(now); }
+  Duration queue_time() const;
+  bool can_leave_now(Instant now) const;
+  std::uint64_t initial_session_bytes() const;
+  SessionCreditFrame initial_session_credit() const { return channels_.initial_session_credit(); }
+  std::uint64_t initial_channel_credit() const { return channels_.initial_channel_credit(); }
+  Instant last_received() const { return last_received_; }
+
+ private:
+  // session_receive.cc
+  enum class Opened : std::uint8_t { kNo, kYes };
+  bool open_packet(const DataHeader& header, MutableBytes datagram, Instant now, Bytes& frames,
+                   PacketNumber& number);
+  FrameVerdict read_frames(ByteReader& in, const IpAddress& from, Instant now,
+                           std::vector<ReceivedMessage>& out, bool& ack_eliciting);
+  FrameVerdict read_frame(FrameType type, ByteReader& in, const IpAddress& from, Instant now,
+                          std::vector<ReceivedMessage>& out);
+  FrameVerdict on_ack(ByteReader& in, Instant now);
+  FrameVerdict on_close(ByteReader& in, Instant now);
+  void receive_while_closing(Bytes frames, Instant now);
+  void after_packet(const IpAddress& from, bool is_newest, std::size_t bytes, Instant now);
+  void count_drop(Count count) { counters_.add(count); }
+
+  // session_roaming.cc
+  void on_address_change(const IpAddress& from, Instant now);
+  void on_path_response(const PathData& frame, Instant now);
+  void advance_validation(Instant now);
+
+  // session_transmit.cc
+  std::size_t build_data_packet(MutableBytes out, Instant now);
+  std::size_t build_single(MutableBytes out, Instant now, FrameType type, const PathData& data);
+  std::size_t build_mtu_probe(MutableBytes out, std::size_t size, Instant now);
+  std::size_t build_close(MutableBytes out, Instant now);
+  std::size_t seal(MutableBytes out, std::size_t plain_size, std::size_t header_size,
+                   PacketNumber number);
+  std::optional<SessionTransmit> transmit_probe(MutableBytes buffer, Instant now);
+  std::optional<SessionTransmit> transmit_close(MutableBytes buffer, Instant now);
+  std::optional<SessionTransmit> transmit_batch(MutableBytes buffer, Instant now);
+  bool write_control(ByteWriter& out, Instant now);
+  bool has_control(Instant now) const;
+  bool hold_for_more(std::size_t room, Instant now);
+  void maybe_update_keys(Instant now);
+  void sent(std::size_t bytes, bool ack_eliciting, Instant now);
+
+  // session.cc
+  void on_frame_acked(const SentFrame& frame) override;
+  void on_frame_lost(const SentFrame& frame) override;
+  void enter_closing(Instant now);
+  void check_timeouts(Instant now);
+  void note_message(Instant now) { last_message_ = now; }
+  void end_with(SessionEnd::Kind kind, int reason, std::string_view text);
+
+  SessionOptions options_;
+  Random& random_;
+  Counters& counters_;
+  Channels channels_;
+  Path path_;
+  PacketKeys keys_;
+  SessionPhase phase_ = SessionPhase::kOpening;
+  std::optional<SessionEnd> end_;
+  IpAddress remote_;
+  ReceiverIndex local_index_ = 0;
+  ReceiverIndex remote_index_ = 0;
+
+  Instant opened_;                       // for the initial timeout
+  Instant last_message_;                 // either way, for the idle timeout
+  Instant last_received_ = Instant::min();  // any packet that opened
+  Instant awaiting_since_ = kNever;      // first ack-eliciting packet sent after it, for the connected timeout
+  Instant last_activity_;                // any packet either way, for keep-alives
+  bool confirmed_ = false;
+
+  // Control frames to say.
+  bool handshake_done_owed_ = false;
+  bool ping_owed_ = false;
+  std::optional<std::uint8_t> quality_owed_;
+  Instant quality_next_ = kNever;
+  float remote_quality_ = -1;
+
+  // Nagle (RFC 896, bounded): since when a part-full packet waits for more.
+  Instant hold_since_ = kNever;
+  bool flush_ = false;
+
+  // Key phase: the first number sealed in it, and when the old receive key goes.
+  PacketNumber phase_first_{0};
+  Instant old_key_until_ = kNever;
+
+  // Closing.
+  Instant close_deadline_ = kNever;  // end of lingering, or of closing
+  int close_reason_ = 0;
+  std::string close_text_;
+  bool close_owed_ = false;
+  std::uint32_t packets_while_closing_ = 0;
+
+  // A new address of the peer under validation (RFC 9000 9.3), and a challenge of the peer to answer.
+  struct Validation {
+    IpAddress address;
+    PathData challenge;
+    Instant next_send;
+    unsigned sent = 0;
+    std::uint64_t bytes_received = 0;  // from there: three times as many may go back
+    std::uint64_t bytes_sent = 0;
+  };
+  std::optional<Validation> validation_;
+  struct Response {
+    IpAddress to;
+    PathData data;
+  };
+  std::optional<Response> response_;
+
+  RateMeter meter_in_;
+  RateMeter meter_out_;
+  std::vector<SentFrame> records_;  // of the packet being built
+};
+
+}  // namespace whimbrel

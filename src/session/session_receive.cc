@@ -1,0 +1,202 @@
+// Session, the way in: open a packet, read its frames, note what arrived.
+#include <whimbrel/connection_info.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "session/session.h"
+
+namespace whimbrel {
+
+namespace {
+constexpr Duration kQualityInterval = seconds(2);
+}
+
+void Session::receive(const IpAddress& from, const DataHeader& header, MutableBytes datagram,
+                      Instant now, std::vector<ReceivedMessage>& out) {
+  if (phase_ == SessionPhase::kOpening || phase_ == SessionPhase::kEnded) {
+    return count_drop(Count::kDroppedClosedSession);
+  }
+  if (!path_.address_validated() && from == remote_) path_.on_unvalidated_bytes(datagram.size());
+  Bytes frames;
+  PacketNumber number{};
+  if (!open_packet(header, datagram, now, frames, number)) return;
+  if (phase_ == SessionPhase::kClosing) return receive_while_closing(frames, now);
+
+  const bool is_newest = value(number) >= path_.expected_number();
+  bool ack_eliciting = false;
+  ByteReader in(frames);
+  const std::size_t delivered_before = out.size();
+  switch (read_frames(in, from, now, out, ack_eliciting)) {
+    case FrameVerdict::kTaken:
+      break;
+    case FrameVerdict::kRefused:
+      // Not registered: the peer will take it for lost and send its content again.
+      return count_drop(Count::kDroppedRefusedByLimit);
+    case FrameVerdict::kViolation:
+      count_drop(Count::kProtocolViolations);
+      return fail(SessionEnd::Kind::kLocalProblem, kEndMiscGeneric,
+                  "the peer broke the protocol", now);
+  }
+  if (out.size() != delivered_before) note_message(now);
+  path_.on_packet_received(number, datagram.size(), ack_eliciting, now);
+  if (phase_ == SessionPhase::kUp || phase_ == SessionPhase::kLingering) {
+    after_packet(from, is_newest, datagram.size(), now);
+  }
+}
+
+bool Session::open_packet(const DataHeader& header, MutableBytes datagram, Instant now,
+                          Bytes& frames, PacketNumber& number) {
+  number = recover_packet_number(path_.expected_number(), header.truncated_number,
+                                 header.number_size);
+  if (path_.is_duplicate(number)) {
+    count_drop(Count::kDroppedDuplicate);
+    return false;
+  }
+  const std::size_t head = header.size();
+  const MutableBytes sealed = datagram.subspan(head);
+  const auto opened = keys_.open(header.key_phase, value(path_.id()), value(number),
+                                 datagram.first(head), sealed);
+  if (opened == PacketKeys::OpenResult::kFailed) {
+    count_drop(Count::kDroppedBadSeal);
+    if (keys_.exhausted()) {
+      fail(SessionEnd::Kind::kLocalProblem, kEndRemoteBadCrypt, "too many forged packets", now);
+    }
+    return false;
+  }
+  if (opened == PacketKeys::OpenResult::kOpenedAndStepped) {
+    // RFC 9001 6.5: the old key serves packets that were overtaken, for three probe timeouts.
+    old_key_until_ = now + 3 * path_.probe_timeout();
+    phase_first_ = path_.next_packet_number();
+  }
+  frames = sealed.first(sealed.size() - kTagSize);
+  return true;
+}
+
+FrameVerdict Session::read_frames(ByteReader& in, const IpAddress& from, Instant now,
+                                  std::vector<ReceivedMessage>& out, bool& ack_eliciting) {
+  while (!in.empty()) {
+    const auto type = static_cast<FrameType>(in.u8());
+    if (type == FrameType::kPadding) continue;
+    if (is_ack_eliciting(type)) ack_eliciting = true;
+    const FrameVerdict verdict = read_frame(type, in, from, now, out);
+    if (verdict != FrameVerdict::kTaken) return verdict;
+    if (!in.ok()) return FrameVerdict::kViolation;
+    if (phase_ == SessionPhase::kEnded) break;
+  }
+  return FrameVerdict::kTaken;
+}
+
+FrameVerdict Session::read_frame(FrameType type, ByteReader& in, const IpAddress& from,
+                                 Instant now, std::vector<ReceivedMessage>& out) {
+  constexpr auto kBad = FrameVerdict::kViolation;
+  constexpr auto kGood = FrameVerdict::kTaken;
+  // A session that the application has closed takes nothing more in.
+  const bool closed = phase_ == SessionPhase::kLingering;
+  switch (type) {
+    case FrameType::kPing:
+    case FrameType::kHandshakeDone:
+      return kGood;
+    case FrameType::kAck:
+      return on_ack(in, now);
+    case FrameType::kClose:
+      return on_close(in, now);
+    case FrameType::kPathChallenge: {
+      PathData data;
+      if (!read_path_data(in, data)) return kBad;
+      response_ = Response{from, data};
+      return kGood;
+    }
+    case FrameType::kPathResponse: {
+      PathData data;
+      if (!read_path_data(in, data)) return kBad;
+      on_path_response(data, now);
+      return kGood;
+    }
+    case FrameType::kSessionCredit: {
+      SessionCreditFrame frame;
+      if (!read_session_credit(in, frame)) return kBad;
+      channels_.on_session_credit(frame);
+      return kGood;
+    }
+    case FrameType::kChannelCredit: {
+      ChannelCreditFrame frame;
+      return read_channel_credit(in, frame) ? channels_.on_channel_credit(frame) : kBad;
+    }
+    case FrameType::kQuality:
+      remote_quality_ = static_cast<float>(in.u8()) / 255.0f;
+      return kGood;
+    case FrameType::kStream:
+    case FrameType::kStreamToEnd: {
+      StreamFrame frame;
+      if (!read_stream(in, type, frame)) return kBad;
+      return closed ? kGood : channels_.on_stream(frame, now, out);
+    }
+    case FrameType::kMessage:
+    case FrameType::kMessageToEnd: {
+      MessageFrame frame;
+      if (!read_message(in, type, frame)) return kBad;
+      return closed ? kGood : channels_.on_message(frame, now, out);
+    }
+    case FrameType::kFragment:
+    case FrameType::kReliableFragment: {
+      FragmentFrame frame;
+      if (!read_fragment(in, type, frame)) return kBad;
+      return closed ? kGood : channels_.on_fragment(frame, now, out);
+    }
+    case FrameType::kPadding:
+      return kGood;
+  }
+  return kBad;
+}
+
+FrameVerdict Session::on_ack(ByteReader& in, Instant now) {
+  AckFrame ack;
+  if (!read_ack(in, ack)) return FrameVerdict::kViolation;
+  return path_.on_ack_received(ack, now, *this) ? FrameVerdict::kTaken : FrameVerdict::kViolation;
+}
+
+FrameVerdict Session::on_close(ByteReader& in, Instant) {
+  CloseFrame frame;
+  if (!read_close(in, frame)) return FrameVerdict::kViolation;
+  const auto reason = static_cast<int>(frame.reason);
+  const bool idle = reason == kEndSessionIdle && channels_.flushed();
+  end_with(idle ? SessionEnd::Kind::kIdle : SessionEnd::Kind::kClosedByPeer, reason,
+           as_text(frame.text));
+  // RFC 9000 10.2.2: draining; we say nothing more.
+  phase_ = SessionPhase::kEnded;
+  return FrameVerdict::kTaken;
+}
+
+void Session::receive_while_closing(Bytes frames, Instant) {
+  // RFC 9000 10.2.1: answer with CLOSE, ever more rarely, so that two closing sides fall silent.
+  ByteReader in(frames);
+  if (!in.empty() && static_cast<FrameType>(in.u8()) == FrameType::kClose) {
+    phase_ = SessionPhase::kEnded;
+    return;
+  }
+  if (std::has_single_bit(++packets_while_closing_)) close_owed_ = true;
+}
+
+void Session::after_packet(const IpAddress& from, bool is_newest, std::size_t bytes, Instant now) {
+  confirmed_ = true;
+  handshake_done_owed_ = handshake_done_owed_ && phase_ == SessionPhase::kUp;
+  last_received_ = now;
+  last_activity_ = now;
+  awaiting_since_ = path_.idle() ? kNever : now;
+  if (quality_next_ == kNever && !quality_owed_) quality_next_ = now + kQualityInterval;
+  meter_in_.add(bytes, now);
+  if (from == remote_) {
+    // RFC 9000 8.1: a packet under the session's keys shows that the peer receives at this address.
+    path_.set_address_validated();
+    return;
+  }
+  if (validation_ && validation_->address == from) {
+    validation_->bytes_received += bytes;
+  } else if (is_newest) {
+    on_address_change(from, now);
+    if (validation_) validation_->bytes_received = bytes;
+  }
+}
+
+}  // namespace whimbrel

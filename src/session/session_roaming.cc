@@ -1,0 +1,39 @@
+// Session, roaming: the peer's packets come from another address. Data goes on to the old one until the new one has
+// answered a challenge (RFC 9000 9.3), so that a copied packet with a forged source moves nothing.
+#include <algorithm>
+
+#include "session/session.h"
+
+namespace whimbrel {
+
+namespace {
+// Three challenges, a probe timeout apart and doubling, then the address is given up.
+constexpr unsigned kChallengesMax = 4;
+}  // namespace
+
+void Session::on_address_change(const IpAddress& from, Instant now) {
+  Validation validation;
+  validation.address = from;
+  random_.fill(validation.challenge.data);
+  validation.next_send = now;
+  validation_ = validation;
+}
+
+void Session::advance_validation(Instant now) {
+  if (!validation_ || now < validation_->next_send) return;
+  if (validation_->sent < kChallengesMax) return;  // transmit_probe() sends the next one
+  count_drop(Count::kDroppedSpoofedAddress);
+  validation_.reset();
+}
+
+void Session::on_path_response(const PathData& frame, Instant now) {
+  if (!validation_ || frame.data != validation_->challenge.data) return;
+  // RFC 9000 9.4: only the port changed: most likely a NAT that forgot us; the way is the same.
+  const bool same_host = validation_->address.bytes == remote_.bytes;
+  remote_ = validation_->address;
+  validation_.reset();
+  path_.set_address_validated();
+  if (!same_host) path_.reset_for_new_route(now);
+}
+
+}  // namespace whimbrel

@@ -1,0 +1,242 @@
+// Session, the way out: which packet leaves next, and what is in it.
+#include <algorithm>
+
+#include "session/session.h"
+
+namespace whimbrel {
+
+namespace {
+
+// One UDP_SEGMENT batch: the kernel takes 64 segments and 64 KiB at most.
+constexpr std::size_t kSegmentsMax = 64;
+constexpr std::size_t kBatchBytesMax = 65000;
+// RFC 896 bounded: below so many full packets in flight the line counts as idle and nothing is held back.
+constexpr std::uint64_t kHoldInFlightPackets = 4;
+// A packet that lacks this little of a full one is padded, so that the batch can go on.
+constexpr std::size_t kPaddingMax = 40;
+constexpr std::size_t kPacketMin = kDataOverheadMax + 16;
+
+}  // namespace
+
+std::optional<SessionTransmit> Session::poll_transmit(MutableBytes buffer, Instant now) {
+  switch (phase_) {
+    case SessionPhase::kOpening:
+    case SessionPhase::kEnded:
+      return std::nullopt;
+    case SessionPhase::kClosing:
+      return transmit_close(buffer, now);
+    case SessionPhase::kUp:
+    case SessionPhase::kLingering:
+      break;
+  }
+  if (auto probe = transmit_probe(buffer, now)) return probe;
+  if (auto batch = transmit_batch(buffer, now)) return batch;
+  if (phase_ == SessionPhase::kLingering && channels_.flushed()) {
+    enter_closing(now);
+    return transmit_close(buffer, now);
+  }
+  if (const auto size = path_.mtu_probe_size(now);
+      size && confirmed_ && channels_.flushed() == false && *size <= buffer.size()) {
+    if (const std::size_t bytes = build_mtu_probe(buffer, *size, now)) {
+      return SessionTransmit{remote_, bytes, bytes};
+    }
+  }
+  const bool waiting = channels_.has_frames();
+  path_.set_waiting(waiting && hold_since_ == kNever);
+  if (!waiting) path_.on_app_limited();
+  return std::nullopt;
+}
+
+std::optional<SessionTransmit> Session::transmit_batch(MutableBytes buffer, Instant now) {
+  maybe_update_keys(now);
+  const std::size_t full = path_.datagram_size();
+  std::size_t size = 0;
+  for (std::size_t count = 0; count < kSegmentsMax; ++count) {
+    if (size + full > std::min(buffer.size(), kBatchBytesMax)) break;
+    const std::size_t bytes = build_data_packet(buffer.subspan(size, full), now);
+    size += bytes;
+    if (bytes < full) break;
+  }
+  if (size == 0) return std::nullopt;
+  return SessionTransmit{remote_, size, std::min(size, full)};
+}
+
+bool Session::has_control(Instant) const {
+  return handshake_done_owed_ || ping_owed_;
+}
+
+bool Session::write_control(ByteWriter& out, Instant now) {
+  bool eliciting = false;
+  if (handshake_done_owed_) {
+    out.u8(static_cast<std::uint8_t>(FrameType::kHandshakeDone));
+    records_.push_back(SentFrame{FrameType::kHandshakeDone, 0, 0, 0, 0});
+    handshake_done_owed_ = false;
+    eliciting = true;
+  }
+  if (quality_owed_) {
+    out.u8(static_cast<std::uint8_t>(FrameType::kQuality));
+    out.u8(*quality_owed_);
+    quality_owed_.reset();
+    quality_next_ = now + seconds(2);
+    eliciting = true;
+  }
+  return eliciting;
+}
+
+// RFC 896 with a bound: true when a part-full packet should wait for more because the line is busy.
+bool Session::hold_for_more(std::size_t room, Instant now) {
+  const std::uint64_t waiting = channels_.pending_reliable() + channels_.pending_unreliable();
+  const bool busy = path_.bytes_in_flight() >= kHoldInFlightPackets * path_.datagram_size();
+  if (flush_ || waiting >= room || waiting == 0 || !busy || options_.nagle_max <= Duration::zero()) {
+    hold_since_ = kNever;
+    return false;
+  }
+  if (hold_since_ == kNever) hold_since_ = now;
+  if (now < hold_since_ + options_.nagle_max) return true;
+  hold_since_ = kNever;
+  return false;
+}
+
+std::size_t Session::build_data_packet(MutableBytes out, Instant now) {
+  const std::size_t limit = std::min(out.size(), path_.amplification_allowance());
+  if (limit < kPacketMin || keys_.exhausted()) return 0;
+  const PacketNumber number = path_.next_packet_number();
+  const std::uint8_t number_size = packet_number_size(number, path_.next_unacked());
+  const std::size_t head = 5u + number_size;
+  const std::size_t room = limit - head - kTagSize;
+  const bool probe = path_.probes_owed() > 0;
+  bool data = probe;
+  if (!data && (has_control(now) || channels_.has_frames())) data = path_.send_allowance(now) > 0;
+  if (data && !probe && !has_control(now) && hold_for_more(room, now)) data = false;
+  if (!data && !path_.ack_due(now)) return 0;
+
+  ByteWriter writer(out.subspan(head, room));
+  records_.clear();
+  bool eliciting = false;
+  if (path_.has_ack()) {
+    AckFrame ack;
+    path_.make_ack(ack, now);
+    if (write_ack(writer, ack) > 0) path_.on_ack_written(now);
+  }
+  if (data) {
+    eliciting = write_control(writer, now);
+    const bool wrote = channels_.produce(writer, records_, now);
+    eliciting = eliciting || wrote;
+  }
+  if (!eliciting && writer.remaining() > 0 &&
+      ((data && (ping_owed_ || probe)) || (writer.size() > 0 && path_.wants_ping_with_ack()))) {
+    writer.u8(static_cast<std::uint8_t>(FrameType::kPing));
+    eliciting = true;
+  }
+  if (writer.size() == 0) return 0;
+  if (eliciting) ping_owed_ = false;
+  if (data && writer.remaining() > 0 && writer.remaining() <= kPaddingMax &&
+      limit == out.size() && channels_.has_frames()) {
+    writer.zeros(writer.remaining());
+  }
+  const std::size_t bytes = seal(out, writer.size(), head, number);
+  path_.on_packet_sent(now, bytes, eliciting,
+                       probe && eliciting ? PacketPurpose::kPtoProbe : PacketPurpose::kNormal,
+                       records_);
+  sent(bytes, eliciting, now);
+  if (!channels_.has_frames()) flush_ = false;
+  return bytes;
+}
+
+std::size_t Session::seal(MutableBytes out, std::size_t plain_size, std::size_t header_size,
+                          PacketNumber number) {
+  const auto number_size = static_cast<std::uint8_t>(header_size - 5);
+  write_data_header(out.data(), keys_.phase(), remote_index_, number, number_size);
+  keys_.seal(value(path_.id()), value(number), out.first(header_size), out.data() + header_size,
+             plain_size);
+  return header_size + plain_size + kTagSize;
+}
+
+void Session::sent(std::size_t bytes, bool ack_eliciting, Instant now) {
+  meter_out_.add(bytes, now);
+  if (ack_eliciting) {
+    last_activity_ = now;
+    if (awaiting_since_ == kNever) awaiting_since_ = now;
+  }
+}
+
+std::size_t Session::build_single(MutableBytes out, Instant now, FrameType type,
+                                  const PathData& data) {
+  const PacketNumber number = path_.next_packet_number();
+  const std::uint8_t number_size = packet_number_size(number, path_.next_unacked());
+  const std::size_t head = 5u + number_size;
+  ByteWriter writer(out.subspan(head, out.size() - head - kTagSize));
+  write_path_data(writer, type, data);
+  const std::size_t bytes = seal(out, writer.size(), head, number);
+  // Sent to an address that may not answer: its loss must not count as congestion of this path, so it isn't tracked.
+  path_.on_packet_sent(now, bytes, false, PacketPurpose::kNormal, {});
+  sent(bytes, false, now);
+  return bytes;
+}
+
+std::optional<SessionTransmit> Session::transmit_probe(MutableBytes buffer, Instant now) {
+  if (response_) {
+    const Response response = *response_;
+    response_.reset();
+    const std::size_t bytes =
+        build_single(buffer, now, FrameType::kPathResponse, response.data);
+    return SessionTransmit{response.to, bytes, bytes};
+  }
+  if (!validation_ || now < validation_->next_send) return std::nullopt;
+  Validation& v = *validation_;
+  // RFC 9000 8.1: at most three times what came from there.
+  if (v.bytes_sent + kPacketMin > 3 * v.bytes_received) {
+    v.next_send = now + path_.probe_timeout();
+    ++v.sent;
+    return std::nullopt;
+  }
+  const std::size_t bytes = build_single(buffer, now, FrameType::kPathChallenge, v.challenge);
+  v.bytes_sent += bytes;
+  v.next_send = now + path_.probe_timeout() * (1 << v.sent);
+  ++v.sent;
+  return SessionTransmit{v.address, bytes, bytes};
+}
+
+std::size_t Session::build_mtu_probe(MutableBytes out, std::size_t size, Instant now) {
+  const PacketNumber number = path_.next_packet_number();
+  const std::uint8_t number_size = packet_number_size(number, path_.next_unacked());
+  const std::size_t head = 5u + number_size;
+  ByteWriter writer(out.subspan(head, size - head - kTagSize));
+  writer.u8(static_cast<std::uint8_t>(FrameType::kPing));
+  writer.zeros(writer.remaining());
+  const std::size_t bytes = seal(out, writer.size(), head, number);
+  path_.on_packet_sent(now, bytes, true, PacketPurpose::kMtuProbe, {});
+  sent(bytes, true, now);
+  return bytes;
+}
+
+std::size_t Session::build_close(MutableBytes out, Instant now) {
+  const PacketNumber number = path_.next_packet_number();
+  const std::uint8_t number_size = packet_number_size(number, path_.next_unacked());
+  const std::size_t head = 5u + number_size;
+  ByteWriter writer(out.subspan(head, out.size() - head - kTagSize));
+  write_close(writer, {static_cast<std::uint32_t>(close_reason_), as_bytes(close_text_)});
+  const std::size_t bytes = seal(out, writer.size(), head, number);
+  path_.on_packet_sent(now, bytes, false, PacketPurpose::kNormal, {});
+  sent(bytes, false, now);
+  return bytes;
+}
+
+std::optional<SessionTransmit> Session::transmit_close(MutableBytes buffer, Instant now) {
+  if (!close_owed_ || keys_.exhausted()) return std::nullopt;
+  if (path_.amplification_allowance() < kPacketMin + kCloseSizeMax) return std::nullopt;
+  close_owed_ = false;
+  const std::size_t bytes = build_close(buffer.first(kDatagramSizeMin), now);
+  return SessionTransmit{remote_, bytes, bytes};
+}
+
+// RFC 9001 6.1: not before a packet of the current phase was acknowledged, nor while the old key is kept.
+void Session::maybe_update_keys(Instant now) {
+  if (!keys_.update_due() || keys_.has_old_key()) return;
+  if (path_.next_unacked() <= value(phase_first_)) return;
+  keys_.update();
+  phase_first_ = path_.next_packet_number();
+  old_key_until_ = now + 3 * path_.probe_timeout();
+}
+
+}  // namespace whimbrel
