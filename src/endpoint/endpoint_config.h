@@ -4,7 +4,6 @@
 #include <whimbrel/identity.h>
 
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 #include "base/log.h"
@@ -30,7 +29,7 @@ struct EndpointLimits {
 struct EndpointConfig {
   Identity identity;  // invalid: peers know us by the address they see
   KeyPair keys;
-  std::optional<Certificate> certificate;
+  std::vector<std::uint8_t> certificate;  // encoded; empty: none
   TrustStore trust;  // empty: nobody is authenticated
   bool require_certificate = false;
   std::uint32_t app_id = 0;

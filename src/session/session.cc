@@ -21,9 +21,11 @@ MessageLimits message_limits(const SessionOptions& options) {
   return limits;
 }
 
-PathConfig path_config(const SessionOptions& options) {
+PathConfig path_config(const SessionOptions& options, const PeerLimits& peer) {
   PathConfig config;
-  config.datagram_size_max = options.datagram_size_max;
+  config.datagram_size_max = std::max(config.datagram_size_min,
+                                      std::min(options.datagram_size_max, peer.datagram_size_max));
+  config.peer_ack_delay_max = peer.ack_delay_max;
   config.send_rate_min = options.send_rate_min;
   config.send_rate_max = options.send_rate_max;
   return config;
@@ -31,44 +33,38 @@ PathConfig path_config(const SessionOptions& options) {
 
 }  // namespace
 
-Session::Session(const SessionOptions& options, Random& random, Counters& counters, Instant now)
+Session::Session(const SessionOptions& options, Establishment&& with, Random& random,
+                 Counters& counters, Instant now)
     : options_(options),
       random_(random),
       counters_(counters),
       channels_(message_limits(options)),
-      path_(PathId{0}, path_config(options), now),
-      opened_(now),
+      path_(PathId{0}, path_config(options, with.peer), now),
+      keys_(std::move(with.keys)),
+      remote_(with.remote),
+      local_index_(with.local_index),
+      remote_index_(with.remote_index),
       last_message_(now),
-      last_activity_(now) {}
+      last_activity_(now),
+      silent_(with.await_confirmation),
+      handshake_done_owed_(with.answering),
+      ping_owed_(!with.answering && !with.await_confirmation),
+      quality_next_(now + kQualityInterval) {
+  if (with.address_validated) path_.set_address_validated();
+  if (with.handshake_rtt > Duration::zero()) path_.on_handshake_rtt(with.handshake_rtt);
+  channels_.set_initial_credit(with.peer.session_bytes, with.peer.session_messages,
+                               with.peer.channel_bytes);
+}
 
 Session::~Session() = default;
 
 void Session::send(ChannelId channel, SharedBytes payload, int flags, Instant now) {
-  const bool reliable = (flags & kSendReliable) != 0 || phase_ == SessionPhase::kOpening;
+  const bool reliable = (flags & kSendReliable) != 0;
   const std::size_t fragment_size = path_.datagram_size() - kDataOverheadMax;
   channels_.send(channel, reliable ? Delivery::kReliable : Delivery::kUnreliable,
                  std::move(payload), fragment_size);
   if ((flags & (kSendNoNagle | kSendNoDelay)) != 0) flush_ = true;
   note_message(now);
-}
-
-void Session::establish(Establishment&& with, Instant now) {
-  ASSERT(phase_ == SessionPhase::kOpening);
-  keys_ = std::move(with.keys);
-  local_index_ = with.local_index;
-  remote_index_ = with.remote_index;
-  remote_ = with.remote;
-  handshake_done_owed_ = with.answering;
-  ping_owed_ = !with.answering;
-  path_.set_peer_ack_delay_max(with.peer.ack_delay_max);
-  if (with.address_validated) path_.set_address_validated();
-  if (with.handshake_rtt > Duration::zero()) path_.on_handshake_rtt(with.handshake_rtt);
-  channels_.set_initial_credit(with.peer.session_bytes, with.peer.session_messages,
-                               with.peer.channel_bytes);
-  phase_ = SessionPhase::kUp;
-  last_activity_ = now;
-  last_message_ = std::max(last_message_, now);
-  quality_next_ = now + kQualityInterval;
 }
 
 void Session::end_with(SessionEnd::Kind kind, int reason, std::string_view text) {
@@ -81,10 +77,6 @@ void Session::close(int reason, std::string_view text, bool linger, Instant now)
   end_with(SessionEnd::Kind::kClosedByUs, reason, text);
   close_reason_ = reason;
   close_text_ = text;
-  if (phase_ == SessionPhase::kOpening) {
-    phase_ = SessionPhase::kEnded;
-    return;
-  }
   channels_.drop_unreliable();
   if (linger && options_.linger > Duration::zero() && !channels_.flushed()) {
     phase_ = SessionPhase::kLingering;
@@ -100,10 +92,6 @@ void Session::fail(SessionEnd::Kind kind, int reason, std::string_view text, Ins
   end_with(kind, reason, text);
   close_reason_ = reason;
   close_text_ = text;
-  if (phase_ == SessionPhase::kOpening) {
-    phase_ = SessionPhase::kEnded;
-    return;
-  }
   enter_closing(now);
 }
 
@@ -177,11 +165,6 @@ void Session::advance(Instant now) {
 
 void Session::check_timeouts(Instant now) {
   switch (phase_) {
-    case SessionPhase::kOpening:
-      if (now >= opened_ + options_.timeout_initial) {
-        fail(SessionEnd::Kind::kTimedOut, kEndMiscTimeout, "no answer", now);
-      }
-      return;
     case SessionPhase::kUp:
       if (awaiting_since_ != kNever && now >= awaiting_since_ + options_.timeout_connected) {
         fail(SessionEnd::Kind::kTimedOut, kEndRemoteTimeout, "no answer", now);
@@ -202,8 +185,6 @@ void Session::check_timeouts(Instant now) {
 
 Instant Session::next_deadline() const {
   switch (phase_) {
-    case SessionPhase::kOpening:
-      return opened_ + options_.timeout_initial;
     case SessionPhase::kClosing:
       return close_deadline_;
     case SessionPhase::kEnded:

@@ -1,8 +1,7 @@
-// One peer: joins keys, a path and channels; builds and opens packets. The endpoint makes it when the first message
-// is sent or a request is accepted, and gives it keys when the handshake is done.
+// One peer: joins keys, a path and channels; builds and opens packets. The endpoint makes it when a handshake is done;
+// what was sent before waits there.
 //
-//   kOpening    no keys yet; messages wait
-//   kUp         keys; packets flow
+//   kUp         packets flow
 //   kLingering  closed by us; reliable data still leaves
 //   kClosing    CLOSE was said; stray packets are answered with it again (RFC 9000 10.2)
 //   kEnded      nothing more will happen: the endpoint forgets it
@@ -27,7 +26,7 @@
 
 namespace whimbrel {
 
-enum class SessionPhase : std::uint8_t { kOpening, kUp, kLingering, kClosing, kEnded };
+enum class SessionPhase : std::uint8_t { kUp, kLingering, kClosing, kEnded };
 
 // What the handshake told of the peer.
 struct PeerLimits {
@@ -45,7 +44,8 @@ struct Establishment {
   IpAddress remote;
   PeerLimits peer;
   bool answering = false;          // we accepted: the first packet of ours confirms it (HANDSHAKE_DONE)
-  bool address_validated = false;  // the peer has shown that it receives at `remote`
+  bool await_confirmation = false;  // say nothing before the peer's first packet (it may not have accepted yet)
+  bool address_validated = false;   // the peer has shown that it receives at `remote`
   Duration handshake_rtt{};        // 0: not measured
 };
 
@@ -66,17 +66,18 @@ struct SessionTransmit {
 
 class Session final : private FrameSink {
  public:
-  Session(const SessionOptions& options, Random& random, Counters& counters, Instant now);
+  // `random` and `counters` must outlive the session.
+  Session(const SessionOptions& options, Establishment&& with, Random& random, Counters& counters,
+          Instant now);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
   ~Session() override;
 
   // --- commands --------------------------------------------------------------------------------------------------
   bool can_send(ChannelId channel) const { return channels_.can_send(channel); }
-  // `flags` of send_flags.h. Before the session is up everything waits as reliable.
+  // `flags` of send_flags.h.
   void send(ChannelId channel, SharedBytes payload, int flags, Instant now);
-  void establish(Establishment&& with, Instant now);
-  // Reliable data may still leave for the linger time; then CLOSE. Without keys it is over at once.
+  // Reliable data may still leave for the linger time; then CLOSE.
   void close(int reason, std::string_view text, bool linger, Instant now);
   // Over, for a reason of ours (timeout, violation); the peer is told.
   void fail(SessionEnd::Kind kind, int reason, std::string_view text, Instant now);
@@ -114,14 +115,10 @@ class Session final : private FrameSink {
   RateMeter::Rate rate_out(Instant now) const { return meter_out_.rate(now); }
   Duration queue_time() const;
   bool can_leave_now(Instant now) const;
-  std::uint64_t initial_session_bytes() const;
-  SessionCreditFrame initial_session_credit() const { return channels_.initial_session_credit(); }
-  std::uint64_t initial_channel_credit() const { return channels_.initial_channel_credit(); }
   Instant last_received() const { return last_received_; }
 
  private:
   // session_receive.cc
-  enum class Opened : std::uint8_t { kNo, kYes };
   bool open_packet(const DataHeader& header, MutableBytes datagram, Instant now, Bytes& frames,
                    PacketNumber& number);
   FrameVerdict read_frames(ByteReader& in, const IpAddress& from, Instant now,
@@ -169,18 +166,18 @@ class Session final : private FrameSink {
   Channels channels_;
   Path path_;
   PacketKeys keys_;
-  SessionPhase phase_ = SessionPhase::kOpening;
+  SessionPhase phase_ = SessionPhase::kUp;
   std::optional<SessionEnd> end_;
   IpAddress remote_;
   ReceiverIndex local_index_ = 0;
   ReceiverIndex remote_index_ = 0;
 
-  Instant opened_;                       // for the initial timeout
   Instant last_message_;                 // either way, for the idle timeout
   Instant last_received_ = Instant::min();  // any packet that opened
   Instant awaiting_since_ = kNever;      // first ack-eliciting packet sent after it, for the connected timeout
   Instant last_activity_;                // any packet either way, for keep-alives
   bool confirmed_ = false;
+  bool silent_ = false;  // waits for the peer's first packet before it sends any
 
   // Control frames to say.
   bool handshake_done_owed_ = false;

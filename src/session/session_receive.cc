@@ -14,9 +14,7 @@ constexpr Duration kQualityInterval = seconds(2);
 
 void Session::receive(const IpAddress& from, const DataHeader& header, MutableBytes datagram,
                       Instant now, std::vector<ReceivedMessage>& out) {
-  if (phase_ == SessionPhase::kOpening || phase_ == SessionPhase::kEnded) {
-    return count_drop(Count::kDroppedClosedSession);
-  }
+  if (phase_ == SessionPhase::kEnded) return count_drop(Count::kDroppedClosedSession);
   if (!path_.address_validated() && from == remote_) path_.on_unvalidated_bytes(datagram.size());
   Bytes frames;
   PacketNumber number{};
@@ -180,6 +178,7 @@ void Session::receive_while_closing(Bytes frames, Instant) {
 
 void Session::after_packet(const IpAddress& from, bool is_newest, std::size_t bytes, Instant now) {
   confirmed_ = true;
+  silent_ = false;
   handshake_done_owed_ = handshake_done_owed_ && phase_ == SessionPhase::kUp;
   last_received_ = now;
   last_activity_ = now;

@@ -19,8 +19,8 @@ constexpr std::size_t kPacketMin = kDataOverheadMax + 16;
 }  // namespace
 
 std::optional<SessionTransmit> Session::poll_transmit(MutableBytes buffer, Instant now) {
+  if (silent_ && phase_ != SessionPhase::kClosing) return std::nullopt;
   switch (phase_) {
-    case SessionPhase::kOpening:
     case SessionPhase::kEnded:
       return std::nullopt;
     case SessionPhase::kClosing:
