@@ -1,0 +1,43 @@
+// Round-trip time of one path: RFC 9002 section 5. Not thread-safe; driven by LossRecovery.
+#pragma once
+
+#include "base/time.h"
+
+namespace whimbrel {
+
+// RFC 9002 6.1.2: no timer is set finer than this.
+inline constexpr Duration kGranularity = milliseconds(1);
+
+class RttEstimator {
+ public:
+  // `initial` stands for the round trip until the first sample (RFC 9002 6.2.2).
+  explicit RttEstimator(Duration initial) : smoothed_(initial), variation_(initial / 2) {}
+
+  // `latest`: from sending the packet to its acknowledgement. `ack_delay`: what the peer says it
+  // waited; at most `ack_delay_max` of it is believed.
+  void on_sample(Duration latest, Duration ack_delay, Duration ack_delay_max, Instant now);
+  // RFC 9002 5.2: after persistent congestion the minimum starts again from the next sample.
+  void forget_minimum() { restart_minimum_ = true; }
+
+  bool has_sample() const { return has_sample_; }
+  Instant first_sample_time() const { return first_sample_time_; }
+  Duration latest() const { return latest_; }
+  Duration smoothed() const { return smoothed_; }
+  Duration variation() const { return variation_; }
+  // Zero before the first sample.
+  Duration min() const { return min_; }
+
+  // RFC 9002 6.2.1: smoothed_rtt + max(4 * rttvar, kGranularity), without the peer's ack delay.
+  Duration probe_base() const;
+
+ private:
+  Duration smoothed_;
+  Duration variation_;
+  Duration latest_{};
+  Duration min_{};
+  Instant first_sample_time_{};
+  bool has_sample_ = false;
+  bool restart_minimum_ = false;
+};
+
+}  // namespace whimbrel
