@@ -1,15 +1,24 @@
-# Installation: headers, library, find_package and pkg-config files.
+# Headers, library, and what find_package and pkg-config need.
 include(CMakePackageConfigHelpers)
-
-install(TARGETS whimbrel EXPORT whimbrelTargets
-  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/whimbrel DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/whimbrel)
+
+install(TARGETS whimbrel EXPORT whimbrelTargets)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(EXPORT whimbrelTargets NAMESPACE whimbrel:: DESTINATION ${package_dir})
-configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/whimbrelConfig.cmake.in
+
+configure_package_config_file(cmake/whimbrelConfig.cmake.in
   ${PROJECT_BINARY_DIR}/whimbrelConfig.cmake INSTALL_DESTINATION ${package_dir})
-write_basic_package_version_file(${PROJECT_BINARY_DIR}/whimbrelConfigVersion.cmake COMPATIBILITY SameMinorVersion)
-configure_file(${PROJECT_SOURCE_DIR}/cmake/whimbrel.pc.in ${PROJECT_BINARY_DIR}/whimbrel.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/whimbrelConfig.cmake ${PROJECT_BINARY_DIR}/whimbrelConfigVersion.cmake
+# Before 1.0 a minor version may break what used the one before.
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/whimbrelConfigVersion.cmake
+  COMPATIBILITY SameMinorVersion)
+install(FILES
+  ${PROJECT_BINARY_DIR}/whimbrelConfig.cmake ${PROJECT_BINARY_DIR}/whimbrelConfigVersion.cmake
   DESTINATION ${package_dir})
+
+# The prefix is told from where the file lies, so that the installed tree can be moved.
+set(pc_dir ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig)
+file(RELATIVE_PATH pc_to_prefix ${pc_dir} ${CMAKE_INSTALL_PREFIX})
+file(RELATIVE_PATH pc_libdir ${CMAKE_INSTALL_PREFIX} ${CMAKE_INSTALL_FULL_LIBDIR})
+file(RELATIVE_PATH pc_includedir ${CMAKE_INSTALL_PREFIX} ${CMAKE_INSTALL_FULL_INCLUDEDIR})
+configure_file(cmake/whimbrel.pc.in ${PROJECT_BINARY_DIR}/whimbrel.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/whimbrel.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

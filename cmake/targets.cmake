@@ -1,0 +1,69 @@
+# How the folders of the house become libraries and test programs.
+
+# Sets <sources> and <tests> to the *.cc and the *_test.cc below a folder. The next build notices new ones.
+function(whimbrel_glob folder sources tests)
+  file(GLOB_RECURSE all CONFIGURE_DEPENDS ${folder}/*.cc)
+  set(only_tests ${all})
+  list(FILTER only_tests INCLUDE REGEX "_test\\.cc$")
+  list(FILTER all EXCLUDE REGEX "_test\\.cc$")
+  set(${sources} ${all} PARENT_SCOPE)
+  set(${tests} ${only_tests} PARENT_SCOPE)
+endfunction()
+
+# One layer: its sources become an object library whimbrel_<name>, its *_test.cc the test program <name>_test. The
+# layers that it stands on follow the name. A test program holds its own layer and those below, no more: an include
+# that goes upwards does not link. A layer without sources yet is fine.
+function(whimbrel_layer name)
+  whimbrel_glob(${CMAKE_CURRENT_SOURCE_DIR}/${name} sources tests)
+  if(sources)
+    add_library(whimbrel_${name} OBJECT ${sources})
+    whimbrel_inside(whimbrel_${name})
+    set_target_properties(whimbrel_${name} PROPERTIES
+      POSITION_INDEPENDENT_CODE ON
+      INTERPROCEDURAL_OPTIMIZATION ${WHIMBREL_LTO_ON})
+    if(WHIMBREL_LTO_ON)
+      target_compile_options(whimbrel_${name} PRIVATE -ffat-lto-objects)
+    endif()
+    set(objects $<TARGET_OBJECTS:whimbrel_${name}>)
+    set_property(GLOBAL APPEND PROPERTY WHIMBREL_OBJECTS ${objects})
+  endif()
+
+  foreach(below ${ARGN})
+    get_property(objects_below GLOBAL PROPERTY WHIMBREL_OBJECTS_UP_TO_${below})
+    list(APPEND objects ${objects_below})
+  endforeach()
+  list(REMOVE_DUPLICATES objects)
+  set_property(GLOBAL PROPERTY WHIMBREL_OBJECTS_UP_TO_${name} ${objects})
+
+  if(tests AND WHIMBREL_BUILD_TESTS)
+    whimbrel_test(${name}_test SOURCES ${tests} ${objects})
+  endif()
+endfunction()
+
+# Lets a target see the inside of the library.
+function(whimbrel_inside target)
+  target_link_libraries(${target} PRIVATE whimbrel_flags OpenSSL::Crypto Threads::Threads)
+  target_include_directories(${target} PRIVATE
+    ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR})
+endfunction()
+
+# A program of GoogleTest and RapidCheck. Each of its cases is a case of ctest, labelled with the program's name.
+function(whimbrel_test name)
+  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LIBRARIES" ${ARGN})
+  if(WHIMBREL_TESTS AND NOT name IN_LIST WHIMBREL_TESTS)
+    return()
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${arg_SOURCES})
+  whimbrel_inside(${name})
+  target_link_libraries(${name} PRIVATE ${arg_LIBRARIES}
+    GTest::gmock GTest::gtest_main rapidcheck rapidcheck_gtest)
+  target_compile_definitions(${name} PRIVATE WHIMBREL_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  gtest_discover_tests(${name}
+    DISCOVERY_MODE PRE_TEST
+    DISCOVERY_TIMEOUT 60
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
+    PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS ${name})
+endfunction()
