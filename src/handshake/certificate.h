@@ -18,6 +18,7 @@
 
 #include "base/bytes.h"
 #include "base/ring_buffer.h"
+#include "base/time.h"
 #include "crypto/hash.h"
 #include "crypto/keys.h"
 
@@ -85,10 +86,10 @@ class TrustStore {
   bool empty() const { return authorities_.empty(); }
   std::size_t authority_count() const { return authorities_.size(); }
 
-  // `encoded` may be empty (kAbsent). `now` is Unix milliseconds. Cheap checks come before the
+  // `encoded` may be empty (kAbsent). Cheap checks come before the
   // signature; signatures found valid are remembered (kVerifiedMax, oldest out), because one costs
   // 100-200 us. Times are checked at every call.
-  CertificateStatus verify(Bytes encoded, const CertificateClaim& claim, std::int64_t now);
+  CertificateStatus verify(Bytes encoded, const CertificateClaim& claim, UnixMillis now);
 
   std::uint64_t signature_checks() const { return signature_checks_; }
 

@@ -23,8 +23,8 @@ class CookieJar {
 
   // `source` is whatever stands for the sender's address and port, in one fixed encoding.
   Cookie make(Bytes source, const InitView& init, Instant now);
-  // True when init.cookie is what make() gave for this source and this Init, one or two lifetimes
-  // ago at most.
+  // True when init.cookie is what make() gave for this source and this Init, two lifetimes ago at
+  // most.
   bool check(Bytes source, const InitView& init, Instant now);
 
  private:
@@ -33,7 +33,8 @@ class CookieJar {
   Random& random_;
   Secret current_;
   Secret previous_;
-  Instant made_at_ = Instant::min();  // of current_; min: none yet
+  Instant made_at_{};  // of current_
+  bool made_ = false;
 };
 
 }  // namespace whimbrel

@@ -46,8 +46,7 @@ enum class HandshakeError : std::uint8_t {
   kUnsupportedSuite,    // an Init with a suite that we don't offer
   kWrongMac1,           // InitIK from someone who doesn't know our key
   kNoCookie,            // under load, and the cookie is missing or wrong
-  kDecryptFailed,       // tampered with, or not meant for our key
-  kLowOrderKey,         // the peer's key would give a known shared secret
+  kDecryptFailed,       // tampered with, not meant for our key, or the peer's key is of low order
   kBadPayload,
   kDowngrade,  // version or suite are not the best that both sides have
   kOwnKey,     // the peer shows our own static key: we talk to ourselves
@@ -127,11 +126,15 @@ class Initiator {
   HandshakeResult result() const;
 
  private:
+  std::size_t write_init_ik(UnixMillis stamp, Random& random, MutableBytes out);
+  std::size_t write_init_xx(Random& random, MutableBytes out);
+
   NoisePattern pattern_;
-  const HandshakeConfig& config_;
+  const HandshakeConfig* config_;
   PublicKey responder_;  // IK only
   std::uint8_t version_;
   AeadSuite suite_;
+  bool switched_ = false;  // a VersionReply was obeyed
   bool peer_known_ = false;
   std::uint32_t sender_index_ = 0;
   std::optional<NoiseHandshake> noise_;
@@ -145,7 +148,8 @@ class Responder {
   // `config` must outlive the responder.
   explicit Responder(const HandshakeConfig& config) : config_(&config) {}
 
-  // Message 1, passed by InitScreener. `now` (Unix ms) is for the peer's certificate.
+  // Message 1, passed by InitScreener; until it returns kNone nothing else may be called. `now`
+  // (Unix ms) is for the peer's certificate.
   HandshakeError read_init(const InitView& init, UnixMillis now);
   // Message 2; once. `out` needs kHandshakePacketSizeMax bytes. Returns the size, never more than
   // that of message 1; 0 if the peer's key is of low order (give up then).
@@ -166,6 +170,7 @@ class Responder {
   const HandshakeConfig* config_;
   std::uint8_t version_ = 0;
   AeadSuite suite_ = AeadSuite::kAesGcm;
+  bool answered_ = false;
   bool peer_known_ = false;
   std::uint32_t sender_index_ = 0;
   std::optional<NoiseHandshake> noise_;

@@ -8,14 +8,10 @@
 #include "base/time.h"
 #include "handshake/cookie.h"
 #include "handshake/handshake.h"
+#include "handshake/mac1.h"
 #include "handshake/packets.h"
 
 namespace whimbrel {
-
-// SHA256("whimbrel mac1" || responder's static public key).
-Digest mac1_key(const PublicKey& responder);
-// First 16 bytes of the HMAC-SHA256 of the whole InitIK with its cookie and mac1 zeroed.
-std::array<std::uint8_t, kMac1Size> compute_mac1(const Digest& key, Bytes init_ik);
 
 class InitScreener {
  public:
@@ -40,9 +36,10 @@ class InitScreener {
 
  private:
   Result version_reply(const InitPrefix& prefix, HandshakeError error) const;
+  Result cookie_reply(const InitView& init, Bytes source, Instant now);
 
   const HandshakeConfig& config_;
-  Digest mac1_key_;
+  Mac1Key mac1_key_;
   CookieJar cookies_;
 };
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "base/bytes.h"
@@ -28,10 +29,10 @@ class NoiseSymmetricState {
   void mix_key(Bytes input_key);
   bool has_key() const { return has_key_; }
 
-  // In place: `inout` holds `plain_size` bytes; behind them is room for a tag if has_key(). Returns
-  // the size written.
-  std::size_t encrypt_and_hash(std::uint8_t* inout, std::size_t plain_size);
+  // Writes the ciphertext and, if has_key(), a tag to `out`. Returns the size written.
+  std::size_t encrypt_and_hash(Bytes plaintext, std::uint8_t* out);
   // Writes the plaintext to `out`, which has room for message.size(). False when forged.
+  // Before there is a key, messages are taken as they are.
   bool decrypt_and_hash(Bytes message, std::uint8_t* out);
 
   const Digest& handshake_hash() const { return hash_; }
@@ -61,14 +62,10 @@ class NoiseHandshake {
   NoiseHandshake(NoisePattern pattern, AeadSuite suite, bool initiator, Bytes prologue,
                  const KeyPair& static_key, const PublicKey& peer_static);
 
-  // Bytes that write_message() adds to the payload's in the message that is next.
-  std::size_t overhead() const;
-  // `inout` holds the payload of `payload_size` bytes at inout + overhead() - tag (16, or 0 before
-  // there is a key): that is where its ciphertext will be. Use payload_offset(). Draws the
-  // ephemeral key from `random` if the message has one. Returns the message's size, or 0 if a key
-  // agreement gave zeros (the peer's key is of low order).
-  std::size_t write_message(Random& random, std::uint8_t* inout, std::size_t payload_size);
-  std::size_t payload_offset() const;
+  // Writes the next message to `out`, drawing the ephemeral key from `random` if the message has
+  // one. `out` needs the payload's size and up to 96 bytes more. Returns the message's size, or 0
+  // if a key agreement gave zeros (the peer's key is of low order): give the handshake up then.
+  std::size_t write_message(Random& random, Bytes payload, MutableBytes out);
 
   // Reads the next message; writes the payload to `payload`, which has room for message.size()
   // bytes, and sets its size.
@@ -84,17 +81,15 @@ class NoiseHandshake {
 
  private:
   enum class Token : std::uint8_t { kE, kS, kEe, kEs, kSe, kSs };
-  struct Message {
-    const Token* tokens;
-    std::size_t count;
-  };
 
-  Message next_message() const;
+  static std::span<const Token> tokens(NoisePattern pattern, std::size_t message);
   std::size_t message_count() const { return pattern_ == NoisePattern::kIk ? 2 : 3; }
-  bool mix_agreement(const KeyPair& ours, const PublicKey& theirs);
+  bool my_turn() const { return initiator_ == (message_ % 2 == 0); }
+  bool write_token(Token token, Random& random, ByteWriter& out);
+  bool read_token(Token token, ByteReader& in);
+  bool read_in_place(Bytes message, std::uint8_t* payload, std::size_t& payload_size);
+  void mix_public_key(const PublicKey& key) { state_.mix_hash(key.view()); }
   bool mix_agreement(Token token);
-  bool write_token(Token token, Random& random, std::uint8_t*& at);
-  bool read_token(Token token, Bytes& rest);
 
   NoiseSymmetricState state_;
   const KeyPair* static_key_;

@@ -5,13 +5,16 @@
 //    3 suites: u8 each, best first      4 identity text (absent: no name)
 //    5 certificate                      6 transport parameters: { id varint, value varint } ...
 //    7 padding: zeros                   8 crossed hint (reserved)
+//    9 sender index u32, the same as in the packet's header
 //
-// A type may occur once (padding too). Unknown types and parameter ids are skipped. Stamp, versions
-// and suites must be there.
+// A type may occur once (padding too). Unknown types and parameter ids are skipped. Stamp,
+// versions, suites and sender index must be there. The sender index repeats the header's because
+// Noise authenticates the prologue and the message, and the responder's index is in neither.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string_view>
 
@@ -38,20 +41,20 @@ struct TransportParameters {
 inline constexpr std::uint64_t kAckDelayMaxUsMax = 16384000;
 inline constexpr std::uint64_t kDatagramSizeMaxMin = 1200;
 
-// Suites in order of preference, best first, each known suite at most once.
+// Suites in order of preference, best first, each at most once. May hold ones unknown to us.
 class SuiteList {
  public:
   static constexpr std::size_t kMax = 8;
 
   SuiteList() = default;
   SuiteList(std::initializer_list<AeadSuite> suites);
-  // False (nothing added) when full.
+  // False, with nothing added, when full or held already.
   bool add(std::uint8_t suite);
 
   Bytes view() const { return {suites_.data(), size_}; }
   bool empty() const { return size_ == 0; }
   bool contains(std::uint8_t suite) const;
-  // The first of ours that `other` has as well.
+  // The first of ours that `other` has as well and that we know.
   std::optional<AeadSuite> first_common(const SuiteList& other) const;
 
  private:
@@ -74,12 +77,13 @@ struct Payload {
   std::string_view identity;  // empty: none; points into what was decoded
   Bytes certificate;          // empty: none; points into what was decoded
   TransportParameters parameters;
+  std::uint32_t sender_index = 0;
 };
 
 // Every payload fits into this many bytes, padding not counted.
-inline constexpr std::size_t kPayloadSizeMax = (2 + 8) + (2 + 2) + (2 + SuiteList::kMax) +
-                                               (3 + kIdentityTextSizeMax) +
-                                               (3 + kCertificateSizeMax) + (2 + 6 * (1 + 8));
+inline constexpr std::size_t kPayloadSizeMax =
+    (2 + 8) + (2 + 2) + (2 + SuiteList::kMax) + (3 + kIdentityTextSizeMax) +
+    (3 + kCertificateSizeMax) + (2 + 6 * (1 + 8)) + (2 + 4);
 
 // Writes `payload` and then padding so that at least `size_min` bytes are written (0: no padding).
 // `out` needs max(kPayloadSizeMax, size_min) + 3 bytes. Returns the size.

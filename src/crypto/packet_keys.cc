@@ -1,0 +1,68 @@
+#include "crypto/packet_keys.h"
+
+#include <utility>
+
+#include "base/assert.h"
+#include "crypto/hash.h"
+
+namespace whimbrel {
+
+Secret next_packet_key(const Secret& key) {
+  Secret next;
+  hkdf_expand(key.view(), as_bytes("whimbrel ku"), next.bytes);
+  return next;
+}
+
+PacketKeys::PacketKeys(AeadSuite suite, const Secret& send_key, const Secret& receive_key)
+    : send_(suite, send_key), receive_(suite, receive_key) {}
+
+PacketKeys::OpenResult PacketKeys::open(bool phase, std::uint32_t path_id, std::uint64_t number,
+                                        Bytes header, MutableBytes inout) {
+  OpenResult result = OpenResult::kFailed;
+  if (phase != phase_) [[unlikely]] {
+    result = open_flipped(path_id, number, header, inout);
+  } else if (receive_.open(path_id, number, header, inout)) {
+    result = OpenResult::kOpened;
+  }
+  if (result == OpenResult::kFailed) ++open_failures_;
+  return result;
+}
+
+// RFC 9001 6.3: the other phase is that of the old key while we keep one, else that of the next.
+PacketKeys::OpenResult PacketKeys::open_flipped(std::uint32_t path_id, std::uint64_t number,
+                                                Bytes header, MutableBytes inout) {
+  if (has_old_key()) {
+    return old_receive_.open(path_id, number, header, inout) ? OpenResult::kOpened
+                                                             : OpenResult::kFailed;
+  }
+  const Secret next = next_packet_key(receive_.secret());
+  if (!aead_open_once(suite(), next, path_id, number, header, inout)) return OpenResult::kFailed;
+  update();
+  return OpenResult::kOpenedAndStepped;
+}
+
+void PacketKeys::update() {
+  ASSERT(valid());
+  Secret next_send = next_packet_key(send_.secret());
+  Secret next_receive = next_packet_key(receive_.secret());
+  old_receive_ = std::exchange(receive_, AeadKey(suite(), next_receive));
+  send_ = AeadKey(suite(), next_send);
+  phase_ = !phase_;
+  sealed_count_ = 0;
+}
+
+void PacketKeys::trim() {
+  send_.trim();
+  receive_.trim();
+  old_receive_.trim();
+}
+
+std::uint64_t PacketKeys::seal_limit() const {
+  return suite() == AeadSuite::kAesGcm ? kSealLimitAesGcm : kSealLimitChaChaPoly;
+}
+
+std::uint64_t PacketKeys::open_failure_limit() const {
+  return suite() == AeadSuite::kAesGcm ? kOpenFailureLimitAesGcm : kOpenFailureLimitChaChaPoly;
+}
+
+}  // namespace whimbrel
