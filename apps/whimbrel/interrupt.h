@@ -1,0 +1,6 @@
+// Ctrl-C and SIGTERM ask a command to end in good order: to close its sessions and say so.
+#pragma once
+
+// Also ignores SIGPIPE, so that a closed pipe is a write error that can be reported.
+void install_interrupt_handler();
+bool interrupted();

@@ -1,0 +1,92 @@
+#include "peer_watch.h"
+
+#include <fmt/core.h>
+
+#include <thread>
+
+#include "failure.h"
+#include "interrupt.h"
+
+using namespace std::chrono_literals;
+using whimbrel::ConnectionInfo;
+using whimbrel::ConnectionState;
+using whimbrel::ConnectionStatus;
+using whimbrel::Result;
+
+namespace {
+
+std::string describe_end(const ConnectionInfo& info) {
+  return info.end_debug.empty() ? fmt::format("reason {}", info.end_reason)
+                                : fmt::format("{} (reason {})", info.end_debug, info.end_reason);
+}
+
+std::string why_not_sent(Result result, const whimbrel::Identity& peer) {
+  if (result == Result::kInvalidParam || result == Result::kFail) {
+    return fmt::format("don't know where {} is: give --peer NAME=HOST:PORT for that name",
+                       peer.text());
+  }
+  return fmt::format("can't send to {}: {}", peer.text(), whimbrel::to_string(result));
+}
+
+}  // namespace
+
+void throw_if_interrupted() {
+  if (interrupted()) throw Failure("interrupted");
+}
+
+PeerWatch::PeerWatch(whimbrel::NetworkingMessages& net, Pump& pump, whimbrel::Identity peer)
+    : net_(net), pump_(pump), peer_(std::move(peer)) {
+  net_.on_session_failed([this](const ConnectionInfo& info) {
+    if (info.identity == peer_ || info.alias == peer_) failure_ = describe_end(info);
+  });
+}
+
+void PeerWatch::check(std::string_view doing) {
+  throw_if_interrupted();
+  if (failure_) throw Failure(fmt::format("{} failed: {}", doing, *failure_));
+  ConnectionInfo info;
+  const ConnectionState state = net_.get_session_connection_info(peer_, &info, nullptr);
+  if (state == ConnectionState::kClosedByPeer) {
+    throw Failure(fmt::format("{} broke off: {} closed the session", doing, peer_.text()));
+  }
+  if (state == ConnectionState::kProblemDetectedLocally) {
+    throw Failure(fmt::format("{} failed: {}", doing, describe_end(info)));
+  }
+}
+
+bool PeerWatch::try_send(std::span<const std::uint8_t> message, int flags, int channel,
+                         std::string_view doing) {
+  const Result result = net_.send_message_to_user(peer_, message, flags, channel);
+  if (result == Result::kOk) {
+    pump_.found(1);
+    return true;
+  }
+  if (result == Result::kLimitExceeded) return false;
+  net_.run_callbacks();
+  check(doing);  // says more than the code does, where it can
+  throw Failure(why_not_sent(result, peer_));
+}
+
+void PeerWatch::send(std::span<const std::uint8_t> message, int flags, int channel,
+                     std::string_view doing) {
+  while (!try_send(message, flags, channel, doing)) {
+    pump_.wait(100ms);
+    check(doing);
+  }
+}
+
+bool PeerWatch::flush(std::chrono::milliseconds timeout) {
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  while (std::chrono::steady_clock::now() < deadline) {
+    net_.run_callbacks();
+    ConnectionStatus status;
+    const ConnectionState state = net_.get_session_connection_info(peer_, nullptr, &status);
+    if (state != ConnectionState::kConnected && state != ConnectionState::kConnecting &&
+        state != ConnectionState::kFindingRoute) {
+      return true;
+    }
+    if (status.pending_reliable == 0 && status.sent_unacknowledged_reliable == 0) return true;
+    std::this_thread::sleep_for(2ms);
+  }
+  return false;
+}

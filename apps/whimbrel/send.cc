@@ -1,0 +1,194 @@
+// `whimbrel send`: the standard input to a user who runs `whimbrel recv`.
+#include <fmt/core.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "channels.h"
+#include "commands.h"
+#include "failure.h"
+#include "node_options.h"
+#include "peer_watch.h"
+#include "progress.h"
+#include "stream.h"
+#include "text.h"
+
+using namespace std::chrono_literals;
+using whimbrel::Identity;
+using whimbrel::kSendReliable;
+
+namespace {
+
+constexpr const char* kExamples =
+    R"(Ends with code 0 only when the receiver has written everything and said so.
+
+Examples:
+  tar c photos | whimbrel send bob --name alice --peer bob=192.168.1.7:4000
+  whimbrel send 192.168.1.7:4000 < file      (by address; the receiver needs no name))";
+
+constexpr std::string_view kDoing = "the transfer";
+// Well under the idle timeout of 3 minutes.
+constexpr auto kKeepAliveInterval = 45s;
+
+struct SendOptions {
+  NodeOptions node;
+  std::string to;
+  int channel = kStreamChannel;
+  bool quiet = false;
+};
+
+class Sender {
+ public:
+  Sender(whimbrel::NetworkingMessages& net, Identity to, const SendOptions& options)
+      : net_(net),
+        pump_(net),
+        watch_(net, pump_, std::move(to)),
+        channel_(options.channel),
+        progress_("sent", options.quiet),
+        chunk_(1 + stream::kChunkBytes) {
+    chunk_[0] = stream::kData;
+  }
+
+  void run();
+
+ private:
+  template <std::size_t kCount>
+  void say(std::uint8_t type, const std::array<std::uint64_t, kCount>& numbers) {
+    watch_.send(stream::encode(type, numbers), kSendReliable, channel_, kDoing);
+    said_at_ = std::chrono::steady_clock::now();
+  }
+  bool wait_for_input();
+  std::size_t read_chunk();
+  void send_chunk(std::size_t size);
+  void wait_for_confirmation();
+  bool take_confirmation();
+  std::string waiting() const;
+
+  whimbrel::NetworkingMessages& net_;
+  Pump pump_;
+  PeerWatch watch_;
+  const int channel_;
+  Progress progress_;
+  std::vector<std::uint8_t> chunk_;
+  std::uint64_t id_ = 0;
+  std::uint64_t bytes_ = 0;
+  std::chrono::steady_clock::time_point said_at_;
+};
+
+std::string Sender::waiting() const {
+  whimbrel::ConnectionStatus status;
+  const auto state = net_.get_session_connection_info(watch_.peer(), nullptr, &status);
+  if (state != whimbrel::ConnectionState::kConnected) return "waiting to be accepted";
+  const auto held = status.pending_reliable + status.sent_unacknowledged_reliable;
+  return fmt::format("{} of it unconfirmed", bytes_text(static_cast<std::uint64_t>(held)));
+}
+
+// Sleeps until stdin can be read or the session has news. True if stdin can.
+bool Sender::wait_for_input() {
+  std::array<pollfd, 2> fds = {{{STDIN_FILENO, POLLIN, 0}, {net_.event_handle(), POLLIN, 0}}};
+  if (::poll(fds.data(), fds.size(), 500) < 0 && errno != EINTR) {
+    throw Failure(fmt::format("can't wait for the standard input: {}", std::strerror(errno)));
+  }
+  const std::size_t found =
+      net_.run_callbacks() + net_.receive_messages_on_channel(channel_, 64).size();
+  // Unread messages on another channel would make this loop spin.
+  if (fds[0].revents == 0 && fds[1].revents != 0 && found == 0) std::this_thread::sleep_for(2ms);
+  watch_.check(kDoing);
+  if (fds[0].revents != 0) return true;
+  if (std::chrono::steady_clock::now() - said_at_ > kKeepAliveInterval) {
+    say<0>(stream::kKeepAlive, {});
+  }
+  progress_.update(bytes_, waiting());
+  return false;
+}
+
+// Bytes read into the chunk behind its type byte; 0 at the end of the input.
+std::size_t Sender::read_chunk() {
+  while (true) {
+    while (!wait_for_input()) {
+    }
+    const ssize_t size = ::read(STDIN_FILENO, chunk_.data() + 1, stream::kChunkBytes);
+    if (size >= 0) return static_cast<std::size_t>(size);
+    if (errno != EINTR && errno != EAGAIN) {
+      throw Failure(fmt::format("can't read the standard input: {}", std::strerror(errno)));
+    }
+  }
+}
+
+void Sender::send_chunk(std::size_t size) {
+  const std::span<const std::uint8_t> message(chunk_.data(), 1 + size);
+  while (!watch_.try_send(message, kSendReliable, channel_, kDoing)) {
+    pump_.wait(100ms);
+    watch_.check(kDoing);
+    progress_.update(bytes_, waiting());
+  }
+  bytes_ += size;
+  said_at_ = std::chrono::steady_clock::now();
+  progress_.update(bytes_, waiting());
+}
+
+// True when the receiver has everything. Throws Failure when it has something else.
+bool Sender::take_confirmation() {
+  for (const auto& message : net_.receive_messages_on_channel(channel_, 16)) {
+    const auto payload = message.payload();
+    if (payload.empty() || payload[0] != stream::kConfirm) continue;
+    if (stream::number_at(payload, 0) != id_) continue;
+    if (stream::number_at(payload, 1) == bytes_) return true;
+    throw Failure(
+        fmt::format("{} confirmed another number of bytes than were sent: nothing is sure",
+                    watch_.peer().text()));
+  }
+  return false;
+}
+
+void Sender::wait_for_confirmation() {
+  while (!take_confirmation()) {
+    watch_.check(kDoing);
+    if (std::chrono::steady_clock::now() - said_at_ > kKeepAliveInterval) {
+      say<0>(stream::kKeepAlive, {});
+    }
+    progress_.update(bytes_, waiting());
+    pump_.wait(200ms);
+  }
+}
+
+void Sender::run() {
+  id_ = std::random_device()();
+  say<1>(stream::kBegin, {id_});
+  while (const std::size_t size = read_chunk()) send_chunk(size);
+  say<1>(stream::kEnd, {bytes_});
+  wait_for_confirmation();
+  progress_.finish(bytes_, "confirmed by " + watch_.peer().text());
+  net_.close_session_with_user(watch_.peer());
+}
+
+int send_command(const SendOptions& options) {
+  const Identity to = parse_user(options.to);
+  auto net = open_node(options.node);
+  // Nobody has a reason to ask us.
+  net->on_session_request([&](const Identity& who) { net->close_session_with_user(who); });
+  Sender(*net, to, options).run();
+  return 0;
+}
+
+}  // namespace
+
+void add_send(CLI::App& app, Run& run) {
+  auto* command = app.add_subcommand("send", "Send the standard input to a user who runs recv");
+  auto options = std::make_shared<SendOptions>();
+  command->add_option("USER", options->to, "Who gets it: a name, or an address HOST:PORT")
+      ->required();
+  command->add_option("--channel", options->channel, "Channel, as at the receiver")
+      ->capture_default_str();
+  command->add_flag("-q,--quiet", options->quiet, "No progress");
+  add_node_options(*command, options->node);
+  command->footer(kExamples);
+  command->callback([options, &run] { run = [options] { return send_command(*options); }; });
+}
