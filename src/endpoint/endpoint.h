@@ -21,12 +21,12 @@
 #include <variant>
 #include <vector>
 
+#include "base/counters.h"
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "base/shared_bytes.h"
 #include "base/time.h"
-#include "base/counters.h"
 #include "endpoint/endpoint_config.h"
 #include "message/channels.h"
 

@@ -16,12 +16,13 @@ namespace whimbrel {
 
 // Limits of the whole endpoint. What happens at each stands beside it.
 struct EndpointLimits {
-  std::size_t sessions_max = 100000;        // no new session: our send is refused, a stranger's packet dropped
-  std::size_t pending_requests_max = 256;   // the oldest request goes
-  std::size_t half_open_max = 1024;         // answered InitXX without FinishXX: the oldest goes
-  std::size_t failed_records_max = 1024;    // the oldest is forgotten
-  std::size_t stamps_max = 4096;            // anti-replay stamps kept by peer key: the oldest goes
-  std::size_t events_max = 4096;            // the oldest request event goes, failures stay
+  std::size_t sessions_max =
+      100000;  // no new session: our send is refused, a stranger's packet dropped
+  std::size_t pending_requests_max = 256;  // the oldest request goes
+  std::size_t half_open_max = 1024;        // answered InitXX without FinishXX: the oldest goes
+  std::size_t failed_records_max = 1024;   // the oldest is forgotten
+  std::size_t stamps_max = 4096;           // anti-replay stamps kept by peer key: the oldest goes
+  std::size_t events_max = 4096;           // the oldest request event goes, failures stay
   // More first messages than this in 100 ms: cookies are asked for.
   std::uint32_t handshakes_per_100ms_max = 500;
 };
@@ -30,7 +31,7 @@ struct EndpointConfig {
   Identity identity;  // invalid: peers know us by the address they see
   KeyPair keys;
   std::vector<std::uint8_t> certificate;  // encoded; empty: none
-  TrustStore trust;  // empty: nobody is authenticated
+  TrustStore trust;                       // empty: nobody is authenticated
   bool require_certificate = false;
   std::uint32_t app_id = 0;
   SessionOptions session;

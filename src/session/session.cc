@@ -50,6 +50,7 @@ Session::Session(const SessionOptions& options, Establishment&& with, Random& ra
       handshake_done_owed_(with.answering),
       ping_owed_(!with.answering && !with.await_confirmation),
       quality_next_(now + kQualityInterval) {
+  path_.on_unvalidated_bytes(with.bytes_received);
   if (with.address_validated) path_.set_address_validated();
   if (with.handshake_rtt > Duration::zero()) path_.on_handshake_rtt(with.handshake_rtt);
   channels_.set_initial_credit(with.peer.session_bytes, with.peer.session_messages,
@@ -194,7 +195,8 @@ Instant Session::next_deadline() const {
       break;
   }
   Instant next = std::min(path_.next_deadline(), old_key_until_);
-  if (awaiting_since_ != kNever) next = std::min(next, awaiting_since_ + options_.timeout_connected);
+  if (awaiting_since_ != kNever)
+    next = std::min(next, awaiting_since_ + options_.timeout_connected);
   if (phase_ == SessionPhase::kLingering) return std::min(next, close_deadline_);
   if (channels_.flushed()) next = std::min(next, last_message_ + options_.idle_timeout);
   next = std::min(next, last_activity_ + options_.keep_alive);
@@ -211,8 +213,8 @@ Duration Session::queue_time() const {
   const std::uint64_t waiting = channels_.pending_reliable() + channels_.pending_unreliable();
   const std::uint64_t rate = path_.stats().send_rate;
   if (waiting == 0 || rate == 0) return Duration::zero();
-  return Duration(static_cast<std::int64_t>(static_cast<double>(waiting) * 1e9 /
-                                            static_cast<double>(rate)));
+  return Duration(
+      static_cast<std::int64_t>(static_cast<double>(waiting) * 1e9 / static_cast<double>(rate)));
 }
 
 bool Session::can_leave_now(Instant now) const {

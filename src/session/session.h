@@ -43,9 +43,11 @@ struct Establishment {
   ReceiverIndex remote_index = 0;  // we put it into packets to the peer
   IpAddress remote;
   PeerLimits peer;
-  bool answering = false;          // we accepted: the first packet of ours confirms it (HANDSHAKE_DONE)
-  bool await_confirmation = false;  // say nothing before the peer's first packet (it may not have accepted yet)
-  bool address_validated = false;   // the peer has shown that it receives at `remote`
+  bool answering = false;  // we accepted: the first packet of ours confirms it (HANDSHAKE_DONE)
+  bool await_confirmation =
+      false;  // say nothing before the peer's first packet (it may not have accepted yet)
+  bool address_validated = false;  // the peer has shown that it receives at `remote`
+  std::size_t bytes_received = 0;  // from `remote`, while that is not validated
   Duration handshake_rtt{};        // 0: not measured
 };
 
@@ -84,8 +86,10 @@ class Session final : private FrameSink {
   void consumed(ChannelId channel, bool reliable, std::uint64_t bytes, std::uint64_t messages,
                 Instant now);
   void set_options(const SessionOptions& options);
-  // Something was heard of the peer outside a data packet (a handshake message): it lives.
+  // Somebody else claims to be the peer: ask it for a sign of life.
   void probe_liveness(Instant now);
+  // The handshake itself has shown that the peer has the keys and is alive.
+  void confirm() { confirmed_ = true; }
 
   // --- inputs ----------------------------------------------------------------------------------------------------
   // A data packet for our index. Decrypts in place; messages go to the end of `out`.
@@ -172,10 +176,11 @@ class Session final : private FrameSink {
   ReceiverIndex local_index_ = 0;
   ReceiverIndex remote_index_ = 0;
 
-  Instant last_message_;                 // either way, for the idle timeout
+  Instant last_message_;                    // either way, for the idle timeout
   Instant last_received_ = Instant::min();  // any packet that opened
-  Instant awaiting_since_ = kNever;      // first ack-eliciting packet sent after it, for the connected timeout
-  Instant last_activity_;                // any packet either way, for keep-alives
+  Instant awaiting_since_ =
+      kNever;              // first ack-eliciting packet sent after it, for the connected timeout
+  Instant last_activity_;  // any packet either way, for keep-alives
   bool confirmed_ = false;
   bool silent_ = false;  // waits for the peer's first packet before it sends any
 

@@ -33,8 +33,8 @@ void Session::receive(const IpAddress& from, const DataHeader& header, MutableBy
       return count_drop(Count::kDroppedRefusedByLimit);
     case FrameVerdict::kViolation:
       count_drop(Count::kProtocolViolations);
-      return fail(SessionEnd::Kind::kLocalProblem, kEndMiscGeneric,
-                  "the peer broke the protocol", now);
+      return fail(SessionEnd::Kind::kLocalProblem, kEndMiscGeneric, "the peer broke the protocol",
+                  now);
   }
   if (out.size() != delivered_before) note_message(now);
   path_.on_packet_received(number, datagram.size(), ack_eliciting, now);
@@ -45,16 +45,16 @@ void Session::receive(const IpAddress& from, const DataHeader& header, MutableBy
 
 bool Session::open_packet(const DataHeader& header, MutableBytes datagram, Instant now,
                           Bytes& frames, PacketNumber& number) {
-  number = recover_packet_number(path_.expected_number(), header.truncated_number,
-                                 header.number_size);
+  number =
+      recover_packet_number(path_.expected_number(), header.truncated_number, header.number_size);
   if (path_.is_duplicate(number)) {
     count_drop(Count::kDroppedDuplicate);
     return false;
   }
   const std::size_t head = header.size();
   const MutableBytes sealed = datagram.subspan(head);
-  const auto opened = keys_.open(header.key_phase, value(path_.id()), value(number),
-                                 datagram.first(head), sealed);
+  const auto opened =
+      keys_.open(header.key_phase, value(path_.id()), value(number), datagram.first(head), sealed);
   if (opened == PacketKeys::OpenResult::kFailed) {
     count_drop(Count::kDroppedBadSeal);
     if (keys_.exhausted()) {
@@ -85,8 +85,8 @@ FrameVerdict Session::read_frames(ByteReader& in, const IpAddress& from, Instant
   return FrameVerdict::kTaken;
 }
 
-FrameVerdict Session::read_frame(FrameType type, ByteReader& in, const IpAddress& from,
-                                 Instant now, std::vector<ReceivedMessage>& out) {
+FrameVerdict Session::read_frame(FrameType type, ByteReader& in, const IpAddress& from, Instant now,
+                                 std::vector<ReceivedMessage>& out) {
   constexpr auto kBad = FrameVerdict::kViolation;
   constexpr auto kGood = FrameVerdict::kTaken;
   // A session that the application has closed takes nothing more in.

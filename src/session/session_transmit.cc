@@ -61,9 +61,7 @@ std::optional<SessionTransmit> Session::transmit_batch(MutableBytes buffer, Inst
   return SessionTransmit{remote_, size, std::min(size, full)};
 }
 
-bool Session::has_control(Instant) const {
-  return handshake_done_owed_ || ping_owed_;
-}
+bool Session::has_control(Instant) const { return handshake_done_owed_ || ping_owed_; }
 
 bool Session::write_control(ByteWriter& out, Instant now) {
   bool eliciting = false;
@@ -87,7 +85,8 @@ bool Session::write_control(ByteWriter& out, Instant now) {
 bool Session::hold_for_more(std::size_t room, Instant now) {
   const std::uint64_t waiting = channels_.pending_reliable() + channels_.pending_unreliable();
   const bool busy = path_.bytes_in_flight() >= kHoldInFlightPackets * path_.datagram_size();
-  if (flush_ || waiting >= room || waiting == 0 || !busy || options_.nagle_max <= Duration::zero()) {
+  if (flush_ || waiting >= room || waiting == 0 || !busy ||
+      options_.nagle_max <= Duration::zero()) {
     hold_since_ = kNever;
     return false;
   }
@@ -130,8 +129,8 @@ std::size_t Session::build_data_packet(MutableBytes out, Instant now) {
   }
   if (writer.size() == 0) return 0;
   if (eliciting) ping_owed_ = false;
-  if (data && writer.remaining() > 0 && writer.remaining() <= kPaddingMax &&
-      limit == out.size() && channels_.has_frames()) {
+  if (data && writer.remaining() > 0 && writer.remaining() <= kPaddingMax && limit == out.size() &&
+      channels_.has_frames()) {
     writer.zeros(writer.remaining());
   }
   const std::size_t bytes = seal(out, writer.size(), head, number);
@@ -178,8 +177,7 @@ std::optional<SessionTransmit> Session::transmit_probe(MutableBytes buffer, Inst
   if (response_) {
     const Response response = *response_;
     response_.reset();
-    const std::size_t bytes =
-        build_single(buffer, now, FrameType::kPathResponse, response.data);
+    const std::size_t bytes = build_single(buffer, now, FrameType::kPathResponse, response.data);
     return SessionTransmit{response.to, bytes, bytes};
   }
   if (!validation_ || now < validation_->next_send) return std::nullopt;

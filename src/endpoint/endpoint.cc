@@ -1,0 +1,295 @@
+// Endpoint: commands, inputs and outputs. What they mean for a peer is in peers.cc, for a stranger in requests.cc.
+#include "endpoint/endpoint.h"
+
+#include <algorithm>
+
+#include "endpoint/state.h"
+
+namespace whimbrel {
+
+namespace {
+
+constexpr std::size_t kRawMax = 1024;  // handshake packets that wait to leave; the oldest goes
+
+HandshakeConfig handshake_config(const EndpointConfig& config, TrustStore* trust) {
+  HandshakeConfig handshake;
+  handshake.static_key = config.keys;
+  handshake.app_id = config.app_id;
+  if (config.identity.valid()) handshake.identity = config.identity.text();
+  handshake.certificate = config.certificate;
+  handshake.trust = trust;
+  return handshake;
+}
+
+}  // namespace
+
+Endpoint::State::State(EndpointConfig config_in, Random& random_in, Instant now,
+                       UnixMillis unix_now)
+    : config(std::move(config_in)),
+      handshake(handshake_config(config, &config.trust)),
+      random(random_in),
+      start(now),
+      unix_start(unix_now),
+      stamps(config.limits.stamps_max),
+      screener(handshake, random),
+      load_window_start(now) {}
+
+Endpoint::Endpoint(EndpointConfig config, Random& random, Instant now, UnixMillis unix_now)
+    : state_(std::make_unique<State>(std::move(config), random, now, unix_now)) {}
+
+Endpoint::~Endpoint() = default;
+
+// --- inputs ------------------------------------------------------------------------------------------------------
+
+void Endpoint::receive(const IpAddress& from, MutableBytes datagram, Instant now) {
+  State& s = *state_;
+  s.counters.add(Count::kPacketsIn);
+  s.counters.add(Count::kBytesIn, datagram.size());
+  if (datagram.empty()) return s.counters.add(Count::kDroppedEmpty);
+  switch (packet_kind(datagram[0])) {
+    case PacketKind::kHandshake:
+      return s.receive_handshake(from, datagram, now);
+    case PacketKind::kOther:
+      return s.counters.add(Count::kDroppedUnknownType);
+    case PacketKind::kData:
+      break;
+  }
+  const auto header = read_data_header(datagram);
+  if (!header) return s.counters.add(Count::kDroppedMalformed);
+  const auto it = s.by_index.find(header->receiver_index);
+  if (it == s.by_index.end() || it->second.kind != State::Index::Kind::kPeer) {
+    return s.counters.add(Count::kDroppedUnknownIndex);
+  }
+  Peer* peer = s.find(it->second.peer);
+  if (peer == nullptr || !peer->session || peer->session->local_index() != header->receiver_index) {
+    return s.counters.add(Count::kDroppedUnknownIndex);
+  }
+  peer->session->receive(from, *header, datagram, now, s.received);
+  s.deliver(*peer, now);
+  s.touch(*peer, now);
+}
+
+void Endpoint::advance(Instant now) {
+  State& s = *state_;
+  while (s.timers.next() <= now) {
+    const SessionId id{s.timers.first()};
+    Peer* peer = s.find(id);
+    ASSERT(peer != nullptr);
+    // Out of the table first: a deadline that stays put would be found again at once.
+    s.timers.schedule(static_cast<std::uint64_t>(id), kNever, &peer->scheduled);
+    s.advance_peer(*peer, now);
+  }
+  if (now >= s.next_expiry) s.expire_requests(now);
+}
+
+// --- commands ----------------------------------------------------------------------------------------------------
+
+Result Endpoint::send(const Identity& user, SharedBytes payload, int flags, ChannelId channel,
+                      Instant now, bool counted) {
+  State& s = *state_;
+  if (!user.valid() || payload.size() > kMessageSizeMax || (flags & ~kSendFlagsAll) != 0) {
+    return Result::kInvalidParam;
+  }
+  if (Peer* peer = s.find(user)) {
+    return s.send_to(*peer, std::move(payload), flags, channel, now, counted);
+  }
+  const auto failed = s.failed.find(user);
+  if (failed != s.failed.end() && !s.requests.contains(user)) {
+    if ((flags & kSendAutoRestartBrokenSession) == 0) {
+      // Taken while the session seemed to be up, and lost with it: that must not stay silent.
+      if (counted && (flags & kSendReliable) != 0 &&
+          failed->second.info.state == ConnectionState::kClosedByPeer) {
+        s.post(SessionFailedEvent{failed->second.info});
+      }
+      return Result::kNoConnection;
+    }
+    s.failed.erase(failed);
+  }
+  return s.send_new(user, std::move(payload), channel, flags, now);
+}
+
+bool Endpoint::accept(const Identity& user, Instant now) {
+  State& s = *state_;
+  const auto it = s.requests.find(user);
+  if (it != s.requests.end()) {
+    Request request = std::move(it->second);
+    s.remove_request(user);
+    s.answer(std::move(request), nullptr, now);
+    return true;
+  }
+  return s.find(user) != nullptr;
+}
+
+bool Endpoint::close_session(const Identity& user, Instant now, std::optional<SessionId>* dropped,
+                             int reason, std::string_view text) {
+  State& s = *state_;
+  if (dropped != nullptr) dropped->reset();
+  const int code = reason == 0 ? static_cast<int>(kEndSessionClosed) : reason;
+  const auto it = s.requests.find(user);
+  if (it != s.requests.end()) {
+    Request request = std::move(it->second);
+    s.remove_request(user);
+    s.refuse(std::move(request), code, text.empty() ? "refused" : text, now);
+    return true;
+  }
+  const bool had_failed = s.failed.erase(user) > 0;
+  Peer* peer = s.find(user);
+  if (peer == nullptr) return had_failed;
+  if (dropped != nullptr) *dropped = peer->id;
+  s.close_peer(*peer, code, text.empty() ? "session closed" : text, true, now);
+  return true;
+}
+
+bool Endpoint::close_channel(const Identity& user, ChannelId channel, Instant now,
+                             std::optional<SessionId>* session) {
+  State& s = *state_;
+  if (session != nullptr) session->reset();
+  Peer* peer = s.find(user);
+  if (peer == nullptr || peer->open_channels.erase(channel) == 0) return false;
+  if (session != nullptr) *session = peer->id;
+  if (peer->open_channels.empty()) {
+    s.close_peer(*peer, kEndSessionClosed, "last channel closed", true, now);
+  }
+  return true;
+}
+
+void Endpoint::consumed(SessionId session, ChannelId channel, bool reliable, std::uint64_t bytes,
+                        std::uint64_t messages, Instant now) {
+  Peer* peer = state_->find(session);
+  if (peer == nullptr) return;
+  if (peer->loopback) {
+    peer->held_bytes -= std::min(bytes, peer->held_bytes);
+    peer->gate->held_bytes.fetch_sub(bytes, std::memory_order_relaxed);
+    return;
+  }
+  if (!peer->session) return;
+  peer->session->consumed(channel, reliable, bytes, messages, now);
+  state_->touch(*peer, now);
+}
+
+void Endpoint::set_route(const Identity& user, const IpAddress& address,
+                         const std::optional<PublicKey>& key) {
+  state_->routes[user] = DialTarget{address, key};
+}
+
+void Endpoint::close_all(Instant now) {
+  State& s = *state_;
+  std::vector<SessionId> ids;
+  for (const auto& [id, peer] : s.peers) {
+    if (!peer->background) ids.push_back(id);
+  }
+  for (const SessionId id : ids) {
+    if (Peer* peer = s.find(id)) {
+      s.close_peer(*peer, kEndSessionClosed, "the program ended", true, now);
+    }
+  }
+}
+
+void Endpoint::set_options(const SessionOptions& options) {
+  state_->config.session = options;
+  for (const auto& [id, peer] : state_->peers) {
+    if (state_->user_options.contains(peer->user)) continue;
+    peer->options = options;
+    peer->gate->held_bytes_max.store(options.send_bytes_max, std::memory_order_relaxed);
+    if (peer->session) peer->session->set_options(options);
+  }
+}
+
+void Endpoint::set_session_options(const Identity& user, const SessionOptions& options) {
+  state_->user_options[user] = options;
+  if (Peer* peer = state_->find(user)) {
+    peer->options = options;
+    peer->gate->held_bytes_max.store(options.send_bytes_max, std::memory_order_relaxed);
+    if (peer->session) peer->session->set_options(options);
+  }
+}
+
+// --- outputs -----------------------------------------------------------------------------------------------------
+
+std::optional<Transmit> Endpoint::poll_transmit(MutableBytes buffer, Instant now) {
+  State& s = *state_;
+  ASSERT(buffer.size() >= kDatagramSizeMin);
+  if (!s.raw.empty()) {
+    const State::Raw packet = std::move(s.raw.front());
+    s.raw.pop_front();
+    std::memcpy(buffer.data(), packet.bytes.data(), packet.bytes.size());
+    s.counters.add(Count::kPacketsOut);
+    s.counters.add(Count::kBytesOut, packet.bytes.size());
+    return Transmit{packet.to, packet.bytes.size(), packet.bytes.size()};
+  }
+  while (!s.ready.empty()) {
+    const SessionId id = s.ready.front();
+    s.ready.pop_front();
+    Peer* peer = s.find(id);
+    if (peer == nullptr) continue;
+    peer->ready = false;
+    if (!peer->session) continue;
+    const auto batch = peer->session->poll_transmit(buffer, now);
+    s.settle(*peer, now);
+    if (!batch) continue;
+    if (peer = s.find(id); peer != nullptr && !peer->ready) {
+      // Behind the others: nobody waits for a busy one.
+      peer->ready = true;
+      s.ready.push_back(id);
+    }
+    s.counters.add(Count::kPacketsOut,
+                   (batch->size + batch->segment_size - 1) / batch->segment_size);
+    s.counters.add(Count::kBytesOut, batch->size);
+    return Transmit{batch->to, batch->size, batch->segment_size};
+  }
+  return std::nullopt;
+}
+
+std::optional<Event> Endpoint::poll_event() {
+  if (state_->events.empty()) return std::nullopt;
+  Event event = std::move(state_->events.front());
+  state_->events.pop_front();
+  return event;
+}
+
+void Endpoint::take_messages(std::vector<DeliveredMessage>& out) {
+  auto& delivered = state_->delivered;
+  if (out.empty()) {
+    out.swap(delivered);
+    return;
+  }
+  for (auto& message : delivered) out.push_back(std::move(message));
+  delivered.clear();
+}
+
+Instant Endpoint::next_deadline() const {
+  return std::min(state_->timers.next(), state_->next_expiry);
+}
+
+// --- shared helpers ----------------------------------------------------------------------------------------------
+
+void Endpoint::State::post(Event event) {
+  if (events.size() >= config.limits.events_max) {
+    const auto oldest_request = std::find_if(events.begin(), events.end(), [](const Event& e) {
+      return std::holds_alternative<SessionRequestEvent>(e);
+    });
+    events.erase(oldest_request != events.end() ? oldest_request : events.begin());
+    counters.add(Count::kEventsDropped);
+  }
+  events.push_back(std::move(event));
+}
+
+void Endpoint::State::send_raw(const IpAddress& to, Bytes datagram) {
+  if (raw.size() >= kRawMax) raw.pop_front();
+  raw.push_back(Raw{to, {datagram.begin(), datagram.end()}});
+}
+
+void Endpoint::State::deliver(Peer& peer, Instant) {
+  for (auto& message : received) {
+    if (peer.background) break;
+    peer.open_channels.insert(message.channel);
+    delivered.push_back(DeliveredMessage{peer.id, std::move(message)});
+  }
+  received.clear();
+}
+
+void Endpoint::State::log(LogLevel level, const std::string& text) const {
+  if (config.log && level <= config.log_level) config.log(level, text);
+}
+
+}  // namespace whimbrel

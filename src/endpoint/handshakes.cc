@@ -1,0 +1,309 @@
+// Endpoint: handshake packets. Who may talk to us is decided in requests.cc.
+#include <algorithm>
+
+#include "endpoint/state.h"
+
+namespace whimbrel {
+
+namespace {
+
+constexpr Duration kLoadWindow = milliseconds(100);
+constexpr std::size_t kRecentInitsMax = 2048;
+
+std::array<std::uint8_t, 18> address_bytes(const IpAddress& address) {
+  std::array<std::uint8_t, 18> bytes;
+  std::copy(address.bytes.begin(), address.bytes.end(), bytes.begin());
+  bytes[16] = static_cast<std::uint8_t>(address.port >> 8);
+  bytes[17] = static_cast<std::uint8_t>(address.port);
+  return bytes;
+}
+
+EphemeralKey ephemeral_of(const InitView& init) {
+  EphemeralKey key{};
+  std::copy_n(init.noise.begin(), std::min(key.size(), init.noise.size()), key.begin());
+  return key;
+}
+
+}  // namespace
+
+UnixMillis Endpoint::State::unix_at(Instant now) const {
+  return unix_start + to_milliseconds(now - start);
+}
+
+// Strictly increasing, so that no first message of ours is taken for a repetition.
+UnixMillis Endpoint::State::next_stamp(Instant now) {
+  last_stamp = std::max(last_stamp + 1, unix_at(now));
+  return last_stamp;
+}
+
+ReceiverIndex Endpoint::State::new_index() {
+  for (;;) {
+    const ReceiverIndex index = random.u32();
+    if (index != 0 && !by_index.contains(index)) return index;
+  }
+}
+
+void Endpoint::State::set_parameters(const SessionOptions& options) {
+  MessageLimits limits;
+  limits.receive_bytes_max = options.receive_bytes_max;
+  limits.receive_messages_max = options.receive_messages_max;
+  const Channels sample(limits);
+  const SessionCreditFrame credit = sample.initial_session_credit();
+  TransportParameters& p = handshake.parameters;
+  p.session_bytes_max = credit.bytes_max;
+  p.session_messages_max = credit.messages_max;
+  p.channel_bytes_max = sample.initial_channel_credit();
+  p.ack_delay_max_us = 25000;
+  p.datagram_size_max = std::max(options.datagram_size_max, kDatagramSizeMin);
+  p.idle_timeout_ms = static_cast<std::uint64_t>(to_milliseconds(options.idle_timeout));
+}
+
+bool Endpoint::State::under_load(Instant now) {
+  if (now >= load_window_start + kLoadWindow) {
+    load_window_start = now;
+    load_count = 0;
+  }
+  return ++load_count > config.limits.handshakes_per_100ms_max;
+}
+
+void Endpoint::State::count_handshake_error(HandshakeError error) {
+  switch (error) {
+    case HandshakeError::kWrongMac1:
+      return counters.add(Count::kDroppedBadMac);
+    case HandshakeError::kNoCookie:
+      return counters.add(Count::kDroppedBadCookie);
+    case HandshakeError::kUnsupportedVersion:
+    case HandshakeError::kUnsupportedSuite:
+    case HandshakeError::kDowngrade:
+      return counters.add(Count::kDroppedBadVersion);
+    default:
+      return counters.add(Count::kDroppedBadHandshake);
+  }
+}
+
+void Endpoint::State::receive_handshake(const IpAddress& from, Bytes datagram, Instant now) {
+  const auto kind = handshake_kind(datagram);
+  if (!kind) return counters.add(Count::kDroppedUnknownType);
+  if (*kind == HandshakeKind::kInitIk || *kind == HandshakeKind::kInitXx) {
+    return on_init(from, datagram, now);
+  }
+  const auto index = handshake_receiver_index(datagram);
+  if (!index) return counters.add(Count::kDroppedMalformed);
+  const auto it = by_index.find(*index);
+  if (it == by_index.end()) return counters.add(Count::kDroppedUnknownIndex);
+  if (*kind == HandshakeKind::kFinishXx) return on_finish(from, datagram, *index, now);
+  Peer* peer = it->second.kind == Index::Kind::kPeer ? find(it->second.peer) : nullptr;
+  if (peer == nullptr || !peer->dial || peer->dial->index() != *index) {
+    return counters.add(Count::kDroppedUnknownIndex);
+  }
+  on_dial_answer(*peer, from, datagram, now);
+}
+
+// --- answering ---------------------------------------------------------------------------------------------------
+
+void Endpoint::State::on_init(const IpAddress& from, Bytes datagram, Instant now) {
+  const auto source = address_bytes(from);
+  const InitScreener::Result screened = screener.check(datagram, source, under_load(now), now);
+  if (screened.verdict == InitScreener::Verdict::kReply) {
+    counters.add(Count::kCookiesSent);
+    return send_raw(from, Bytes(screened.reply).first(screened.reply_size));
+  }
+  if (screened.verdict == InitScreener::Verdict::kDrop) {
+    return count_handshake_error(screened.error);
+  }
+  const EphemeralKey ephemeral = ephemeral_of(screened.init);
+  if (on_repeated_init(ephemeral, from, now)) return;
+  if (screened.init.kind == HandshakeKind::kInitIk) {
+    on_init_ik(screened.init, ephemeral, from, now);
+  } else {
+    on_init_xx(screened.init, ephemeral, from, now);
+  }
+}
+
+// The same first message again: its answer was lost, or it waits for the application.
+bool Endpoint::State::on_repeated_init(const EphemeralKey& ephemeral, const IpAddress& from,
+                                       Instant now) {
+  const auto it = recent_inits.find(ephemeral);
+  if (it == recent_inits.end()) return false;
+  const Index& index = it->second;
+  if (index.kind == Index::Kind::kHalfOpen) {
+    const auto open = half_open.find(index.half_open);
+    if (open == half_open.end()) return false;
+    if (open->second.from == from) send_raw(from, open->second.response);
+    return true;
+  }
+  if (index.kind == Index::Kind::kRequest) {
+    const auto request = requests.find(index.request);
+    if (request == requests.end() || request->second.ephemeral != ephemeral) return false;
+    request->second.heard = now;
+    post_request(request->second, now);
+    return true;
+  }
+  Peer* peer = find(index.peer);
+  if (peer != nullptr && peer->session && !peer->session->confirmed() && !peer->response.empty()) {
+    send_raw(from, peer->response);
+  } else {
+    counters.add(Count::kDroppedReplayedHandshake);
+  }
+  return true;
+}
+
+void Endpoint::State::on_init_ik(const InitView& init, const EphemeralKey& ephemeral,
+                                 const IpAddress& from, Instant now) {
+  Request request{Identity(), from, 0, ephemeral, Responder(handshake), false, now, now};
+  const HandshakeError error = request.responder.read_init(init, unix_at(now));
+  if (error != HandshakeError::kNone) return count_handshake_error(error);
+  const PeerInfo& peer = request.responder.peer();
+  if (!stamps.is_new(peer.static_key, peer.stamp)) {
+    return counters.add(Count::kDroppedReplayedHandshake);
+  }
+  stamps.note(peer.static_key, peer.stamp);
+  on_stranger(std::move(request), now);
+}
+
+void Endpoint::State::on_init_xx(const InitView& init, const EphemeralKey& ephemeral,
+                                 const IpAddress& from, Instant now) {
+  HalfOpen open{from, ephemeral, Responder(handshake), {}, now};
+  const HandshakeError error = open.responder.read_init(init, unix_at(now));
+  if (error != HandshakeError::kNone) return count_handshake_error(error);
+  if (half_open.size() >= config.limits.half_open_max) {
+    by_index.erase(half_open_order.front());
+    half_open.erase(half_open_order.front());
+    half_open_order.pop_front();
+    counters.add(Count::kDroppedHandshakeLoad);
+  }
+  set_parameters(config.session);
+  const ReceiverIndex index = new_index();
+  open.response.resize(kHandshakePacketSizeMax);
+  open.response.resize(
+      open.responder.write_response(index, next_stamp(now), random, open.response));
+  if (open.response.empty()) return counters.add(Count::kDroppedBadHandshake);
+  open.response.shrink_to_fit();
+  send_raw(from, open.response);
+  by_index[index] = Index{Index::Kind::kHalfOpen, {}, index, {}};
+  remember_init(ephemeral, Index{Index::Kind::kHalfOpen, {}, index, {}});
+  half_open.emplace(index, std::move(open));
+  half_open_order.push_back(index);
+  next_expiry = std::min(next_expiry, now + seconds(1));
+}
+
+void Endpoint::State::remember_init(const EphemeralKey& ephemeral, const Index& index) {
+  const auto [it, added] = recent_inits.insert_or_assign(ephemeral, index);
+  if (!added) return;
+  recent_order.push_back(ephemeral);
+  if (recent_order.size() > kRecentInitsMax) {
+    recent_inits.erase(recent_order.front());
+    recent_order.pop_front();
+  }
+}
+
+void Endpoint::State::on_finish(const IpAddress& from, Bytes datagram, ReceiverIndex index,
+                                Instant now) {
+  const Index target = by_index.at(index);
+  if (target.kind == Index::Kind::kRequest) {
+    const auto it = requests.find(target.request);
+    if (it == requests.end()) return counters.add(Count::kDroppedUnknownIndex);
+    it->second.heard = now;
+    return post_request(it->second, now);
+  }
+  // A session already: HANDSHAKE_DONE is on its way and is repeated by itself.
+  if (target.kind == Index::Kind::kPeer) return counters.add(Count::kDroppedReplayedHandshake);
+  const auto it = half_open.find(index);
+  if (it == half_open.end()) return counters.add(Count::kDroppedUnknownIndex);
+  Request request{Identity(),           from, index, it->second.ephemeral,
+                  it->second.responder, true, now,   now};
+  const HandshakeError error = request.responder.read_finish(datagram, unix_at(now));
+  if (error != HandshakeError::kNone) return count_handshake_error(error);
+  half_open.erase(it);
+  std::erase(half_open_order, index);
+  by_index.erase(index);
+  stamps.note(request.responder.peer().static_key, request.responder.peer().stamp);
+  on_stranger(std::move(request), now);
+}
+
+// --- our own dials -----------------------------------------------------------------------------------------------
+
+void Endpoint::State::on_dial_answer(Peer& peer, const IpAddress& from, Bytes datagram,
+                                     Instant now) {
+  HandshakeError error = HandshakeError::kNone;
+  switch (*handshake_kind(datagram)) {
+    case HandshakeKind::kCookieReply:
+      error = peer.dial->on_cookie_reply(datagram, now);
+      break;
+    case HandshakeKind::kVersionReply:
+      error = peer.dial->on_version_reply(datagram, next_stamp(now), now);
+      if (error == HandshakeError::kUnsupportedVersion ||
+          error == HandshakeError::kUnsupportedSuite) {
+        counters.add(Count::kDroppedBadVersion);
+        return fail_peer(peer, ConnectionState::kProblemDetectedLocally, kEndRemoteBadVersion,
+                         peer.user.text() + " speaks no version of the protocol that we know", now);
+      }
+      break;
+    default:
+      return on_dial_response(peer, from, datagram, now);
+  }
+  if (error != HandshakeError::kNone) return count_handshake_error(error);
+  advance_peer(peer, now);
+}
+
+void Endpoint::State::on_dial_response(Peer& peer, const IpAddress& from, Bytes datagram,
+                                       Instant now) {
+  Dial& dial = *peer.dial;
+  const HandshakeError error = dial.on_response(datagram, unix_at(now));
+  if (error == HandshakeError::kOwnKey) {
+    return fail_peer(peer, ConnectionState::kProblemDetectedLocally, kEndMiscGeneric,
+                     peer.user.text() + " is this program itself", now);
+  }
+  if (error != HandshakeError::kNone) return count_handshake_error(error);
+  const Duration rtt = dial.round_trip(now);
+  const PublicKey key = dial.initiator().peer().static_key;
+  if (!check_dialled_peer(peer, now)) return;
+  if (dial.initiator().done()) {  // IK
+    stamps.note(key, dial.initiator().peer().stamp);
+    establish(peer, dial.initiator().result(), from, dial.index(), false, true, false, rtt, now);
+    peer.session->confirm();
+    return touch(peer, now);
+  }
+  Peer* other = find_by_key(key);
+  if (other != nullptr && other != &peer && !other->background && other->session) {
+    return merge(peer, *other, now);
+  }
+  dial.finish(next_stamp(now), now);
+  establish(peer, dial.initiator().result(), from, dial.index(), false, true, true, rtt, now);
+  advance_peer(peer, now);
+}
+
+// Is it who we meant, and may it talk to us? Otherwise the peer fails.
+bool Endpoint::State::check_dialled_peer(Peer& peer, Instant now) {
+  const PeerInfo& shown = peer.dial->initiator().peer();
+  const bool valid = shown.certificate_status == CertificateStatus::kValid;
+  const bool absent = shown.certificate_status == CertificateStatus::kAbsent;
+  const std::string where = peer.dial->to().text();
+  if (!valid && (!absent || config.require_certificate) && !config.trust.empty()) {
+    counters.add(Count::kDroppedBadCertificate);
+    fail_peer(peer, ConnectionState::kProblemDetectedLocally, kEndRemoteBadCert,
+              "the certificate of the peer at " + where +
+                  " is not accepted: " + to_string(shown.certificate_status),
+              now);
+    return false;
+  }
+  const auto name = Identity::parse(shown.identity);
+  if (peer.user.type() == IdentityType::kIpAddress) {
+    if (name && name != peer.user) {
+      peer.alias = *name;
+      add_name(peer, *name);
+    }
+    return true;
+  }
+  if (name && *name == peer.user) return true;
+  // A key that was given names the peer as well as a name does, where it shows none.
+  if (shown.identity.empty() && peer.dial->expected_key()) return true;
+  fail_peer(peer, ConnectionState::kProblemDetectedLocally, kEndRemoteBadCert,
+            "at " + where + " is " +
+                (name ? name->text() : std::string("somebody without a name")) + ", not " +
+                peer.user.text(),
+            now);
+  return false;
+}
+
+}  // namespace whimbrel

@@ -1,0 +1,135 @@
+// Endpoint: what it tells of its sessions.
+#include <algorithm>
+#include <cstdio>
+
+#include "endpoint/state.h"
+
+namespace whimbrel {
+
+namespace {
+constexpr float kUnknown = -1;
+
+std::string milliseconds_text(Duration d) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f ms", to_seconds(d) * 1000);
+  return text;
+}
+}  // namespace
+
+std::string Endpoint::State::describe(const Peer& peer, Instant) const {
+  const std::string name = peer.user.text();
+  if (peer.loopback) return name + " within this process";
+  if (peer.up()) {
+    const PathStats path = peer.session->path_stats();
+    return name + " direct " + peer.session->remote().text() +
+           (path.has_rtt ? ", " + milliseconds_text(path.rtt_smoothed) : std::string());
+  }
+  if (peer.dial) return name + " calling " + peer.dial->to().text();
+  return name;
+}
+
+void Endpoint::State::fill_info(const Peer& peer, Instant now, ConnectionInfo& info) const {
+  info.identity = peer.user;
+  info.alias = peer.alias;
+  info.debug_description = describe(peer, now);
+  if (peer.loopback) {
+    info.state = ConnectionState::kConnected;
+    info.flags = kInfoLoopbackBuffers | kInfoFast;
+    return;
+  }
+  info.state = peer.up() ? ConnectionState::kConnected : ConnectionState::kConnecting;
+  if (peer.session && peer.session->phase() == SessionPhase::kUp && !peer.up()) {
+    info.state = peer.dial ? ConnectionState::kConnecting : ConnectionState::kFindingRoute;
+  }
+  IpAddress remote;
+  if (peer.session) remote = peer.session->remote();
+  if (!peer.session && peer.dial) remote = peer.dial->to();
+  if (!remote.empty()) info.remote_address = remote.text();
+  if (peer.certificate != CertificateStatus::kValid) info.flags |= kInfoUnauthenticated;
+  if (remote.is_loopback()) info.flags |= kInfoFast;
+}
+
+void Endpoint::State::fill_status(const Peer& peer, Instant now, ConnectionStatus& status) const {
+  status.pending_reliable = static_cast<std::int64_t>(peer.waiting_bytes);
+  if (!peer.session) return;
+  const Session& session = *peer.session;
+  const PathStats path = session.path_stats();
+  if (path.has_rtt) {
+    status.round_trip_us = to_microseconds(path.rtt_smoothed);
+    status.ping = static_cast<int>((status.round_trip_us + 500) / 1000);
+  }
+  status.local_quality = std::max(kUnknown, session.local_quality(now));
+  status.remote_quality = session.remote_quality();
+  const RateMeter::Rate in = session.rate_in(now);
+  const RateMeter::Rate out = session.rate_out(now);
+  status.packets_in_per_second = in.packets_per_second;
+  status.bytes_in_per_second = in.bytes_per_second;
+  status.packets_out_per_second = out.packets_per_second;
+  status.bytes_out_per_second = out.bytes_per_second;
+  status.send_rate = static_cast<std::int64_t>(path.send_rate);
+  const Channels& channels = session.channels();
+  status.pending_reliable += static_cast<std::int64_t>(channels.pending_reliable());
+  status.pending_unreliable = static_cast<std::int64_t>(channels.pending_unreliable());
+  status.sent_unacknowledged_reliable =
+      static_cast<std::int64_t>(channels.unacknowledged_reliable());
+  status.queue_time_us = to_microseconds(session.queue_time());
+  status.window_bytes = static_cast<std::int64_t>(path.window_bytes);
+  status.packets_lost = static_cast<std::int64_t>(path.packets_lost);
+}
+
+ConnectionState Endpoint::connection_info(const Identity& user, Instant now, ConnectionInfo* info,
+                                          ConnectionStatus* status) const {
+  const State& s = *state_;
+  ConnectionInfo filled;
+  ConnectionStatus live;
+  if (const Peer* peer = s.find(user)) {
+    s.fill_info(*peer, now, filled);
+    s.fill_status(*peer, now, live);
+  } else if (const auto it = s.failed.find(user);
+             it != s.failed.end() && now < it->second.forget_at) {
+    filled = it->second.info;
+  } else if (s.requests.contains(user)) {
+    filled.identity = user;
+    filled.state = ConnectionState::kConnecting;
+    filled.debug_description = user.text() + " waits to be accepted";
+  }
+  live.state = filled.state;
+  if (info != nullptr) *info = filled;
+  if (status != nullptr) *status = live;
+  return filled.state;
+}
+
+const Identity& Endpoint::user_of(SessionId session) const {
+  static const Identity kInvalid{};
+  const auto it = state_->peers.find(session);
+  return it == state_->peers.end() ? kInvalid : it->second->user;
+}
+
+std::shared_ptr<SendGate> Endpoint::gate(const Identity& user) const {
+  const Peer* peer = state_->find(user);
+  return peer == nullptr ? nullptr : peer->gate;
+}
+
+const Identity& Endpoint::identity() const { return state_->config.identity; }
+const PublicKey& Endpoint::public_key() const { return state_->config.keys.public_key; }
+const Counters& Endpoint::counters() const { return state_->counters; }
+
+std::vector<Identity> Endpoint::users() const {
+  std::vector<Identity> users;
+  for (const auto& [id, peer] : state_->peers) {
+    if (!peer->background) users.push_back(peer->user);
+  }
+  return users;
+}
+
+bool Endpoint::lingering() const {
+  return std::any_of(state_->peers.begin(), state_->peers.end(), [](const auto& entry) {
+    const Peer& peer = *entry.second;
+    return peer.session && (peer.session->phase() == SessionPhase::kLingering || peer.ready);
+  });
+}
+
+std::size_t Endpoint::session_count() const { return state_->peers.size(); }
+std::size_t Endpoint::pending_request_count() const { return state_->requests.size(); }
+
+}  // namespace whimbrel

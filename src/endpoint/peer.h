@@ -1,0 +1,85 @@
+// What the endpoint keeps for one user it talks to, and for one stranger who waits.
+#pragma once
+
+#include <whimbrel/identity.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "base/ring_buffer.h"
+#include "endpoint/dial.h"
+#include "endpoint/endpoint.h"
+#include "handshake/handshake.h"
+#include "session/session.h"
+
+namespace whimbrel {
+
+// A message that waits for the session.
+struct WaitingMessage {
+  SharedBytes payload;
+  ChannelId channel = 0;
+};
+
+// One user, from the first send or accept to the end of the session. Either dialling, or with a session, or (with
+// oneself) neither.
+struct Peer {
+  SessionId id{};
+  Identity user;   // as the application calls it
+  Identity alias;  // another name of the same peer; invalid if none
+  std::shared_ptr<SendGate> gate = std::make_shared<SendGate>();
+  SessionOptions options;
+  Instant opened;
+
+  std::unique_ptr<Dial> dial;
+  bool wants_dial = false;  // as soon as an earlier session with this user has left the line
+  std::unique_ptr<Session> session;
+  bool loopback = false;
+  std::vector<std::uint8_t> response;  // RespIK, for InitIKs that come again
+  std::optional<PublicKey> key;
+  CertificateStatus certificate = CertificateStatus::kAbsent;
+  std::vector<ReceiverIndex> indices;  // of ours, that lead here
+  std::vector<Identity> names;         // in the endpoint's table of names
+
+  RingBuffer<WaitingMessage> waiting;
+  std::uint64_t waiting_bytes = 0;
+  std::uint64_t held_bytes = 0;       // what the gate was told
+  std::set<ChannelId> open_channels;  // a message was received on them
+  std::uint64_t loopback_number = 0;
+
+  bool background = false;  // the application has closed it, or it has ended
+  bool end_reported = false;
+  bool ready = false;  // in the list of those that may have packets
+  Instant scheduled = kNever;
+
+  bool up() const { return session && session->confirmed() && !background; }
+};
+
+using EphemeralKey = std::array<std::uint8_t, 32>;
+
+// A stranger who waits for the application's accept. Under 1 KiB.
+struct Request {
+  Identity user;
+  IpAddress from;
+  ReceiverIndex index = 0;   // ours; XX: chosen already, IK: 0
+  EphemeralKey ephemeral{};  // of message 1: tells a repetition
+  Responder responder;
+  bool xx = false;
+  Instant heard;
+  Instant posted;
+};
+
+// InitXX was answered, FinishXX has not come.
+struct HalfOpen {
+  IpAddress from;
+  EphemeralKey ephemeral{};
+  Responder responder;
+  std::vector<std::uint8_t> response;
+  Instant made;
+};
+
+}  // namespace whimbrel

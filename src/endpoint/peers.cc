@@ -1,0 +1,413 @@
+// Endpoint: the life of a peer, from the first message to the end of its session.
+#include <algorithm>
+
+#include "endpoint/state.h"
+
+namespace whimbrel {
+
+namespace {
+
+// api.md: a failed session's info stays readable for five minutes.
+constexpr Duration kFailedRecordLife = seconds(300);
+
+std::uint64_t number(SessionId id) { return static_cast<std::uint64_t>(id); }
+
+}  // namespace
+
+Peer* Endpoint::State::find(SessionId id) {
+  const auto it = peers.find(id);
+  return it == peers.end() ? nullptr : it->second.get();
+}
+
+Peer* Endpoint::State::find(const Identity& user) {
+  const auto it = by_name.find(user);
+  return it == by_name.end() ? nullptr : find(it->second);
+}
+
+const Peer* Endpoint::State::find(const Identity& user) const {
+  return const_cast<State*>(this)->find(user);  // NOLINT: the same look-up, nothing is changed
+}
+
+Peer* Endpoint::State::find_by_key(const PublicKey& key) {
+  const auto it = by_key.find(key);
+  return it == by_key.end() ? nullptr : find(it->second);
+}
+
+SessionOptions Endpoint::State::options_for(const Identity& user) const {
+  const auto it = user_options.find(user);
+  return it == user_options.end() ? config.session : it->second;
+}
+
+bool Endpoint::State::add_name(Peer& peer, const Identity& name) {
+  if (!by_name.try_emplace(name, peer.id).second) return false;
+  peer.names.push_back(name);
+  return true;
+}
+
+Peer& Endpoint::State::make_peer(const Identity& user, Instant now) {
+  const SessionId id{next_session++};
+  auto owned = std::make_unique<Peer>();
+  Peer& peer = *owned;
+  peer.id = id;
+  peer.user = user;
+  peer.options = options_for(user);
+  peer.opened = now;
+  peer.gate->held_bytes_max.store(peer.options.send_bytes_max, std::memory_order_relaxed);
+  peers.emplace(id, std::move(owned));
+  add_name(peer, user);
+  failed.erase(user);
+  counters.add(Count::kSessionsOpened);
+  return peer;
+}
+
+// --- sending -----------------------------------------------------------------------------------------------------
+
+Result Endpoint::State::send_new(const Identity& user, SharedBytes payload, ChannelId channel,
+                                 int flags, Instant now) {
+  if (payload.size() > options_for(user).send_bytes_max) return Result::kLimitExceeded;
+  if (peers.size() >= config.limits.sessions_max) return Result::kLimitExceeded;
+  const auto request = requests.find(user);
+  if (request != requests.end()) {
+    Request accepted = std::move(request->second);
+    remove_request(user);
+    return send_to(answer(std::move(accepted), nullptr, now), std::move(payload), flags, channel,
+                   now, false);
+  }
+  Peer& peer = make_peer(user, now);
+  const SessionId id = peer.id;
+  if (config.identity.valid() && user == config.identity) {
+    peer.loopback = true;
+    peer.gate->open.store(true, std::memory_order_release);
+  } else {
+    peer.wants_dial = true;
+  }
+  const Result result = send_to(peer, std::move(payload), flags, channel, now, false);
+  if (Peer* made = find(id)) advance_peer(*made, now);
+  return result;
+}
+
+Result Endpoint::State::send_to(Peer& peer, SharedBytes payload, int flags, ChannelId channel,
+                                Instant now, bool counted) {
+  const std::uint64_t size = payload.size();
+  SendGate& gate = *peer.gate;
+  if (!counted) {
+    if (gate.held_bytes.load(std::memory_order_relaxed) + size >
+        gate.held_bytes_max.load(std::memory_order_relaxed)) {
+      return Result::kLimitExceeded;
+    }
+    if (peer.up() && (flags & kSendNoDelay) != 0 && !peer.session->can_leave_now(now)) {
+      return Result::kIgnored;
+    }
+  }
+  if (peer.session && !peer.session->can_send(channel)) {
+    if (counted) gate.held_bytes.fetch_sub(size, std::memory_order_relaxed);
+    return Result::kLimitExceeded;
+  }
+  if (!counted) gate.held_bytes.fetch_add(size, std::memory_order_relaxed);
+  peer.held_bytes += size;
+  if (peer.loopback) {
+    send_loopback(peer, std::move(payload), flags, channel, now);
+  } else if (peer.session && (peer.session->confirmed() || !peer.dial)) {
+    const int reliable = peer.up() ? 0 : kSendReliable;
+    peer.session->send(channel, std::move(payload), flags | reliable, now);
+    touch(peer, now);
+  } else {
+    peer.waiting_bytes += size;
+    peer.waiting.push_back(WaitingMessage{std::move(payload), channel});
+  }
+  return Result::kOk;
+}
+
+void Endpoint::State::send_loopback(Peer& peer, SharedBytes payload, int flags, ChannelId channel,
+                                    Instant now) {
+  ReceivedMessage message;
+  message.payload = std::move(payload);
+  message.channel = channel;
+  message.reliable = (flags & kSendReliable) != 0;
+  message.number = ++peer.loopback_number;
+  message.received = now;
+  received.push_back(std::move(message));
+  deliver(peer, now);
+}
+
+// --- making the session ------------------------------------------------------------------------------------------
+
+bool Endpoint::State::line_is_busy_with(const Identity& user) {
+  const auto it = lingering.find(user);
+  if (it == lingering.end()) return false;
+  const Peer* other = find(it->second);
+  if (other != nullptr && other->session->phase() == SessionPhase::kLingering) return true;
+  lingering.erase(it);
+  return false;
+}
+
+void Endpoint::State::start_dial(Peer& peer, Instant now) {
+  std::optional<DialTarget> target;
+  if (const auto it = routes.find(peer.user); it != routes.end()) target = it->second;
+  if (!target && peer.user.type() == IdentityType::kIpAddress) {
+    DialTarget direct;
+    const auto bytes = peer.user.bytes();
+    std::copy_n(bytes.begin(), direct.address.bytes.size(), direct.address.bytes.begin());
+    direct.address.port = static_cast<std::uint16_t>(bytes[16] << 8 | bytes[17]);
+    if (direct.address.port != 0) target = direct;
+  }
+  if (!target) {
+    return fail_peer(peer, ConnectionState::kProblemDetectedLocally, kEndMiscRendezvous,
+                     "no address is known for " + peer.user.text() +
+                         ": add a route to it, or send to ip:<address>:<port>",
+                     now);
+  }
+  // An earlier session of the same user that still delivers what it was given goes first: the peer would take this
+  // one for a restart and drop that.
+  if (line_is_busy_with(peer.user)) return;
+  if (target->key) {
+    // Another name of somebody we have a session with.
+    Peer* other = find_by_key(*target->key);
+    if (other != nullptr && other != &peer && other->session) return merge(peer, *other, now);
+  }
+  peer.wants_dial = false;
+  set_parameters(peer.options);
+  const ReceiverIndex index = new_index();
+  peer.dial = std::make_unique<Dial>(handshake, *target, index, next_stamp(now), random, now);
+  peer.indices.push_back(index);
+  by_index[index] = Index{Index::Kind::kPeer, peer.id, 0, {}};
+  if (target->key) {
+    peer.key = target->key;
+    by_key.try_emplace(*target->key, peer.id);
+  }
+  if (peer.dial->broken()) {
+    fail_peer(peer, ConnectionState::kProblemDetectedLocally, kEndRemoteBadCrypt,
+              "the public key given for " + peer.user.text() + " is not usable", now);
+  }
+}
+
+void Endpoint::State::establish(Peer& peer, const HandshakeResult& result, const IpAddress& remote,
+                                ReceiverIndex local_index, bool answering, bool validated,
+                                bool wait, Duration rtt, Instant now) {
+  Establishment with;
+  with.keys = PacketKeys(result.suite, result.send_key, result.receive_key);
+  with.local_index = local_index;
+  with.remote_index = result.peer.receiver_index;
+  with.remote = remote;
+  with.peer.session_bytes = result.peer.parameters.session_bytes_max;
+  with.peer.session_messages = result.peer.parameters.session_messages_max;
+  with.peer.channel_bytes = result.peer.parameters.channel_bytes_max;
+  with.peer.ack_delay_max =
+      microseconds(static_cast<std::int64_t>(result.peer.parameters.ack_delay_max_us));
+  with.peer.datagram_size_max = static_cast<std::size_t>(
+      std::min<std::uint64_t>(result.peer.parameters.datagram_size_max, 65000));
+  with.answering = answering;
+  with.address_validated = validated;
+  with.await_confirmation = wait;
+  with.handshake_rtt = rtt;
+  // RFC 9000 8.1: what an unvalidated address may get is three times what came from it.
+  with.bytes_received = kInitIkSizeMin - peer.response.size() / 3;
+  peer.session = std::make_unique<Session>(peer.options, std::move(with), random, counters, now);
+  peer.key = result.peer.static_key;
+  peer.certificate = result.peer.certificate_status;
+  by_key[result.peer.static_key] = peer.id;
+  stamps.note(result.peer.static_key, result.peer.stamp);
+  if (!wait) {
+    peer.dial.reset();
+    flush_waiting(peer, now);
+  }
+}
+
+void Endpoint::State::flush_waiting(Peer& peer, Instant now) {
+  while (!peer.waiting.empty()) {
+    WaitingMessage message = peer.waiting.pop_front();
+    // Whatever its flags: what waited for the session arrives, in order.
+    peer.session->send(message.channel, std::move(message.payload), kSendReliable, now);
+  }
+  peer.waiting_bytes = 0;
+}
+
+// Two names turned out to be one key: what waited under the one goes to the session of the other.
+void Endpoint::State::merge(Peer& from, Peer& into, Instant now) {
+  into.alias = from.user;
+  const Identity name = from.user;
+  const SessionId gone = from.id;
+  RingBuffer<WaitingMessage> waiting = std::move(from.waiting);
+  erase(from);
+  add_name(into, name);
+  while (!waiting.empty()) {
+    WaitingMessage message = waiting.pop_front();
+    into.gate->held_bytes.fetch_add(message.payload.size(), std::memory_order_relaxed);
+    send_to(into, std::move(message.payload), kSendReliable, message.channel, now, true);
+  }
+  ASSERT(find(gone) == nullptr);
+}
+
+// --- ending it ---------------------------------------------------------------------------------------------------
+
+void Endpoint::State::close_peer(Peer& peer, int reason, std::string_view text, bool linger,
+                                 Instant now) {
+  peer.end_reported = true;  // the application asked for it
+  detach(peer);
+  if (!peer.session) return erase(peer);
+  const bool confirmed = !peer.dial;
+  peer.dial.reset();
+  peer.session->close(reason, text, linger && confirmed, now);
+  if (peer.session->phase() == SessionPhase::kLingering) lingering[peer.user] = peer.id;
+  touch(peer, now);
+}
+
+// The application no longer finds it under any name.
+void Endpoint::State::detach(Peer& peer) {
+  if (peer.background) return;
+  peer.background = true;
+  peer.gate->open.store(false, std::memory_order_release);
+  for (const Identity& name : peer.names) by_name.erase(name);
+  peer.names.clear();
+  if (peer.key) {
+    const auto it = by_key.find(*peer.key);
+    if (it != by_key.end() && it->second == peer.id) by_key.erase(it);
+  }
+}
+
+void Endpoint::State::erase(Peer& peer) {
+  detach(peer);
+  for (const ReceiverIndex index : peer.indices) by_index.erase(index);
+  timers.schedule(number(peer.id), kNever, &peer.scheduled);
+  const auto gone = lingering.find(peer.user);
+  if (gone != lingering.end() && gone->second == peer.id) lingering.erase(gone);
+  const SessionId id = peer.id;
+  peers.erase(id);
+}
+
+// Readable until closed, restarted or forgotten; the oldest goes when there are too many.
+void Endpoint::State::record_failure(const ConnectionInfo& info, Instant now) {
+  if (failed.size() >= config.limits.failed_records_max && !failed_order.empty()) {
+    failed.erase(failed_order.front());
+    failed_order.pop_front();
+  }
+  const bool known = failed.contains(info.identity);
+  failed[info.identity] = Failed{info, now + kFailedRecordLife};
+  if (!known) failed_order.push_back(info.identity);
+  // Names whose record went by other ways still stand in the order; it must not grow without end.
+  while (failed_order.size() > 2 * config.limits.failed_records_max) failed_order.pop_front();
+}
+
+void Endpoint::State::fail_peer(Peer& peer, ConnectionState state, int reason, std::string text,
+                                Instant now) {
+  ConnectionInfo info;
+  fill_info(peer, now, info);
+  info.state = state;
+  info.end_reason = reason;
+  info.end_debug = text;
+  counters.add(Count::kSessionsFailed);
+  log(LogLevel::kInfo, "session with " + peer.user.text() + " failed: " + text);
+  record_failure(info, now);
+  post(SessionFailedEvent{std::move(info)});
+  peer.end_reported = true;
+  detach(peer);
+  if (!peer.session) return erase(peer);
+  peer.session->close(reason, text, false, now);
+  touch(peer, now);
+}
+
+std::string Endpoint::State::failure_text(const Peer& peer, const SessionEnd& end) const {
+  const std::string who = peer.user.text() + " at " + peer.session->remote().text();
+  switch (end.kind) {
+    case SessionEnd::Kind::kTimedOut: {
+      const auto waited = to_milliseconds(peer.options.timeout_connected) / 1000;
+      return "no answer from " + who + " directly in " + std::to_string(waited) + " s";
+    }
+    case SessionEnd::Kind::kClosedByPeer:
+      return "closed by " + who + (end.text.empty() ? "" : ": " + end.text);
+    default:
+      return who + ": " + end.text;
+  }
+}
+
+void Endpoint::State::report_end(Peer& peer, Instant now) {
+  if (peer.end_reported || !peer.session || !peer.session->end()) return;
+  const SessionEnd end = *peer.session->end();
+  peer.end_reported = true;
+  if (end.kind == SessionEnd::Kind::kIdle || end.kind == SessionEnd::Kind::kClosedByUs) {
+    return detach(peer);
+  }
+  const bool by_peer = end.kind == SessionEnd::Kind::kClosedByPeer;
+  ConnectionInfo info;
+  fill_info(peer, now, info);
+  info.state = by_peer ? ConnectionState::kClosedByPeer : ConnectionState::kProblemDetectedLocally;
+  info.end_reason = end.reason;
+  info.end_debug = failure_text(peer, end);
+  record_failure(info, now);
+  // A clean close by the peer is no failure, unless it took reliable messages with it.
+  const bool lost = end.lost_reliable || peer.waiting_bytes > 0 || !peer.waiting.empty();
+  if (!by_peer || lost) {
+    counters.add(Count::kSessionsFailed);
+    log(LogLevel::kInfo, "session failed: " + info.end_debug);
+    post(SessionFailedEvent{std::move(info)});
+  }
+  detach(peer);
+}
+
+// --- after every change ------------------------------------------------------------------------------------------
+
+Instant Endpoint::State::deadline_of(const Peer& peer) const {
+  Instant next = kNever;
+  if (peer.session) next = peer.session->next_deadline();
+  if (peer.dial) next = std::min(next, peer.dial->next_send());
+  const bool opening = !peer.loopback && (!peer.session || peer.dial);
+  if (opening && !peer.background) {
+    next = std::min(next, peer.opened + peer.options.timeout_initial);
+    if (peer.wants_dial) next = std::min(next, peer.opened + milliseconds(10));
+  }
+  return next;
+}
+
+void Endpoint::State::advance_peer(Peer& peer, Instant now) {
+  const bool opening = !peer.loopback && (!peer.session || peer.dial);
+  if (opening && !peer.background && now >= peer.opened + peer.options.timeout_initial) {
+    const std::string where = peer.dial ? " at " + peer.dial->to().text() : std::string();
+    return fail_peer(peer, ConnectionState::kProblemDetectedLocally, kEndMiscTimeout,
+                     peer.user.text() + where + " did not accept or answer in " +
+                         std::to_string(to_milliseconds(peer.options.timeout_initial)) + " ms",
+                     now);
+  }
+  if (peer.wants_dial) {
+    const SessionId id = peer.id;
+    start_dial(peer, now);
+    if (find(id) == nullptr) return;
+  }
+  if (peer.dial) {
+    if (const auto packet = peer.dial->poll_packet(now)) send_raw(peer.dial->to(), *packet);
+  }
+  if (peer.session) peer.session->advance(now);
+  touch(peer, now);
+}
+
+void Endpoint::State::touch(Peer& peer, Instant now) {
+  if (peer.session && !peer.ready) {
+    peer.ready = true;
+    ready.push_back(peer.id);
+  }
+  settle(peer, now);
+}
+
+void Endpoint::State::settle(Peer& peer, Instant now) {
+  if (peer.session) {
+    if (peer.dial && peer.session->confirmed()) {
+      peer.dial.reset();
+      flush_waiting(peer, now);
+    }
+    report_end(peer, now);
+    if (peer.session->phase() == SessionPhase::kEnded) return erase(peer);
+    const std::uint64_t held = peer.waiting_bytes + peer.session->held_bytes();
+    if (held < peer.held_bytes) {
+      peer.gate->held_bytes.fetch_sub(peer.held_bytes - held, std::memory_order_release);
+    }
+    peer.held_bytes = held;
+    if (!peer.background) {
+      peer.gate->open.store(peer.up(), std::memory_order_release);
+      peer.gate->can_leave_now.store(peer.session->can_leave_now(now), std::memory_order_relaxed);
+    }
+  }
+  Instant next = deadline_of(peer);
+  if (peer.wants_dial && next <= now) next = now + milliseconds(10);
+  timers.schedule(number(peer.id), next, &peer.scheduled);
+}
+
+}  // namespace whimbrel

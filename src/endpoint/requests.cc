@@ -1,0 +1,223 @@
+// Endpoint: strangers. Somebody has proved a key in a handshake that we did not begin; what now?
+#include <algorithm>
+
+#include "endpoint/state.h"
+
+namespace whimbrel {
+
+namespace {
+
+// api.md: posted again at most every 5 s while the stranger keeps trying.
+constexpr Duration kRepostInterval = seconds(5);
+// A stranger who tries says so at least once a second; after this long without a word it has given up.
+constexpr Duration kRequestLife = seconds(5);
+// As long as a dialling peer may go on sending FinishXX.
+constexpr Duration kHalfOpenLife = seconds(12);
+constexpr Duration kExpiryInterval = seconds(1);
+
+}  // namespace
+
+void Endpoint::State::on_stranger(Request&& request, Instant now) {
+  const PeerInfo& shown = request.responder.peer();
+  if (shown.identity.empty()) {
+    request.user = Identity::ip_address(request.from.bytes, request.from.port);
+  } else if (const auto name = Identity::parse(shown.identity); name && name->valid()) {
+    request.user = *name;
+  } else {
+    return counters.add(Count::kDroppedBadHandshake);
+  }
+  if (!admit_certificate(request)) {
+    counters.add(Count::kDroppedBadCertificate);
+    const std::string text =
+        std::string("certificate not accepted: ") + to_string(shown.certificate_status);
+    return refuse(std::move(request), kEndRemoteBadCert, text, now);
+  }
+  Peer* same_key = find_by_key(shown.static_key);
+  if (same_key == nullptr) {
+    // A dial without a known key to this very address, or under this very name.
+    same_key = find(request.user);
+    if (same_key == nullptr) {
+      same_key = find(Identity::ip_address(request.from.bytes, request.from.port));
+    }
+    if (same_key != nullptr && (!same_key->dial || same_key->dial->peer_key())) same_key = nullptr;
+  }
+  if (same_key != nullptr && !resolve_crossing(*same_key, request, now)) return;
+  Peer* same_name = find(request.user);
+  if (same_name != nullptr && !resolve_conflict(*same_name, request, now)) return;
+  add_request(std::move(request), now);
+}
+
+bool Endpoint::State::admit_certificate(const Request& request) const {
+  const CertificateStatus status = request.responder.peer().certificate_status;
+  if (status == CertificateStatus::kValid || config.trust.empty()) return true;
+  return status == CertificateStatus::kAbsent && !config.require_certificate;
+}
+
+// We know this key: both have dialled, or the peer has started again. True when the request is still to be looked at.
+bool Endpoint::State::resolve_crossing(Peer& peer, Request& request, Instant now) {
+  const PublicKey& own = config.keys.public_key;
+  const PublicKey& theirs = request.responder.peer().static_key;
+  if (peer.loopback) return false;
+  if (peer.dial) {
+    // Crossed opens: the smaller key yields. Where our own dial has not learned the peer's key yet (XX, no answer),
+    // we can still step back, and do.
+    const bool undecided = !peer.dial->peer_key();
+    if (undecided || yields(own, theirs)) {
+      answer(std::move(request), &peer, now);
+    } else {
+      counters.add(Count::kDroppedCrossed);
+    }
+    return false;
+  }
+  if (!peer.session) {  // waits for its turn to dial: the peer was faster
+    answer(std::move(request), &peer, now);
+    return false;
+  }
+  // A session is up, and here is a new handshake under the same key: the peer has lost it, or has closed it and the
+  // word of that is still on its way.
+  const bool lost = !peer.session->channels().flushed();
+  if (lost) {
+    fail_peer(peer, ConnectionState::kProblemDetectedLocally, kEndMiscPeerSentNoConnection,
+              peer.user.text() + " started again and has forgotten this session", now);
+    failed.erase(peer.user);
+  } else {
+    peer.end_reported = true;
+    detach(peer);
+    peer.session->close(kEndSessionClosed, "replaced by a new session", false, now);
+    touch(peer, now);
+  }
+  return true;
+}
+
+// Another key claims a name that we have a session with.
+bool Endpoint::State::resolve_conflict(Peer& peer, const Request& request, Instant now) {
+  const bool proved = request.responder.peer().certificate_status == CertificateStatus::kValid;
+  if (proved && peer.certificate != CertificateStatus::kValid && peer.session) {
+    fail_peer(peer, ConnectionState::kProblemDetectedLocally, kEndRemoteBadCert,
+              "somebody else has proved to be " + peer.user.text(), now);
+    failed.erase(request.user);
+    return true;
+  }
+  // Perhaps the same user, started again with a fresh key. If the old session is dead it will fail soon, and the
+  // stranger, who keeps trying, is let in; if it answers, the stranger is an impostor.
+  counters.add(Count::kDroppedIdentityInUse);
+  if (peer.session && !peer.dial) {
+    peer.session->probe_liveness(now);
+    touch(peer, now);
+  }
+  return false;
+}
+
+void Endpoint::State::add_request(Request&& request, Instant now) {
+  const auto known = requests.find(request.user);
+  if (known != requests.end()) {
+    if (known->second.responder.peer().static_key != request.responder.peer().static_key) {
+      return counters.add(Count::kDroppedIdentityInUse);
+    }
+    // The same user with a newer handshake: the old one is dead.
+    request.posted = known->second.posted;
+    const Identity user = request.user;
+    remove_request(user);
+    const auto [it, added] = requests.emplace(user, std::move(request));
+    ASSERT(added);
+    request_order.push_back(user);
+    remember_request(it->second);
+    return post_request(it->second, now);
+  }
+  if (requests.size() >= config.limits.pending_requests_max) {
+    counters.add(Count::kDroppedRequestLimit);
+    remove_request(Identity(request_order.front()));
+  }
+  counters.add(Count::kRequests);
+  request.posted = now;
+  const Identity user = request.user;
+  const auto [it, added] = requests.emplace(user, std::move(request));
+  ASSERT(added);
+  request_order.push_back(user);
+  remember_request(it->second);
+  post(SessionRequestEvent{user});
+  next_expiry = std::min(next_expiry, now + kExpiryInterval);
+}
+
+void Endpoint::State::remember_request(const Request& request) {
+  remember_init(request.ephemeral, Index{Index::Kind::kRequest, {}, 0, request.user});
+  if (request.xx) by_index[request.index] = Index{Index::Kind::kRequest, {}, 0, request.user};
+}
+
+void Endpoint::State::post_request(Request& request, Instant now) {
+  if (now < request.posted + kRepostInterval) return;
+  request.posted = now;
+  post(SessionRequestEvent{request.user});
+}
+
+void Endpoint::State::remove_request(const Identity& user) {
+  const auto it = requests.find(user);
+  if (it == requests.end()) return;
+  if (it->second.xx) by_index.erase(it->second.index);
+  requests.erase(it);
+  std::erase(request_order, user);
+}
+
+Peer& Endpoint::State::answer(Request&& request, Peer* existing, Instant now) {
+  Peer& peer = existing != nullptr ? *existing : make_peer(request.user, now);
+  if (peer.user != request.user && !peer.background && add_name(peer, request.user)) {
+    peer.alias = request.user;
+  }
+  peer.dial.reset();
+  peer.wants_dial = false;
+  peer.session.reset();
+  ReceiverIndex index = request.index;
+  if (!request.xx) {
+    set_parameters(peer.options);
+    index = new_index();
+    peer.response.resize(kHandshakePacketSizeMax);
+    peer.response.resize(
+        request.responder.write_response(index, next_stamp(now), random, peer.response));
+    peer.response.shrink_to_fit();
+    if (!peer.response.empty()) send_raw(request.from, peer.response);
+  }
+  if (request.responder.done()) {
+    by_index[index] = Index{Index::Kind::kPeer, peer.id, 0, {}};
+    peer.indices.push_back(index);
+    remember_init(request.ephemeral, Index{Index::Kind::kPeer, peer.id, 0, {}});
+    establish(peer, request.responder.result(), request.from, index, true, request.xx, false,
+              Duration::zero(), now);
+  }
+  touch(peer, now);
+  return peer;
+}
+
+// The stranger learns of it at once: the handshake is ended, and the session with it.
+void Endpoint::State::refuse(Request&& request, int reason, std::string_view text, Instant now) {
+  Peer& peer = make_peer(request.user, now);
+  const SessionId id = peer.id;
+  detach(peer);
+  peer.end_reported = true;
+  answer(std::move(request), &peer, now);
+  Peer* made = find(id);
+  if (made == nullptr) return;
+  // Not a session of this user: the next one to come is a new stranger.
+  if (made->key) by_key.erase(*made->key);
+  made->background = true;
+  if (made->session) made->session->close(reason, text, false, now);
+  touch(*made, now);
+}
+
+void Endpoint::State::expire_requests(Instant now) {
+  std::vector<Identity> silent;
+  for (const auto& [user, request] : requests) {
+    if (now >= request.heard + kRequestLife) silent.push_back(user);
+  }
+  for (const Identity& user : silent) remove_request(user);
+  while (!half_open_order.empty()) {
+    const auto it = half_open.find(half_open_order.front());
+    if (it != half_open.end() && now < it->second.made + kHalfOpenLife) break;
+    by_index.erase(half_open_order.front());
+    if (it != half_open.end()) half_open.erase(it);
+    half_open_order.pop_front();
+  }
+  const bool more = !requests.empty() || !half_open_order.empty();
+  next_expiry = more ? now + kExpiryInterval : kNever;
+}
+
+}  // namespace whimbrel

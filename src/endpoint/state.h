@@ -1,0 +1,152 @@
+// The inside of Endpoint, shared by its source files: endpoint.cc (commands and outputs), peers.cc (life of a peer),
+// handshakes.cc (handshake packets), requests.cc (strangers), info.cc (getters).
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "endpoint/endpoint.h"
+#include "endpoint/peer.h"
+#include "endpoint/stamp_table.h"
+#include "endpoint/timer_table.h"
+#include "handshake/init_screener.h"
+
+namespace whimbrel {
+
+struct Endpoint::State {
+  // What a receiver index, or a first message that comes again, leads to.
+  struct Index {
+    enum class Kind : std::uint8_t { kPeer, kHalfOpen, kRequest } kind = Kind::kPeer;
+    SessionId peer{};
+    ReceiverIndex half_open = 0;
+    Identity request;
+  };
+
+  State(EndpointConfig config, Random& random, Instant now, UnixMillis unix_now);
+
+  // --- peers.cc: the life of a peer ---------------------------------------------------------------------------------
+  Peer* find(const Identity& user);
+  const Peer* find(const Identity& user) const;
+  Peer* find(SessionId id);
+  Peer* find_by_key(const PublicKey& key);
+  // False, and nothing changes, when the name belongs to another peer.
+  bool add_name(Peer& peer, const Identity& name);
+  Peer& make_peer(const Identity& user, Instant now);
+  Result send_new(const Identity& user, SharedBytes payload, ChannelId channel, int flags,
+                  Instant now);
+  Result send_to(Peer& peer, SharedBytes payload, int flags, ChannelId channel, Instant now,
+                 bool counted);
+  void send_loopback(Peer& peer, SharedBytes payload, int flags, ChannelId channel, Instant now);
+  void start_dial(Peer& peer, Instant now);
+  void establish(Peer& peer, const HandshakeResult& result, const IpAddress& remote,
+                 ReceiverIndex local_index, bool answering, bool validated, bool wait, Duration rtt,
+                 Instant now);
+  void flush_waiting(Peer& peer, Instant now);
+  void merge(Peer& from, Peer& into, Instant now);
+  void close_peer(Peer& peer, int reason, std::string_view text, bool linger, Instant now);
+  void fail_peer(Peer& peer, ConnectionState state, int reason, std::string text, Instant now);
+  void record_failure(const ConnectionInfo& info, Instant now);
+  // After anything was done to a peer: it may have packets now, and settle(). May erase the peer.
+  void touch(Peer& peer, Instant now);
+  // Its end, gate and timers. May erase the peer.
+  void settle(Peer& peer, Instant now);
+  void report_end(Peer& peer, Instant now);
+  void detach(Peer& peer);
+  void erase(Peer& peer);
+  void advance_peer(Peer& peer, Instant now);
+  Instant deadline_of(const Peer& peer) const;
+  bool line_is_busy_with(const Identity& user);
+  std::string describe(const Peer& peer, Instant now) const;
+  std::string failure_text(const Peer& peer, const SessionEnd& end) const;
+  SessionOptions options_for(const Identity& user) const;
+
+  // --- handshakes.cc: handshake packets -----------------------------------------------------------------------------
+  void receive_handshake(const IpAddress& from, Bytes datagram, Instant now);
+  void on_init(const IpAddress& from, Bytes datagram, Instant now);
+  bool on_repeated_init(const EphemeralKey& ephemeral, const IpAddress& from, Instant now);
+  void on_init_ik(const InitView& init, const EphemeralKey& ephemeral, const IpAddress& from,
+                  Instant now);
+  void on_init_xx(const InitView& init, const EphemeralKey& ephemeral, const IpAddress& from,
+                  Instant now);
+  void on_finish(const IpAddress& from, Bytes datagram, ReceiverIndex index, Instant now);
+  void on_dial_answer(Peer& peer, const IpAddress& from, Bytes datagram, Instant now);
+  void on_dial_response(Peer& peer, const IpAddress& from, Bytes datagram, Instant now);
+  bool check_dialled_peer(Peer& peer, Instant now);
+  void count_handshake_error(HandshakeError error);
+  bool under_load(Instant now);
+  UnixMillis unix_at(Instant now) const;
+  UnixMillis next_stamp(Instant now);
+  ReceiverIndex new_index();
+  void remember_init(const EphemeralKey& ephemeral, const Index& index);
+  void set_parameters(const SessionOptions& options);
+
+  // --- requests.cc: strangers ---------------------------------------------------------------------------------------
+  void on_stranger(Request&& request, Instant now);
+  bool admit_certificate(const Request& request) const;
+  bool resolve_crossing(Peer& peer, Request& request, Instant now);
+  bool resolve_conflict(Peer& peer, const Request& request, Instant now);
+  void add_request(Request&& request, Instant now);
+  Peer& answer(Request&& request, Peer* existing, Instant now);
+  void refuse(Request&& request, int reason, std::string_view text, Instant now);
+  void expire_requests(Instant now);
+  void remove_request(const Identity& user);
+  void post_request(Request& request, Instant now);
+  void remember_request(const Request& request);
+
+  void post(Event event);
+  void send_raw(const IpAddress& to, Bytes datagram);
+  void deliver(Peer& peer, Instant now);
+  void log(LogLevel level, const std::string& text) const;
+  void fill_info(const Peer& peer, Instant now, ConnectionInfo& info) const;
+  void fill_status(const Peer& peer, Instant now, ConnectionStatus& status) const;
+
+  EndpointConfig config;
+  HandshakeConfig handshake;
+  Random& random;
+  Counters counters;
+  Instant start;
+  UnixMillis unix_start;
+  UnixMillis last_stamp = 0;
+
+  std::map<SessionId, std::unique_ptr<Peer>> peers;
+  std::map<Identity, SessionId> by_name;    // names and aliases of peers that the application knows
+  std::map<Identity, SessionId> lingering;  // closed sessions that may still deliver
+  std::map<PublicKey, SessionId> by_key;    // current session of a key
+  std::unordered_map<ReceiverIndex, Index> by_index;  // looked up, never iterated
+  std::map<ReceiverIndex, HalfOpen> half_open;
+  std::deque<ReceiverIndex> half_open_order;
+  std::map<Identity, Request> requests;
+  std::deque<Identity> request_order;
+  std::map<EphemeralKey, Index> recent_inits;
+  std::deque<EphemeralKey> recent_order;
+  std::map<Identity, DialTarget> routes;
+  std::map<Identity, SessionOptions> user_options;
+  struct Failed {
+    ConnectionInfo info;
+    Instant forget_at;
+  };
+  std::map<Identity, Failed> failed;
+  std::deque<Identity> failed_order;
+  StampTable stamps;
+  InitScreener screener;
+
+  std::uint64_t next_session = 1;
+  TimerTable timers;
+  std::deque<SessionId> ready;
+  struct Raw {
+    IpAddress to;
+    std::vector<std::uint8_t> bytes;
+  };
+  std::deque<Raw> raw;
+  std::deque<Event> events;
+  std::vector<DeliveredMessage> delivered;
+  std::vector<ReceivedMessage> received;  // scratch
+  Instant load_window_start;
+  std::uint32_t load_count = 0;
+  Instant next_expiry = kNever;
+};
+
+}  // namespace whimbrel
