@@ -20,55 +20,57 @@ double bytes_in(Duration time, std::uint64_t rate) {
 }  // namespace
 
 Pacer::Pacer(std::size_t datagram_size, Instant now)
-    : datagram_size_(datagram_size),
-      tokens_(static_cast<double>(kWindowPacketsInitial * datagram_size)),
-      updated_(now) {}
-
-// RFC 9002 7.7: bursts are limited to the initial window.
-std::uint64_t Pacer::burst() const {
-  return std::max<std::uint64_t>(kWindowPacketsInitial * datagram_size_,
-                                 static_cast<std::uint64_t>(bytes_in(kBurstTime, rate_)));
+    : datagram_size_(static_cast<double>(datagram_size)), updated_(now) {
+  update_limits();
+  tokens_ = burst_;
 }
 
-std::uint64_t Pacer::quantum() const {
-  const double bytes = std::min(bytes_in(kQuantumTime, rate_), kQuantumBytesMax);
-  return std::max<std::uint64_t>(datagram_size_, static_cast<std::uint64_t>(bytes));
+void Pacer::update_limits() {
+  // RFC 9002 7.7: bursts are limited to the initial window.
+  burst_ = std::max(kWindowPacketsInitial * datagram_size_, bytes_in(kBurstTime, rate_));
+  quantum_ = std::max(datagram_size_, std::min(bytes_in(kQuantumTime, rate_), kQuantumBytesMax));
 }
 
 double Pacer::tokens(Instant now) const {
   const double gained = now > updated_ ? bytes_in(now - updated_, rate_) : 0;
-  return std::min(tokens_ + gained, static_cast<double>(burst()));
+  return std::min(tokens_ + gained, burst_);
+}
+
+void Pacer::set_datagram_size(std::size_t bytes) {
+  datagram_size_ = static_cast<double>(bytes);
+  update_limits();
 }
 
 void Pacer::set_rate(std::uint64_t rate, Instant now) {
   if (rate == rate_) return;
-  if (rate_ == 0) {
-    rate_ = rate;
-    tokens_ = static_cast<double>(burst());
-  } else {
-    tokens_ = tokens(now);
-    rate_ = rate;
-  }
+  const bool was_off = rate_ == 0;
+  tokens_ = tokens(now);
   updated_ = std::max(updated_, now);
+  rate_ = rate;
+  update_limits();
+  if (!was_off) return;
+  tokens_ = burst_;
+  drained_ = false;
 }
 
 void Pacer::on_sent(std::uint64_t bytes, Instant now) {
   if (rate_ == 0) return;
   tokens_ = tokens(now) - static_cast<double>(bytes);
   updated_ = std::max(updated_, now);
+  drained_ = tokens_ < datagram_size_;
 }
 
 std::size_t Pacer::allowance(Instant now) const {
   if (rate_ == 0) return std::numeric_limits<std::size_t>::max();
   const double available = tokens(now);
-  return available < static_cast<double>(quantum()) ? 0 : static_cast<std::size_t>(available);
+  return available < wanted() ? 0 : static_cast<std::size_t>(available);
 }
 
 Instant Pacer::next_send_time(Instant now) const {
   if (rate_ == 0) return now;
-  const double missing = static_cast<double>(quantum()) - tokens(now);
+  const double missing = wanted() - tokens(now);
   if (missing <= 0) return now;
-  // One byte's time more, so that rounding never leaves the bucket just short.
+  // Rounded up, and one byte's time more, so that the bucket is never found just short.
   const double wait = (missing + 1) / static_cast<double>(rate_) * 1e9;
   return now + Duration(static_cast<std::int64_t>(wait) + 1);
 }

@@ -17,7 +17,7 @@ class Pacer {
 
   // `rate` in bytes per second, 0: not paced. Takes effect from `now` on.
   void set_rate(std::uint64_t rate, Instant now);
-  void set_datagram_size(std::size_t bytes) { datagram_size_ = bytes; }
+  void set_datagram_size(std::size_t bytes);
   void on_sent(std::uint64_t bytes, Instant now);
 
   std::uint64_t rate() const { return rate_; }
@@ -26,17 +26,21 @@ class Pacer {
   // When allowance() turns positive; not after `now` if it is.
   Instant next_send_time(Instant now) const;
   // The most that may leave at once, bytes.
-  std::uint64_t burst() const;
+  double burst() const { return burst_; }
 
  private:
-  // What must have gathered before a sender that waits is let go, so that its timer does not fire
-  // for every packet.
-  std::uint64_t quantum() const;
   double tokens(Instant now) const;
+  // Bytes that must have gathered before the next packet may leave.
+  double wanted() const { return drained_ ? quantum_ : datagram_size_; }
+  void update_limits();
 
   std::uint64_t rate_ = 0;
-  std::size_t datagram_size_;
+  double datagram_size_;
+  double burst_ = 0;
+  // What must gather after the bucket ran dry, so that the timer does not fire for every packet.
+  double quantum_ = 0;
   double tokens_;  // at updated_, negative when overdrawn
+  bool drained_ = false;
   Instant updated_;
 };
 

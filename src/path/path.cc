@@ -239,11 +239,9 @@ bool Path::is_duplicate(PacketNumber number) const {
   return state_->received.is_duplicate(value(number));
 }
 
-void Path::on_packet_received(PacketNumber number, std::size_t bytes, bool ack_eliciting,
-                              Instant now) {
+void Path::on_packet_received(PacketNumber number, std::size_t, bool ack_eliciting, Instant now) {
   State& s = *state_;
   s.now_latest = now;
-  on_unvalidated_bytes(bytes);
   if (!s.received.on_received(value(number), ack_eliciting, s.recovery.rtt().smoothed(), now))
     return;
   ++s.packets_received;
@@ -329,10 +327,14 @@ void Path::reset_for_new_route(Instant now) {
   s.mtu = MtuSearch(s.config.datagram_size_min, s.config.datagram_size_max, s.config.mtu_search);
   s.pacer = Pacer(s.config.datagram_size_min, now);
   s.window_limited = false;
-  s.validated = false;
-  s.bytes_unvalidated = 0;
-  s.bytes_sent_unvalidated = 0;
   s.update_pacer(now);
+}
+
+void Path::set_send_rate(std::uint64_t rate_min, std::uint64_t rate_max) {
+  State& s = *state_;
+  s.config.send_rate_min = rate_min;
+  s.config.send_rate_max = rate_max;
+  s.update_pacer(s.now_latest);
 }
 
 void Path::set_peer_ack_delay_max(Duration delay) {

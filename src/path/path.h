@@ -95,7 +95,8 @@ class Path {
   // Takes the next number. `frames` are what must come back; PING and padding need not be listed. `bytes`: the datagram.
   void on_packet_sent(Instant now, std::size_t bytes, bool ack_eliciting, PacketPurpose purpose,
                       std::span<const SentFrame> frames);
-  // RFC 9002 7.8: the application had nothing more to send although the window had room.
+  // RFC 9002 7.8: the application had nothing more to send although the window had room. May be called at any time;
+  // nothing happens when the window is full.
   void on_app_limited();
   // True when no ack-eliciting packet is in flight.
   bool idle() const;
@@ -112,7 +113,8 @@ class Path {
   // An acknowledgement must leave now by itself (RFC 9000 13.2: every second packet or 25 ms; thinned at high rate;
   // at once when a gap appears).
   bool ack_due(Instant now) const;
-  // Fills `out`; call only when has_ack() or ack_due(). Then on_ack_written() once it is in a packet.
+  // Fills `out`; call only when has_ack() or ack_due(). Then on_ack_written() once it is in a packet, before that
+  // packet's on_packet_sent().
   void make_ack(AckFrame& out, Instant now) const;
   void on_ack_written(Instant now);
   // RFC 9000 13.2.4: a side that only acknowledges asks now and then for an acknowledgement itself; true: add a PING.
@@ -132,8 +134,10 @@ class Path {
   // Before it, at most three times the bytes received may be sent (RFC 9000 8.1). Starts unvalidated.
   void set_address_validated();
   bool address_validated() const;
-  void on_unvalidated_bytes(std::size_t bytes);  // received from the address, also in handshake packets
-  // RFC 9000 9.4: the peer moved: round-trip time, window and MTU start afresh; packet numbers go on.
+  // Bytes of every datagram that came from the address before it is validated, handshake packets included.
+  void on_unvalidated_bytes(std::size_t bytes);
+  // RFC 9000 9.4: the peer moved: round-trip time, window and MTU start afresh; packet numbers go on. What is validated
+  // stays validated: move only to an address that has answered a challenge.
   void reset_for_new_route(Instant now);
   // The peer's promise, known after the handshake; and what the handshake's round trip took.
   void set_peer_ack_delay_max(Duration delay);
