@@ -13,9 +13,6 @@ Secret next_packet_key(const Secret& key) {
   return next;
 }
 
-PacketKeys::PacketKeys(AeadSuite suite, const Secret& send_key, const Secret& receive_key)
-    : send_(suite, send_key), receive_(suite, receive_key) {}
-
 PacketKeys::OpenResult PacketKeys::open(bool phase, std::uint32_t path_id, std::uint64_t number,
                                         Bytes header, MutableBytes inout) {
   OpenResult result = OpenResult::kFailed;
@@ -55,14 +52,6 @@ void PacketKeys::trim() {
   send_.trim();
   receive_.trim();
   old_receive_.trim();
-}
-
-std::uint64_t PacketKeys::seal_limit() const {
-  return suite() == AeadSuite::kAesGcm ? kSealLimitAesGcm : kSealLimitChaChaPoly;
-}
-
-std::uint64_t PacketKeys::open_failure_limit() const {
-  return suite() == AeadSuite::kAesGcm ? kOpenFailureLimitAesGcm : kOpenFailureLimitChaChaPoly;
 }
 
 }  // namespace whimbrel

@@ -13,12 +13,18 @@
 
 namespace whimbrel {
 
-// RFC 9001 6.6: a key may seal this many packets at most (2^23), and this many packets may fail to
-// open over the whole life of a session (2^52 and 2^36).
-inline constexpr std::uint64_t kSealLimitAesGcm = std::uint64_t{1} << 23;
-inline constexpr std::uint64_t kSealLimitChaChaPoly = std::uint64_t{1} << 62;
-inline constexpr std::uint64_t kOpenFailureLimitAesGcm = std::uint64_t{1} << 52;
-inline constexpr std::uint64_t kOpenFailureLimitChaChaPoly = std::uint64_t{1} << 36;
+// How much a key is good for.
+struct PacketKeyLimits {
+  std::uint64_t seals = 0;          // packets sealed with one key
+  std::uint64_t open_failures = 0;  // packets that failed to open, over the life of a session
+};
+
+// RFC 9001 6.6.
+constexpr PacketKeyLimits packet_key_limits(AeadSuite suite) {
+  return suite == AeadSuite::kAesGcm
+             ? PacketKeyLimits{std::uint64_t{1} << 23, std::uint64_t{1} << 52}
+             : PacketKeyLimits{std::uint64_t{1} << 62, std::uint64_t{1} << 36};
+}
 
 // HKDF-Expand(key, "whimbrel ku", 32).
 Secret next_packet_key(const Secret& key);
@@ -26,7 +32,11 @@ Secret next_packet_key(const Secret& key);
 class PacketKeys {
  public:
   PacketKeys() = default;
-  PacketKeys(AeadSuite suite, const Secret& send_key, const Secret& receive_key);
+  PacketKeys(AeadSuite suite, const Secret& send_key, const Secret& receive_key)
+      : PacketKeys(suite, send_key, receive_key, packet_key_limits(suite)) {}
+  PacketKeys(AeadSuite suite, const Secret& send_key, const Secret& receive_key,
+             PacketKeyLimits limits)
+      : send_(suite, send_key), receive_(suite, receive_key), limits_(limits) {}
 
   bool valid() const { return send_.valid(); }
   AeadSuite suite() const { return send_.suite(); }
@@ -52,11 +62,11 @@ class PacketKeys {
   // Steps both keys; the caller has seen a packet sealed by it in the current phase acknowledged.
   void update();
   // True from three quarters of the seal limit on: the owner should update() when it may.
-  bool update_due() const { return sealed_count_ >= seal_limit() / 4 * 3; }
+  bool update_due() const { return sealed_count_ >= limits_.seals / 4 * 3; }
   // True when no more packet may be sealed with this key, or too many failed to open: the session
   // has to end.
   bool exhausted() const {
-    return sealed_count_ >= seal_limit() || open_failures_ >= open_failure_limit();
+    return sealed_count_ >= limits_.seals || open_failures_ >= limits_.open_failures;
   }
 
   bool has_old_key() const { return old_receive_.valid(); }
@@ -65,14 +75,13 @@ class PacketKeys {
   void trim();
 
  private:
-  std::uint64_t seal_limit() const;
-  std::uint64_t open_failure_limit() const;
   OpenResult open_flipped(std::uint32_t path_id, std::uint64_t number, Bytes header,
                           MutableBytes inout);
 
   AeadKey send_;
   AeadKey receive_;
   AeadKey old_receive_;
+  PacketKeyLimits limits_;
   bool phase_ = false;
   std::uint64_t sealed_count_ = 0;   // with the current send key
   std::uint64_t open_failures_ = 0;  // over the session's life (RFC 9001 6.6)
