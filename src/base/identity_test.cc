@@ -16,26 +16,27 @@ std::string refused(std::string_view text) {
 }
 
 TEST(Identity, TextRoundTripsExactly) {
-  for (const std::string text : {std::string("steamid:76561197960287930"),
-                                 std::string("steamid:1"),
-                                 std::string("steamid:18446744073709551615"),
-                                 std::string("str:a"),
-                                 "str:" + std::string(31, 'x'),
-                                 std::string("str:a b:c \xc3\xa9"),
-                                 std::string("gen:00"),
-                                 "gen:" + std::string(64, 'f'),
-                                 std::string("ip:192.168.1.7:4000"),
-                                 std::string("ip:1.2.3.4"),
-                                 std::string("ip:[2001:db8::1]:65535"),
-                                 std::string("ip:::1"),
-                                 std::string("psn:0"),
-                                 std::string("psn:42"),
-                                 std::string("xboxpwid:x"),
-                                 "xboxpwid:" + std::string(32, 'y'),
-                                 std::string("stadia:12"),
-                                 std::string("a_1:b"),
-                                 "z:" + std::string(125, 'q'),
-                                 std::string("invalid")}) {
+  for (const std::string& text :
+       std::vector<std::string>{std::string("steamid:76561197960287930"),
+                                std::string("steamid:1"),
+                                std::string("steamid:18446744073709551615"),
+                                std::string("str:a"),
+                                "str:" + std::string(31, 'x'),
+                                std::string("str:a b:c \xc3\xa9"),
+                                std::string("gen:00"),
+                                "gen:" + std::string(64, 'f'),
+                                std::string("ip:192.168.1.7:4000"),
+                                std::string("ip:1.2.3.4"),
+                                std::string("ip:[2001:db8::1]:65535"),
+                                std::string("ip:::1"),
+                                std::string("psn:0"),
+                                std::string("psn:42"),
+                                std::string("xboxpwid:x"),
+                                "xboxpwid:" + std::string(32, 'y'),
+                                std::string("stadia:12"),
+                                std::string("a_1:b"),
+                                "z:" + std::string(125, 'q'),
+                                std::string("invalid")}) {
     std::string error;
     const auto identity = Identity::parse(text, &error);
     ASSERT_TRUE(identity.has_value()) << text << ": " << error;
@@ -45,7 +46,7 @@ TEST(Identity, TextRoundTripsExactly) {
 }
 
 TEST(Identity, RefusesBadTextWithAReason) {
-  for (const std::string text :
+  for (const char* text :
        {"steamid:", "steamid:0", "steamid:01", "steamid:1x", "steamid: 1", "steamid:+1",
         "steamid:-1", "steamid:18446744073709551616", "psn:", "psn:00", "psn:1 "}) {
     EXPECT_FALSE(refused(text).empty()) << text;
