@@ -157,7 +157,7 @@ void Endpoint::State::on_init_ik(const InitView& init, const EphemeralKey& ephem
   if (!stamps.is_new(peer.static_key, peer.stamp)) {
     return counters.add(Count::kDroppedReplayedHandshake);
   }
-  stamps.note(peer.static_key, peer.stamp);
+  // Noted only when it is answered: until then the same message, sent again, is welcome.
   on_stranger(std::move(request), now);
 }
 
@@ -217,7 +217,6 @@ void Endpoint::State::on_finish(const IpAddress& from, Bytes datagram, ReceiverI
   half_open.erase(it);
   std::erase(half_open_order, index);
   by_index.erase(index);
-  stamps.note(request.responder.peer().static_key, request.responder.peer().stamp);
   on_stranger(std::move(request), now);
 }
 

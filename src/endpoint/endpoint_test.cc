@@ -1,0 +1,336 @@
+#include "endpoint/endpoint.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <map>
+#include <string>
+
+#include "crypto/keys.h"
+
+namespace whimbrel {
+namespace {
+
+constexpr UnixMillis kUnixStart = 1'800'000'000'000;
+
+// Two endpoints and a line that delivers after a fixed time.
+struct Host {
+  Host(std::string_view name, std::uint8_t last, std::uint64_t seed)
+      : random(seed), address(IpAddress::v4(10, 0, 0, last, 1000)) {
+    EndpointConfig config;
+    if (!name.empty()) config.identity = *Identity::parse(name);
+    config.keys = generate_x25519(random);
+    endpoint = std::make_unique<Endpoint>(std::move(config), random, Instant(), kUnixStart);
+  }
+  Identity name() const { return endpoint->identity(); }
+
+  FastRandom random;
+  IpAddress address;
+  std::unique_ptr<Endpoint> endpoint;
+  std::vector<std::string> got;
+  std::vector<Identity> requests;
+  std::vector<ConnectionInfo> failures;
+  bool accept_all = false;
+};
+
+class EndpointPair : public testing::Test {
+ protected:
+  EndpointPair() : a("str:alice", 1, 1), b("str:bob", 2, 2) {}
+
+  void know_each_other(bool with_keys) {
+    const auto key = [&](Host& h) {
+      return with_keys ? std::optional(h.endpoint->public_key()) : std::nullopt;
+    };
+    a.endpoint->set_route(b.name(), b.address, key(b));
+    b.endpoint->set_route(a.name(), a.address, key(a));
+  }
+
+  Result send(Host& from, const Identity& to, const std::string& text, int flags = kSendReliable,
+              ChannelId channel = 0) {
+    return from.endpoint->send(to, SharedBytes::copy(as_bytes(text)), flags, channel, now);
+  }
+
+  void drain(Host& host) {
+    static std::array<std::uint8_t, 65536> buffer;
+    while (const auto out = host.endpoint->poll_transmit(buffer, now)) {
+      for (std::size_t at = 0; at < out->size; at += out->segment_size) {
+        const std::size_t size = std::min(out->segment_size, out->size - at);
+        ++packets;
+        if (drop && drop(host)) continue;
+        line.push_back({now + latency,
+                        host.address,
+                        out->to,
+                        {buffer.begin() + static_cast<long>(at),
+                         buffer.begin() + static_cast<long>(at + size)}});
+      }
+    }
+    std::vector<DeliveredMessage> messages;
+    host.endpoint->take_messages(messages);
+    for (auto& m : messages) {
+      host.got.emplace_back(as_text(m.message.payload.view()));
+      host.endpoint->consumed(m.session, m.message.channel, m.message.reliable,
+                              m.message.payload.size(), 1, now);
+    }
+    while (auto event = host.endpoint->poll_event()) {
+      if (auto* request = std::get_if<SessionRequestEvent>(&*event)) {
+        host.requests.push_back(request->identity);
+        if (host.accept_all) host.endpoint->accept(request->identity, now);
+      } else {
+        host.failures.push_back(std::get<SessionFailedEvent>(*event).info);
+      }
+    }
+  }
+
+  void run_for(Duration time) {
+    const Instant end = now + time;
+    for (int steps = 0; steps < 200000; ++steps) {
+      drain(a);
+      drain(b);
+      drain(a);
+      Instant next = std::min(a.endpoint->next_deadline(), b.endpoint->next_deadline());
+      if (!line.empty()) next = std::min(next, line.front().due);
+      if (next > end) break;
+      now = std::max(now, next);
+      a.endpoint->advance(now);
+      b.endpoint->advance(now);
+      while (!line.empty() && line.front().due <= now) {
+        Packet packet = std::move(line.front());
+        line.pop_front();
+        Host* to = packet.to == a.address ? &a : packet.to == b.address ? &b : nullptr;
+        if (to != nullptr) to->endpoint->receive(packet.from, packet.bytes, now);
+      }
+    }
+    now = end;
+    a.endpoint->advance(now);
+    b.endpoint->advance(now);
+    drain(a);
+    drain(b);
+  }
+
+  ConnectionState state(Host& host, const Identity& user) {
+    return host.endpoint->connection_info(user, now, nullptr, nullptr);
+  }
+
+  struct Packet {
+    Instant due;
+    IpAddress from, to;
+    std::vector<std::uint8_t> bytes;
+  };
+  Instant now{};
+  Duration latency = milliseconds(10);
+  Host a, b;
+  std::deque<Packet> line;
+  std::function<bool(Host&)> drop;
+  int packets = 0;
+};
+
+class Handshake : public EndpointPair, public testing::WithParamInterface<bool> {};
+INSTANTIATE_TEST_SUITE_P(KnownAndUnknownKey, Handshake, testing::Bool());
+
+TEST_P(Handshake, RequestAcceptAndMessagesBothWays) {
+  know_each_other(GetParam());
+  ASSERT_EQ(send(a, b.name(), "hello"), Result::kOk);
+  run_for(seconds(1));
+  ASSERT_EQ(b.requests.size(), 1u);
+  EXPECT_EQ(b.requests[0], a.name());
+  EXPECT_TRUE(b.got.empty()) << "delivered before accept";
+  ASSERT_TRUE(b.endpoint->accept(a.name(), now));
+  run_for(seconds(1));
+  EXPECT_EQ(b.got, std::vector<std::string>{"hello"});
+  EXPECT_EQ(state(a, b.name()), ConnectionState::kConnected);
+  EXPECT_EQ(state(b, a.name()), ConnectionState::kConnected);
+  ASSERT_EQ(send(b, a.name(), "hi", kSendUnreliable, -7), Result::kOk);
+  run_for(seconds(1));
+  EXPECT_EQ(a.got, std::vector<std::string>{"hi"});
+}
+
+TEST_P(Handshake, CrossedOpensMakeOneSessionWithoutRequest) {
+  know_each_other(GetParam());
+  send(a, b.name(), "from a");
+  send(b, a.name(), "from b");
+  run_for(milliseconds(200));
+  EXPECT_TRUE(a.requests.empty());
+  EXPECT_TRUE(b.requests.empty());
+  EXPECT_EQ(b.got, std::vector<std::string>{"from a"});
+  EXPECT_EQ(a.got, std::vector<std::string>{"from b"});
+  EXPECT_EQ(a.endpoint->session_count(), 1u);
+  EXPECT_EQ(b.endpoint->session_count(), 1u);
+}
+
+TEST_P(Handshake, IgnoredRequestFailsAfterTenSeconds) {
+  know_each_other(GetParam());
+  send(a, b.name(), "anybody?");
+  run_for(milliseconds(9900));
+  EXPECT_TRUE(a.failures.empty());
+  EXPECT_EQ(b.requests.size(), 2u) << "posted again after 5 s";
+  run_for(milliseconds(500));
+  ASSERT_EQ(a.failures.size(), 1u);
+  EXPECT_EQ(a.failures[0].end_reason, kEndMiscTimeout);
+  EXPECT_EQ(send(a, b.name(), "again"), Result::kNoConnection);
+  EXPECT_EQ(send(a, b.name(), "again", kSendReliable | kSendAutoRestartBrokenSession), Result::kOk);
+  run_for(seconds(6));
+  EXPECT_TRUE(b.failures.empty());
+  EXPECT_TRUE(b.got.empty());
+}
+
+TEST_P(Handshake, RefusedRequestFailsAtOnce) {
+  know_each_other(GetParam());
+  send(a, b.name(), "let me in");
+  run_for(seconds(1));
+  ASSERT_TRUE(b.endpoint->close_session(a.name(), now));
+  run_for(milliseconds(100));
+  ASSERT_EQ(a.failures.size(), 1u);
+  EXPECT_EQ(a.failures[0].state, ConnectionState::kClosedByPeer);
+  EXPECT_EQ(a.failures[0].end_reason, kEndSessionClosed);
+  run_for(seconds(10));
+  EXPECT_EQ(b.endpoint->session_count(), 0u);
+}
+
+TEST_P(Handshake, LargeMessageUnderLoss) {
+  know_each_other(GetParam());
+  b.accept_all = true;
+  FastRandom dice(7);
+  drop = [&](Host&) { return dice.chance(0.05); };
+  std::string large(524288, 'x');
+  for (std::size_t i = 0; i < large.size(); ++i) large[i] = static_cast<char>('a' + i % 23);
+  ASSERT_EQ(send(a, b.name(), large), Result::kOk);
+  EXPECT_EQ(send(a, b.name(), "one too many"), Result::kLimitExceeded);
+  run_for(seconds(20));
+  ASSERT_EQ(b.got.size(), 1u);
+  EXPECT_EQ(b.got[0], large);
+  EXPECT_EQ(send(a, b.name(), "room again"), Result::kOk);
+  run_for(seconds(1));
+  EXPECT_EQ(b.got.size(), 2u);
+}
+
+TEST_P(Handshake, CloseDeliversWhatWasTakenAndTellsThePeer) {
+  know_each_other(GetParam());
+  b.accept_all = true;
+  send(a, b.name(), "first");
+  run_for(seconds(1));
+  for (int i = 0; i < 100; ++i) send(a, b.name(), std::string(1000, 'x'));
+  EXPECT_TRUE(a.endpoint->close_session(b.name(), now));
+  EXPECT_EQ(state(a, b.name()), ConnectionState::kNone);
+  run_for(seconds(2));
+  EXPECT_EQ(b.got.size(), 101u);
+  EXPECT_EQ(state(b, a.name()), ConnectionState::kClosedByPeer);
+  EXPECT_TRUE(b.failures.empty()) << "a clean close is no failure";
+  EXPECT_EQ(send(b, a.name(), "still there?"), Result::kNoConnection);
+  // Sending again after a close: a new request.
+  EXPECT_EQ(send(a, b.name(), "me again"), Result::kOk);
+  run_for(seconds(1));
+  EXPECT_EQ(b.requests.size(), 2u);
+  EXPECT_EQ(b.got.back(), "me again");
+}
+
+TEST_P(Handshake, VanishedPeerFailsTheSession) {
+  know_each_other(GetParam());
+  b.accept_all = true;
+  send(a, b.name(), "first");
+  run_for(seconds(1));
+  drop = [](Host&) { return true; };
+  send(a, b.name(), "lost");
+  run_for(milliseconds(9900));
+  EXPECT_TRUE(a.failures.empty());
+  run_for(milliseconds(300));
+  ASSERT_EQ(a.failures.size(), 1u);
+  EXPECT_EQ(a.failures[0].end_reason, kEndRemoteTimeout);
+  EXPECT_EQ(a.failures[0].state, ConnectionState::kProblemDetectedLocally);
+}
+
+TEST_F(EndpointPair, ByAddressWithoutAnyName) {
+  Host nameless("", 1, 9);
+  a.endpoint = std::move(nameless.endpoint);
+  b.accept_all = true;
+  const Identity bob_at = Identity::ip_address(b.address.bytes, b.address.port);
+  ASSERT_EQ(send(a, bob_at, "to an address"), Result::kOk);
+  run_for(seconds(1));
+  ASSERT_EQ(b.requests.size(), 1u);
+  EXPECT_EQ(b.requests[0].text(), "ip:10.0.0.1:1000");
+  EXPECT_EQ(b.got, std::vector<std::string>{"to an address"});
+  EXPECT_EQ(state(a, bob_at), ConnectionState::kConnected);
+  EXPECT_EQ(state(a, b.name()), ConnectionState::kConnected) << "the name it showed is an alias";
+  EXPECT_EQ(send(a, b.name(), "by name"), Result::kOk);
+  run_for(seconds(1));
+  EXPECT_EQ(b.got.size(), 2u);
+  EXPECT_EQ(a.endpoint->session_count(), 1u);
+}
+
+TEST_F(EndpointPair, ToOneself) {
+  ASSERT_EQ(send(a, a.name(), "note to self", kSendReliable, 3), Result::kOk);
+  run_for(milliseconds(1));
+  EXPECT_EQ(a.got, std::vector<std::string>{"note to self"});
+  EXPECT_TRUE(a.requests.empty());
+  ConnectionInfo info;
+  EXPECT_EQ(a.endpoint->connection_info(a.name(), now, &info, nullptr),
+            ConnectionState::kConnected);
+  EXPECT_NE(info.flags & kInfoLoopbackBuffers, 0);
+  EXPECT_EQ(packets, 0);
+}
+
+TEST_F(EndpointPair, WrongArgumentsMakeNothing) {
+  EXPECT_EQ(send(a, Identity(), "x"), Result::kInvalidParam);
+  EXPECT_EQ(send(a, b.name(), std::string(524289, 'x')), Result::kInvalidParam);
+  EXPECT_EQ(send(a, b.name(), "x", 2), Result::kInvalidParam);
+  EXPECT_EQ(a.endpoint->session_count(), 0u);
+  EXPECT_FALSE(a.endpoint->accept(b.name(), now));
+  EXPECT_FALSE(a.endpoint->close_session(b.name(), now));
+  EXPECT_FALSE(a.endpoint->close_channel(b.name(), 0, now));
+}
+
+TEST_F(EndpointPair, NoRouteFailsWithAReason) {
+  EXPECT_EQ(send(a, *Identity::parse("str:nobody"), "x"), Result::kOk);
+  run_for(milliseconds(1));
+  ASSERT_EQ(a.failures.size(), 1u);
+  EXPECT_EQ(a.failures[0].end_reason, kEndMiscRendezvous);
+}
+
+TEST_F(EndpointPair, IdleSessionEndsSilentlyOnBothSides) {
+  know_each_other(true);
+  b.accept_all = true;
+  send(a, b.name(), "only one");
+  run_for(seconds(2));
+  packets = 0;
+  run_for(seconds(170));
+  EXPECT_LE(packets, 2 * 170 * 3 / 10) << "at most 0.3 packets/s each way";
+  EXPECT_EQ(state(a, b.name()), ConnectionState::kConnected);
+  run_for(seconds(20));
+  EXPECT_EQ(state(a, b.name()), ConnectionState::kNone);
+  EXPECT_EQ(state(b, a.name()), ConnectionState::kNone);
+  EXPECT_TRUE(a.failures.empty());
+  EXPECT_TRUE(b.failures.empty());
+}
+
+TEST_F(EndpointPair, PeerThatStartsAgainIsAStrangerAgain) {
+  know_each_other(false);
+  b.accept_all = true;
+  send(a, b.name(), "first life");
+  run_for(seconds(1));
+  // The same name and key, and nothing remembered.
+  Host again("str:alice", 1, 1);
+  again.endpoint->set_route(b.name(), b.address, std::nullopt);
+  a.endpoint = std::move(again.endpoint);
+  send(a, b.name(), "second life");
+  run_for(seconds(1));
+  EXPECT_EQ(b.requests.size(), 2u);
+  EXPECT_EQ(b.got.back(), "second life");
+}
+
+TEST_F(EndpointPair, PeerThatStartsAgainWithAFreshKeyGetsInOnceTheOldOneIsDead) {
+  know_each_other(false);
+  b.accept_all = true;
+  send(a, b.name(), "first life");
+  run_for(seconds(1));
+  Host again("str:alice", 1, 77);
+  again.endpoint->set_route(b.name(), b.address, std::nullopt);
+  a.endpoint = std::move(again.endpoint);
+  send(a, b.name(), "second life");
+  run_for(seconds(12));
+  send(a, b.name(), "second life", kSendReliable | kSendAutoRestartBrokenSession);
+  run_for(seconds(5));
+  ASSERT_FALSE(b.got.empty());
+  EXPECT_EQ(b.got.back(), "second life");
+}
+
+}  // namespace
+}  // namespace whimbrel
