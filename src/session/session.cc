@@ -12,6 +12,8 @@ namespace {
 // RFC 9000 10.2: how long a closed session answers stray packets: three probe timeouts, within these bounds.
 constexpr Duration kClosingMin = milliseconds(500);
 constexpr Duration kClosingMax = seconds(5);
+// Long enough for a short outage, short enough for a user who started again and waits to be let in.
+constexpr Duration kSignOfLifeMin = seconds(3);
 constexpr Duration kQualityInterval = seconds(2);
 
 MessageLimits message_limits(const SessionOptions& options) {
@@ -119,8 +121,9 @@ void Session::set_options(const SessionOptions& options) {
 
 void Session::probe_liveness(Instant now) {
   if (phase_ != SessionPhase::kUp) return;
+  if (sign_of_life_until_ != kNever) return;
   ping_owed_ = true;
-  awaiting_since_ = std::min(awaiting_since_, now);
+  sign_of_life_until_ = now + std::max(3 * path_.probe_timeout(), kSignOfLifeMin);
 }
 
 void Session::on_frame_acked(const SentFrame& frame) {
@@ -167,7 +170,10 @@ void Session::advance(Instant now) {
 void Session::check_timeouts(Instant now) {
   switch (phase_) {
     case SessionPhase::kUp:
-      if (awaiting_since_ != kNever && now >= awaiting_since_ + options_.timeout_connected) {
+      if (now >= sign_of_life_until_) {
+        fail(SessionEnd::Kind::kTimedOut, kEndRemoteTimeout,
+             "no sign of life while somebody else claimed the same name", now);
+      } else if (awaiting_since_ != kNever && now >= awaiting_since_ + options_.timeout_connected) {
         fail(SessionEnd::Kind::kTimedOut, kEndRemoteTimeout, "no answer", now);
       } else if (now >= last_message_ + options_.idle_timeout && channels_.flushed()) {
         fail(SessionEnd::Kind::kIdle, kEndSessionIdle, "idle", now);
@@ -194,7 +200,7 @@ Instant Session::next_deadline() const {
     case SessionPhase::kLingering:
       break;
   }
-  Instant next = std::min(path_.next_deadline(), old_key_until_);
+  Instant next = std::min({path_.next_deadline(), old_key_until_, sign_of_life_until_});
   if (awaiting_since_ != kNever)
     next = std::min(next, awaiting_since_ + options_.timeout_connected);
   if (phase_ == SessionPhase::kLingering) return std::min(next, close_deadline_);

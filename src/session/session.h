@@ -179,7 +179,9 @@ class Session final : private FrameSink {
   Instant last_message_;                    // either way, for the idle timeout
   Instant last_received_ = Instant::min();  // any packet that opened
   Instant awaiting_since_ =
-      kNever;              // first ack-eliciting packet sent after it, for the connected timeout
+      kNever;  // first ack-eliciting packet sent after it, for the connected timeout
+  Instant sign_of_life_until_ =
+      kNever;              // somebody else claims its name: an answer must come by then
   Instant last_activity_;  // any packet either way, for keep-alives
   bool confirmed_ = false;
   bool silent_ = false;  // waits for the peer's first packet before it sends any

@@ -181,6 +181,7 @@ void Session::after_packet(const IpAddress& from, bool is_newest, std::size_t by
   silent_ = false;
   handshake_done_owed_ = handshake_done_owed_ && phase_ == SessionPhase::kUp;
   last_received_ = now;
+  sign_of_life_until_ = kNever;
   last_activity_ = now;
   awaiting_since_ = path_.idle() ? kNever : now;
   if (quality_next_ == kNever && !quality_owed_) quality_next_ = now + kQualityInterval;
