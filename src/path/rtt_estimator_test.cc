@@ -1,0 +1,67 @@
+#include "path/rtt_estimator.h"
+
+#include <gtest/gtest.h>
+
+namespace whimbrel {
+namespace {
+
+constexpr Duration kDelayMax = milliseconds(25);
+constexpr Instant kStart{};
+
+TEST(RttEstimator, StandsForTheInitialRoundTripUntilTheFirstSample) {
+  const RttEstimator rtt(milliseconds(333));
+  EXPECT_FALSE(rtt.has_sample());
+  EXPECT_EQ(rtt.smoothed(), milliseconds(333));
+  // RFC 9002 6.2.2: 333 ms + 4 * 166.5 ms.
+  EXPECT_EQ(rtt.probe_base(), milliseconds(999));
+}
+
+TEST(RttEstimator, FirstSampleSetsEverything) {
+  RttEstimator rtt(milliseconds(333));
+  rtt.on_sample(milliseconds(40), milliseconds(10), kDelayMax, kStart);
+  EXPECT_EQ(rtt.smoothed(), milliseconds(40));
+  EXPECT_EQ(rtt.variation(), milliseconds(20));
+  EXPECT_EQ(rtt.min(), milliseconds(40));
+}
+
+TEST(RttEstimator, SmoothsAndTakesOffTheAckDelay) {
+  RttEstimator rtt(milliseconds(333));
+  rtt.on_sample(milliseconds(40), {}, kDelayMax, kStart);
+  rtt.on_sample(milliseconds(66), milliseconds(10), kDelayMax, kStart);
+  EXPECT_EQ(rtt.smoothed(), (7 * milliseconds(40) + milliseconds(56)) / 8);
+  EXPECT_EQ(rtt.variation(), (3 * milliseconds(20) + milliseconds(16)) / 4);
+  EXPECT_EQ(rtt.min(), milliseconds(40));
+}
+
+TEST(RttEstimator, BelievesNoMoreDelayThanPromised) {
+  RttEstimator rtt(milliseconds(333));
+  rtt.on_sample(milliseconds(40), {}, kDelayMax, kStart);
+  rtt.on_sample(milliseconds(140), milliseconds(90), kDelayMax, kStart);
+  EXPECT_EQ(rtt.smoothed(), (7 * milliseconds(40) + milliseconds(115)) / 8);
+}
+
+TEST(RttEstimator, IgnoresADelayThatWouldUndercutTheMinimum) {
+  RttEstimator rtt(milliseconds(333));
+  rtt.on_sample(milliseconds(40), {}, kDelayMax, kStart);
+  rtt.on_sample(milliseconds(48), milliseconds(20), kDelayMax, kStart);
+  EXPECT_EQ(rtt.smoothed(), (7 * milliseconds(40) + milliseconds(48)) / 8);
+}
+
+TEST(RttEstimator, ForgetsTheMinimum) {
+  RttEstimator rtt(milliseconds(333));
+  rtt.on_sample(milliseconds(10), {}, kDelayMax, kStart);
+  rtt.forget_minimum();
+  rtt.on_sample(milliseconds(80), {}, kDelayMax, kStart);
+  EXPECT_EQ(rtt.min(), milliseconds(80));
+  rtt.on_sample(milliseconds(90), {}, kDelayMax, kStart);
+  EXPECT_EQ(rtt.min(), milliseconds(80));
+}
+
+TEST(RttEstimator, ProbeBaseIsNeverFinerThanTheGranularity) {
+  RttEstimator rtt(milliseconds(333));
+  for (int i = 0; i < 100; ++i) rtt.on_sample(microseconds(100), {}, kDelayMax, kStart);
+  EXPECT_GE(rtt.probe_base(), microseconds(100) + kGranularity);
+}
+
+}  // namespace
+}  // namespace whimbrel
