@@ -16,55 +16,16 @@
 #include "base/bytes.h"
 #include "base/shared_bytes.h"
 #include "base/time.h"
+#include "message/message.h"
 #include "wire/frame.h"
 
 namespace whimbrel {
 
-inline constexpr std::size_t kMessageSizeMax = 524288;
-inline constexpr std::size_t kUnreliableFragmentsMax = 16;
-
-enum class Delivery : std::uint8_t { kReliable, kReliableUnordered, kUnreliable };
-
-// Limits of one session. What happens at each limit stands beside it.
-struct MessageLimits {
-  // Received and not yet consumed by the application, partial messages included. Reliable data is held back at the
-  // sender by credit; unreliable data is dropped and counted. At least kReceiveBytesMin.
-  std::uint64_t receive_bytes_max = 1 << 20;
-  std::uint64_t receive_messages_max = 1000;
-  // Channels with state, each way. Over it: the peer's frame breaks the protocol; our send is refused by can_send().
-  std::size_t channels_max = 256;
-  // Unreliable messages in reassembly; the oldest is dropped.
-  std::size_t partial_unreliable_max = 64;
-  // Stream pieces that arrived ahead of a gap; over it the packet is refused (not acknowledged).
-  std::size_t early_pieces_max = 16384;
-};
-inline constexpr std::uint64_t kReceiveBytesMin = kMessageSizeMax + 16 * 1024;
-
-struct ReceivedMessage {
-  SharedBytes payload;
-  ChannelId channel = 0;
-  bool reliable = false;
-  std::uint64_t number = 0;  // from 1, per channel and kind (reliable, unreliable) in the order they were sent
-  Instant received;
-};
-
-// What to do with the packet a frame came in.
-enum class FrameVerdict : std::uint8_t {
-  kTaken,      // also when it was a duplicate
-  kRefused,    // no room: do not acknowledge the packet
-  kViolation,  // the peer breaks the protocol: close the session
-};
-
-struct ChannelsStats {
-  std::uint64_t messages_sent = 0, messages_received = 0;
-  std::uint64_t unreliable_dropped_receive_limit = 0, unreliable_dropped_incomplete = 0;
-  std::uint64_t unreliable_lost = 0;  // a fragment or whole message that was reported lost
-  std::uint64_t stream_bytes_resent = 0;
-};
-
 class Channels {
  public:
-  explicit Channels(const MessageLimits& limits);
+  // `slabs`: where received messages live; shared by the sessions that one thread drives, so that
+  // an idle session holds no slab. Must outlive this. Null: an allocator of its own.
+  explicit Channels(const MessageLimits& limits, SlabAllocator* slabs = nullptr);
   ~Channels();
   Channels(Channels&&) noexcept;
   Channels& operator=(Channels&&) noexcept;
@@ -105,8 +66,10 @@ class Channels {
 
   // --- in --------------------------------------------------------------------------------------------------------
   FrameVerdict on_stream(const StreamFrame& frame, Instant now, std::vector<ReceivedMessage>& out);
-  FrameVerdict on_message(const MessageFrame& frame, Instant now, std::vector<ReceivedMessage>& out);
-  FrameVerdict on_fragment(const FragmentFrame& frame, Instant now, std::vector<ReceivedMessage>& out);
+  FrameVerdict on_message(const MessageFrame& frame, Instant now,
+                          std::vector<ReceivedMessage>& out);
+  FrameVerdict on_fragment(const FragmentFrame& frame, Instant now,
+                           std::vector<ReceivedMessage>& out);
   // The application took (or dropped) delivered messages: room for more. `bytes` is payload.
   void on_consumed(ChannelId channel, bool reliable, std::uint64_t bytes, std::uint64_t messages);
   // Credit that we grant at the start, to be announced in the handshake: {session bytes, session messages, channel

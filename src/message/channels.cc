@@ -1,0 +1,108 @@
+#include "message/channels.h"
+
+#include "message/incoming.h"
+#include "message/outgoing.h"
+
+namespace whimbrel {
+
+struct Channels::State {
+  State(const MessageLimits& limits, SlabAllocator* slabs)
+      : out(limits.channels_max), in(limits, slabs) {}
+
+  Outgoing out;
+  Incoming in;
+};
+
+Channels::Channels(const MessageLimits& limits, SlabAllocator* slabs)
+    : state_(std::make_unique<State>(limits, slabs)) {}
+Channels::~Channels() = default;
+Channels::Channels(Channels&&) noexcept = default;
+Channels& Channels::operator=(Channels&&) noexcept = default;
+
+bool Channels::can_send(ChannelId channel) const { return state_->out.can_send(channel); }
+
+void Channels::send(ChannelId channel, Delivery delivery, SharedBytes payload,
+                    std::size_t fragment_size) {
+  state_->out.send(channel, delivery, std::move(payload), fragment_size);
+}
+
+void Channels::set_initial_credit(std::uint64_t session_bytes, std::uint64_t session_messages,
+                                  std::uint64_t channel_bytes) {
+  state_->out.set_initial_credit(session_bytes, session_messages, channel_bytes);
+}
+
+void Channels::on_session_credit(const SessionCreditFrame& frame) {
+  state_->out.on_session_credit(frame);
+}
+
+FrameVerdict Channels::on_channel_credit(const ChannelCreditFrame& frame) {
+  return state_->out.on_channel_credit(frame);
+}
+
+bool Channels::has_frames() const { return state_->in.has_frames() || state_->out.has_frames(); }
+
+bool Channels::produce(ByteWriter& out, std::vector<SentFrame>& records, Instant now) {
+  const std::size_t before = out.size();
+  state_->in.expire(now);
+  state_->in.produce(out, records);
+  state_->out.produce(out, records, out.size() == before);
+  return out.size() != before;
+}
+
+void Channels::on_frame_acked(const SentFrame& frame) {
+  if (frame.type == FrameType::kStream || frame.type == FrameType::kReliableFragment) {
+    state_->out.on_frame_acked(frame);
+  }
+}
+
+void Channels::on_frame_lost(const SentFrame& frame) {
+  if (frame.type == FrameType::kSessionCredit || frame.type == FrameType::kChannelCredit) {
+    state_->in.on_frame_lost(frame);
+  } else {
+    state_->out.on_frame_lost(frame);
+  }
+}
+
+std::uint64_t Channels::pending_reliable() const { return state_->out.pending_reliable(); }
+std::uint64_t Channels::pending_unreliable() const { return state_->out.pending_unreliable(); }
+std::uint64_t Channels::unacknowledged_reliable() const {
+  return state_->out.unacknowledged_reliable();
+}
+std::uint64_t Channels::held_bytes() const { return state_->out.held_bytes(); }
+bool Channels::flushed() const { return state_->out.flushed(); }
+void Channels::drop_unreliable() { state_->out.drop_unreliable(); }
+
+FrameVerdict Channels::on_stream(const StreamFrame& frame, Instant now,
+                                 std::vector<ReceivedMessage>& out) {
+  return state_->in.on_stream(frame, now, out);
+}
+FrameVerdict Channels::on_message(const MessageFrame& frame, Instant now,
+                                  std::vector<ReceivedMessage>& out) {
+  return state_->in.on_message(frame, now, out);
+}
+FrameVerdict Channels::on_fragment(const FragmentFrame& frame, Instant now,
+                                   std::vector<ReceivedMessage>& out) {
+  return state_->in.on_fragment(frame, now, out);
+}
+void Channels::on_consumed(ChannelId channel, bool reliable, std::uint64_t bytes,
+                           std::uint64_t messages) {
+  state_->in.on_consumed(channel, reliable, bytes, messages);
+}
+
+SessionCreditFrame Channels::initial_session_credit() const { return state_->in.session_credit(); }
+std::uint64_t Channels::initial_channel_credit() const {
+  return state_->in.initial_channel_credit();
+}
+
+ChannelsStats Channels::stats() const {
+  ChannelsStats stats;
+  stats.messages_sent = state_->out.messages_sent();
+  stats.messages_received = state_->in.messages_received();
+  stats.unreliable_dropped_receive_limit = state_->in.unreliable_dropped_receive_limit();
+  stats.unreliable_dropped_incomplete = state_->in.unreliable_dropped_incomplete();
+  stats.unreliable_lost = state_->out.unreliable_lost();
+  stats.stream_bytes_resent = state_->out.stream_bytes_resent();
+  return stats;
+}
+
+}  // namespace whimbrel

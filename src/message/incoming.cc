@@ -1,0 +1,194 @@
+#include "message/incoming.h"
+
+#include <algorithm>
+
+namespace whimbrel {
+
+namespace {
+
+// Credit is announced in steps of at least this, while the application lags behind.
+constexpr std::uint64_t kBytesStep = 4096;
+constexpr std::uint64_t kMessagesStep = 16;
+
+// The part of the receive limit that is promised to reliable data.
+std::uint64_t reliable_share(std::uint64_t receive_bytes_max) {
+  const std::uint64_t total = std::max(receive_bytes_max, kReceiveBytesMin);
+  return total - std::max(kUnreliableShareMin, total / 8);
+}
+
+// Less than the whole, so that a channel that is not read leaves credit to the others.
+std::uint64_t channel_share(std::uint64_t receive_bytes_max) {
+  return std::min(reliable_share(receive_bytes_max),
+                  std::max(kMessageStreamSizeMax, receive_bytes_max / 4 * 3));
+}
+
+}  // namespace
+
+Incoming::Incoming(const MessageLimits& limits, SlabAllocator* slabs)
+    : limits_(limits),
+      own_slabs_(slabs == nullptr ? std::make_unique<SlabAllocator>() : nullptr),
+      slabs_(slabs == nullptr ? own_slabs_.get() : slabs),
+      channel_window_(channel_share(limits.receive_bytes_max)),
+      bytes_(reliable_share(limits.receive_bytes_max), kMessageStreamSizeMax, kBytesStep),
+      messages_(std::max<std::uint64_t>(limits.receive_messages_max, 1), 1, kMessagesStep),
+      partials_(limits.partial_unreliable_max) {
+  limits_.receive_bytes_max = std::max(limits.receive_bytes_max, kReceiveBytesMin);
+}
+
+// Null if the peer uses too many channels.
+Incoming::Channel* Incoming::channel_of(ChannelId channel) {
+  if (const auto place = table_.find(channel)) return &channels_[*place];
+  if (table_.size() >= limits_.channels_max) return nullptr;
+  table_.add(channel);
+  return &channels_.emplace_back(channel, channel_window_);
+}
+
+ReceiveContext Incoming::context(Instant now, std::vector<ReceivedMessage>& out) {
+  return {*slabs_, bytes_, messages_, early_pieces_, limits_.early_pieces_max, now, out};
+}
+
+FrameVerdict Incoming::on_stream(const StreamFrame& frame, Instant now,
+                                 std::vector<ReceivedMessage>& out) {
+  Channel* channel = channel_of(frame.channel);
+  if (channel == nullptr) return FrameVerdict::kViolation;
+  const std::size_t before = out.size();
+  const FrameVerdict verdict =
+      channel->stream.on_frame(frame.offset, frame.bytes, context(now, out));
+  messages_received_ += out.size() - before;
+  return verdict;
+}
+
+FrameVerdict Incoming::on_message(const MessageFrame& frame, Instant now,
+                                  std::vector<ReceivedMessage>& out) {
+  if (frame.bytes.size() > kMessageSizeMax || channel_of(frame.channel) == nullptr) {
+    return FrameVerdict::kViolation;
+  }
+  if (!make_room_for_unreliable(frame.bytes.size())) return FrameVerdict::kTaken;
+  deliver_unreliable(frame.channel, frame.sequence, slabs_->copy(frame.bytes), now, out);
+  return FrameVerdict::kTaken;
+}
+
+// Older messages in reassembly give way. False: the new one is dropped.
+bool Incoming::make_room_for_unreliable(std::uint64_t size) {
+  const auto fits = [this, size] {
+    return bytes_.promised() + unreliable_bytes_ + partials_.bytes() + size <=
+               limits_.receive_bytes_max &&
+           messages_.held() + unreliable_messages_ + partials_.count() <
+               limits_.receive_messages_max;
+  };
+  while (!fits() && !partials_.empty()) partials_.drop_oldest();
+  if (fits()) return true;
+  ++dropped_receive_limit_;
+  return false;
+}
+
+void Incoming::deliver_unreliable(ChannelId channel, std::uint64_t sequence, SharedBytes payload,
+                                  Instant now, std::vector<ReceivedMessage>& out) {
+  unreliable_bytes_ += payload.size();
+  ++unreliable_messages_;
+  ++messages_received_;
+  out.push_back({std::move(payload), channel, false, sequence + 1, now});
+}
+
+FrameVerdict Incoming::on_fragment(const FragmentFrame& frame, Instant now,
+                                   std::vector<ReceivedMessage>& out) {
+  if (frame.reliable) return on_reliable_fragment(frame, now, out);
+  if (channel_of(frame.channel) == nullptr) return FrameVerdict::kViolation;
+  expire(now);
+  const std::uint32_t place = *table_.find(frame.channel);
+  if (!partials_.knows(place, frame.sequence)) {
+    if (!make_room_for_unreliable(frame.total)) return FrameVerdict::kTaken;
+    partials_.begin(place, frame.sequence, slabs_->allocate(frame.total), now);
+  }
+  SharedBytes payload;
+  switch (partials_.add(place, frame, payload)) {
+    case UnreliableReassembly::Added::kComplete:
+      deliver_unreliable(frame.channel, frame.sequence, std::move(payload), now, out);
+      return FrameVerdict::kTaken;
+    case UnreliableReassembly::Added::kContradiction:
+      return FrameVerdict::kViolation;
+    case UnreliableReassembly::Added::kIncomplete:
+      break;
+  }
+  return FrameVerdict::kTaken;
+}
+
+FrameVerdict Incoming::on_reliable_fragment(const FragmentFrame& frame, Instant now,
+                                            std::vector<ReceivedMessage>& out) {
+  Channel* channel = channel_of(frame.channel);
+  if (channel == nullptr) return FrameVerdict::kViolation;
+  if (!channel->unordered) {
+    channel->unordered = std::make_unique<UnorderedReassembly>(limits_.receive_messages_max);
+  }
+  const std::size_t before = out.size();
+  const FrameVerdict verdict = channel->unordered->on_frame(frame, context(now, out));
+  messages_received_ += out.size() - before;
+  return verdict;
+}
+
+void Incoming::on_consumed(ChannelId id, bool reliable, std::uint64_t bytes,
+                           std::uint64_t messages) {
+  if (!reliable) {
+    ASSERT(bytes <= unreliable_bytes_ && messages <= unreliable_messages_);
+    unreliable_bytes_ -= bytes;
+    unreliable_messages_ -= messages;
+    return;
+  }
+  const auto place = table_.find(id);
+  ASSERT(place.has_value());
+  Channel& channel = channels_[*place];
+  // Ordered and unordered messages are not told apart here. Both count to the session; only the
+  // first count to the channel, and by the time all are consumed the sums are right.
+  const std::uint64_t ordered = std::min(bytes, channel.stream.unconsumed());
+  channel.stream.on_consumed(ordered);
+  if (ordered < bytes) {
+    ASSERT(channel.unordered != nullptr);
+    channel.unordered->on_consumed(bytes - ordered);
+  }
+  const bool caught_up = channel.stream.unconsumed() == 0 &&
+                         (!channel.unordered || channel.unordered->unconsumed() == 0);
+  bytes_.free(bytes);
+  bytes_.consider(caught_up);
+  messages_.free(messages);
+  messages_.consider(caught_up);
+  if (channel.stream.window().due()) queue_credit(*place);
+}
+
+void Incoming::queue_credit(std::uint32_t place) {
+  if (std::exchange(channels_[place].credit_queued, true)) return;
+  due_channels_.push_back(place);
+}
+
+void Incoming::produce(ByteWriter& out, std::vector<SentFrame>& records) {
+  if ((bytes_.due() || messages_.due()) && out.remaining() >= kSessionCreditSizeMax) {
+    const SessionCreditFrame frame{bytes_.announce(), messages_.announce()};
+    write_session_credit(out, frame);
+    records.push_back({FrameType::kSessionCredit, 0, 0, frame.messages_max, frame.bytes_max});
+  }
+  while (!due_channels_.empty() && out.remaining() >= kChannelCreditSizeMax) {
+    const std::uint32_t place = due_channels_.pop_front();
+    Channel& channel = channels_[place];
+    channel.credit_queued = false;
+    const ChannelCreditFrame frame{channel.id, channel.stream.window().announce()};
+    write_channel_credit(out, frame);
+    records.push_back({FrameType::kChannelCredit, 0, place, 0, frame.bytes_max});
+  }
+}
+
+// Sent again with the newest value, unless a newer one has left since.
+void Incoming::on_frame_lost(const SentFrame& frame) {
+  if (frame.type == FrameType::kSessionCredit) {
+    if (frame.extra == bytes_.limit() && frame.offset == messages_.limit()) bytes_.set_due();
+  } else if (frame.type == FrameType::kChannelCredit) {
+    ReceiveWindow& window = channels_[frame.slot].stream.window();
+    if (frame.extra != window.limit()) return;
+    window.set_due();
+    queue_credit(frame.slot);
+  }
+}
+
+std::uint64_t Incoming::held_bytes() const {
+  return bytes_.held() + unreliable_bytes_ + partials_.bytes();
+}
+
+}  // namespace whimbrel

@@ -1,0 +1,91 @@
+// The receiving half of Channels: what has arrived in part, what the application has not consumed,
+// and what the peer may send because of that.
+//
+// Reliable and unreliable data share the receive limit. What was promised to the peer as credit
+// cannot be taken back, so unreliable data gets what is not promised.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/ring_buffer.h"
+#include "base/shared_bytes.h"
+#include "message/channel_table.h"
+#include "message/message.h"
+#include "message/receive_context.h"
+#include "message/receive_stream.h"
+#include "message/receive_window.h"
+#include "message/unordered_reassembly.h"
+#include "message/unreliable_reassembly.h"
+
+namespace whimbrel {
+
+class Incoming {
+ public:
+  // `slabs` may be shared by the sessions of one thread; null: an allocator of its own.
+  Incoming(const MessageLimits& limits, SlabAllocator* slabs);
+
+  FrameVerdict on_stream(const StreamFrame& frame, Instant now, std::vector<ReceivedMessage>& out);
+  FrameVerdict on_message(const MessageFrame& frame, Instant now,
+                          std::vector<ReceivedMessage>& out);
+  FrameVerdict on_fragment(const FragmentFrame& frame, Instant now,
+                           std::vector<ReceivedMessage>& out);
+  void on_consumed(ChannelId channel, bool reliable, std::uint64_t bytes, std::uint64_t messages);
+
+  SessionCreditFrame session_credit() const { return {bytes_.limit(), messages_.limit()}; }
+  std::uint64_t initial_channel_credit() const { return channel_window_; }
+
+  // Credit to announce.
+  bool has_frames() const { return bytes_.due() || messages_.due() || !due_channels_.empty(); }
+  void produce(ByteWriter& out, std::vector<SentFrame>& records);
+  void on_frame_lost(const SentFrame& frame);
+  // Drops unreliable messages that will not be completed any more.
+  void expire(Instant now) {
+    if (!partials_.empty()) partials_.expire(now);
+  }
+
+  std::uint64_t messages_received() const { return messages_received_; }
+  std::uint64_t unreliable_dropped_receive_limit() const { return dropped_receive_limit_; }
+  std::uint64_t unreliable_dropped_incomplete() const { return partials_.dropped(); }
+  // Payload and stream bytes that take room under the receive limit.
+  std::uint64_t held_bytes() const;
+
+ private:
+  struct Channel {
+    Channel(ChannelId channel, std::uint64_t window) : id(channel), stream(channel, window) {}
+
+    ChannelId id;
+    bool credit_queued = false;
+    ReceiveStream stream;
+    std::unique_ptr<UnorderedReassembly> unordered;
+  };
+
+  Channel* channel_of(ChannelId channel);
+  ReceiveContext context(Instant now, std::vector<ReceivedMessage>& out);
+  bool make_room_for_unreliable(std::uint64_t size);
+  FrameVerdict on_reliable_fragment(const FragmentFrame& frame, Instant now,
+                                    std::vector<ReceivedMessage>& out);
+  void deliver_unreliable(ChannelId channel, std::uint64_t sequence, SharedBytes payload,
+                          Instant now, std::vector<ReceivedMessage>& out);
+  void queue_credit(std::uint32_t place);
+
+  MessageLimits limits_;
+  std::unique_ptr<SlabAllocator> own_slabs_;
+  SlabAllocator* slabs_;
+  std::uint64_t channel_window_;
+  ChannelTable table_;
+  std::vector<Channel> channels_;
+  ReceiveWindow bytes_;     // reliable
+  ReceiveWindow messages_;  // reliable
+  std::size_t early_pieces_ = 0;
+  UnreliableReassembly partials_;
+  RingBuffer<std::uint32_t> due_channels_;  // with credit to announce
+  std::uint64_t unreliable_bytes_ = 0;      // delivered and not consumed
+  std::uint64_t unreliable_messages_ = 0;
+  std::uint64_t messages_received_ = 0;
+  std::uint64_t dropped_receive_limit_ = 0;
+};
+
+}  // namespace whimbrel

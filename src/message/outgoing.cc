@@ -1,0 +1,309 @@
+#include "message/outgoing.h"
+
+#include <algorithm>
+
+#include "message/fragment_writer.h"
+
+namespace whimbrel {
+
+namespace {
+
+// Below this room nothing is worth trying.
+constexpr std::size_t kRoomMin = 8;
+
+bool becomes_reliable(std::size_t size, std::size_t fragment_size) {
+  const std::size_t fragment = fragment_size > 2 * kFragmentHeaderSizeMax
+                                   ? fragment_size - kFragmentHeaderSizeMax
+                                   : kFragmentHeaderSizeMax;
+  return size > kUnreliableSizeMax || size > kUnreliableFragmentsMax * fragment;
+}
+
+}  // namespace
+
+Outgoing::Channel::Channel(ChannelId channel, std::uint32_t place)
+    : id(channel), stream(channel, place, lane_of(place, Delivery::kReliable)) {}
+
+bool Outgoing::can_send(ChannelId channel) const {
+  return table_.size() < channels_max_ || table_.find(channel).has_value();
+}
+
+std::uint32_t Outgoing::place_of(ChannelId channel) {
+  if (const auto known = table_.find(channel)) return *known;
+  ASSERT(table_.size() < channels_max_);
+  const std::uint32_t place = table_.add(channel);
+  channels_.emplace_back(channel, place);
+  channels_.back().stream.raise_limit(channel_credit_initial_);
+  scheduler_.set_lane_count(channels_.size() * kLanesPerChannel);
+  return place;
+}
+
+void Outgoing::send(ChannelId channel, Delivery delivery, SharedBytes payload,
+                    std::size_t fragment_size) {
+  const std::size_t size = payload.size();
+  ASSERT(size <= kMessageSizeMax);
+  const std::uint32_t place = place_of(channel);
+  if (delivery == Delivery::kUnreliable && becomes_reliable(size, fragment_size)) {
+    delivery = Delivery::kReliableUnordered;
+  }
+  // There is no fragment of nothing; in order is more than was asked for.
+  if (delivery == Delivery::kReliableUnordered && size == 0) delivery = Delivery::kReliable;
+  held_bytes_ += size;
+  ++messages_sent_;
+  if (delivery == Delivery::kUnreliable) {
+    push_unreliable(place, std::move(payload), fragment_size);
+    return;
+  }
+  pending_reliable_ += size;
+  ++reliable_messages_;
+  if (delivery == Delivery::kReliableUnordered) {
+    push_unordered(place, std::move(payload));
+    return;
+  }
+  const bool was_idle = !channels_[place].stream.has_new();
+  channels_[place].stream.push(std::move(payload));
+  if (was_idle) wake(lane_of(place, Delivery::kReliable));
+}
+
+void Outgoing::push_unreliable(std::uint32_t place, SharedBytes payload,
+                               std::size_t fragment_size) {
+  Channel& channel = channels_[place];
+  if (!channel.unreliable)
+    channel.unreliable = std::make_unique<UnreliableQueue>(channel.id, place);
+  pending_unreliable_ += payload.size();
+  channel.unreliable->push(std::move(payload), fragment_size);
+  scheduler_.activate(lane_of(place, Delivery::kUnreliable));
+}
+
+void Outgoing::push_unordered(std::uint32_t place, SharedBytes payload) {
+  Channel& channel = channels_[place];
+  const Lane lane = lane_of(place, Delivery::kReliableUnordered);
+  if (!channel.unordered) {
+    channel.unordered = std::make_unique<UnorderedQueue>(channel.id, place, lane);
+  }
+  const bool was_idle = !channel.unordered->has_new();
+  channel.unordered->push(std::move(payload));
+  if (was_idle) wake(lane);
+}
+
+void Outgoing::set_initial_credit(std::uint64_t session_bytes, std::uint64_t session_messages,
+                                  std::uint64_t channel_bytes) {
+  channel_credit_initial_ = std::max(channel_credit_initial_, channel_bytes);
+  credit_.raise(session_bytes, session_messages);
+  for (std::uint32_t place = 0; place < channels_.size(); ++place) {
+    Channel& channel = channels_[place];
+    channel.stream.raise_limit(channel_credit_initial_);
+    if (channel.waits_for_channel) wake(lane_of(place, Delivery::kReliable));
+  }
+  wake_waiting();
+}
+
+void Outgoing::on_session_credit(const SessionCreditFrame& frame) {
+  credit_.raise(frame.bytes_max, frame.messages_max);
+  wake_waiting();
+}
+
+FrameVerdict Outgoing::on_channel_credit(const ChannelCreditFrame& frame) {
+  const auto place = table_.find(frame.channel);
+  // It is announced when something that we sent on the channel was consumed.
+  if (!place) return FrameVerdict::kViolation;
+  Channel& channel = channels_[*place];
+  if (channel.stream.raise_limit(frame.bytes_max) && channel.waits_for_channel) {
+    wake(lane_of(*place, Delivery::kReliable));
+  }
+  return FrameVerdict::kTaken;
+}
+
+Outgoing::LaneState Outgoing::state_of(Lane lane) {
+  const Channel& channel = channel_of(lane);
+  switch (kind_of(lane)) {
+    case Delivery::kUnreliable:
+      return channel.unreliable->empty() ? LaneState::kIdle : LaneState::kReady;
+    case Delivery::kReliableUnordered:
+      if (!channel.unordered->has_new()) return LaneState::kIdle;
+      return channel.unordered->session_allows(credit_) ? LaneState::kReady
+                                                        : LaneState::kWaitsForSession;
+    case Delivery::kReliable:
+      break;
+  }
+  if (!channel.stream.has_new()) return LaneState::kIdle;
+  if (!channel.stream.channel_allows()) return LaneState::kWaitsForChannel;
+  return channel.stream.session_allows(credit_) ? LaneState::kReady : LaneState::kWaitsForSession;
+}
+
+// A lane that was idle or waited has a reason to look again.
+void Outgoing::wake(Lane lane) {
+  if (kind_of(lane) == Delivery::kReliable) channel_of(lane).waits_for_channel = false;
+  const LaneState state = state_of(lane);
+  if (state == LaneState::kReady) {
+    scheduler_.activate(lane);
+  } else {
+    put_aside(lane, state);
+  }
+}
+
+void Outgoing::wake_waiting() {
+  // Those that still have too little join again at the back, in the same order.
+  for (std::size_t count = waiting_.size(); count > 0; --count) wake(waiting_.pop_front());
+}
+
+// For a lane that is not active (any more).
+void Outgoing::put_aside(Lane lane, LaneState state) {
+  if (state == LaneState::kWaitsForChannel) channel_of(lane).waits_for_channel = true;
+  if (state != LaneState::kWaitsForSession) return;
+  waiting_.push_back(lane);
+  const Channel& channel = channel_of(lane);
+  credit_.wait(lane, kind_of(lane) == Delivery::kReliable ? channel.stream.next_size()
+                                                          : channel.unordered->next_size());
+}
+
+bool Outgoing::has_frames() {
+  while (!lost_lanes_.empty() && !has_lost(lost_lanes_.front())) {
+    lost_queued(lost_lanes_.pop_front()) = false;
+  }
+  if (!lost_lanes_.empty()) return true;
+  while (!scheduler_.empty()) {
+    const Lane lane = scheduler_.next();
+    const LaneState state = state_of(lane);
+    if (state == LaneState::kReady) return true;
+    scheduler_.leave();
+    put_aside(lane, state);
+  }
+  return false;
+}
+
+void Outgoing::produce(ByteWriter& out, std::vector<SentFrame>& records, bool fresh) {
+  const std::size_t before = out.size();
+  resend(out, records);
+  send_new(out, records, fresh && out.size() == before);
+}
+
+void Outgoing::resend(ByteWriter& out, std::vector<SentFrame>& records) {
+  while (!lost_lanes_.empty()) {
+    const Lane lane = lost_lanes_.front();
+    while (has_lost(lane)) {
+      if (!write_lost(lane, out, records) && has_lost(lane)) return;
+    }
+    lost_queued(lane) = false;
+    lost_lanes_.pop_front();
+  }
+}
+
+void Outgoing::send_new(ByteWriter& out, std::vector<SentFrame>& records, bool fresh) {
+  const auto quantum = static_cast<std::int64_t>(std::max(out.remaining(), kDatagramSizeMin));
+  while (!scheduler_.empty() && out.remaining() >= kRoomMin) {
+    const Lane lane = scheduler_.front(quantum);
+    LaneState state = state_of(lane);
+    const std::size_t before = out.size();
+    if (state == LaneState::kReady) {
+      write_new(lane, out, records, fresh);
+      fresh = fresh && out.size() == before;
+      state = state_of(lane);
+    }
+    if (state != LaneState::kReady) {
+      scheduler_.leave();
+      put_aside(lane, state);
+    } else if (out.size() == before || !scheduler_.spend(out.size() - before)) {
+      // What is left of this packet is too small for it; its turn goes on in the next.
+      if (!scheduler_.set_aside()) break;
+    }
+  }
+  scheduler_.restore();
+}
+
+std::uint64_t Outgoing::write_new(Lane lane, ByteWriter& out, std::vector<SentFrame>& records,
+                                  bool fresh) {
+  Channel& channel = channel_of(lane);
+  std::uint64_t bytes = 0;
+  switch (kind_of(lane)) {
+    case Delivery::kUnreliable: {
+      const auto written = channel.unreliable->write(out, fresh, records);
+      pending_unreliable_ -= written.bytes;
+      held_bytes_ -= written.released;
+      return written.bytes;
+    }
+    case Delivery::kReliableUnordered:
+      bytes = channel.unordered->write_new(out, credit_, records);
+      break;
+    case Delivery::kReliable:
+      bytes = channel.stream.write_new(out, credit_, records);
+      break;
+  }
+  pending_reliable_ -= bytes;
+  unacknowledged_reliable_ += bytes;
+  return bytes;
+}
+
+bool Outgoing::write_lost(Lane lane, ByteWriter& out, std::vector<SentFrame>& records) {
+  Channel& channel = channel_of(lane);
+  if (kind_of(lane) == Delivery::kReliable) return channel.stream.write_lost(out, records);
+  return channel.unordered->write_lost(out, records);
+}
+
+bool Outgoing::has_lost(Lane lane) {
+  const Channel& channel = channel_of(lane);
+  return kind_of(lane) == Delivery::kReliable ? channel.stream.has_lost()
+                                              : channel.unordered->has_lost();
+}
+
+bool& Outgoing::lost_queued(Lane lane) {
+  Channel& channel = channel_of(lane);
+  return kind_of(lane) == Delivery::kReliable ? channel.stream_lost_queued
+                                              : channel.unordered_lost_queued;
+}
+
+void Outgoing::queue_lost(Lane lane) {
+  if (!has_lost(lane) || lost_queued(lane)) return;
+  lost_queued(lane) = true;
+  lost_lanes_.push_back(lane);
+}
+
+void Outgoing::on_frame_acked(const SentFrame& frame) {
+  Channel& channel = channels_[frame.slot];
+  std::uint64_t acked = 0;
+  std::uint64_t released = 0;
+  std::uint64_t messages = 0;
+  if (frame.type == FrameType::kStream) {
+    const auto result = channel.stream.on_acked(frame.offset, frame.length);
+    acked = result.acked_bytes;
+    released = result.released_bytes;
+    messages = result.messages;
+  } else if (frame.type == FrameType::kReliableFragment) {
+    const auto result = channel.unordered->on_acked(frame);
+    acked = result.acked_bytes;
+    released = result.released_bytes;
+    messages = result.messages;
+  }
+  unacknowledged_reliable_ -= acked;
+  held_bytes_ -= released;
+  reliable_messages_ -= messages;
+}
+
+void Outgoing::on_frame_lost(const SentFrame& frame) {
+  Channel& channel = channels_[frame.slot];
+  if (frame.type == FrameType::kStream) {
+    channel.stream.on_lost(frame.offset, frame.length);
+    queue_lost(lane_of(frame.slot, Delivery::kReliable));
+  } else if (frame.type == FrameType::kReliableFragment) {
+    channel.unordered->on_lost(frame);
+    queue_lost(lane_of(frame.slot, Delivery::kReliableUnordered));
+  } else if (frame.type == FrameType::kMessage) {
+    unreliable_lost_ += frame.length;
+  } else if (frame.type == FrameType::kFragment) {
+    ++unreliable_lost_;
+  }
+}
+
+void Outgoing::drop_unreliable() {
+  for (Channel& channel : channels_) {
+    if (channel.unreliable) held_bytes_ -= channel.unreliable->drop().released;
+  }
+  pending_unreliable_ = 0;
+}
+
+std::uint64_t Outgoing::stream_bytes_resent() const {
+  std::uint64_t total = 0;
+  for (const Channel& channel : channels_) total += channel.stream.resent_bytes();
+  return total;
+}
+
+}  // namespace whimbrel

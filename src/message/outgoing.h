@@ -1,0 +1,111 @@
+// The sending half of Channels: the queues of all channels, the credit they share and the
+// scheduler that takes turns among them.
+//
+// Each channel has three lanes: its stream, its unreliable messages, and its reliable unordered
+// ones. A lane is active (it could send now), waits for credit of its channel or of the session, or
+// has nothing to send.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/ring_buffer.h"
+#include "message/channel_table.h"
+#include "message/message.h"
+#include "message/scheduler.h"
+#include "message/send_credit.h"
+#include "message/send_stream.h"
+#include "message/unordered_queue.h"
+#include "message/unreliable_queue.h"
+
+namespace whimbrel {
+
+class Outgoing {
+ public:
+  explicit Outgoing(std::size_t channels_max) : channels_max_(channels_max) {}
+
+  bool can_send(ChannelId channel) const;
+  void send(ChannelId channel, Delivery delivery, SharedBytes payload, std::size_t fragment_size);
+
+  void set_initial_credit(std::uint64_t session_bytes, std::uint64_t session_messages,
+                          std::uint64_t channel_bytes);
+  void on_session_credit(const SessionCreditFrame& frame);
+  FrameVerdict on_channel_credit(const ChannelCreditFrame& frame);
+
+  // Lost or new data could be written now. Lanes that turn out to wait for credit are put aside on
+  // the way.
+  bool has_frames();
+  void produce(ByteWriter& out, std::vector<SentFrame>& records, bool fresh);
+  void on_frame_acked(const SentFrame& frame);
+  void on_frame_lost(const SentFrame& frame);
+
+  std::uint64_t pending_reliable() const { return pending_reliable_; }
+  std::uint64_t pending_unreliable() const { return pending_unreliable_; }
+  std::uint64_t unacknowledged_reliable() const { return unacknowledged_reliable_; }
+  std::uint64_t held_bytes() const { return held_bytes_; }
+  bool flushed() const { return reliable_messages_ == 0; }
+  void drop_unreliable();
+
+  std::uint64_t messages_sent() const { return messages_sent_; }
+  std::uint64_t unreliable_lost() const { return unreliable_lost_; }
+  std::uint64_t stream_bytes_resent() const;
+
+ private:
+  enum class LaneState : std::uint8_t { kIdle, kReady, kWaitsForChannel, kWaitsForSession };
+  struct Channel {
+    Channel(ChannelId id, std::uint32_t place);
+
+    ChannelId id;
+    bool waits_for_channel = false;  // its stream does
+    bool stream_lost_queued = false;
+    bool unordered_lost_queued = false;
+    SendStream stream;
+    // Made when first used.
+    std::unique_ptr<UnreliableQueue> unreliable;
+    std::unique_ptr<UnorderedQueue> unordered;
+  };
+
+  static Delivery kind_of(Lane lane) { return static_cast<Delivery>(lane % kLanesPerChannel); }
+  static Lane lane_of(std::uint32_t place, Delivery kind) {
+    return place * kLanesPerChannel + static_cast<Lane>(kind);
+  }
+  Channel& channel_of(Lane lane) { return channels_[lane / kLanesPerChannel]; }
+  static constexpr Lane kLanesPerChannel = 3;
+
+  std::uint32_t place_of(ChannelId channel);
+  void push_unreliable(std::uint32_t place, SharedBytes payload, std::size_t fragment_size);
+  void push_unordered(std::uint32_t place, SharedBytes payload);
+  LaneState state_of(Lane lane);
+  void wake(Lane lane);
+  void wake_waiting();
+  void put_aside(Lane lane, LaneState state);
+
+  std::uint64_t write_new(Lane lane, ByteWriter& out, std::vector<SentFrame>& records, bool fresh);
+  bool write_lost(Lane lane, ByteWriter& out, std::vector<SentFrame>& records);
+  bool& lost_queued(Lane lane);
+  bool has_lost(Lane lane);
+  void queue_lost(Lane lane);
+  void resend(ByteWriter& out, std::vector<SentFrame>& records);
+  void send_new(ByteWriter& out, std::vector<SentFrame>& records, bool fresh);
+
+  std::size_t channels_max_;
+  ChannelTable table_;
+  std::vector<Channel> channels_;
+  SendCredit credit_;
+  std::uint64_t channel_credit_initial_ = 0;
+  Scheduler scheduler_;
+  RingBuffer<Lane> waiting_;     // for credit of the session
+  RingBuffer<Lane> lost_lanes_;  // with something to send again
+
+  std::uint64_t pending_reliable_ = 0;
+  std::uint64_t pending_unreliable_ = 0;
+  std::uint64_t unacknowledged_reliable_ = 0;
+  std::uint64_t held_bytes_ = 0;
+  std::uint64_t reliable_messages_ = 0;  // not released
+  std::uint64_t messages_sent_ = 0;
+  std::uint64_t unreliable_lost_ = 0;
+};
+
+}  // namespace whimbrel

@@ -1,0 +1,76 @@
+// What we let the peer send: a window over a total that only grows. Used for the bytes of the
+// session, the bytes of a channel and the messages of the session.
+//
+//        freed        charged              limit (announced)
+//   -------|-------------|-------------------|------>
+//          |<-- held --->|<--- remaining --->|<- unannounced ->|
+//          |<--------------------- window -------------------->|
+#pragma once
+
+#include <cstdint>
+
+#include "base/assert.h"
+
+namespace whimbrel {
+
+class ReceiveWindow {
+ public:
+  // `unit`: the most that one message may take; at most `window`. `step`: below this it is not
+  // worth a frame to announce more, as long as the application lags behind.
+  ReceiveWindow(std::uint64_t window, std::uint64_t unit, std::uint64_t step)
+      : window_(window), unit_(unit), step_(step), limit_(window) {
+    ASSERT(unit <= window);
+  }
+
+  // False if the peer takes more than it was allowed.
+  bool charge(std::uint64_t amount) {
+    if (amount > limit_ - charged_) return false;
+    charged_ += amount;
+    return true;
+  }
+  // Never more than held().
+  void free(std::uint64_t amount) {
+    ASSERT(amount <= held());
+    freed_ += amount;
+  }
+  // After free(): decides whether to announce more. `caught_up`: the application has taken all
+  // there was.
+  void consider(bool caught_up) { due_ = due_ || worth_announcing(caught_up); }
+  void set_due() { due_ = true; }
+  bool due() const { return due_; }
+  // The new total, to be sent to the peer.
+  std::uint64_t announce() {
+    limit_ = freed_ + window_;
+    due_ = false;
+    return limit_;
+  }
+
+  std::uint64_t limit() const { return limit_; }
+  std::uint64_t held() const { return charged_ - freed_; }
+  // Held, or may come at any time.
+  std::uint64_t promised() const { return limit_ - freed_; }
+
+ private:
+  // A quarter of the window was freed; or the peer could be waiting. It may be waiting to begin a
+  // message of up to `unit_`, so what counts is whether it has credit for the largest.
+  // RFC 1122 4.2.3.3: no small steps, lest a slow reader causes a frame for every message.
+  bool worth_announcing(bool caught_up) const {
+    const std::uint64_t unannounced = freed_ + window_ - limit_;
+    if (unannounced == 0) return false;
+    if (unannounced >= window_ / 4) return true;
+    const std::uint64_t remaining = limit_ - charged_;
+    if (remaining >= unit_ || (unannounced < step_ && !caught_up)) return false;
+    const std::uint64_t room = remaining + unannounced;
+    return room >= unit_ || unannounced >= room / 8;
+  }
+
+  std::uint64_t window_;
+  std::uint64_t unit_;
+  std::uint64_t step_;
+  std::uint64_t limit_;
+  std::uint64_t charged_ = 0;
+  std::uint64_t freed_ = 0;
+  bool due_ = false;
+};
+
+}  // namespace whimbrel

@@ -1,0 +1,30 @@
+#include "message/unordered_reassembly.h"
+
+namespace whimbrel {
+
+FrameVerdict UnorderedReassembly::on_frame(const FragmentFrame& frame,
+                                           const ReceiveContext& context) {
+  if (completed_.contains(frame.sequence)) return FrameVerdict::kTaken;
+  auto at = partials_.find(frame.sequence);
+  if (at == partials_.end()) {
+    if (!context.messages.charge(1) || !context.bytes.charge(frame.total)) {
+      return FrameVerdict::kViolation;
+    }
+    PartialMessage message(context.slabs.allocate(frame.total));
+    at = partials_.emplace(frame.sequence, std::move(message)).first;
+  }
+  if (at->second.total() != frame.total) return FrameVerdict::kViolation;
+  if (!at->second.add(frame.offset, frame.bytes)) return FrameVerdict::kTaken;
+  unconsumed_ += frame.total;
+  context.out.push_back({at->second.take(), frame.channel, true, frame.sequence + 1, context.now});
+  partials_.erase(at);
+  completed_.add(frame.sequence);
+  return completed_.count() > gaps_max_ + 1 ? FrameVerdict::kViolation : FrameVerdict::kTaken;
+}
+
+void UnorderedReassembly::on_consumed(std::uint64_t bytes) {
+  ASSERT(bytes <= unconsumed_);
+  unconsumed_ -= bytes;
+}
+
+}  // namespace whimbrel

@@ -1,0 +1,33 @@
+// Reliable unordered messages of one channel on their way in: each is delivered once, as soon as
+// all its fragments are here.
+#pragma once
+
+#include <cstdint>
+#include <map>
+
+#include "base/range_set.h"
+#include "message/partial_message.h"
+#include "message/receive_context.h"
+#include "wire/frame.h"
+
+namespace whimbrel {
+
+class UnorderedReassembly {
+ public:
+  // `gaps_max`: messages that may be missing at a time. The peer's credit for messages bounds how
+  // many it can have begun and not completed.
+  explicit UnorderedReassembly(std::uint64_t gaps_max) : gaps_max_(gaps_max) {}
+
+  FrameVerdict on_frame(const FragmentFrame& frame, const ReceiveContext& context);
+
+  std::uint64_t unconsumed() const { return unconsumed_; }
+  void on_consumed(std::uint64_t bytes);
+
+ private:
+  std::uint64_t gaps_max_;
+  std::map<std::uint64_t, PartialMessage> partials_;  // by sequence
+  RangeSet completed_;
+  std::uint64_t unconsumed_ = 0;  // payload delivered and not consumed
+};
+
+}  // namespace whimbrel
