@@ -62,6 +62,7 @@ function(whimbrel_test name)
     GTest::gmock GTest::gtest_main rapidcheck rapidcheck_gtest)
   target_compile_definitions(${name} PRIVATE WHIMBREL_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   gtest_discover_tests(${name}
+    TEST_PREFIX ${WHIMBREL_TEST_PREFIX}
     DISCOVERY_MODE PRE_TEST
     DISCOVERY_TIMEOUT 60
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
