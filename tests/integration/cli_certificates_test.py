@@ -109,7 +109,7 @@ class Certificates(unittest.TestCase):
     def test_the_secret_file_is_not_taken_for_the_public_one(self):
         with Scene() as scene:
             self.team(scene, "alice")
-            self.assert_fails(scene, "pub", "recv", "--authority", scene.path("team"), "--timeout", "1")
+            self.assert_fails(scene, "authority-secret", "recv", "--authority", scene.path("team"), "--timeout", "1")
 
     def test_files_that_are_missing(self):
         with Scene() as scene:
