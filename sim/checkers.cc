@@ -1,0 +1,84 @@
+#include "sim/checkers.h"
+
+#include <algorithm>
+
+namespace whimbrel::sim {
+
+void NonceChecker::on_sent(const PacketView& packet) {
+  if (packet.bytes.empty() || packet_kind(packet.bytes[0]) != PacketKind::kData) return;
+  const auto header = read_data_header(packet.bytes);
+  if (!header) return;
+  const auto life = lives_.find(packet.sender);
+  const Key key{packet.sender, life == lives_.end() ? 0 : life->second, header->receiver_index};
+  std::uint64_t& next = next_[key];
+  const std::uint64_t number =
+      value(recover_packet_number(next, header->truncated_number, header->number_size));
+  if (number < next) {
+    simulation_.violation("node " + std::to_string(packet.sender) + " used packet number " +
+                          std::to_string(number) + " again (next was " + std::to_string(next) +
+                          ")");
+  }
+  next = std::max(next, number + 1);
+}
+
+AmplificationChecker::Table& AmplificationChecker::table(NodeId node) {
+  if (node >= tables_.size()) tables_.resize(node + 1);
+  return tables_[node];
+}
+
+void AmplificationChecker::on_sent(const PacketView& packet) {
+  const auto [it, first] = table(packet.sender).try_emplace(packet.to);
+  Remote& remote = it->second;
+  remote.we_began |= first;
+  remote.sent += packet.bytes.size();
+  if (remote.we_began || remote.validated || remote.sent <= 3 * remote.received) return;
+  simulation_.violation("node " + std::to_string(packet.sender) + " sent " +
+                        std::to_string(remote.sent) + " bytes to " + packet.to.text() +
+                        ", which has sent " + std::to_string(remote.received) +
+                        " and shown nothing");
+}
+
+void AmplificationChecker::on_delivered(const PacketView& packet) {
+  Remote& remote = table(packet.receiver)[packet.from];
+  remote.received += packet.bytes.size();
+  if (packet.sender == kNobody) return;
+  remote.validated |= remote.heard_us;
+  const auto sent_to = table(packet.sender).find(packet.to);
+  if (sent_to != table(packet.sender).end()) sent_to->second.heard_us = true;
+}
+
+void AmplificationChecker::on_restart(NodeId node) { table(node).clear(); }
+
+void FlightChecker::forget_old() {
+  const Instant now = simulation_.now();
+  while (!sent_.empty() && sent_.front().at + round_trip_ <= now) {
+    in_flight_ -= sent_.front().value;
+    sent_.pop_front();
+  }
+  // The window that was in force when the round trip began still counts: keep one that is older.
+  while (windows_.size() > 1 && windows_[1].at + round_trip_ <= now) windows_.pop_front();
+}
+
+void FlightChecker::on_window(std::uint64_t bytes) {
+  forget_old();
+  if (windows_.empty() || windows_.back().value != bytes) {
+    windows_.push_back({simulation_.now(), bytes});
+  }
+}
+
+void FlightChecker::on_sent(const PacketView& packet) {
+  if (packet.sender != node_ || packet_kind(packet.bytes[0]) != PacketKind::kData) return;
+  forget_old();
+  sent_.push_back({packet.now, packet.bytes.size()});
+  in_flight_ += packet.bytes.size();
+  peak_bytes_ = std::max(peak_bytes_, in_flight_);
+  if (windows_.empty()) return;
+  std::uint64_t window = 0;
+  for (std::size_t i = 0; i < windows_.size(); ++i) window = std::max(window, windows_[i].value);
+  if (in_flight_ > window + slack_bytes_) {
+    simulation_.violation("node " + std::to_string(node_) + " has " + std::to_string(in_flight_) +
+                          " bytes in flight, the window is " + std::to_string(window));
+  }
+}
+
+}  // namespace whimbrel::sim
