@@ -12,24 +12,29 @@ namespace {
 
 using PacketBuffer = std::array<std::uint8_t, kHandshakePacketSizeMax>;
 
-// The first thing that both sides hash: it binds the handshake to the header of message 1.
-std::array<std::uint8_t, 20> make_prologue(const HandshakeConfig& config, std::uint8_t version,
-                                           AeadSuite suite, std::uint32_t init_sender_index) {
+// What the header of message 1 settles. The prologue, the first thing that both sides hash, binds
+// the handshake to it.
+struct Terms {
+  std::uint8_t version;
+  AeadSuite suite;
+  std::uint32_t init_sender_index;
+};
+
+std::array<std::uint8_t, 20> make_prologue(const HandshakeConfig& config, const Terms& terms) {
   std::array<std::uint8_t, 20> prologue;
   ByteWriter writer(prologue);
   writer.bytes(as_bytes("whimbrel/1"));
-  writer.u8(version);
-  writer.u8(static_cast<std::uint8_t>(suite));
+  writer.u8(terms.version);
+  writer.u8(static_cast<std::uint8_t>(terms.suite));
   writer.u32(config.app_id);
-  writer.u32(init_sender_index);
+  writer.u32(terms.init_sender_index);
   return prologue;
 }
 
-NoiseHandshake start_noise(const HandshakeConfig& config, NoisePattern pattern,
-                           std::uint8_t version, AeadSuite suite, std::uint32_t init_sender_index,
+NoiseHandshake start_noise(const HandshakeConfig& config, NoisePattern pattern, const Terms& terms,
                            bool initiator, const PublicKey& responder) {
-  const auto prologue = make_prologue(config, version, suite, init_sender_index);
-  return NoiseHandshake(pattern, suite, initiator, prologue, config.static_key, responder);
+  return NoiseHandshake(pattern, terms.suite, initiator, make_prologue(config, terms),
+                        config.static_key, responder);
 }
 
 // Our own payload, padded to `size_min` bytes.
@@ -45,13 +50,23 @@ std::size_t write_own_payload(const HandshakeConfig& config, std::uint32_t sende
   return encode_payload(payload, size_min, out);
 }
 
+// A message of the peer's that has a payload, and what its header says.
+struct PeerMessage {
+  Bytes noise;
+  std::uint8_t version;
+  AeadSuite suite;
+  std::uint32_t sender_index;
+  bool from_initiator;
+};
+
 // RFC 8446 4.1.3 has the same aim: whoever pushed us to a worse version or suite is found out,
 // because the lists are under the handshake's protection.
-bool best_choice(VersionRange initiator_versions, const SuiteList& initiator_suites,
-                 VersionRange responder_versions, const SuiteList& responder_suites,
-                 std::uint8_t version, AeadSuite suite) {
-  return initiator_versions.highest_common(responder_versions) == version &&
-         initiator_suites.first_common(responder_suites) == suite;
+bool best_choice(const HandshakeConfig& config, const Payload& payload,
+                 const PeerMessage& message) {
+  const auto suite = message.from_initiator ? payload.suites.first_common(config.suites)
+                                            : config.suites.first_common(payload.suites);
+  return config.versions.highest_common(payload.versions) == message.version &&
+         suite == message.suite;
 }
 
 CertificateStatus judge_certificate(const HandshakeConfig& config, const Payload& payload,
@@ -63,29 +78,23 @@ CertificateStatus judge_certificate(const HandshakeConfig& config, const Payload
   return config.trust->verify(payload.certificate, claim, now);
 }
 
-// Reads one Noise message with a payload and judges what it says. `noise` moves on only if all is
-// well.
-HandshakeError read_peer(const HandshakeConfig& config, Bytes message, std::uint8_t version,
-                         AeadSuite suite, std::uint32_t sender_index, bool peer_initiated,
-                         UnixMillis now, NoiseHandshake& noise, PeerInfo& peer) {
+// Reads `message` and judges what it says. `noise` moves on only if all is well.
+HandshakeError read_peer(const HandshakeConfig& config, const PeerMessage& message, UnixMillis now,
+                         NoiseHandshake& noise, PeerInfo& peer) {
   NoiseHandshake next = noise;
   PacketBuffer buffer;
   std::size_t size = 0;
-  if (!next.read_message(message, buffer.data(), size)) return HandshakeError::kDecryptFailed;
+  if (!next.read_message(message.noise, buffer.data(), size)) return HandshakeError::kDecryptFailed;
   if (next.peer_static() == config.static_key.public_key) return HandshakeError::kOwnKey;
   const auto payload = decode_payload({buffer.data(), size});
-  if (!payload || payload->sender_index != sender_index) return HandshakeError::kBadPayload;
-  const bool best = peer_initiated ? best_choice(payload->versions, payload->suites,
-                                                 config.versions, config.suites, version, suite)
-                                   : best_choice(config.versions, config.suites, payload->versions,
-                                                 payload->suites, version, suite);
-  if (!best) return HandshakeError::kDowngrade;
+  if (!payload || payload->sender_index != message.sender_index) return HandshakeError::kBadPayload;
+  if (!best_choice(config, *payload, message)) return HandshakeError::kDowngrade;
   peer.static_key = next.peer_static();
   peer.identity = payload->identity;
   peer.certificate_status = judge_certificate(config, *payload, peer.static_key, now);
   peer.stamp = payload->stamp;
   peer.parameters = payload->parameters;
-  peer.receiver_index = sender_index;
+  peer.receiver_index = message.sender_index;
   noise = next;
   return HandshakeError::kNone;
 }
@@ -168,7 +177,8 @@ std::size_t Initiator::write_init(std::uint32_t sender_index, UnixMillis stamp, 
   sender_index_ = sender_index;
   peer_known_ = false;
   peer_ = PeerInfo();
-  noise_.emplace(start_noise(*config_, pattern_, version_, suite_, sender_index, true, responder_));
+  noise_.emplace(
+      start_noise(*config_, pattern_, {version_, suite_, sender_index}, true, responder_));
   return pattern_ == NoisePattern::kIk ? write_init_ik(stamp, random, out)
                                        : write_init_xx(random, out);
 }
@@ -235,8 +245,8 @@ HandshakeError Initiator::read_response(Bytes datagram, UnixMillis now) {
   if (!noise_ || peer_known_ || view->kind != due || view->receiver_index != sender_index_ ||
       view->version != version_ || view->suite != suite_)
     return HandshakeError::kUnexpected;
-  const HandshakeError error = read_peer(*config_, view->noise, version_, suite_,
-                                         view->sender_index, false, now, *noise_, peer_);
+  const HandshakeError error = read_peer(
+      *config_, {view->noise, version_, suite_, view->sender_index, false}, now, *noise_, peer_);
   peer_known_ = error == HandshakeError::kNone;
   return error;
 }
@@ -260,12 +270,12 @@ HandshakeResult Initiator::result() const {
 HandshakeError Responder::read_init(const InitView& init, UnixMillis now) {
   ASSERT(!noise_);
   const bool known_key = init.kind == HandshakeKind::kInitIk;
-  NoiseHandshake noise =
-      start_noise(*config_, known_key ? NoisePattern::kIk : NoisePattern::kXx, init.version,
-                  init.suite, init.sender_index, false, PublicKey());
+  NoiseHandshake noise = start_noise(*config_, known_key ? NoisePattern::kIk : NoisePattern::kXx,
+                                     {init.version, init.suite, init.sender_index}, false, {});
   if (known_key) {
-    const HandshakeError error = read_peer(*config_, init.noise, init.version, init.suite,
-                                           init.sender_index, true, now, noise, peer_);
+    const HandshakeError error =
+        read_peer(*config_, {init.noise, init.version, init.suite, init.sender_index, true}, now,
+                  noise, peer_);
     if (error != HandshakeError::kNone) return error;
     peer_known_ = true;
   } else {
@@ -303,8 +313,8 @@ HandshakeError Responder::read_finish(Bytes datagram, UnixMillis now) {
       view->receiver_index != sender_index_ || view->sender_index != peer_.receiver_index ||
       view->version != version_ || view->suite != suite_)
     return HandshakeError::kUnexpected;
-  const HandshakeError error = read_peer(*config_, view->noise, version_, suite_,
-                                         view->sender_index, true, now, *noise_, peer_);
+  const HandshakeError error = read_peer(
+      *config_, {view->noise, version_, suite_, view->sender_index, true}, now, *noise_, peer_);
   peer_known_ = error == HandshakeError::kNone;
   return error;
 }
