@@ -27,21 +27,19 @@ SharedBytes SharedBytes::copy(Bytes bytes) {
   return {slab, slab->data(), bytes.size()};
 }
 
-SharedBytes SlabAllocator::allocate(std::size_t size) {
+SharedBytes SlabAllocator::allocate_slowly(std::size_t size) {
   if (size == 0) return {};
   if (size >= kOwnSlabMin) {
     detail::Slab* own = detail::new_slab(size);
     return {own, own->data(), size};
   }
-  if (slab_ == nullptr || slab_->capacity - used_ < size) {
-    detail::release(slab_);
-    slab_ = detail::new_slab(kSlabSize);
-    used_ = 0;
-  }
-  std::uint8_t* data = slab_->data() + used_;
-  used_ += size;
-  slab_->references.fetch_add(1, std::memory_order_relaxed);
-  return {slab_, data, size};
+  retire();
+  slab_ = detail::new_slab(kSlabSize);
+  slab_->references.store(kReferences, std::memory_order_relaxed);
+  references_ = kReferences;
+  at_ = slab_->data();
+  left_ = kSlabSize;
+  return allocate(size);
 }
 
 }  // namespace whimbrel

@@ -94,6 +94,8 @@ std::uint64_t Channels::initial_channel_credit() const {
   return state_->in.initial_channel_credit();
 }
 
+std::uint64_t Channels::receive_held() const { return state_->in.held_bytes(); }
+
 ChannelsStats Channels::stats() const {
   ChannelsStats stats;
   stats.messages_sent = state_->out.messages_sent();

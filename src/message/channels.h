@@ -44,10 +44,10 @@ class Channels {
 
   // Something could go into a packet now: lost data, new data within credit, or credit to announce.
   bool has_frames() const;
-  // Fills what room `out` has left: credit frames, lost stream ranges and fragments first, then new data, channels taking turns.
-  // Appends a record for every frame that must come back. Copies payload bytes once, into the packet. Returns true if it
-  // wrote anything. If `last` is set the final frame may run to the packet's end without a length: then nothing may be
-  // written after it.
+  // Fills what room `out` has left: credit frames, lost stream ranges and fragments first, then new data, channels
+  // taking turns. Appends a record for every frame that must come back. Copies payload bytes once, into the packet.
+  // Returns true if it wrote anything; false although has_frames() means that the room was too small. Nothing may be
+  // written behind: the final frame runs to the packet's end where it fills it exactly.
   bool produce(ByteWriter& out, std::vector<SentFrame>& records, Instant now);
   void on_frame_acked(const SentFrame& frame);
   void on_frame_lost(const SentFrame& frame);
@@ -57,7 +57,8 @@ class Channels {
   std::uint64_t pending_unreliable() const;
   std::uint64_t unacknowledged_reliable() const;
   // All three together, payload bytes of whole messages not yet released: what the send limit counts. A message is
-  // released when its last byte is acknowledged (reliable) or sent (unreliable).
+  // released when it is acknowledged (reliable; an ordered one when all before it on its channel are, too) or when its
+  // last byte is sent (unreliable).
   std::uint64_t held_bytes() const;
   // Nothing reliable is pending or unacknowledged.
   bool flushed() const;
@@ -76,6 +77,9 @@ class Channels {
   // bytes}.
   SessionCreditFrame initial_session_credit() const;
   std::uint64_t initial_channel_credit() const;
+
+  // Bytes that count to receive_bytes_max now: delivered and not consumed, or here in part.
+  std::uint64_t receive_held() const;
 
   ChannelsStats stats() const;
 

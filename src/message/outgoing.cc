@@ -37,7 +37,7 @@ std::uint32_t Outgoing::place_of(ChannelId channel) {
   return place;
 }
 
-void Outgoing::send(ChannelId channel, Delivery delivery, SharedBytes payload,
+void Outgoing::send(ChannelId channel, Delivery delivery, SharedBytes&& payload,
                     std::size_t fragment_size) {
   const std::size_t size = payload.size();
   ASSERT(size <= kMessageSizeMax);
@@ -64,7 +64,7 @@ void Outgoing::send(ChannelId channel, Delivery delivery, SharedBytes payload,
   if (was_idle) wake(lane_of(place, Delivery::kReliable));
 }
 
-void Outgoing::push_unreliable(std::uint32_t place, SharedBytes payload,
+void Outgoing::push_unreliable(std::uint32_t place, SharedBytes&& payload,
                                std::size_t fragment_size) {
   Channel& channel = channels_[place];
   if (!channel.unreliable)
@@ -74,7 +74,7 @@ void Outgoing::push_unreliable(std::uint32_t place, SharedBytes payload,
   scheduler_.activate(lane_of(place, Delivery::kUnreliable));
 }
 
-void Outgoing::push_unordered(std::uint32_t place, SharedBytes payload) {
+void Outgoing::push_unordered(std::uint32_t place, SharedBytes&& payload) {
   Channel& channel = channels_[place];
   const Lane lane = lane_of(place, Delivery::kReliableUnordered);
   if (!channel.unordered) {

@@ -27,7 +27,7 @@ class Outgoing {
   explicit Outgoing(std::size_t channels_max) : channels_max_(channels_max) {}
 
   bool can_send(ChannelId channel) const;
-  void send(ChannelId channel, Delivery delivery, SharedBytes payload, std::size_t fragment_size);
+  void send(ChannelId channel, Delivery delivery, SharedBytes&& payload, std::size_t fragment_size);
 
   void set_initial_credit(std::uint64_t session_bytes, std::uint64_t session_messages,
                           std::uint64_t channel_bytes);
@@ -75,8 +75,8 @@ class Outgoing {
   static constexpr Lane kLanesPerChannel = 3;
 
   std::uint32_t place_of(ChannelId channel);
-  void push_unreliable(std::uint32_t place, SharedBytes payload, std::size_t fragment_size);
-  void push_unordered(std::uint32_t place, SharedBytes payload);
+  void push_unreliable(std::uint32_t place, SharedBytes&& payload, std::size_t fragment_size);
+  void push_unordered(std::uint32_t place, SharedBytes&& payload);
   LaneState state_of(Lane lane);
   void wake(Lane lane);
   void wake_waiting();

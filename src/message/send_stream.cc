@@ -21,7 +21,7 @@ std::uint64_t stream_size(const SharedBytes& payload) {
 
 }  // namespace
 
-void SendStream::push(SharedBytes payload) {
+void SendStream::push(SharedBytes&& payload) {
   const std::uint64_t begin = end_;
   const std::uint64_t payload_begin = payload_total_;
   end_ += stream_size(payload);
@@ -184,9 +184,12 @@ std::uint64_t SendStream::mark_acked(std::uint64_t begin, std::uint64_t end) {
 
 SendStream::Released SendStream::release() {
   Released released;
+  SharedBytesRelease gone;
   while (!messages_.empty() && end_of(0) <= acked_) {
-    released.released_bytes += messages_.pop_front().payload.size();
+    Queued message = messages_.pop_front();
+    released.released_bytes += message.payload.size();
     ++released.messages;
+    gone.add(std::move(message.payload));
   }
   next_index_ -= static_cast<std::size_t>(released.messages);
   if (messages_.empty() && messages_.capacity() > kIdleCapacity) messages_.clear();

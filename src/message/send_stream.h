@@ -26,7 +26,7 @@ class SendStream {
   SendStream(ChannelId channel, std::uint32_t place, Lane lane)
       : channel_(channel), place_(place), lane_(lane) {}
 
-  void push(SharedBytes payload);
+  void push(SharedBytes&& payload);
   // Total of the stream that the peer lets us send; never shrinks. True if it grew.
   bool raise_limit(std::uint64_t bytes_max);
 

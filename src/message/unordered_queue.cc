@@ -12,7 +12,7 @@ namespace {
 constexpr std::uint64_t kFragmentMin = 64;
 }  // namespace
 
-void UnorderedQueue::push(SharedBytes payload) {
+void UnorderedQueue::push(SharedBytes&& payload) {
   ASSERT(!payload.empty());
   messages_.push_back({std::move(payload), {}});
 }

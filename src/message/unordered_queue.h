@@ -21,7 +21,7 @@ class UnorderedQueue {
       : channel_(channel), place_(place), lane_(lane) {}
 
   // Not empty: there is no fragment of nothing.
-  void push(SharedBytes payload);
+  void push(SharedBytes&& payload);
 
   bool has_new() const { return next_index_ < messages_.size(); }
   bool has_lost() const { return !lost_.empty(); }

@@ -17,7 +17,7 @@ class UnreliableQueue {
   UnreliableQueue(ChannelId channel, std::uint32_t place) : channel_(channel), place_(place) {}
 
   // `fragment_size`: payload that a full packet carries.
-  void push(SharedBytes payload, std::size_t fragment_size) {
+  void push(SharedBytes&& payload, std::size_t fragment_size) {
     messages_.push_back(std::move(payload));
     fragment_size_ = fragment_size;
   }
