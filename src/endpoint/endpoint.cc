@@ -71,13 +71,17 @@ void Endpoint::receive(const IpAddress& from, MutableBytes datagram, Instant now
 
 void Endpoint::advance(Instant now) {
   State& s = *state_;
+  // Each one once: some deadlines pass only when the packets they ask for have been taken.
+  s.due.clear();
   while (s.timers.next() <= now) {
     const SessionId id{s.timers.first()};
     Peer* peer = s.find(id);
     ASSERT(peer != nullptr);
-    // Out of the table first: a deadline that stays put would be found again at once.
     s.timers.schedule(static_cast<std::uint64_t>(id), kNever, &peer->scheduled);
-    s.advance_peer(*peer, now);
+    s.due.push_back(id);
+  }
+  for (const SessionId id : s.due) {
+    if (Peer* peer = s.find(id)) s.advance_peer(*peer, now);
   }
   if (now >= s.next_expiry) s.expire_requests(now);
 }

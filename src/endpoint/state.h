@@ -144,6 +144,7 @@ struct Endpoint::State {
   std::deque<Event> events;
   std::vector<DeliveredMessage> delivered;
   std::vector<ReceivedMessage> received;  // scratch
+  std::vector<SessionId> due;             // scratch
   Instant load_window_start;
   std::uint32_t load_count = 0;
   Instant next_expiry = kNever;

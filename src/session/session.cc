@@ -205,7 +205,7 @@ Instant Session::next_deadline() const {
     next = std::min(next, awaiting_since_ + options_.timeout_connected);
   if (phase_ == SessionPhase::kLingering) return std::min(next, close_deadline_);
   if (channels_.flushed()) next = std::min(next, last_message_ + options_.idle_timeout);
-  next = std::min(next, last_activity_ + options_.keep_alive);
+  if (!ping_owed_) next = std::min(next, last_activity_ + options_.keep_alive);
   if (hold_since_ != kNever) next = std::min(next, hold_since_ + options_.nagle_max);
   if (validation_) next = std::min(next, validation_->next_send);
   return std::min(next, quality_next_);

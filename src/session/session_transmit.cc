@@ -106,7 +106,11 @@ std::size_t Session::build_data_packet(MutableBytes out, Instant now) {
   const bool probe = path_.probes_owed() > 0;
   bool data = probe;
   if (!data && (has_control(now) || channels_.has_frames())) data = path_.send_allowance(now) > 0;
-  if (data && !probe && !has_control(now) && hold_for_more(room, now)) data = false;
+  if (!data) {
+    hold_since_ = kNever;
+  } else if (!probe && !has_control(now) && hold_for_more(room, now)) {
+    data = false;
+  }
   if (!data && !path_.ack_due(now)) return 0;
 
   ByteWriter writer(out.subspan(head, room));
