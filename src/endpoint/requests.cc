@@ -34,12 +34,15 @@ void Endpoint::State::on_stranger(Request&& request, Instant now) {
   }
   Peer* same_key = find_by_key(shown.static_key);
   if (same_key == nullptr) {
-    // A dial without a known key to this very address, or under this very name.
+    // A dial of ours to this very address that has not learned the key yet. The name alone proves nothing: anybody
+    // may claim it.
     same_key = find(request.user);
     if (same_key == nullptr) {
       same_key = find(Identity::ip_address(request.from.bytes, request.from.port));
     }
-    if (same_key != nullptr && (!same_key->dial || same_key->dial->peer_key())) same_key = nullptr;
+    const bool ours = same_key != nullptr && same_key->dial && !same_key->dial->peer_key() &&
+                      same_key->dial->to() == request.from;
+    if (!ours) same_key = nullptr;
   }
   if (same_key != nullptr && !resolve_crossing(*same_key, request, now)) return;
   Peer* same_name = find(request.user);
