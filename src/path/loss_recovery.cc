@@ -83,7 +83,8 @@ bool LossRecovery::on_ack_received(const AckFrame& ack, Instant now, FrameSink& 
 
 void LossRecovery::acknowledge_range(const Range& range, Instant now, FrameSink& sink,
                                      Settled& settled) {
-  for (std::uint64_t n = std::max(range.begin, packets_.first_number()); n < range.end; ++n) {
+  const std::uint64_t end = std::min(range.end, packets_.next_number());
+  for (std::uint64_t n = std::max(range.begin, packets_.first_number()); n < end; ++n) {
     SentPacket& packet = packets_.at(n);
     if (packet.state != PacketState::kOutstanding) continue;
     settled.acked_end = n + 1;

@@ -17,6 +17,8 @@ namespace {
 constexpr std::uint64_t kAmplificationFactor = 3;
 // RFC 9000 13.2.4: packets that nobody acknowledges, before we ask for it.
 constexpr std::size_t kUnackedBeforePing = 32;
+// From this window on, in packets, data that fills it leaves room for a probe of the MTU search.
+constexpr std::uint64_t kMtuReservePackets = 20;
 // Rings that a busy time has grown are given back after the path was quiet for this long.
 constexpr Duration kShrinkDelay = seconds(1);
 constexpr std::size_t kUnlimited = std::numeric_limits<std::size_t>::max();
@@ -47,6 +49,9 @@ struct Path::State {
 
   std::uint64_t window() const;
   std::uint64_t window_room() const;
+  std::optional<std::size_t> mtu_probe_size(Instant now) const;
+  // Room for a full packet of data; the MTU search's next probe has its own.
+  bool has_room(Instant now) const;
   std::uint64_t pacing_rate() const;
   void update_pacer(Instant now) { pacer.set_rate(pacing_rate(), now); }
   void update_datagram_size();
@@ -92,6 +97,20 @@ std::uint64_t Path::State::window() const {
 std::uint64_t Path::State::window_room() const {
   const std::uint64_t limit = window();
   return recovery.bytes_in_flight() < limit ? limit - recovery.bytes_in_flight() : 0;
+}
+
+std::optional<std::size_t> Path::State::mtu_probe_size(Instant now) const {
+  if (!validated || !recovery.rtt().has_sample() || recovery.pto_count() > 0) return std::nullopt;
+  return mtu.probe_size(now);
+}
+
+// A full packet or nothing: a sender that fills every crack sends many small ones.
+bool Path::State::has_room(Instant now) const {
+  const std::uint64_t room = window_room();
+  if (room < mtu.datagram_size()) return false;
+  if (room >= mtu.datagram_size() + config.datagram_size_max) return true;
+  if (window() < kMtuReservePackets * mtu.datagram_size()) return true;
+  return room >= mtu.datagram_size() + mtu_probe_size(now).value_or(0);
 }
 
 std::uint64_t Path::State::pacing_rate() const {
@@ -179,11 +198,9 @@ std::size_t Path::datagram_size() const { return state_->mtu.datagram_size(); }
 
 std::size_t Path::send_allowance(Instant now) const {
   const State& s = *state_;
-  const std::uint64_t room = s.window_room();
-  // A full packet or nothing: a sender that fills every crack sends many small ones.
-  if (room < datagram_size() || s.recovery.packets().full()) return 0;
+  if (!s.has_room(now) || s.recovery.packets().full()) return 0;
   const std::size_t paced = s.pacer.allowance(now);
-  return std::min({static_cast<std::size_t>(room), paced, amplification_allowance()});
+  return std::min({static_cast<std::size_t>(s.window_room()), paced, amplification_allowance()});
 }
 
 std::size_t Path::amplification_allowance() const {
@@ -199,9 +216,7 @@ unsigned Path::probes_owed() const { return state_->recovery.probes_owed(); }
 
 std::optional<std::size_t> Path::mtu_probe_size(Instant now) const {
   const State& s = *state_;
-  if (!s.validated || !s.recovery.rtt().has_sample() || s.recovery.pto_count() > 0)
-    return std::nullopt;
-  const std::optional<std::size_t> size = s.mtu.probe_size(now);
+  const std::optional<std::size_t> size = s.mtu_probe_size(now);
   if (!size || *size > s.window_room()) return std::nullopt;
   return size;
 }
@@ -218,12 +233,12 @@ void Path::on_packet_sent(Instant now, std::size_t bytes, bool ack_eliciting, Pa
   if (!ack_eliciting) return;
   s.pacer.on_sent(bytes, now);
   s.controller->on_sent(now, bytes, s.recovery.bytes_in_flight());
-  if (s.window_room() < datagram_size()) s.window_limited = true;
+  if (!s.has_room(now)) s.window_limited = true;
 }
 
 void Path::on_app_limited() {
   State& s = *state_;
-  if (s.window_room() < datagram_size()) return;
+  if (!s.has_room(s.now_latest)) return;
   s.window_limited = false;
   s.recovery.on_app_limited();
   s.controller->on_app_limited(s.recovery.bytes_in_flight());
@@ -242,8 +257,9 @@ bool Path::is_duplicate(PacketNumber number) const {
 void Path::on_packet_received(PacketNumber number, std::size_t, bool ack_eliciting, Instant now) {
   State& s = *state_;
   s.now_latest = now;
-  if (!s.received.on_received(value(number), ack_eliciting, s.recovery.rtt().smoothed(), now))
-    return;
+  const RttEstimator& rtt = s.recovery.rtt();
+  const Duration round = rtt.has_sample() ? rtt.smoothed() : Duration::zero();
+  if (!s.received.on_received(value(number), ack_eliciting, round, now)) return;
   ++s.packets_received;
   s.arrivals.on_received(s.received.expected(), now);
 }
@@ -262,7 +278,10 @@ void Path::on_ack_written(Instant now) {
 }
 
 bool Path::wants_ping_with_ack() const {
-  return idle() && state_->recovery.packets().size() >= kUnackedBeforePing;
+  if (!idle()) return false;
+  // The first time also to learn the round trip, which says how often to acknowledge.
+  return !state_->recovery.rtt().has_sample() ||
+         state_->recovery.packets().size() >= kUnackedBeforePing;
 }
 
 bool Path::on_ack_received(const AckFrame& ack, Instant now, FrameSink& sink) {
@@ -282,7 +301,7 @@ Instant Path::next_deadline() const {
   Instant earliest =
       std::min({s.recovery.next_deadline(), s.received.next_deadline(), s.mtu.next_deadline()});
   if (s.quiet_since != kNever) earliest = std::min(earliest, s.quiet_since + kShrinkDelay);
-  if (!s.waiting || s.window_room() < datagram_size()) return earliest;
+  if (!s.waiting || !s.has_room(s.now_latest)) return earliest;
   const Instant paced = s.pacer.next_send_time(s.now_latest);
   return paced > s.now_latest ? std::min(earliest, paced) : earliest;
 }

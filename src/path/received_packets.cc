@@ -5,8 +5,9 @@
 namespace whimbrel {
 namespace {
 
-// An acknowledgement leaves at least this often in a round trip: enough for the sender's clock.
-constexpr int kAcksPerRound = 8;
+// An acknowledgement leaves at least this often in a round trip: enough for the sender's clock
+// and for the eight samples a round that HyStart++ wants.
+constexpr int kAcksPerRound = 16;
 // The rate is measured over the longer of this and one round trip.
 constexpr Duration kRateInterval = milliseconds(5);
 // A thinned acknowledgement waits no longer than the longer of this and a quarter of a round trip.
@@ -34,7 +35,7 @@ bool ReceivedPackets::on_received(std::uint64_t number, bool ack_eliciting, Dura
   return true;
 }
 
-// At a high rate one ACK frame answers as many packets as arrive in an eighth of a round trip.
+// At a high rate one ACK frame answers as many packets as arrive in a sixteenth of a round trip.
 void ReceivedPackets::measure_rate(Duration rtt, Instant now) {
   ++counted_;
   const Duration elapsed = now - counted_since_;

@@ -100,6 +100,8 @@ struct FlowOptions {
   PathConfig path;
   Duration delay_back{};  // of the way back to the sender
   double loss_back = 0;
+  // Acknowledgements are late by up to this: without it, flows of a model march in step.
+  Duration jitter_back{};
   Instant start{};
   // Bytes of data the application has produced by then; by default it always has more.
   std::function<std::uint64_t(Instant)> produced = [](Instant) { return std::uint64_t{1} << 60; };
@@ -116,6 +118,7 @@ class Flow final : public FrameSink {
     receiver.set_address_validated();
     back.options.delay = options.delay_back;
     back.options.loss = options.loss_back;
+    back.options.jitter = options.jitter_back;
   }
 
   FlowOptions options;
@@ -168,8 +171,6 @@ class Flow final : public FrameSink {
     }
     for (const SentFrame& frame : datagram.frames)
       bytes_received += received_.add(frame.offset, frame.offset + frame.length);
-    if (received_.count() == 1 && received_.front().begin == 0)
-      received_prefix_ = received_.front().end;
     to.on_packet_received(PacketNumber{datagram.number}, datagram.bytes, datagram.ack_eliciting,
                           now);
   }
@@ -231,7 +232,6 @@ class Flow final : public FrameSink {
   std::deque<SentFrame> lost_;
   std::uint64_t next_offset_ = 0;
   RangeSet received_;
-  std::uint64_t received_prefix_ = 0;
 };
 
 class PathModel {
