@@ -1,0 +1,23 @@
+// The clocks of the operating system, as the core wants them.
+#pragma once
+
+#include "base/time.h"
+
+namespace whimbrel {
+
+// Monotonic time that starts near 0 when the clock is made. Thread-safe.
+class Clock {
+ public:
+  Clock();
+  Instant now() const;
+  // CLOCK_MONOTONIC nanoseconds of an instant, for absolute timers.
+  std::int64_t monotonic_ns(Instant at) const;
+
+ private:
+  std::int64_t origin_ns_;
+};
+
+// Wall clock: milliseconds since 1970-01-01 UTC.
+UnixMillis unix_now();
+
+}  // namespace whimbrel

@@ -1,0 +1,51 @@
+// Waiting for sockets, for time and for a call from another thread: epoll, with a deadline finer than a millisecond.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "base/time.h"
+#include "io/clock.h"
+#include "io/file_descriptor.h"
+
+namespace whimbrel {
+
+// wake() and wake_at() may be called by any thread, the rest by one thread at a time; but several threads may be inside
+// wait().
+class Poller {
+ public:
+  static constexpr std::size_t kSourcesMax = 4;
+  struct Ready {
+    std::uint32_t readable = 0;  // bit i: source i
+    std::uint32_t writable = 0;
+  };
+
+  explicit Poller(const Clock& clock);
+
+  // Numbers count from 0 in the order of the calls.
+  void add(int descriptor);
+  void watch_writable(std::size_t source, bool on);
+
+  // Until something is ready, somebody called wake(), or the deadline. An instant in the past: only looks.
+  Ready wait(Instant deadline);
+  // Lets one wait(), or the next one, return.
+  void wake();
+  // Lets wait() return at `at`, whatever deadline it was given; kNever takes that back.
+  void wake_at(Instant at);
+  // Readable when wait() would return at once, but for its deadline.
+  int descriptor() const { return epoll_.get(); }
+
+ private:
+  void drain(int descriptor);
+
+  const Clock& clock_;
+  FileDescriptor epoll_;
+  FileDescriptor wake_event_;
+  FileDescriptor timer_;
+  std::array<int, kSourcesMax> sources_{};
+  std::size_t source_count_ = 0;
+  std::atomic<bool> fine_timeouts_{true};
+};
+
+}  // namespace whimbrel

@@ -1,0 +1,77 @@
+#include "io/poller.h"
+
+#include <gtest/gtest.h>
+#include <sys/eventfd.h>
+
+#include <thread>
+
+namespace whimbrel {
+namespace {
+
+class PollerTest : public testing::Test {
+ protected:
+  Clock clock;
+  Poller poller{clock};
+};
+
+TEST_F(PollerTest, ReturnsAtItsDeadline) {
+  const Instant deadline = clock.now() + milliseconds(3);
+  const auto ready = poller.wait(deadline);
+  EXPECT_EQ(ready.readable, 0u);
+  EXPECT_GE(clock.now(), deadline);
+}
+
+TEST_F(PollerTest, OnlyLooksWhenTheDeadlineHasPassed) {
+  EXPECT_EQ(poller.wait(Instant()).readable, 0u);
+}
+
+TEST_F(PollerTest, TellsWhatIsReady) {
+  const FileDescriptor quiet(eventfd(0, 0));
+  const FileDescriptor loud(eventfd(5, 0));
+  poller.add(quiet.get());
+  poller.add(loud.get());
+  auto ready = poller.wait(kNever);
+  EXPECT_EQ(ready.readable, 2u);
+  EXPECT_EQ(ready.writable, 0u);
+  poller.watch_writable(0, true);
+  EXPECT_EQ(poller.wait(kNever).writable, 1u);
+  poller.watch_writable(0, false);
+  EXPECT_EQ(poller.wait(kNever).writable, 0u);
+}
+
+TEST_F(PollerTest, WakesOnceForManyCalls) {
+  std::thread other([this] {
+    poller.wake();
+    poller.wake();
+  });
+  poller.wait(kNever);
+  other.join();
+  poller.wait(Instant());
+  const Instant deadline = clock.now() + milliseconds(2);
+  poller.wait(deadline);
+  EXPECT_GE(clock.now(), deadline);
+}
+
+TEST_F(PollerTest, AnEarlierDeadlineCanBeSetMeanwhile) {
+  const Instant at = clock.now() + milliseconds(3);
+  poller.wake_at(at);
+  poller.wait(kNever);
+  EXPECT_GE(clock.now(), at);
+  poller.wake_at(clock.now());
+  poller.wake_at(kNever);
+  const Instant deadline = clock.now() + milliseconds(2);
+  poller.wait(deadline);
+  EXPECT_GE(clock.now(), deadline);
+}
+
+TEST(ClockTest, StartsNearZeroAndNeverRunsBackwards) {
+  const Clock clock;
+  const Instant first = clock.now();
+  EXPECT_GT(first, Instant());
+  EXPECT_LT(first, Instant(seconds(10)));
+  EXPECT_GE(clock.now(), first);
+  EXPECT_GT(unix_now(), 1'600'000'000'000);
+}
+
+}  // namespace
+}  // namespace whimbrel
