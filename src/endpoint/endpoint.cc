@@ -77,7 +77,7 @@ void Endpoint::advance(Instant now) {
     const SessionId id{s.timers.first()};
     Peer* peer = s.find(id);
     ASSERT(peer != nullptr);
-    s.timers.schedule(static_cast<std::uint64_t>(id), kNever, &peer->scheduled);
+    s.timers.move(static_cast<std::uint64_t>(id), kNever, &peer->scheduled);
     s.due.push_back(id);
   }
   for (const SessionId id : s.due) {

@@ -268,7 +268,7 @@ void Endpoint::State::detach(Peer& peer) {
 void Endpoint::State::erase(Peer& peer) {
   detach(peer);
   for (const ReceiverIndex index : peer.indices) by_index.erase(index);
-  timers.schedule(number(peer.id), kNever, &peer.scheduled);
+  timers.move(number(peer.id), kNever, &peer.scheduled);
   const auto gone = lingering.find(peer.user);
   if (gone != lingering.end() && gone->second == peer.id) lingering.erase(gone);
   const SessionId id = peer.id;

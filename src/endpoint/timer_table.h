@@ -13,8 +13,13 @@ class TimerTable {
  public:
   using Key = std::uint64_t;
 
-  // Moves `key` from `*scheduled` (kNever: not in the table) to `when`.
+  // Makes sure that `key` comes up at `when` or before. A busy session's deadline moves away with every packet: it is
+  // left where it is, comes up once for nothing, and is then put right. `*scheduled`: where it is; kNever: nowhere.
   void schedule(Key key, Instant when, Instant* scheduled) {
+    if (when < *scheduled) move(key, when, scheduled);
+  }
+  // To `when` exactly; kNever takes it out.
+  void move(Key key, Instant when, Instant* scheduled) {
     if (*scheduled == when) return;
     if (*scheduled != kNever) table_.erase({*scheduled, key});
     if (when != kNever) table_.insert({when, key});
