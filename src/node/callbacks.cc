@@ -1,0 +1,73 @@
+#include "node/callbacks.h"
+
+#include <algorithm>
+
+namespace whimbrel {
+
+namespace {
+
+template <typename Function>
+std::shared_ptr<const Function> share(Function function) {
+  return function ? std::make_shared<const Function>(std::move(function)) : nullptr;
+}
+
+}  // namespace
+
+void Callbacks::on_request(OnRequest callback) {
+  auto shared = share(std::move(callback));
+  const std::lock_guard lock(mutex_);
+  on_request_.swap(shared);
+  recount();
+}
+
+void Callbacks::on_failed(OnFailed callback) {
+  auto shared = share(std::move(callback));
+  const std::lock_guard lock(mutex_);
+  on_failed_.swap(shared);
+  recount();
+}
+
+bool Callbacks::wanted(const Event& event) const {
+  return std::holds_alternative<SessionRequestEvent>(event) ? on_request_ != nullptr
+                                                            : on_failed_ != nullptr;
+}
+
+void Callbacks::recount() {
+  const auto count = std::count_if(events_.begin(), events_.end(),
+                                   [this](const Event& event) { return wanted(event); });
+  due_.store(static_cast<std::size_t>(count), std::memory_order_release);
+}
+
+void Callbacks::post(Event event) {
+  const std::lock_guard lock(mutex_);
+  if (events_.size() >= kEventsMax) {
+    if (wanted(events_.front())) due_.fetch_sub(1, std::memory_order_release);
+    events_.pop_front();
+  }
+  if (wanted(event)) due_.fetch_add(1, std::memory_order_release);
+  events_.push_back(std::move(event));
+}
+
+std::size_t Callbacks::run() {
+  std::size_t ran = 0;
+  std::unique_lock lock(mutex_);
+  for (std::size_t left = events_.size(); left > 0 && !events_.empty(); --left) {
+    const Event event = std::move(events_.front());
+    events_.pop_front();
+    if (!wanted(event)) continue;
+    due_.fetch_sub(1, std::memory_order_release);
+    const auto request_callback = on_request_;
+    const auto failed_callback = on_failed_;
+    lock.unlock();
+    if (const auto* request = std::get_if<SessionRequestEvent>(&event)) {
+      (*request_callback)(request->identity);
+    } else {
+      (*failed_callback)(std::get<SessionFailedEvent>(event).info);
+    }
+    ++ran;
+    lock.lock();
+  }
+  return ran;
+}
+
+}  // namespace whimbrel

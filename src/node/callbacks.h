@@ -1,0 +1,46 @@
+// What the application is to be told, and by which of its functions. Events wait here until run_callbacks(). Thread-safe.
+#pragma once
+
+#include <whimbrel/connection_info.h>
+#include <whimbrel/identity.h>
+
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+
+#include "endpoint/endpoint.h"
+
+namespace whimbrel {
+
+class Callbacks {
+ public:
+  // The oldest goes.
+  static constexpr std::size_t kEventsMax = 4096;
+
+  void on_request(std::function<void(const Identity& user)> callback);
+  void on_failed(std::function<void(const ConnectionInfo& info)> callback);
+
+  void post(Event event);
+  // Calls what is due when it begins, with no lock held. Events that nobody wants to hear are dropped.
+  std::size_t run();
+  // run() would call something.
+  bool due() const { return due_.load(std::memory_order_acquire) > 0; }
+
+ private:
+  using OnRequest = std::function<void(const Identity& user)>;
+  using OnFailed = std::function<void(const ConnectionInfo& info)>;
+
+  bool wanted(const Event& event) const;
+  void recount();
+
+  mutable std::mutex mutex_;
+  // Shared, so that one stays while it runs though another takes its place.
+  std::shared_ptr<const OnRequest> on_request_;
+  std::shared_ptr<const OnFailed> on_failed_;
+  std::deque<Event> events_;
+  std::atomic<std::size_t> due_{0};
+};
+
+}  // namespace whimbrel

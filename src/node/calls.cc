@@ -1,0 +1,262 @@
+// NetworkingMessages: the calls of the application.
+#include <algorithm>
+
+#include "io/key_files.h"
+#include "node/impl.h"
+
+namespace whimbrel {
+
+namespace {
+
+constexpr std::size_t kRoutesMax = 65536;
+// On an idle line a send puts its packet on the wire itself; the sends right after it are a burst, and are gathered.
+constexpr Duration kPassInterval = microseconds(100);
+// While nobody drives, a burst is looked at this often (a power of two).
+constexpr std::size_t kPushesPerLook = 64;
+
+bool fail(std::string* error, std::string text) {
+  if (error != nullptr) *error = std::move(text);
+  return false;
+}
+
+}  // namespace
+
+NetworkingMessages::Impl::CoreCall::CoreCall(Impl& impl) {
+  impl.core_calls_waiting_.fetch_add(1, std::memory_order_relaxed);
+  lock_ = std::unique_lock(impl.core_mutex_);
+  impl.core_calls_waiting_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+// --- sending -----------------------------------------------------------------------------------------------------
+
+Result NetworkingMessages::Impl::send(const Identity& user, Bytes payload, int flags,
+                                      ChannelId channel) {
+  if (!user.valid() || payload.size() > kMessageBytesMax || (flags & ~kSendFlagsAll) != 0 ||
+      (payload.data() == nullptr && !payload.empty())) {
+    return Result::kInvalidParam;
+  }
+  const Outbox::Push push = outbox_.push(user, payload, flags, channel);
+  if (!push.result) return send_through_core(user, payload, flags, channel);
+  if (*push.result == Result::kOk) {
+    after_push(push, flags);
+  } else if (*push.result == Result::kLimitExceeded) {
+    room_.want(push.full, payload.size());
+    if (push.driver == DriverState::kAbsent && own_thread_) pass_in_passing();
+  }
+  return *push.result;
+}
+
+// A user without an open session, or a channel that is used for the first time.
+Result NetworkingMessages::Impl::send_through_core(const Identity& user, Bytes payload, int flags,
+                                                   ChannelId channel) {
+  Result result;
+  {
+    const CoreCall call(*this);
+    const Instant now = clock_.now();
+    take_from_application(now);
+    Endpoint& endpoint = core_->endpoint();
+    result = endpoint.send(user, SharedBytes::copy(payload), flags, channel, now);
+    if (result == Result::kOk) outbox_.learn(user, endpoint.gate(user), channel);
+    if (result == Result::kLimitExceeded) {
+      if (auto gate = endpoint.gate(user)) room_.want(std::move(gate), payload.size());
+    }
+    give_to_application();
+    if (own_thread_ || (flags & kSendUseCurrentThread) != 0) transmit(now);
+  }
+  show_ready();
+  return result;
+}
+
+void NetworkingMessages::Impl::after_push(const Outbox::Push& push, int flags) {
+  if ((flags & kSendUseCurrentThread) != 0) return pass_in_passing();
+  if (push.driver == DriverState::kRunning) return;
+  if (!own_thread_) {
+    if (push.driver == DriverState::kAsleep) wake_driver();
+    return;
+  }
+  if (push.driver == DriverState::kAbsent && (push.queued & (kPushesPerLook - 1)) != 1) return;
+  const std::int64_t now = clock_.now().time_since_epoch().count();
+  if (now - passed_at_ns_.load(std::memory_order_relaxed) >= kPassInterval.count()) {
+    pass_in_passing();
+  } else if (push.driver == DriverState::kAsleep) {
+    wake_driver();
+  }
+}
+
+// --- receiving ---------------------------------------------------------------------------------------------------
+
+std::size_t NetworkingMessages::Impl::receive(ChannelId channel, std::span<Message> out) {
+  bool report = false;
+  const std::size_t count = inbox_.take(channel, out, &report);
+  if (report) wake_driver();
+  if (count > 0) show_ready();
+  return count;
+}
+
+std::size_t NetworkingMessages::Impl::run_callbacks() {
+  const std::size_t ran = callbacks_.run();
+  show_ready();
+  return ran;
+}
+
+// --- sessions ----------------------------------------------------------------------------------------------------
+
+bool NetworkingMessages::Impl::accept(const Identity& user) {
+  bool accepted = false;
+  {
+    const CoreCall call(*this);
+    const Instant now = clock_.now();
+    take_from_application(now);
+    accepted = core_->endpoint().accept(user, now);
+    give_to_application();
+    if (own_thread_) transmit(now);
+  }
+  wake_driver();
+  show_ready();
+  return accepted;
+}
+
+bool NetworkingMessages::Impl::close_session(const Identity& user) {
+  bool closed = false;
+  {
+    const CoreCall call(*this);
+    const Instant now = clock_.now();
+    take_from_application(now);
+    give_to_application();
+    std::optional<SessionId> dropped;
+    closed = core_->endpoint().close_session(user, now, &dropped);
+    if (dropped) inbox_.drop(*dropped);
+    give_to_application();
+    if (own_thread_) transmit(now);
+  }
+  wake_driver();
+  show_ready();
+  return closed;
+}
+
+bool NetworkingMessages::Impl::close_channel(const Identity& user, ChannelId channel) {
+  bool was_open = false;
+  {
+    const CoreCall call(*this);
+    const Instant now = clock_.now();
+    take_from_application(now);
+    give_to_application();
+    std::optional<SessionId> session;
+    was_open = core_->endpoint().close_channel(user, channel, now, &session);
+    if (session) inbox_.drop(*session, channel);
+    take_from_application(now);
+    give_to_application();
+    if (own_thread_) transmit(now);
+  }
+  wake_driver();
+  show_ready();
+  return was_open;
+}
+
+ConnectionState NetworkingMessages::Impl::connection_info(const Identity& user,
+                                                          ConnectionInfo* info,
+                                                          ConnectionStatus* status) {
+  const CoreCall call(*this);
+  const Instant now = clock_.now();
+  take_from_application(now);
+  return core_->endpoint().connection_info(user, now, info, status);
+}
+
+// --- settings and facts ------------------------------------------------------------------------------------------
+
+bool NetworkingMessages::Impl::set_option(Option option, std::int64_t value, std::string* error) {
+  if (auto fault = check_option(option, value)) return fail(error, std::move(*fault));
+  if (option == Option::kSessionsMax || option == Option::kPendingRequestsMax ||
+      option == Option::kAllowWithoutAuth) {
+    return fail(error, "this option can only be given when the instance is made (Config::options)");
+  }
+  {
+    const CoreCall call(*this);
+    settings_.set(option, value);
+    apply_settings();
+  }
+  wake_driver();
+  return true;
+}
+
+bool NetworkingMessages::Impl::set_session_option(const Identity& user, Option option,
+                                                  std::int64_t value, std::string* error) {
+  if (auto fault = check_option(option, value)) return fail(error, std::move(*fault));
+  const auto options = all_options();
+  const auto info = std::find_if(options.begin(), options.end(),
+                                 [&](const OptionInfo& one) { return one.option == option; });
+  if (!info->per_session) {
+    return fail(error, std::string(info->name) + " is for all sessions, not for one");
+  }
+  if (!user.valid()) return fail(error, "the identity is invalid");
+  const CoreCall call(*this);
+  if (!settings_.set_for(user, option, value)) {
+    return fail(error, "too many users have options of their own");
+  }
+  apply_settings();
+  return true;
+}
+
+void NetworkingMessages::Impl::apply_settings() {
+  const SessionOptions all = settings_.session_options();
+  std::uint64_t bytes = all.receive_bytes_max;
+  std::uint64_t messages = all.receive_messages_max;
+  Endpoint& endpoint = core_->endpoint();
+  endpoint.set_options(all);
+  for (const Identity& user : settings_.users()) {
+    const SessionOptions options = settings_.session_options_for(user);
+    bytes = std::min(bytes, options.receive_bytes_max);
+    messages = std::min(messages, options.receive_messages_max);
+    endpoint.set_session_options(user, options);
+  }
+  inbox_.set_report_thresholds(bytes / 4, messages / 4);
+  core_->set_fake_links(settings_.fake_send(), settings_.fake_receive());
+}
+
+bool NetworkingMessages::Impl::add_route(const Route& route, std::string* error) {
+  if (!route.identity.valid())
+    return fail(error, "the route names nobody: its identity is invalid");
+  const auto address = IpAddress::parse(route.address);
+  if (!address || address->port == 0 || address->is_unspecified()) {
+    return fail(error, "the route's address '" + route.address +
+                           "' is not like 192.168.1.7:4000 or [::1]:4000");
+  }
+  std::optional<PublicKey> key;
+  if (!route.public_key_hex.empty()) {
+    key = public_key_from_hex(route.public_key_hex);
+    if (!key) return fail(error, "the route's public key is not 64 hexadecimal digits");
+  }
+  const CoreCall call(*this);
+  if (routes_ >= kRoutesMax) return fail(error, "there are 65536 routes already");
+  ++routes_;
+  core_->endpoint().set_route(route.identity, *address, key);
+  return true;
+}
+
+std::string NetworkingMessages::Impl::public_key_hex() const {
+  return to_hex(core_->endpoint().public_key().view());
+}
+
+std::vector<Counter> NetworkingMessages::Impl::counters() {
+  const CoreCall call(*this);
+  std::vector<Counter> counters;
+  const Counters& counts = core_->endpoint().counters();
+  for (std::size_t i = 0; i < static_cast<std::size_t>(Count::kCount_); ++i) {
+    const auto count = static_cast<Count>(i);
+    counters.push_back({name(count), counts[count]});
+  }
+  const UdpSocketStats sockets = core_->socket_stats();
+  counters.push_back({"socket_send_calls", sockets.send_calls});
+  counters.push_back({"socket_receive_calls", sockets.receive_calls});
+  counters.push_back({"socket_blocked", sockets.blocked});
+  counters.push_back({"socket_send_failed", sockets.send_failed});
+  counters.push_back({"socket_truncated", sockets.truncated});
+  return counters;
+}
+
+std::vector<Identity> NetworkingMessages::Impl::users() {
+  const CoreCall call(*this);
+  return core_->endpoint().users();
+}
+
+}  // namespace whimbrel

@@ -1,0 +1,145 @@
+#include "node/core.h"
+
+#include <algorithm>
+
+namespace whimbrel {
+
+Core::Core(EndpointConfig config, Sockets sockets, Poller& poller, const Clock& clock,
+           const Secret& seed)
+    : clock_(clock),
+      poller_(poller),
+      random_(seed),
+      fake_random_(random_.u64()),
+      endpoint_(std::move(config), random_, clock.now(), unix_now()),
+      sockets_(std::move(sockets)),
+      transmit_buffer_(new std::uint8_t[kTransmitBufferSize]) {
+  for (const auto& socket : sockets_) poller_.add(socket->descriptor());
+}
+
+void Core::set_fake_links(const FakeLinkSettings& send, const FakeLinkSettings& receive) {
+  fake_send_.configure(send);
+  fake_receive_.configure(receive);
+}
+
+UdpSocket* Core::socket_for(const IpAddress& to) {
+  for (const auto& socket : sockets_) {
+    if (socket->is_v4() == to.is_v4()) return socket.get();
+  }
+  return nullptr;
+}
+
+bool Core::receive(const Poller::Ready& ready) {
+  bool more = false;
+  for (std::size_t i = 0; i < sockets_.size(); ++i) {
+    if ((ready.readable & 1u << i) == 0) continue;
+    const auto batches = sockets_[i]->receive();
+    const Instant now = clock_.now();
+    for (const UdpSocket::Batch& batch : batches) receive_batch(batch, now);
+    more = more || batches.size() == UdpSocket::kBatchesMax;
+  }
+  if (fake_receive_.active()) deliver_fake(clock_.now());
+  return more;
+}
+
+void Core::receive_batch(const UdpSocket::Batch& batch, Instant now) {
+  const bool fake = fake_receive_.active();
+  std::size_t at = 0;
+  do {
+    const std::size_t size = std::min(batch.segment_size, batch.bytes.size() - at);
+    const MutableBytes datagram = batch.bytes.subspan(at, size);
+    if (fake) {
+      fake_receive_.push(batch.from, datagram, now);
+    } else {
+      endpoint_.receive(batch.from, datagram, now);
+    }
+    at += size;
+  } while (at < batch.bytes.size());
+}
+
+void Core::deliver_fake(Instant now) {
+  while (auto datagram = fake_receive_.pop(now)) {
+    endpoint_.receive(datagram->address, datagram->bytes, now);
+  }
+}
+
+bool Core::transmit(Instant now) {
+  if (blocked_ && !send_rest()) return false;
+  if (fake_send_.active()) {
+    while (auto datagram = fake_send_.pop(now)) {
+      send_now(datagram->address, datagram->bytes, datagram->bytes.size());
+      if (blocked_) return false;
+    }
+  }
+  const MutableBytes buffer{transmit_buffer_.get(), kTransmitBufferSize};
+  for (std::size_t i = 0; i < kTransmitBatchesMax; ++i) {
+    const auto batch = endpoint_.poll_transmit(buffer, now);
+    if (!batch) return false;
+    send(*batch, now);
+    if (blocked_) return false;
+  }
+  return true;
+}
+
+void Core::send(const Transmit& batch, Instant now) {
+  const Bytes bytes{transmit_buffer_.get(), batch.size};
+  if (!fake_send_.active()) return send_now(batch.to, bytes, batch.segment_size);
+  for (std::size_t at = 0; at < bytes.size(); at += batch.segment_size) {
+    fake_send_.push(batch.to, bytes.subspan(at, std::min(batch.segment_size, bytes.size() - at)),
+                    now);
+  }
+}
+
+void Core::send_now(const IpAddress& to, Bytes batch, std::size_t segment_size) {
+  UdpSocket* socket = socket_for(to);
+  if (socket == nullptr) return;  // that family is not in use: lost, as where there is no route
+  const std::size_t sent = socket->send(to, batch, segment_size);
+  if (sent == batch.size()) return;
+  // What is left stays at the front of the buffer until the kernel has room.
+  const Bytes rest = batch.subspan(sent);
+  std::memmove(transmit_buffer_.get(), rest.data(), rest.size());
+  blocked_ = Blocked{socket, to, 0, rest.size(), segment_size};
+  watch_blocked(true);
+}
+
+bool Core::send_rest() {
+  Blocked& rest = *blocked_;
+  const Bytes bytes{transmit_buffer_.get() + rest.offset, rest.size - rest.offset};
+  rest.offset += rest.socket->send(rest.to, bytes, rest.segment_size);
+  if (rest.offset < rest.size) return false;
+  watch_blocked(false);
+  blocked_.reset();
+  return true;
+}
+
+void Core::watch_blocked(bool on) {
+  for (std::size_t i = 0; i < sockets_.size(); ++i) {
+    if (sockets_[i].get() == blocked_->socket) poller_.watch_writable(i, on);
+  }
+}
+
+Instant Core::next_deadline() const {
+  return std::min(
+      {endpoint_.next_deadline(), fake_send_.next_deadline(), fake_receive_.next_deadline()});
+}
+
+std::uint16_t Core::port(bool v4) const {
+  for (const auto& socket : sockets_) {
+    if (socket->is_v4() == v4) return socket->local_address().port;
+  }
+  return 0;
+}
+
+UdpSocketStats Core::socket_stats() const {
+  UdpSocketStats sum;
+  for (const auto& socket : sockets_) {
+    const UdpSocketStats& one = socket->stats();
+    sum.send_calls += one.send_calls;
+    sum.receive_calls += one.receive_calls;
+    sum.blocked += one.blocked;
+    sum.send_failed += one.send_failed;
+    sum.truncated += one.truncated;
+  }
+  return sum;
+}
+
+}  // namespace whimbrel

@@ -1,0 +1,74 @@
+// The endpoint with its sockets and, when asked for, a bad network between them: all that one thread at a time may
+// touch. Moves bytes between the kernel and the endpoint; knows nothing of threads and of the application.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "crypto/secure_random.h"
+#include "endpoint/endpoint.h"
+#include "io/clock.h"
+#include "io/fake_network.h"
+#include "io/poller.h"
+#include "io/udp_socket.h"
+
+namespace whimbrel {
+
+class Core {
+ public:
+  using Sockets = std::vector<std::unique_ptr<UdpSocket>>;
+
+  // The sockets are added to `poller`.
+  Core(EndpointConfig config, Sockets sockets, Poller& poller, const Clock& clock,
+       const Secret& seed);
+
+  Endpoint& endpoint() { return endpoint_; }
+  const Endpoint& endpoint() const { return endpoint_; }
+  void set_fake_links(const FakeLinkSettings& send, const FakeLinkSettings& receive);
+
+  // Hands at most one batch of each readable socket to the endpoint. True if there may be more.
+  bool receive(const Poller::Ready& ready);
+  // Sends what the endpoint has, at most kTransmitBatchesMax batches. True if there is more and it may be sent now.
+  bool transmit(Instant now);
+  // When something is to be done though no datagram comes.
+  Instant next_deadline() const;
+
+  // 0 if there is no socket of this family.
+  std::uint16_t port(bool v4) const;
+  UdpSocketStats socket_stats() const;
+
+ private:
+  static constexpr std::size_t kTransmitBufferSize = 65536;
+  static constexpr std::size_t kTransmitBatchesMax = 32;
+
+  // A batch that the kernel has no room for.
+  struct Blocked {
+    UdpSocket* socket = nullptr;
+    IpAddress to;
+    std::size_t offset = 0;
+    std::size_t size = 0;
+    std::size_t segment_size = 0;
+  };
+
+  UdpSocket* socket_for(const IpAddress& to);
+  void receive_batch(const UdpSocket::Batch& batch, Instant now);
+  void deliver_fake(Instant now);
+  void send(const Transmit& batch, Instant now);
+  void send_now(const IpAddress& to, Bytes batch, std::size_t segment_size);
+  bool send_rest();
+  void watch_blocked(bool on);
+
+  const Clock& clock_;
+  Poller& poller_;
+  SecureRandom random_;
+  FastRandom fake_random_;
+  FakeLink fake_send_{fake_random_};
+  FakeLink fake_receive_{fake_random_};
+  Endpoint endpoint_;
+  Sockets sockets_;
+  std::unique_ptr<std::uint8_t[]> transmit_buffer_;
+  std::optional<Blocked> blocked_;
+};
+
+}  // namespace whimbrel

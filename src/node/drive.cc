@@ -1,0 +1,299 @@
+// NetworkingMessages: who drives the core, and how the application waits.
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+
+#include <algorithm>
+
+#include "node/impl.h"
+
+namespace whimbrel {
+
+namespace {
+
+// The application left wait() and did not come back for so long: the I/O thread drives.
+constexpr Duration kTakeOverAfter = milliseconds(1);
+// While the application stays inside wait(), the I/O thread looks after it less and less often, then not at all.
+constexpr Duration kLookIntervalMax = milliseconds(8);
+
+}  // namespace
+
+// --- a pass ------------------------------------------------------------------------------------------------------
+
+void NetworkingMessages::Impl::take_from_application(Instant now) {
+  Endpoint& endpoint = core_->endpoint();
+  outbox_.take(taken_);
+  for (Outbox::Message& message : taken_) {
+    endpoint.send(*message.user, std::move(message.payload), message.flags, message.channel, now,
+                  true);
+  }
+  taken_.clear();
+  inbox_.take_consumed(consumed_);
+  for (const Consumed& one : consumed_) {
+    endpoint.consumed(one.session, one.channel, one.reliable, one.bytes, one.messages, now);
+  }
+  consumed_.clear();
+}
+
+void NetworkingMessages::Impl::give_to_application() {
+  Endpoint& endpoint = core_->endpoint();
+  endpoint.take_messages(delivered_);
+  inbox_.deliver(delivered_, [&](SessionId session) { return endpoint.user_of(session); });
+  while (auto event = endpoint.poll_event()) callbacks_.post(std::move(*event));
+}
+
+// Whoever is not the driver tells it when the next deadline came closer than it planned to sleep.
+bool NetworkingMessages::Impl::transmit(Instant now) {
+  const bool more = core_->transmit(now);
+  const Instant deadline = more ? now : core_->next_deadline();
+  if (deadline < planned_wake_) {
+    planned_wake_ = deadline;
+    timer_armed_ = true;
+    poller_.wake_at(deadline);
+  }
+  return more;
+}
+
+void NetworkingMessages::Impl::pass_in_passing() {
+  const std::unique_lock lock(core_mutex_, std::try_to_lock);
+  if (!lock.owns_lock()) return wake_driver();
+  const Instant now = clock_.now();
+  passed_at_ns_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+  take_from_application(now);
+  if (core_->endpoint().next_deadline() <= now) core_->endpoint().advance(now);
+  transmit(now);
+  give_to_application();
+}
+
+bool NetworkingMessages::Impl::pass(const Poller::Ready& ready, Instant* deadline) {
+  // Calls that want the core go first: a busy driver takes the lock again and again.
+  for (int i = 0; i < 100 && core_calls_waiting_.load(std::memory_order_relaxed) > 0; ++i) {
+    std::this_thread::yield();
+  }
+  const std::lock_guard lock(core_mutex_);
+  bool more = core_->receive(ready);
+  const Instant now = clock_.now();
+  core_->endpoint().advance(now);
+  give_to_application();
+  take_from_application(now);
+  more = core_->transmit(now) || more;
+  give_to_application();
+  *deadline = core_->next_deadline();
+  planned_wake_ = *deadline;
+  if (timer_armed_) {
+    timer_armed_ = false;
+    poller_.wake_at(kNever);
+  }
+  return more;
+}
+
+void NetworkingMessages::Impl::wake_driver() {
+  if (outbox_.claim_wake()) poller_.wake();
+}
+
+bool NetworkingMessages::Impl::ready_for_application() const {
+  return !inbox_.empty() || callbacks_.due() || room_.available();
+}
+
+// --- the I/O thread ----------------------------------------------------------------------------------------------
+
+void NetworkingMessages::Impl::run_io_thread() {
+  prctl(PR_SET_NAME, "whimbrel");
+  // Pacing is finer than the 50 us that the kernel may add to a sleep by default.
+  prctl(PR_SET_TIMERSLACK, 1000);
+  while (!stopping_) {
+    if (application_drives_) {
+      stand_aside();
+    } else {
+      drive_io_thread();
+    }
+  }
+}
+
+void NetworkingMessages::Impl::drive_io_thread() {
+  Poller::Ready ready;
+  while (!stopping_ && !application_drives_) {
+    outbox_.set_driver(DriverState::kRunning);
+    Instant deadline = kNever;
+    const bool more = pass(ready, &deadline);
+    show_ready();
+    if (application_drives_) break;
+    const bool sleep = !more && outbox_.set_driver(DriverState::kAsleep);
+    ready = poller_.wait(sleep ? deadline : Instant());
+  }
+  // Something may have woken this thread that was meant for the one that drives now.
+  poller_.wake();
+}
+
+void NetworkingMessages::Impl::stand_aside() {
+  std::unique_lock lock(role_mutex_);
+  Duration interval = kTakeOverAfter;
+  std::uint64_t waits_seen = waits_;
+  while (!stopping_) {
+    const bool inside = application_drives_;
+    if (inside && waits_ == waits_seen && interval > kLookIntervalMax) {
+      io_thread_sleeps_long_ = true;
+      io_thread_wakes_.wait(lock, [this] { return stopping_ || !io_thread_sleeps_long_; });
+      io_thread_sleeps_long_ = false;
+      interval = kTakeOverAfter;
+      continue;
+    }
+    io_thread_wakes_.wait_for(lock, interval);
+    interval = application_drives_ && waits_ == waits_seen ? interval * 2 : kTakeOverAfter;
+    waits_seen = waits_;
+    if (!application_drives_ && clock_.now() - left_wait_at_ >= kTakeOverAfter) return;
+  }
+}
+
+// --- waiting -----------------------------------------------------------------------------------------------------
+
+bool NetworkingMessages::Impl::wait(std::chrono::microseconds timeout) {
+  const Instant now = clock_.now();
+  const bool forever = timeout > std::chrono::hours(24 * 365);
+  const Instant deadline = forever ? kNever : now + std::max(timeout, std::chrono::microseconds(0));
+  bool ready = own_thread_ && ready_for_application();
+  if (!ready) {
+    if (enter_wait(deadline)) {
+      ready = drive_until(deadline);
+      leave_wait();
+    } else {
+      ready = ready_for_application();
+    }
+  }
+  if (ready) room_.announce();
+  return ready;
+}
+
+// True: this thread drives. False: another one did, until there was something or the deadline passed.
+bool NetworkingMessages::Impl::enter_wait(Instant deadline) {
+  std::unique_lock lock(role_mutex_);
+  ++followers_;
+  while (application_drives_ && !ready_for_application() && clock_.now() < deadline) {
+    const Duration left = deadline == kNever ? Duration(seconds(3600)) : deadline - clock_.now();
+    waiters_wake_.wait_for(lock, left);
+  }
+  --followers_;
+  if (application_drives_) return false;
+  application_drives_ = true;
+  ++waits_;
+  return true;
+}
+
+void NetworkingMessages::Impl::leave_wait() {
+  outbox_.set_driver(DriverState::kAbsent);
+  const std::lock_guard lock(role_mutex_);
+  application_drives_ = false;
+  left_wait_at_ = clock_.now();
+  if (io_thread_sleeps_long_) {
+    io_thread_sleeps_long_ = false;
+    io_thread_wakes_.notify_one();
+  }
+  if (followers_ > 0) waiters_wake_.notify_all();
+}
+
+bool NetworkingMessages::Impl::drive_until(Instant deadline) {
+  Poller::Ready ready;
+  bool looked = false;
+  for (;;) {
+    outbox_.set_driver(DriverState::kRunning);
+    Instant core_deadline = kNever;
+    const bool more = pass(ready, &core_deadline);
+    if (ready_for_application()) return true;
+    const bool sleep = !more && outbox_.set_driver(DriverState::kAsleep);
+    const bool last = clock_.now() >= deadline;
+    if (last && looked) return false;
+    ready = poller_.wait(sleep && !last ? std::min(deadline, core_deadline) : Instant());
+    looked = true;
+  }
+}
+
+void NetworkingMessages::Impl::poll() {
+  if (own_thread_) return;
+  {
+    const std::lock_guard lock(role_mutex_);
+    if (application_drives_) return;
+    application_drives_ = true;
+  }
+  Instant deadline = kNever;
+  bool more = true;
+  // Bounded: a flood must not keep the application here.
+  for (int i = 0; i < 4 && more; ++i) {
+    outbox_.set_driver(DriverState::kRunning);
+    more = pass(poller_.wait(Instant()), &deadline);
+  }
+  const bool handle_given = handle_given_;
+  const bool at_once = more || (handle_given && !outbox_.set_driver(DriverState::kAsleep));
+  if (handle_given) {
+    const std::lock_guard lock(core_mutex_);
+    timer_armed_ = true;
+    poller_.wake_at(at_once ? Instant() : deadline);
+  }
+  if (!handle_given) outbox_.set_driver(DriverState::kAbsent);
+  const std::lock_guard lock(role_mutex_);
+  application_drives_ = false;
+  if (followers_ > 0) waiters_wake_.notify_all();
+}
+
+// --- the event handle --------------------------------------------------------------------------------------------
+
+int NetworkingMessages::Impl::event_handle() {
+  if (!own_thread_) {
+    if (!handle_given_.exchange(true)) poller_.wake();
+    return poller_.descriptor();
+  }
+  {
+    const std::lock_guard lock(ready_mutex_);
+    if (!ready_event_.valid())
+      ready_event_ = FileDescriptor(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+    handle_given_ = true;
+  }
+  show_ready();
+  return ready_event_.get();
+}
+
+// Keeps the handle readable exactly while there is something. Called after every change, with no lock held.
+void NetworkingMessages::Impl::show_ready() {
+  if (!own_thread_ || !handle_given_.load(std::memory_order_acquire)) return;
+  const std::lock_guard lock(ready_mutex_);
+  const bool ready = ready_for_application();
+  if (ready == shown_ready_) return;
+  shown_ready_ = ready;
+  std::uint64_t count = 1;
+  if (ready) {
+    [[maybe_unused]] const ssize_t written = write(ready_event_.get(), &count, sizeof count);
+  } else {
+    [[maybe_unused]] const ssize_t got = read(ready_event_.get(), &count, sizeof count);
+  }
+}
+
+// --- the end -----------------------------------------------------------------------------------------------------
+
+NetworkingMessages::Impl::~Impl() {
+  {
+    const std::lock_guard lock(role_mutex_);
+    stopping_ = true;
+    io_thread_wakes_.notify_all();
+  }
+  poller_.wake();
+  if (io_thread_.joinable()) io_thread_.join();
+  close_down();
+}
+
+void NetworkingMessages::Impl::close_down() {
+  Instant give_up;
+  {
+    const std::lock_guard lock(core_mutex_);
+    const Instant now = clock_.now();
+    take_from_application(now);
+    core_->endpoint().close_all(now);
+    give_up = now + milliseconds(settings_.get(Option::kLingerTime)) + milliseconds(100);
+  }
+  Poller::Ready ready;
+  for (;;) {
+    Instant deadline = kNever;
+    const bool more = pass(ready, &deadline);
+    if (!core_->endpoint().lingering() || clock_.now() >= give_up) return;
+    ready = poller_.wait(more ? Instant() : std::min(deadline, give_up));
+  }
+}
+
+}  // namespace whimbrel

@@ -1,0 +1,152 @@
+// The inside of NetworkingMessages. Three things between the application's threads and the core:
+//
+//   outbox     what was sent and the core has not taken yet
+//   inbox      what has arrived and was not read yet
+//   callbacks  what the application is to be told
+//
+// Each has a lock of its own, held for moments. The core (endpoint and sockets) has the core lock; whoever holds it may
+// run a pass: take from the outbox, receive, let timers fire, fill inbox and callbacks, transmit. Who that is:
+//
+//   - the I/O thread, while the application computes;
+//   - an application's thread inside wait(): then the I/O thread stands aside, so that a datagram wakes the thread that
+//     wants it, not another one first;
+//   - an application's thread inside poll(), or inside a send on an idle line: the packet leaves before send returns.
+//
+// Locks are taken in this order: role, core, then one of outbox, inbox, callbacks, room. No callback of the application
+// runs under any of them.
+#pragma once
+
+#include <whimbrel/networking_messages.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "io/clock.h"
+#include "io/poller.h"
+#include "node/callbacks.h"
+#include "node/core.h"
+#include "node/inbox.h"
+#include "node/outbox.h"
+#include "node/room.h"
+#include "node/settings.h"
+
+namespace whimbrel {
+
+class NetworkingMessages::Impl {
+ public:
+  // Checks everything, binds, starts. nullptr with the reason.
+  static std::unique_ptr<Impl> create(const Config& config, std::string* error);
+  ~Impl();
+
+  // --- calls.cc ----------------------------------------------------------------------------------------------------
+  Result send(const Identity& user, Bytes payload, int flags, ChannelId channel);
+  std::size_t receive(ChannelId channel, std::span<Message> out);
+  std::size_t unread(ChannelId channel) const { return inbox_.size_of(channel); }
+  bool accept(const Identity& user);
+  bool close_session(const Identity& user);
+  bool close_channel(const Identity& user, ChannelId channel);
+  ConnectionState connection_info(const Identity& user, ConnectionInfo* info,
+                                  ConnectionStatus* status);
+  Callbacks& callbacks() { return callbacks_; }
+  std::size_t run_callbacks();
+  bool set_option(Option option, std::int64_t value, std::string* error);
+  bool set_session_option(const Identity& user, Option option, std::int64_t value,
+                          std::string* error);
+  bool add_route(const Route& route, std::string* error);
+  const Identity& identity() const { return core_->endpoint().identity(); }
+  std::string public_key_hex() const;
+  std::uint16_t port(bool v4) const { return core_->port(v4); }
+  std::vector<Counter> counters();
+  std::vector<Identity> users();
+
+  // --- drive.cc ----------------------------------------------------------------------------------------------------
+  void poll();
+  bool wait(std::chrono::microseconds timeout);
+  int event_handle();
+
+ private:
+  // The core lock, for a call of the application: the driver lets it pass.
+  class CoreCall {
+   public:
+    explicit CoreCall(Impl& impl);
+
+   private:
+    std::unique_lock<std::mutex> lock_;
+  };
+  struct Parts;
+
+  explicit Impl(Parts parts);
+
+  // --- calls.cc ----------------------------------------------------------------------------------------------------
+  Result send_through_core(const Identity& user, Bytes payload, int flags, ChannelId channel);
+  void after_push(const Outbox::Push& push, int flags);
+  void apply_settings();
+
+  // --- drive.cc ----------------------------------------------------------------------------------------------------
+  // All of these: the caller holds the core lock.
+  void take_from_application(Instant now);
+  void give_to_application();
+  bool transmit(Instant now);
+  // A pass on a thread that does not go to sleep after it.
+  void pass_in_passing();
+  // A pass of the driver. True if there is more to do at once; else `*deadline` tells when.
+  bool pass(const Poller::Ready& ready, Instant* deadline);
+  void wake_driver();
+  bool ready_for_application() const;
+  void show_ready();
+
+  void run_io_thread();
+  void drive_io_thread();
+  void stand_aside();
+  bool enter_wait(Instant deadline);
+  void leave_wait();
+  bool drive_until(Instant deadline);
+  void close_down();
+
+  Clock clock_;
+  Poller poller_{clock_};
+  const bool own_thread_;
+
+  mutable std::mutex core_mutex_;
+  std::atomic<int> core_calls_waiting_{0};
+  // Under the core lock:
+  std::unique_ptr<Core> core_;
+  Settings settings_;
+  std::size_t routes_ = 0;
+  std::vector<Outbox::Message> taken_;
+  std::vector<Consumed> consumed_;
+  std::vector<DeliveredMessage> delivered_;
+  Instant planned_wake_ = kNever;  // the driver sleeps no longer than this
+  bool timer_armed_ = false;
+
+  Outbox outbox_;
+  Inbox inbox_;
+  Callbacks callbacks_;
+  Room room_;
+
+  // Nanoseconds of the last pass in passing.
+  std::atomic<std::int64_t> passed_at_ns_{0};
+
+  // Who drives. Under the role lock, but for the flags that are looked at in passing.
+  std::mutex role_mutex_;
+  std::condition_variable io_thread_wakes_;
+  std::condition_variable waiters_wake_;
+  std::atomic<bool> application_drives_{false};
+  std::atomic<bool> stopping_{false};
+  bool io_thread_sleeps_long_ = false;
+  std::uint64_t waits_ = 0;
+  std::size_t followers_ = 0;
+  Instant left_wait_at_;
+
+  // What event_handle() gave away, if it did.
+  std::atomic<bool> handle_given_{false};
+  std::mutex ready_mutex_;
+  FileDescriptor ready_event_;
+  bool shown_ready_ = false;
+
+  std::thread io_thread_;
+};
+
+}  // namespace whimbrel

@@ -1,0 +1,45 @@
+#include "node/room.h"
+
+#include <algorithm>
+
+namespace whimbrel {
+
+// Half of the buffer is free, so that a sender that is woken has something to do; or all of it, for messages that need
+// more than that.
+bool Room::Waiting::has_room() {
+  const bool open = gate->open.load(std::memory_order_acquire);
+  if (was_open && !open) return true;
+  was_open = open;
+  const std::uint64_t max = gate->held_bytes_max.load(std::memory_order_relaxed);
+  const std::uint64_t held = gate->held_bytes.load(std::memory_order_relaxed);
+  return held == 0 || (held <= max / 2 && held + size <= max);
+}
+
+void Room::want(std::shared_ptr<SendGate> gate, std::size_t size) {
+  const std::lock_guard lock(mutex_);
+  const auto it = std::find_if(waiting_.begin(), waiting_.end(),
+                               [&](const Waiting& one) { return one.gate == gate; });
+  if (it != waiting_.end()) {
+    it->size = size;
+    return;
+  }
+  if (waiting_.size() >= kWaitingMax) waiting_.erase(waiting_.begin());
+  const bool open = gate->open.load(std::memory_order_acquire);
+  waiting_.push_back({std::move(gate), size, open});
+  count_.store(waiting_.size(), std::memory_order_release);
+}
+
+bool Room::available() const {
+  if (count_.load(std::memory_order_acquire) == 0) return false;
+  const std::lock_guard lock(mutex_);
+  return std::any_of(waiting_.begin(), waiting_.end(), [](Waiting& one) { return one.has_room(); });
+}
+
+void Room::announce() {
+  if (count_.load(std::memory_order_acquire) == 0) return;
+  const std::lock_guard lock(mutex_);
+  std::erase_if(waiting_, [](Waiting& one) { return one.has_room(); });
+  count_.store(waiting_.size(), std::memory_order_release);
+}
+
+}  // namespace whimbrel
