@@ -185,7 +185,9 @@ void Endpoint::State::establish(Peer& peer, const HandshakeResult& result, const
                                 ReceiverIndex local_index, bool answering, bool validated,
                                 bool wait, Duration rtt, Instant now) {
   Establishment with;
-  with.keys = PacketKeys(result.suite, result.send_key, result.receive_key);
+  PacketKeyLimits key_limits = packet_key_limits(result.suite);
+  if (config.limits.key_packets_max != 0) key_limits.seals = config.limits.key_packets_max;
+  with.keys = PacketKeys(result.suite, result.send_key, result.receive_key, key_limits);
   with.local_index = local_index;
   with.remote_index = result.peer.receiver_index;
   with.remote = remote;
