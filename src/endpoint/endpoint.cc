@@ -150,6 +150,7 @@ bool Endpoint::close_channel(const Identity& user, ChannelId channel, Instant no
   if (session != nullptr) session->reset();
   Peer* peer = s.find(user);
   if (peer == nullptr || peer->open_channels.erase(channel) == 0) return false;
+  peer->channel_last.reset();
   if (session != nullptr) *session = peer->id;
   if (peer->open_channels.empty()) {
     s.close_peer(*peer, kEndSessionClosed, "last channel closed", true, now);
@@ -233,8 +234,7 @@ std::optional<Transmit> Endpoint::poll_transmit(MutableBytes buffer, Instant now
     if (!batch) continue;
     if (peer = s.find(id); peer != nullptr && !peer->ready) {
       // Behind the others: nobody waits for a busy one.
-      peer->ready = true;
-      s.ready.push_back(id);
+      s.mark_ready(*peer);
     }
     s.counters.add(Count::kPacketsOut,
                    (batch->size + batch->segment_size - 1) / batch->segment_size);
@@ -286,7 +286,10 @@ void Endpoint::State::send_raw(const IpAddress& to, Bytes datagram) {
 void Endpoint::State::deliver(Peer& peer, Instant) {
   for (auto& message : received) {
     if (peer.background) break;
-    peer.open_channels.insert(message.channel);
+    if (peer.channel_last != message.channel) {
+      peer.open_channels.insert(message.channel);
+      peer.channel_last = message.channel;
+    }
     delivered.push_back(DeliveredMessage{peer.id, std::move(message)});
   }
   received.clear();

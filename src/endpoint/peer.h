@@ -47,8 +47,9 @@ struct Peer {
 
   RingBuffer<WaitingMessage> waiting;
   std::uint64_t waiting_bytes = 0;
-  std::uint64_t held_bytes = 0;       // what the gate was told
-  std::set<ChannelId> open_channels;  // a message was received on them
+  std::uint64_t held_bytes = 0;           // what the gate was told
+  std::set<ChannelId> open_channels;      // a message was received on them
+  std::optional<ChannelId> channel_last;  // one of them: the last message's
   std::uint64_t loopback_number = 0;
 
   bool background = false;  // the application has closed it, or it has ended

@@ -110,7 +110,8 @@ Result Endpoint::State::send_to(Peer& peer, SharedBytes payload, int flags, Chan
   } else if (peer.session && (peer.session->confirmed() || !peer.dial)) {
     const int reliable = peer.up() ? 0 : kSendReliable;
     peer.session->send(channel, std::move(payload), flags | reliable, now);
-    touch(peer, now);
+    // No more than that for each message: poll_transmit() settles the peer.
+    mark_ready(peer);
   } else {
     peer.waiting_bytes += size;
     peer.waiting.push_back(WaitingMessage{std::move(payload), channel});
@@ -381,11 +382,14 @@ void Endpoint::State::advance_peer(Peer& peer, Instant now) {
   touch(peer, now);
 }
 
+void Endpoint::State::mark_ready(Peer& peer) {
+  if (!peer.session || peer.ready) return;
+  peer.ready = true;
+  ready.push_back(peer.id);
+}
+
 void Endpoint::State::touch(Peer& peer, Instant now) {
-  if (peer.session && !peer.ready) {
-    peer.ready = true;
-    ready.push_back(peer.id);
-  }
+  mark_ready(peer);
   settle(peer, now);
 }
 

@@ -49,7 +49,9 @@ struct Endpoint::State {
   void close_peer(Peer& peer, int reason, std::string_view text, bool linger, Instant now);
   void fail_peer(Peer& peer, ConnectionState state, int reason, std::string text, Instant now);
   void record_failure(const ConnectionInfo& info, Instant now);
-  // After anything was done to a peer: it may have packets now, and settle(). May erase the peer.
+  // It may have packets now: poll_transmit() will ask it.
+  void mark_ready(Peer& peer);
+  // After anything was done to a peer: mark_ready() and settle(). May erase the peer.
   void touch(Peer& peer, Instant now);
   // Its end, gate and timers. May erase the peer.
   void settle(Peer& peer, Instant now);
