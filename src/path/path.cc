@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "path/arrival_meter.h"
+#include "path/congestion/bbr.h"
 #include "path/congestion/cubic.h"
 #include "path/loss_recovery.h"
 #include "path/mtu_search.h"
@@ -25,6 +26,8 @@ constexpr std::size_t kUnlimited = std::numeric_limits<std::size_t>::max();
 
 std::unique_ptr<Controller> make_controller(const PathConfig& config) {
   switch (config.controller) {
+    case ControllerKind::kBbr:
+      return std::make_unique<Bbr>(config.datagram_size_min);
     case ControllerKind::kCubic:
       break;
   }

@@ -21,7 +21,7 @@
 
 namespace whimbrel {
 
-enum class ControllerKind : std::uint8_t { kCubic };
+enum class ControllerKind : std::uint8_t { kCubic, kBbr };
 
 struct PathConfig {
   // RFC 9002 6.2.2: the round trip assumed before the first sample.

@@ -1,0 +1,96 @@
+// A controller that keeps a model of the path, its bandwidth and its empty round trip, instead of
+// reading every loss as congestion: after BBR (draft-ietf-ccwg-bbr), reduced, and with an eye on the
+// queue. Differences from the draft:
+//   - start-up also ends when the round trip of a whole round has risen (as HyStart++ does);
+//   - a standing queue is drained while cruising, unless it does not shrink, which means that it is
+//     another's;
+//   - loss bounds the flight only when the round trip shows a queue, or when it is very high: random
+//     loss of a radio link does not slow the flow down.
+#pragma once
+
+#include "path/congestion/controller.h"
+
+namespace whimbrel {
+
+class Bbr final : public Controller {
+ public:
+  explicit Bbr(std::size_t datagram_size);
+
+  void on_sent(Instant now, std::uint64_t bytes, std::uint64_t bytes_in_flight) override;
+  void on_acked(const AckSample& sample, const RttEstimator& rtt) override;
+  void on_lost(const LossSample& sample) override;
+  void on_spurious_loss(Instant sent_time) override;
+  void on_persistent_congestion() override;
+  void on_app_limited(std::uint64_t bytes_in_flight) override;
+  void on_datagram_size(std::size_t bytes) override;
+
+  std::uint64_t window() const override;
+  std::uint64_t pacing_rate(const RttEstimator& rtt) const override;
+  // There is none: BBR leaves start-up by its own rule.
+  std::uint64_t slow_start_threshold() const override { return UINT64_MAX; }
+  bool in_slow_start() const override { return mode_ == Mode::kStartup; }
+
+  enum class Mode : std::uint8_t { kStartup, kDrain, kDown, kCruise, kUp, kProbeRtt };
+  Mode mode() const { return mode_; }
+  // Bytes per second; 0 while unknown.
+  double bandwidth() const {
+    return bandwidth_now_ > bandwidth_last_ ? bandwidth_now_ : bandwidth_last_;
+  }
+  Duration min_rtt() const { return min_rtt_; }
+
+ private:
+  static constexpr Duration kUnknown = Duration::max();
+
+  void start_round(const AckSample& sample);
+  void measure(const AckSample& sample, const RttEstimator& rtt);
+  void measure_rtt(Duration latest, Instant now);
+  void finish_round();
+  bool bandwidth_stopped_growing();
+  void judge_losses();
+  void step(const AckSample& sample);
+  void step_up(const AckSample& sample);
+  void step_probe_rtt(const AckSample& sample);
+  void enter(Mode mode, Instant now);
+  void enter_cycle(Instant now);
+  void drain_standing_queue();
+  void update_window(const AckSample& sample);
+  // Of the last whole round, beyond what jitter explains.
+  bool has_queue() const;
+  double product(double gain) const;
+  double window_min() const;
+  double quantum() const;
+
+  double datagram_size_;
+  double window_;
+  Mode mode_ = Mode::kStartup;
+  double pacing_gain_;
+  // The largest delivery rate of this probing cycle and of the one before, bytes/s.
+  double bandwidth_now_ = 0;
+  double bandwidth_last_ = 0;
+  Duration min_rtt_ = kUnknown;
+  Instant min_rtt_time_{};
+  // The present round.
+  std::uint64_t round_end_ = 0;  // total delivered
+  std::uint64_t round_begin_ = 0;
+  std::uint64_t rounds_ = 0;
+  std::uint64_t lost_in_round_ = 0;
+  unsigned samples_ = 0;
+  Duration round_rtt_ = kUnknown;  // the least of the round
+  Duration last_round_rtt_ = kUnknown;
+  bool round_started_ = false;
+  bool app_limited_round_ = false;
+  // Start-up.
+  double full_bandwidth_ = 0;
+  unsigned full_rounds_ = 0;
+  // Probing.
+  Instant phase_start_{};
+  std::uint64_t phase_round_ = 0;
+  double bandwidth_before_up_ = 0;
+  unsigned drained_rounds_ = 0;
+  Duration queue_before_{};
+  double flight_max_;  // bytes; what loss under a queue has taught
+  bool congestive_loss_ = false;
+  Mode mode_before_probe_ = Mode::kStartup;
+};
+
+}  // namespace whimbrel
