@@ -22,25 +22,11 @@ using whimbrel::Identity;
 
 namespace {
 
-constexpr const char* kExamples =
-    R"(Each line that you type goes to everybody in the chat. Lines that begin with / are commands; /help lists them.
-
-Examples, one a terminal:
-  whimbrel chat --name bob --listen 127.0.0.1:4000
-  whimbrel chat bob --name alice --peer bob=127.0.0.1:4000)";
-
 constexpr const char* kHelp = R"(  /who              who is in the chat, and over which path
   /accept NAME      let somebody in who asks
   /refuse NAME      or not
   /leave NAME       end the session with somebody
   /quit             end (as Ctrl-D does))";
-
-struct ChatOptions {
-  NodeOptions node;
-  AcceptPolicy accept;
-  std::vector<std::string> users;
-  int channel = kChatChannel;
-};
 
 class Chat {
  public:
@@ -226,25 +212,14 @@ int Chat::run() {
   return failed_ && ::isatty(STDIN_FILENO) != 1 ? 1 : 0;
 }
 
+}  // namespace
+
 int chat_command(const ChatOptions& options) {
   auto net = open_node(options.node);
   if (::isatty(STDIN_FILENO) == 1) {
     tell(fmt::format("{} on UDP port {}; /help lists commands, Ctrl-D ends",
                      net->identity().valid() ? short_name(net->identity()) : "nameless",
-                     net->port_v4() != 0 ? net->port_v4() : net->port_v6()));
+                     bound_port(*net)));
   }
   return Chat(*net, options).run();
-}
-
-}  // namespace
-
-void add_chat(CLI::App& app, Run& run) {
-  auto* command = app.add_subcommand("chat", "Talk to users, line by line");
-  auto options = std::make_shared<ChatOptions>();
-  command->add_option("USER", options->users, "Whom to talk to: names, or addresses HOST:PORT");
-  options->accept.add_to(*command, AcceptPolicy::Fallback::kNobody);
-  command->add_option("--channel", options->channel, "Channel of the chat")->capture_default_str();
-  add_node_options(*command, options->node);
-  command->footer(kExamples);
-  command->callback([options, &run] { run = [options] { return chat_command(*options); }; });
 }

@@ -173,15 +173,7 @@ int DemoPeer::run() {
 
 }  // namespace
 
-void add_demo_peer(CLI::App& app, Run& run) {
-  auto* command = app.add_subcommand("demo-peer", "A peer driven by JSON lines");
-  command->group("");  // not in the help
-  auto options = std::make_shared<NodeOptions>();
-  add_node_options(*command, *options);
-  command->callback([options, &run] {
-    run = [options] {
-      auto net = open_node(*options);
-      return DemoPeer(*net).run();
-    };
-  });
+int demo_peer_command(const NodeOptions& options) {
+  auto net = open_node(options);
+  return DemoPeer(*net).run();
 }

@@ -23,26 +23,7 @@ using whimbrel::Identity;
 
 namespace {
 
-constexpr const char* kExamples =
-    R"(Opens a session, so the other side must accept us: `whimbrel chat`, `whimbrel ping --answer` or your program.
-
-Examples:
-  whimbrel info bob --name alice --peer bob=192.168.1.7:4000
-  whimbrel info bob --name alice --peer bob=192.168.1.7:4000 --watch
-  whimbrel info 192.168.1.7:4000 --json | jq .status.ping_ms)";
-
 constexpr std::string_view kDoing = "the session";
-
-struct InfoOptions {
-  NodeOptions node;
-  std::string to;
-  int channel = kPingChannel;
-  double interval_s = 1;
-  std::uint64_t count = 0;
-  bool watch = false;
-  bool json = false;
-  bool counters = false;
-};
 
 class Inspector {
  public:
@@ -171,32 +152,11 @@ void Inspector::run() {
   net_.close_session_with_user(watch_.peer());
 }
 
+}  // namespace
+
 int info_command(const InfoOptions& options) {
   const Identity to = parse_user(options.to);
   auto net = open_node(options.node);
   Inspector(*net, to, options).run();
   return 0;
-}
-
-}  // namespace
-
-void add_info(CLI::App& app, Run& run) {
-  auto* command =
-      app.add_subcommand("info", "Show the session with a user: state, path, ping, rates");
-  auto options = std::make_shared<InfoOptions>();
-  command->add_option("USER", options->to, "Which user: a name, or an address HOST:PORT")
-      ->required();
-  command->add_flag("-w,--watch", options->watch, "Again and again, until Ctrl-C");
-  command->add_option("-c,--count", options->count, "With --watch: end after so many");
-  command->add_option("-i,--interval", options->interval_s, "Seconds to watch before each")
-      ->check(CLI::Range(0.1, 3600.0))
-      ->capture_default_str();
-  command->add_flag("--json", options->json, "JSON: one object, or with --watch one a line");
-  command->add_flag("--counters", options->counters, "Also the counters of our side");
-  command
-      ->add_option("--channel", options->channel, "Channel of the messages that keep the line busy")
-      ->capture_default_str();
-  add_node_options(*command, options->node);
-  command->footer(kExamples);
-  command->callback([options, &run] { run = [options] { return info_command(*options); }; });
 }

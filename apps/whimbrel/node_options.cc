@@ -163,59 +163,9 @@ whimbrel::DebugLevel debug_level(int verbosity) {
 
 void note(std::string_view line) { fmt::print(stderr, "whimbrel: {}\n", printable(line)); }
 
-void add_node_options(CLI::App& command, NodeOptions& options) {
-  const std::string group = "Network";
-  command.add_option("--name", options.name, "Our name; alice is short for str:alice")
-      ->group(group);
-  command
-      .add_option("--listen", options.listen,
-                  "UDP address to bind: HOST:PORT, [V6]:PORT or :PORT (default: any free port)")
-      ->allow_extra_args(false)
-      ->group(group);
-  command
-      .add_option("--peer", options.peers,
-                  "Where a user is: NAME=HOST:PORT, or NAME=HOST:PORT,KEY with the user's public "
-                  "key in hex")
-      ->allow_extra_args(false)
-      ->group(group);
-  command.add_option("--key", options.key_file, "File with our secret key; made if missing")
-      ->group(group);
-  command.add_option("--cert", options.certificate_file, "File with our certificate")->group(group);
-  command
-      .add_option("--authority", options.authority_files,
-                  "Public key file of an authority: peers must show its certificate")
-      ->allow_extra_args(false)
-      ->group(group);
-  command
-      .add_option("--app-id", options.app_id, "Application number; peers must agree (default 0)")
-      ->group(group);
-  command
-      .add_option("--set", options.settings,
-                  "Option=Value, like FakePacketLossSend=5; see \"whimbrel options\"")
-      ->allow_extra_args(false)
-      ->group(group);
-  command.add_flag("-v,--verbose", options.verbosity, "Say more on stderr; -vv still more")
-      ->group(group);
-}
-
-void AcceptPolicy::add_to(CLI::App& command, Fallback fallback) {
-  fallback_ = fallback;
-  command
-      .add_option("--accept", names_,
-                  fallback == Fallback::kEverybody
-                      ? "Whose requests to accept: all (default) or names"
-                      : "Whose requests to accept without asking: all, or names")
-      ->type_name("all|NAME...")
-      ->allow_extra_args(false)
-      ->delimiter(',')
-      ->each([](const std::string& name) {
-        if (name != "all") parse_user(name);
-      });
-}
-
 bool AcceptPolicy::accepts(const Identity& user) const {
-  if (!given()) return fallback_ == Fallback::kEverybody;
-  return std::any_of(names_.begin(), names_.end(), [&](const std::string& name) {
+  if (!given()) return fallback == Fallback::kEverybody;
+  return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
     return name == "all" || parse_user(name) == user;
   });
 }
@@ -266,4 +216,8 @@ std::unique_ptr<whimbrel::NetworkingMessages> open_node(const NodeOptions& optio
                      net->public_key_hex()));
   }
   return net;
+}
+
+int bound_port(const whimbrel::NetworkingMessages& net) {
+  return net.port_v4() != 0 ? net.port_v4() : net.port_v6();
 }

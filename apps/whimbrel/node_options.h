@@ -1,7 +1,7 @@
 // The options that every command with a network has, and the node that they describe.
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -21,21 +21,16 @@ struct NodeOptions {
   int verbosity = 0;
 };
 
-void add_node_options(CLI::App& command, NodeOptions& options);
-
-// --accept all|NAME...: whose requests are accepted.
-class AcceptPolicy {
- public:
-  // `fallback` is the policy when the option is not given.
+// Whose requests are accepted.
+struct AcceptPolicy {
+  // What holds when there are no names.
   enum class Fallback { kNobody, kEverybody };
-  void add_to(CLI::App& command, Fallback fallback);
+  Fallback fallback = Fallback::kNobody;
+  // "all" is everybody.
+  std::vector<std::string> names;
 
-  bool given() const { return !names_.empty(); }
+  bool given() const { return !names.empty(); }
   bool accepts(const whimbrel::Identity& user) const;
-
- private:
-  Fallback fallback_ = Fallback::kNobody;
-  std::vector<std::string> names_;
 };
 
 // A user as people write one: "alice" is str:alice, "10.0.0.7:4000" and "localhost:4000" are ip: identities, anything
@@ -47,6 +42,9 @@ whimbrel::Config make_config(const NodeOptions& options);
 
 // Throws Failure when the node can't be made.
 std::unique_ptr<whimbrel::NetworkingMessages> open_node(const NodeOptions& options);
+
+// The UDP port that a node listens on: of IPv4, or else of IPv6.
+int bound_port(const whimbrel::NetworkingMessages& net);
 
 // A line on stderr.
 void note(std::string_view line);

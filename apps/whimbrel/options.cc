@@ -4,18 +4,13 @@
 
 #include "commands.h"
 
-void add_options(CLI::App& app, Run& run) {
-  auto* command = app.add_subcommand("options", "List the options that --set can set");
-  command->callback([&run] {
-    run = [] {
-      fmt::print("{:<24} {:>6} {:>10} {:>12} {:>12}  {}\n", "NAME", "NUMBER", "MIN", "MAX",
-                 "DEFAULT", "UNIT");
-      for (const auto& info : whimbrel::all_options()) {
-        fmt::print("{:<24} {:>6} {:>10} {:>12} {:>12}  {}{}\n", info.name,
-                   static_cast<int>(info.option), info.min, info.max, info.default_value, info.unit,
-                   info.per_session ? "" : " (whole instance)");
-      }
-      return 0;
-    };
-  });
+int options_command() {
+  fmt::print("{:<24} {:>6} {:>10} {:>12} {:>12}  {}\n", "NAME", "NUMBER", "MIN", "MAX", "DEFAULT",
+             "UNIT");
+  for (const auto& info : whimbrel::all_options()) {
+    fmt::print("{:<24} {:>6} {:>10} {:>12} {:>12}  {}{}\n", info.name,
+               static_cast<int>(info.option), info.min, info.max, info.default_value, info.unit,
+               info.per_session ? "" : " (whole instance)");
+  }
+  return 0;
 }

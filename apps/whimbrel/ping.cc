@@ -24,30 +24,7 @@ using whimbrel::Identity;
 
 namespace {
 
-constexpr const char* kExamples =
-    R"(The other side must answer: `whimbrel ping --answer` or `whimbrel chat`.
-Ends with code 0 if at least one answer came.
-
-Examples:
-  whimbrel ping --answer --name bob --listen :4000
-  whimbrel ping bob --name alice --peer bob=192.168.1.7:4000
-  whimbrel ping 192.168.1.7:4000 --count 1000 --interval 0.01 --size 1000)";
-
 constexpr std::string_view kDoing = "the ping";
-
-struct PingOptions {
-  NodeOptions node;
-  AcceptPolicy accept;
-  std::string to;
-  int channel = kPingChannel;
-  std::uint64_t count = 10;
-  double interval_s = 0.2;
-  double patience_s = 2;
-  std::size_t bytes = 56;
-  bool reliable = false;
-  bool answer = false;
-  bool json = false;
-};
 
 double seconds(Clock::duration span) { return std::chrono::duration<double>(span).count(); }
 
@@ -206,8 +183,7 @@ int answer_command(const PingOptions& options) {
       net->close_session_with_user(who);
     }
   });
-  note(fmt::format("answering pings on UDP port {}; Ctrl-C ends",
-                   net->port_v4() != 0 ? net->port_v4() : net->port_v6()));
+  note(fmt::format("answering pings on UDP port {}; Ctrl-C ends", bound_port(*net)));
   Pump pump(*net);
   while (!interrupted()) {
     pump.wait(200ms);
@@ -216,39 +192,12 @@ int answer_command(const PingOptions& options) {
   return 0;
 }
 
+}  // namespace
+
 int ping_command(const PingOptions& options) {
   if (options.answer) return answer_command(options);
   if (options.to.empty()) throw UsageError("USER is required, or --answer");
   const Identity to = parse_user(options.to);
   auto net = open_node(options.node);
   return Pinger(*net, to, options).run();
-}
-
-}  // namespace
-
-void add_ping(CLI::App& app, Run& run) {
-  auto* command = app.add_subcommand("ping", "Measure round trips to a user");
-  auto options = std::make_shared<PingOptions>();
-  command->add_option("USER", options->to, "Whom to ping: a name, or an address HOST:PORT");
-  command->add_flag("--answer", options->answer, "Answer the pings of others, until Ctrl-C");
-  options->accept.add_to(*command, AcceptPolicy::Fallback::kEverybody);
-  command->add_option("-c,--count", options->count, "How many; 0 = until Ctrl-C")
-      ->capture_default_str();
-  command->add_option("-i,--interval", options->interval_s, "Seconds between two")
-      ->check(CLI::Range(0.0, 3600.0))
-      ->capture_default_str();
-  command->add_option("-s,--size", options->bytes, "Bytes of a message")
-      ->check(CLI::Range(kPingBytesMin, whimbrel::kMessageBytesMax))
-      ->capture_default_str();
-  command->add_option("-W,--patience", options->patience_s, "Seconds to wait for the last answers")
-      ->check(CLI::Range(0.0, 3600.0))
-      ->capture_default_str();
-  command->add_flag("--reliable", options->reliable,
-                    "Reliable messages: none is lost, some are late");
-  command->add_flag("--json", options->json, "Only the result, as a JSON object");
-  command->add_option("--channel", options->channel, "Channel, as at the other side")
-      ->capture_default_str();
-  add_node_options(*command, options->node);
-  command->footer(kExamples);
-  command->callback([options, &run] { run = [options] { return ping_command(*options); }; });
 }

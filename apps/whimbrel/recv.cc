@@ -23,22 +23,7 @@ using whimbrel::kSendReliable;
 
 namespace {
 
-constexpr const char* kExamples =
-    R"(Takes one transfer and ends: with code 0 only when all of it arrived and was written.
-
-Examples:
-  whimbrel recv --name bob --listen :4000 | tar x
-  whimbrel recv --name bob --listen :4000 --accept alice --authority team.pub --cert bob.cert > file)";
-
 constexpr std::string_view kDoing = "the transfer";
-
-struct RecvOptions {
-  NodeOptions node;
-  AcceptPolicy accept;
-  int channel = kStreamChannel;
-  int timeout_s = 0;
-  bool quiet = false;
-};
 
 void write_all(std::span<const std::uint8_t> bytes) {
   while (!bytes.empty()) {
@@ -153,27 +138,11 @@ void Receiver::run() {
   progress_->finish(bytes_, "from " + watch_->peer().text());
 }
 
-int recv_command(const RecvOptions& options) {
-  auto net = open_node(options.node);
-  note(fmt::format("waiting on UDP port {} for a sender",
-                   net->port_v4() != 0 ? net->port_v4() : net->port_v6()));
-  Receiver(*net, options).run();
-  return 0;
-}
-
 }  // namespace
 
-void add_recv(CLI::App& app, Run& run) {
-  auto* command = app.add_subcommand("recv", "Write what one user sends to the standard output");
-  auto options = std::make_shared<RecvOptions>();
-  options->accept.add_to(*command, AcceptPolicy::Fallback::kEverybody);
-  command->add_option("--channel", options->channel, "Channel, as at the sender")
-      ->capture_default_str();
-  command
-      ->add_option("--timeout", options->timeout_s, "Give up when nobody sends for so many seconds")
-      ->check(CLI::Range(1, 1000000));
-  command->add_flag("-q,--quiet", options->quiet, "No progress");
-  add_node_options(*command, options->node);
-  command->footer(kExamples);
-  command->callback([options, &run] { run = [options] { return recv_command(*options); }; });
+int recv_command(const RecvOptions& options) {
+  auto net = open_node(options.node);
+  note(fmt::format("waiting on UDP port {} for a sender", bound_port(*net)));
+  Receiver(*net, options).run();
+  return 0;
 }

@@ -26,23 +26,9 @@ using whimbrel::kSendReliable;
 
 namespace {
 
-constexpr const char* kExamples =
-    R"(Ends with code 0 only when the receiver has written everything and said so.
-
-Examples:
-  tar c photos | whimbrel send bob --name alice --peer bob=192.168.1.7:4000
-  whimbrel send 192.168.1.7:4000 < file      (by address; the receiver needs no name))";
-
 constexpr std::string_view kDoing = "the transfer";
 // Well under the idle timeout of 3 minutes.
 constexpr auto kKeepAliveInterval = 45s;
-
-struct SendOptions {
-  NodeOptions node;
-  std::string to;
-  int channel = kStreamChannel;
-  bool quiet = false;
-};
 
 class Sender {
  public:
@@ -169,6 +155,8 @@ void Sender::run() {
   net_.close_session_with_user(watch_.peer());
 }
 
+}  // namespace
+
 int send_command(const SendOptions& options) {
   const Identity to = parse_user(options.to);
   auto net = open_node(options.node);
@@ -176,19 +164,4 @@ int send_command(const SendOptions& options) {
   net->on_session_request([&](const Identity& who) { net->close_session_with_user(who); });
   Sender(*net, to, options).run();
   return 0;
-}
-
-}  // namespace
-
-void add_send(CLI::App& app, Run& run) {
-  auto* command = app.add_subcommand("send", "Send the standard input to a user who runs recv");
-  auto options = std::make_shared<SendOptions>();
-  command->add_option("USER", options->to, "Who gets it: a name, or an address HOST:PORT")
-      ->required();
-  command->add_option("--channel", options->channel, "Channel, as at the receiver")
-      ->capture_default_str();
-  command->add_flag("-q,--quiet", options->quiet, "No progress");
-  add_node_options(*command, options->node);
-  command->footer(kExamples);
-  command->callback([options, &run] { run = [options] { return send_command(*options); }; });
 }
