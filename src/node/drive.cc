@@ -191,17 +191,19 @@ void NetworkingMessages::Impl::leave_wait() {
 }
 
 bool NetworkingMessages::Impl::drive_until(Instant deadline) {
+  // Without a thread of our own nobody else looks at the sockets: what is unread must not keep us from that.
+  bool looked = !own_thread_;
   Poller::Ready ready;
-  bool looked = false;
+  if (looked) ready = poller_.wait(Instant());
   for (;;) {
     outbox_.set_driver(DriverState::kRunning);
     Instant core_deadline = kNever;
     const bool more = pass(ready, &core_deadline);
     if (ready_for_application()) return true;
-    const bool sleep = !more && outbox_.set_driver(DriverState::kAsleep);
     const bool last = clock_.now() >= deadline;
     if (last && looked) return false;
-    ready = poller_.wait(sleep && !last ? std::min(deadline, core_deadline) : Instant());
+    const bool sleep = !more && !last && outbox_.set_driver(DriverState::kAsleep);
+    ready = poller_.wait(sleep ? std::min(deadline, core_deadline) : Instant());
     looked = true;
   }
 }
