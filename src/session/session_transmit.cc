@@ -217,6 +217,14 @@ std::size_t Session::build_close(MutableBytes out, Instant now) {
   const std::uint8_t number_size = packet_number_size(number, path_.next_unacked());
   const std::size_t head = 5u + number_size;
   ByteWriter writer(out.subspan(head, out.size() - head - kTagSize));
+  // What arrived is acknowledged with it: the peer must not take for lost what was delivered.
+  if (path_.has_ack() && writer.remaining() > kCloseSizeMax) {
+    AckFrame ack;
+    path_.make_ack(ack, now);
+    ByteWriter before_close({writer.position(), writer.remaining() - kCloseSizeMax});
+    if (write_ack(before_close, ack) > 0) path_.on_ack_written(now);
+    writer.skip(before_close.size());
+  }
   write_close(writer, {static_cast<std::uint32_t>(close_reason_), as_bytes(close_text_)});
   const std::size_t bytes = seal(out, writer.size(), head, number);
   path_.on_packet_sent(now, bytes, false, PacketPurpose::kNormal, {});
@@ -228,7 +236,8 @@ std::optional<SessionTransmit> Session::transmit_close(MutableBytes buffer, Inst
   if (!close_owed_ || keys_.exhausted()) return std::nullopt;
   if (path_.amplification_allowance() < kPacketMin + kCloseSizeMax) return std::nullopt;
   close_owed_ = false;
-  const std::size_t bytes = build_close(buffer.first(kDatagramSizeMin), now);
+  const std::size_t bytes = build_close(
+      buffer.first(std::min(kDatagramSizeMin, path_.amplification_allowance())), now);
   return SessionTransmit{remote_, bytes, bytes};
 }
 
