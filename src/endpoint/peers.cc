@@ -166,6 +166,13 @@ void Endpoint::State::start_dial(Peer& peer, Instant now) {
     Peer* other = find_by_key(*target->key);
     if (other != nullptr && other != &peer && other->session) return merge(peer, *other, now);
   }
+  // Perhaps the peer was faster and waits to be accepted, under a name that we did not know for it.
+  if (const Identity waiting = waiting_at(*target); waiting.valid()) {
+    Request accepted = std::move(requests.at(waiting));
+    remove_request(waiting);
+    answer(std::move(accepted), &peer, now);
+    return;
+  }
   peer.wants_dial = false;
   set_parameters(peer.options);
   const ReceiverIndex index = new_index();

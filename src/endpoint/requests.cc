@@ -206,6 +206,16 @@ void Endpoint::State::refuse(Request&& request, int reason, std::string_view tex
   touch(*made, now);
 }
 
+// The name of the stranger with this key or, where we know none, at this address. Once a dial, not once a packet.
+Identity Endpoint::State::waiting_at(const DialTarget& target) const {
+  for (const auto& [name, request] : requests) {
+    const bool same = target.key ? request.responder.peer().static_key == *target.key
+                                 : request.from == target.address;
+    if (same) return name;
+  }
+  return {};
+}
+
 void Endpoint::State::expire_requests(Instant now) {
   std::vector<Identity> silent;
   for (const auto& [user, request] : requests) {

@@ -93,6 +93,7 @@ struct Endpoint::State {
   void add_request(Request&& request, Instant now);
   Peer& answer(Request&& request, Peer* existing, Instant now);
   void refuse(Request&& request, int reason, std::string_view text, Instant now);
+  Identity waiting_at(const DialTarget& target) const;
   void expire_requests(Instant now);
   void remove_request(const Identity& user);
   void post_request(Request& request, Instant now);
