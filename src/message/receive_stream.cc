@@ -11,6 +11,9 @@ namespace {
 
 // Credit is announced in steps of at least this, while the application lags behind.
 constexpr std::uint64_t kCreditStep = 4096;
+// Islands in the open message; over it, packets are refused until gaps are filled. Frames are sent
+// in pieces of a packet's size, so that the largest message has a few hundred at most.
+constexpr std::size_t kIslandsMax = 4096;
 
 Bytes cut_front(Bytes bytes, std::uint64_t count) {
   return bytes.subspan(static_cast<std::size_t>(std::min<std::uint64_t>(count, bytes.size())));
@@ -47,6 +50,7 @@ bool ReceiveStream::charge_to(std::uint64_t end, const ReceiveContext& context) 
 FrameVerdict ReceiveStream::keep_early(std::uint64_t begin, Bytes bytes,
                                        const ReceiveContext& context) {
   if (open() && begin < message_end_) {
+    if (in_place_.count() >= kIslandsMax) return FrameVerdict::kRefused;
     const Bytes inside = keep_front(bytes, message_end_ - begin);
     place(begin, inside, context);
     bytes = cut_front(bytes, inside.size());

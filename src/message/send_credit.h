@@ -6,7 +6,8 @@
 //
 // A large message must not starve while small ones on other lanes use up every new bit of credit.
 // The first lane that finds too little therefore saves: of the credit that is left or arrives,
-// all but a share that the other lanes go on with is set aside for it.
+// all but a share that the other lanes go on with is set aside for it. The share is filled up first:
+// were it not, a channel that is never read and one that saves would together stop all others.
 #pragma once
 
 #include <algorithm>

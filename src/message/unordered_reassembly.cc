@@ -2,6 +2,11 @@
 
 namespace whimbrel {
 
+namespace {
+// Islands in a message. A peer sends it in pieces of a packet's size: more are meant to hurt.
+constexpr std::size_t kIslandsMax = 4096;
+}  // namespace
+
 FrameVerdict UnorderedReassembly::on_frame(const FragmentFrame& frame,
                                            const ReceiveContext& context) {
   if (completed_.contains(frame.sequence)) return FrameVerdict::kTaken;
@@ -14,7 +19,9 @@ FrameVerdict UnorderedReassembly::on_frame(const FragmentFrame& frame,
     at = partials_.emplace(frame.sequence, std::move(message)).first;
   }
   if (at->second.total() != frame.total) return FrameVerdict::kViolation;
-  if (!at->second.add(frame.offset, frame.bytes)) return FrameVerdict::kTaken;
+  if (!at->second.add(frame.offset, frame.bytes)) {
+    return at->second.range_count() > kIslandsMax ? FrameVerdict::kViolation : FrameVerdict::kTaken;
+  }
   unconsumed_ += frame.total;
   context.out.push_back({at->second.take(), frame.channel, true, frame.sequence + 1, context.now});
   partials_.erase(at);
