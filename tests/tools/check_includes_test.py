@@ -101,7 +101,9 @@ class IncludeOrder(unittest.TestCase):
         self.allow("src/io/clock.cc", "auto t = std::chrono::steady_clock::now();\n")
         self.refuse("src/path/a.cc", "auto t = std::chrono::steady_clock::now();\n", "::now")
         self.refuse("src/base/random.cc", "std::random_device device;\n", "random_device")
+        self.refuse("sim/a.cc", "auto t = Clock::now();\n", "Clock::now")
         self.allow("src/path/a.cc", "// never steady_clock::now()\n")
+        self.allow("sim/host.cc", "Instant Host::now() const { return now_; }\n")
 
     def test_log_and_crypto_may_lock_and_ask_for_entropy(self):
         self.allow("src/base/log.cc", "#include <mutex>\n")
