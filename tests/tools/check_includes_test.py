@@ -97,6 +97,10 @@ class IncludeOrder(unittest.TestCase):
             self.refuse("src/path/a.cc", f"#include <{header}>\n", "below src/io")
             self.refuse("sim/a.cc", f"#include <{header}>\n", "below src/io")
 
+    def test_a_unit_test_may_start_threads_but_read_no_clock(self):
+        self.allow("src/base/a_test.cc", "#include <thread>\n")
+        self.refuse("src/base/a_test.cc", "auto t = std::chrono::system_clock::now();\n", "::now")
+
     def test_no_clock_and_no_entropy_below_io(self):
         self.allow("src/io/clock.cc", "auto t = std::chrono::steady_clock::now();\n")
         self.refuse("src/path/a.cc", "auto t = std::chrono::steady_clock::now();\n", "::now")
