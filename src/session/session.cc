@@ -12,9 +12,10 @@ namespace {
 // RFC 9000 10.2: how long a closed session answers stray packets: three probe timeouts, within these bounds.
 constexpr Duration kClosingMin = milliseconds(500);
 constexpr Duration kClosingMax = seconds(5);
+// The first report comes soon, so that a new session's quality is known.
+constexpr Duration kQualityFirst = milliseconds(200);
 // Long enough for a short outage, short enough for a user who started again and waits to be let in.
 constexpr Duration kSignOfLifeMin = seconds(3);
-constexpr Duration kQualityInterval = seconds(2);
 
 MessageLimits message_limits(const SessionOptions& options) {
   MessageLimits limits;
@@ -51,7 +52,7 @@ Session::Session(const SessionOptions& options, Establishment&& with, Random& ra
       silent_(with.await_confirmation),
       handshake_done_owed_(with.answering),
       ping_owed_(!with.answering && !with.await_confirmation),
-      quality_next_(now + kQualityInterval) {
+      quality_next_(now + kQualityFirst) {
   path_.on_unvalidated_bytes(with.bytes_received);
   if (with.address_validated) path_.set_address_validated();
   if (with.handshake_rtt > Duration::zero()) path_.on_handshake_rtt(with.handshake_rtt);

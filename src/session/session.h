@@ -91,6 +91,9 @@ class Session final : private FrameSink {
   // The handshake itself has shown that the peer has the keys and is alive.
   void confirm() { confirmed_ = true; }
 
+  // FinishXX came again: the peer has not heard that it arrived.
+  void repeat_handshake_done() { handshake_done_owed_ = !confirmed_; }
+
   // --- inputs ----------------------------------------------------------------------------------------------------
   // A data packet for our index. Decrypts in place; messages go to the end of `out`.
   void receive(const IpAddress& from, const DataHeader& header, MutableBytes datagram, Instant now,
@@ -164,6 +167,9 @@ class Session final : private FrameSink {
   void note_message(Instant now) { last_message_ = now; }
   void end_with(SessionEnd::Kind kind, int reason, std::string_view text);
 
+  // At most this often, and only along with something else.
+  static constexpr Duration kQualityInterval = seconds(2);
+
   SessionOptions options_;
   Random& random_;
   Counters& counters_;
@@ -206,6 +212,8 @@ class Session final : private FrameSink {
   int close_reason_ = 0;
   std::string close_text_;
   bool close_owed_ = false;
+  Instant close_repeat_at_ = kNever;  // nobody acknowledges CLOSE, so it is said a few times
+  unsigned closes_said_ = 0;
   std::uint32_t packets_while_closing_ = 0;
 
   // A new address of the peer under validation (RFC 9000 9.3), and a challenge of the peer to answer.

@@ -8,10 +8,6 @@
 
 namespace whimbrel {
 
-namespace {
-constexpr Duration kQualityInterval = seconds(2);
-}
-
 void Session::receive(const IpAddress& from, const DataHeader& header, MutableBytes datagram,
                       Instant now, std::vector<ReceivedMessage>& out) {
   if (phase_ == SessionPhase::kEnded) return count_drop(Count::kDroppedClosedSession);

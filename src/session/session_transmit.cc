@@ -75,7 +75,7 @@ bool Session::write_control(ByteWriter& out, Instant now) {
     out.u8(static_cast<std::uint8_t>(FrameType::kQuality));
     out.u8(*quality_owed_);
     quality_owed_.reset();
-    quality_next_ = now + seconds(2);
+    quality_next_ = now + kQualityInterval;
     eliciting = true;
   }
   return eliciting;
@@ -236,8 +236,8 @@ std::optional<SessionTransmit> Session::transmit_close(MutableBytes buffer, Inst
   if (!close_owed_ || keys_.exhausted()) return std::nullopt;
   if (path_.amplification_allowance() < kPacketMin + kCloseSizeMax) return std::nullopt;
   close_owed_ = false;
-  const std::size_t bytes = build_close(
-      buffer.first(std::min(kDatagramSizeMin, path_.amplification_allowance())), now);
+  const std::size_t bytes =
+      build_close(buffer.first(std::min(kDatagramSizeMin, path_.amplification_allowance())), now);
   return SessionTransmit{remote_, bytes, bytes};
 }
 
