@@ -11,7 +11,8 @@
 
 namespace whimbrel {
 
-template <typename T>
+// `kKeptCapacity`: memory for so many is kept when it runs empty.
+template <typename T, std::size_t kKeptCapacity = 4096>
 class RingBuffer {
  public:
   RingBuffer() = default;
@@ -70,7 +71,6 @@ class RingBuffer {
 
  private:
   static constexpr std::size_t kFirstCapacity = 4;
-  static constexpr std::size_t kKeptCapacity = 4096;
 
   void grow() {
     const std::size_t capacity = capacity_ == 0 ? kFirstCapacity : capacity_ * 2;

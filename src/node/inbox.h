@@ -66,7 +66,9 @@ class Inbox {
     Session* session = nullptr;
     ReceivedMessage message;
   };
-  using Queue = RingBuffer<Entry>;
+  // A flood fills and empties it again and again: that must not cost fresh memory each time.
+  static constexpr std::size_t kKeptEntries = 32768;
+  using Queue = RingBuffer<Entry, kKeptEntries>;
 
   Queue& queue(ChannelId channel);
   Session* session_of(SessionId id, const UserOf& user_of);
