@@ -307,6 +307,24 @@ TEST(Threads, ManyWaitAtOnce) {
   EXPECT_EQ(received, 100);
 }
 
+// The peer has no name of its own and waits under the address it is seen at, while we dial it by the name we gave it.
+TEST(Crossing, DiallingAStrangerWhoWaitsAcceptsIt) {
+  Pair pair(true, [](Config& config) { config.identity = Identity(); });
+  std::vector<Identity> asked;
+  pair.bob->on_session_request([&](const Identity& who) { asked.push_back(who); });
+  ASSERT_EQ(pair.alice->send_message_to_user(pair.bob_id, payload_of(3), kSendReliable, 0),
+            Result::kOk);
+  ASSERT_TRUE(pair.run_until([&] { return !asked.empty(); }));
+  EXPECT_EQ(asked[0].type(), IdentityType::kIpAddress);
+  ASSERT_EQ(pair.bob->send_message_to_user(pair.alice_id, payload_of(4), kSendReliable, 0),
+            Result::kOk);
+  std::vector<Message> got;
+  ASSERT_TRUE(pair.receive(*pair.bob, 1, got));
+  EXPECT_EQ(got[0].identity(), pair.alice_id);
+  got.clear();
+  ASSERT_TRUE(pair.receive(*pair.alice, 1, got));
+}
+
 TEST(Create, SaysWhatIsWrong) {
   const auto fault = [](const std::function<void(Config&)>& change) {
     Config config = loopback_config("x", false);
