@@ -68,8 +68,8 @@ TEST(ByteReader, FailsForGood) {
 }
 
 TEST(ByteReader, CutVarint) {
-  for (const std::uint8_t first : {0x40, 0x80, 0xc0}) {
-    const std::vector<std::uint8_t> bytes = {first};
+  for (const int first : {0x40, 0x80, 0xc0}) {
+    const std::vector<std::uint8_t> bytes = {static_cast<std::uint8_t>(first)};
     ByteReader in(bytes);
     EXPECT_EQ(in.varint(), 0u);
     EXPECT_FALSE(in.ok());

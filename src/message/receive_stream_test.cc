@@ -68,7 +68,7 @@ TEST(ReceiveStream, ByteByByte) {
 TEST(ReceiveStream, AnyOrderOfParts) {
   const auto bytes = stream_of({5, 70, 0, 9});
   const int orders[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
-  for (std::size_t a = 1; a < bytes.size(); ++a) {
+  for (std::size_t a = 1; a < bytes.size(); a += 2) {
     for (std::size_t b = a + 1; b < bytes.size(); b += 3) {
       const std::size_t cuts[] = {0, a, b, bytes.size()};
       for (const auto& order : orders) {

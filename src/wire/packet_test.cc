@@ -42,7 +42,7 @@ TEST(DataHeader, NeedsASealedByteAndATag) {
 TEST(DataHeader, ReservedBitsAreZero) {
   std::vector<std::uint8_t> datagram(100);
   write_data_header(datagram.data(), false, 1, PacketNumber{1}, 1);
-  for (const std::uint8_t bit : {0x08, 0x04}) {
+  for (const int bit : {0x08, 0x04}) {
     auto bad = datagram;
     bad[0] = static_cast<std::uint8_t>(bad[0] | bit);
     EXPECT_FALSE(read_data_header(bad));
