@@ -133,7 +133,7 @@ void write_session_credit(ByteWriter& out, const SessionCreditFrame& frame);
 void write_channel_credit(ByteWriter& out, const ChannelCreditFrame& frame);
 
 inline constexpr std::size_t kSessionCreditSizeMax = 17;
-inline constexpr std::size_t kChannelCreditSizeMax = 14;
+inline constexpr std::size_t kChannelCreditSizeMax = 17;
 inline constexpr std::size_t kCloseSizeMax = 1 + 4 + 2 + kCloseTextMax;
 // Type, channel, offset and a two-byte length: the most a STREAM header takes in a datagram below 16 KiB.
 inline constexpr std::size_t kStreamHeaderSizeMax = 1 + 8 + 8 + 4;
