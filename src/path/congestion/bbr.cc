@@ -107,6 +107,14 @@ void Bbr::start_round(const AckSample& sample) {
 void Bbr::finish_round() {
   if (samples_ > 0) last_round_rtt_ = round_rtt_;
   judge_losses();
+  forget_lost_bandwidth();
+}
+
+// With the right estimate our own queue is at most one round trip long. A longer one means that the
+// line became slower: the estimate then ages by the round, not by the cycle.
+void Bbr::forget_lost_bandwidth() {
+  if (mode_ == Mode::kStartup || bandwidth_now_ == 0 || !has_queue()) return;
+  if (last_round_rtt_ > min_rtt_ * 5 / 2) bandwidth_last_ = std::exchange(bandwidth_now_, 0);
 }
 
 // A loss together with a queue, or a very high one, says that the flight was too large.

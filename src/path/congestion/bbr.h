@@ -47,6 +47,7 @@ class Bbr final : public Controller {
   void finish_round();
   bool bandwidth_stopped_growing();
   void judge_losses();
+  void forget_lost_bandwidth();
   void step(const AckSample& sample);
   void step_up(const AckSample& sample);
   void step_probe_rtt(const AckSample& sample);
