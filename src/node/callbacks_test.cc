@@ -1,0 +1,69 @@
+#include "node/callbacks.h"
+
+#include <gtest/gtest.h>
+
+namespace whimbrel {
+namespace {
+
+Event request(std::uint64_t id) { return SessionRequestEvent{Identity::steam_id(id)}; }
+
+Event failure() {
+  SessionFailedEvent event;
+  event.info.end_reason = kEndRemoteTimeout;
+  return event;
+}
+
+TEST(Callbacks, RunsWhatIsDueInOrder) {
+  Callbacks callbacks;
+  std::vector<std::string> calls;
+  callbacks.on_request([&](const Identity& who) { calls.push_back(who.text()); });
+  callbacks.on_failed(
+      [&](const ConnectionInfo& info) { calls.push_back(std::to_string(info.end_reason)); });
+  EXPECT_FALSE(callbacks.due());
+  callbacks.post(request(1));
+  callbacks.post(failure());
+  EXPECT_TRUE(callbacks.due());
+  EXPECT_EQ(callbacks.run(), 2u);
+  EXPECT_EQ(calls, (std::vector<std::string>{"steamid:1", "4001"}));
+  EXPECT_FALSE(callbacks.due());
+  EXPECT_EQ(callbacks.run(), 0u);
+}
+
+TEST(Callbacks, IsNotDueForWhatNobodyWantsToHear) {
+  Callbacks callbacks;
+  callbacks.post(request(1));
+  EXPECT_FALSE(callbacks.due());
+  int calls = 0;
+  callbacks.on_request([&](const Identity&) { ++calls; });
+  EXPECT_TRUE(callbacks.due());
+  callbacks.on_request(nullptr);
+  EXPECT_FALSE(callbacks.due());
+  EXPECT_EQ(callbacks.run(), 0u);
+}
+
+TEST(Callbacks, MayPostAndReplaceFromInside) {
+  Callbacks callbacks;
+  int calls = 0;
+  callbacks.on_request([&](const Identity&) {
+    ++calls;
+    callbacks.post(request(2));  // for the next run
+    callbacks.on_request([&](const Identity&) { calls += 10; });
+  });
+  callbacks.post(request(1));
+  EXPECT_EQ(callbacks.run(), 1u);
+  EXPECT_EQ(calls, 1);
+  EXPECT_EQ(callbacks.run(), 1u);
+  EXPECT_EQ(calls, 11);
+}
+
+TEST(Callbacks, KeepsNoMoreThanItsLimit) {
+  Callbacks callbacks;
+  std::vector<Identity> asked;
+  callbacks.on_request([&](const Identity& who) { asked.push_back(who); });
+  for (std::uint64_t i = 1; i <= Callbacks::kEventsMax + 1; ++i) callbacks.post(request(i));
+  EXPECT_EQ(callbacks.run(), Callbacks::kEventsMax);
+  EXPECT_EQ(asked.front(), Identity::steam_id(2));
+}
+
+}  // namespace
+}  // namespace whimbrel

@@ -1,0 +1,127 @@
+#include "node/inbox.h"
+
+#include <gtest/gtest.h>
+
+namespace whimbrel {
+namespace {
+
+constexpr SessionId kAlice{1};
+constexpr SessionId kBob{2};
+
+class InboxTest : public testing::Test {
+ protected:
+  void deliver(SessionId session, ChannelId channel, std::size_t size, std::uint64_t number = 1) {
+    const std::vector<std::uint8_t> bytes(size, static_cast<std::uint8_t>(number));
+    ReceivedMessage message{SharedBytes::copy(bytes), channel, true, number,
+                            Instant(microseconds(77))};
+    std::vector<DeliveredMessage> delivered;
+    delivered.push_back({session, std::move(message)});
+    inbox.deliver(delivered, [this](SessionId id) {
+      ++asked;
+      return Identity::steam_id(static_cast<std::uint64_t>(id));
+    });
+    EXPECT_TRUE(delivered.empty());
+  }
+  std::vector<Message> take(ChannelId channel, std::size_t max = 100) {
+    std::vector<Message> messages(max);
+    messages.resize(inbox.take(channel, messages, &report));
+    return messages;
+  }
+  std::vector<Consumed> consumed() {
+    std::vector<Consumed> out;
+    inbox.take_consumed(out);
+    return out;
+  }
+
+  Inbox inbox;
+  int asked = 0;
+  bool report = false;
+};
+
+TEST_F(InboxTest, GivesEachChannelInOrderOverAllUsers) {
+  deliver(kAlice, 3, 10, 1);
+  deliver(kBob, 3, 11, 1);
+  deliver(kAlice, 3, 12, 2);
+  deliver(kAlice, -7, 13, 1);
+  EXPECT_EQ(inbox.size(), 4u);
+  const auto first = take(3, 2);
+  ASSERT_EQ(first.size(), 2u);
+  EXPECT_EQ(first[0].size(), 10u);
+  EXPECT_EQ(first[0].identity(), Identity::steam_id(1));
+  EXPECT_EQ(first[0].channel(), 3);
+  EXPECT_EQ(first[0].flags(), kSendReliable);
+  EXPECT_EQ(first[0].time_received_us(), 77);
+  EXPECT_EQ(first[0].user_data(), -1);
+  EXPECT_EQ(first[1].identity(), Identity::steam_id(2));
+  EXPECT_EQ(take(3)[0].message_number(), 2u);
+  EXPECT_EQ(take(-7).size(), 1u);
+  EXPECT_TRUE(take(-7).empty());
+  EXPECT_TRUE(take(12345).empty());
+  EXPECT_TRUE(inbox.empty());
+  EXPECT_EQ(asked, 2);
+}
+
+TEST_F(InboxTest, TellsTheCoreWhatWasConsumed) {
+  inbox.set_report_thresholds(100, 3);
+  for (std::uint64_t i = 1; i <= 3; ++i) deliver(kAlice, 0, 10, i);
+  deliver(kBob, 0, 100);
+  EXPECT_EQ(take(0, 2).size(), 2u);
+  EXPECT_FALSE(report);
+  EXPECT_EQ(take(0, 1).size(), 1u);
+  EXPECT_TRUE(report);
+  const auto told = consumed();
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].session, kAlice);
+  EXPECT_EQ(told[0].bytes, 30u);
+  EXPECT_EQ(told[0].messages, 3u);
+  EXPECT_TRUE(told[0].reliable);
+  EXPECT_TRUE(consumed().empty());
+  take(0);
+  EXPECT_TRUE(report);  // a hundred bytes at once
+}
+
+TEST_F(InboxTest, DropsExactlyWhatItIsAskedTo) {
+  deliver(kAlice, 1, 10);
+  deliver(kBob, 1, 11);
+  deliver(kAlice, 2, 12);
+  deliver(kAlice, 500, 13);
+  inbox.drop(kAlice, 1);
+  EXPECT_EQ(inbox.size(), 3u);
+  EXPECT_EQ(consumed()[0].bytes, 10u);
+  inbox.drop(kAlice);
+  EXPECT_EQ(inbox.size(), 1u);
+  EXPECT_EQ(take(1)[0].size(), 11u);
+  EXPECT_TRUE(take(2).empty());
+  EXPECT_TRUE(take(500).empty());
+}
+
+TEST_F(InboxTest, MessagesOutliveIt) {
+  Message kept;
+  {
+    Inbox brief;
+    std::vector<DeliveredMessage> delivered;
+    const std::vector<std::uint8_t> bytes = {1, 2, 3};
+    delivered.push_back({kAlice, {SharedBytes::copy(bytes), 0, false, 1, Instant()}});
+    brief.deliver(delivered, [](SessionId) { return Identity::steam_id(1); });
+    EXPECT_EQ(brief.take(0, {&kept, 1}, &report), 1u);
+  }
+  EXPECT_EQ(kept.payload()[2], 3);
+  EXPECT_EQ(kept.flags(), kSendUnreliable);
+  Message moved = std::move(kept);
+  EXPECT_EQ(moved.size(), 3u);
+  EXPECT_EQ(kept.size(), 0u);  // NOLINT: that is the point
+}
+
+TEST_F(InboxTest, ForgetsSessionsWithoutMessages) {
+  for (std::uint64_t i = 1; i <= 3000; ++i) {
+    deliver(SessionId{i}, 0, 1);
+    take(0);
+    consumed();
+  }
+  deliver(SessionId{1}, 0, 1);
+  EXPECT_GT(asked, 3000);
+  EXPECT_EQ(take(0)[0].identity(), Identity::steam_id(1));
+}
+
+}  // namespace
+}  // namespace whimbrel

@@ -1,0 +1,69 @@
+#include "node/room.h"
+
+#include <gtest/gtest.h>
+
+namespace whimbrel {
+namespace {
+
+class RoomTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    gate->open = true;
+    gate->held_bytes_max = 1000;
+    gate->held_bytes = 1000;
+  }
+  Room room;
+  std::shared_ptr<SendGate> gate = std::make_shared<SendGate>();
+};
+
+TEST_F(RoomTest, WaitsForHalfOfTheBuffer) {
+  EXPECT_FALSE(room.available());
+  room.want(gate, 10);
+  EXPECT_FALSE(room.available());
+  gate->held_bytes = 501;
+  EXPECT_FALSE(room.available());
+  gate->held_bytes = 500;
+  EXPECT_TRUE(room.available());
+  room.announce();
+  EXPECT_FALSE(room.available());
+}
+
+TEST_F(RoomTest, WaitsUntilALargeMessageFits) {
+  room.want(gate, 900);
+  gate->held_bytes = 101;
+  EXPECT_FALSE(room.available());
+  gate->held_bytes = 100;
+  EXPECT_TRUE(room.available());
+}
+
+TEST_F(RoomTest, TellsWhenTheSessionIsOver) {
+  room.want(gate, 10);
+  gate->open = false;
+  EXPECT_TRUE(room.available());
+}
+
+TEST_F(RoomTest, ASessionThatIsNotUpYetIsNotOver) {
+  gate->open = false;
+  room.want(gate, 10);
+  EXPECT_FALSE(room.available());
+  gate->open = true;
+  EXPECT_FALSE(room.available());
+  gate->open = false;
+  EXPECT_TRUE(room.available());
+}
+
+TEST_F(RoomTest, RemembersOnlySoMany) {
+  for (std::size_t i = 0; i < Room::kWaitingMax; ++i) {
+    const auto other = std::make_shared<SendGate>();
+    other->held_bytes = 1u << 30;
+    room.want(other, 1);
+  }
+  room.want(gate, 1);
+  gate->held_bytes = 0;
+  EXPECT_TRUE(room.available());
+  room.announce();
+  EXPECT_FALSE(room.available());
+}
+
+}  // namespace
+}  // namespace whimbrel
