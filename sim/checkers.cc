@@ -29,7 +29,9 @@ AmplificationChecker::Table& AmplificationChecker::table(NodeId node) {
 void AmplificationChecker::on_sent(const PacketView& packet) {
   const auto [it, first] = table(packet.sender).try_emplace(packet.to);
   Remote& remote = it->second;
-  remote.we_began |= first;
+  // A dial goes where the application wants it to go, whatever came from there.
+  const bool dial = packet.bytes[0] == 0xe0 || packet.bytes[0] == 0xe2;
+  remote.we_began |= first || dial;
   remote.sent += packet.bytes.size();
   if (remote.we_began || remote.validated || remote.sent <= 3 * remote.received) return;
   simulation_.violation("node " + std::to_string(packet.sender) + " sent " +

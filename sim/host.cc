@@ -204,7 +204,10 @@ void Host::restart(bool same_key) {
   world_.simulation().restarted(id_);
 }
 
-void Host::move(const IpAddress& address) { world_.simulation().move(id_, address); }
+void Host::move(const IpAddress& address) {
+  world_.owners_[World::ip_identity(address)] = this;
+  world_.simulation().move(id_, address);
+}
 
 // --- Node ----------------------------------------------------------------------------------------
 

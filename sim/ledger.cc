@@ -61,7 +61,7 @@ SharedBytes Ledger::make(std::uint32_t life, NodeId to, ChannelId channel, bool 
 
 void Ledger::on_taken(std::uint32_t life, NodeId to, ChannelId channel, bool reliable) {
   Flow& flow = flows_[{life, to, channel, reliable}];
-  flow.taken.push_back(simulation_.now());
+  flow.taken.push_back(moment());
   flow.arrived.push_back(false);
 }
 
@@ -119,7 +119,7 @@ void Ledger::on_dropped(NodeId node, std::uint32_t receiver_life, SessionId sess
   take(node, receiver_life, session, message);
 }
 
-void Ledger::on_break(std::uint32_t life, NodeId to) { breaks_[{life, to}] = simulation_.now(); }
+void Ledger::on_break(std::uint32_t life, NodeId to) { breaks_[{life, to}] = moment(); }
 
 void Ledger::on_break_with_all(std::uint32_t life) {
   for (const auto& [key, flow] : flows_) {
@@ -127,9 +127,9 @@ void Ledger::on_break_with_all(std::uint32_t life) {
   }
 }
 
-bool Ledger::broken_since(std::uint32_t life, NodeId to, Instant when) const {
+bool Ledger::broken_since(std::uint32_t life, NodeId to, const Moment& when) const {
   const auto found = breaks_.find({life, to});
-  return found != breaks_.end() && found->second >= when;
+  return found != breaks_.end() && found->second.order > when.order;
 }
 
 std::uint64_t Ledger::missing(const FlowKey& key, const Flow& flow) const {
@@ -152,10 +152,10 @@ void Ledger::demand_complete() {
     if (count == 0) continue;
     std::size_t first = 0;
     while (flow.arrived[first] || broken_since(key.life, key.to, flow.taken[first])) ++first;
-    simulation_.violation("silently lost: " + std::to_string(count) + " of " +
-                          std::to_string(flow.taken.size()) + " messages of " + describe(key) +
-                          ", the first is #" + std::to_string(first) + " sent at " +
-                          std::to_string(to_seconds(flow.taken[first].time_since_epoch())) + " s");
+    simulation_.violation(
+        "silently lost: " + std::to_string(count) + " of " + std::to_string(flow.taken.size()) +
+        " messages of " + describe(key) + ", the first is #" + std::to_string(first) + " sent at " +
+        std::to_string(to_seconds(flow.taken[first].at.time_since_epoch())) + " s");
   }
 }
 

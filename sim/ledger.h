@@ -57,8 +57,13 @@ class Ledger {
     bool reliable = false;
     friend auto operator<=>(const FlowKey&, const FlowKey&) = default;
   };
+  // Tells what came first within one instant.
+  struct Moment {
+    Instant at;
+    std::uint64_t order = 0;
+  };
   struct Flow {
-    std::vector<Instant> taken;
+    std::vector<Moment> taken;
     std::vector<bool> arrived;
     std::uint64_t next_in_order = 0;  // one past the last that arrived
     // Where each session of the receiver stands: {life, session} -> one past the last.
@@ -76,7 +81,8 @@ class Ledger {
             const ReceivedMessage& message);
   void check_order(Flow& flow, const Header& header, std::uint32_t receiver_life,
                    SessionId session);
-  bool broken_since(std::uint32_t life, NodeId to, Instant when) const;
+  Moment moment() { return {simulation_.now(), next_order_++}; }
+  bool broken_since(std::uint32_t life, NodeId to, const Moment& when) const;
   std::uint64_t missing(const FlowKey& key, const Flow& flow) const;
   static std::string describe(const FlowKey& key);
 
@@ -84,8 +90,9 @@ class Ledger {
   std::uint32_t next_life_ = 1;
   std::map<std::uint32_t, NodeId> nodes_;
   std::map<FlowKey, Flow> flows_;
-  std::map<std::pair<std::uint32_t, NodeId>, Instant> breaks_;  // the last one
+  std::map<std::pair<std::uint32_t, NodeId>, Moment> breaks_;  // the last one
   std::uint64_t delivered_ = 0;
+  std::uint64_t next_order_ = 0;
 };
 
 }  // namespace whimbrel::sim

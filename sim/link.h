@@ -23,7 +23,7 @@ struct LinkConfig {
   Duration jitter{};             // 0 to this is added
   bool jitter_reorders = false;  // false: a packet never passes an earlier one by jitter alone
   double loss = 0;
-  GilbertElliott bursts;
+  GilbertElliott bursts{};
   double duplicate = 0;
   Duration duplicate_delay_max = milliseconds(5);
   double reorder = 0;  // share of packets that are held back by reorder_delay

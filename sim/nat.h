@@ -20,7 +20,7 @@ enum class NatKind : std::uint8_t {
 };
 
 struct NatConfig {
-  IpAddress outside;  // the public address; its port is not used
+  IpAddress outside{};  // the public address; its port is not used
   NatKind mapping = NatKind::kEndpointIndependent;
   NatKind filtering = NatKind::kAddressAndPortDependent;
   // RFC 4787 REQ-5: not less than two minutes; many are less. Renewed by what goes out (REQ-6).

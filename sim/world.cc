@@ -30,6 +30,7 @@ Host& World::add(std::string_view name, HostConfig config, Nat* nat) {
   Host& added = *hosts_.back();
   IpAddress address = fresh_address();
   if (nat != nullptr) address = IpAddress::v4(192, 168, address.bytes[15], 2, 4000);
+  owners_[ip_identity(address)] = &added;
   added.attached(simulation_.attach(added, address, nat));
   return added;
 }
@@ -44,9 +45,9 @@ Host* World::find(const Identity& identity) {
     if (candidate->config_.identity.valid() && candidate->config_.identity == identity) {
       return candidate.get();
     }
-    if (ip_identity(candidate->address()) == identity) return candidate.get();
   }
-  return nullptr;
+  const auto owner = owners_.find(identity);
+  return owner == owners_.end() ? nullptr : owner->second;
 }
 
 bool World::run_until_complete(Duration time_max) {

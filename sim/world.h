@@ -1,6 +1,7 @@
 // A simulation with hosts in it, and everything that watches over them.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,7 +24,7 @@ class World {
   std::size_t host_count() const { return hosts_.size(); }
   // Both can find each other.
   void introduce(Host& a, Host& b, bool with_keys);
-  // The host that an identity names, by name or by address; null if none.
+  // The host that an identity names, by name or by an address that it has or had; null if none.
   Host* find(const Identity& identity);
   static Identity ip_identity(const IpAddress& address);
   // An address that nobody has had yet.
@@ -48,11 +49,13 @@ class World {
   std::string violations() const;
 
  private:
+  friend class Host;
   Simulation simulation_;
   Ledger ledger_;
   NonceChecker nonces_;
   AmplificationChecker amplification_;
   std::vector<std::unique_ptr<Host>> hosts_;
+  std::map<Identity, Host*> owners_;  // of each address that was ever given, as an identity
   std::uint32_t addresses_given_ = 0;
 };
 
