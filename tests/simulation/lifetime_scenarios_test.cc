@@ -1,0 +1,403 @@
+// Scenarios: how sessions end, idle, sleep, break, and begin again.
+#include "tests/simulation/duo.h"
+
+namespace whimbrel::sim {
+namespace {
+
+// --- closing -------------------------------------------------------------------------------------
+
+TEST(Close, PeerLearnsItAtOnceAndWithoutCallback) {
+  Duo duo;
+  ASSERT_TRUE(duo.connect());
+  EXPECT_TRUE(duo.a.close_session(duo.b));
+  EXPECT_EQ(duo.a.state(duo.b), ConnectionState::kNone);
+  duo.world.run_for(milliseconds(11));
+  EXPECT_EQ(duo.b.state(duo.a), ConnectionState::kClosedByPeer);
+  EXPECT_EQ(duo.b.info(duo.a).end_reason, kEndSessionClosed);
+  EXPECT_EQ(duo.b.say(duo.a), Result::kNoConnection);
+  duo.world.run_for(seconds(60));
+  EXPECT_TRUE(duo.a.failures().empty());
+  EXPECT_TRUE(duo.b.failures().empty());
+  EXPECT_EQ(duo.a.endpoint().session_count(), 0u);
+  EXPECT_EQ(duo.b.endpoint().session_count(), 0u);
+  EXPECT_TRUE(duo.b.close_session(duo.a)) << "acknowledges it";
+  EXPECT_EQ(duo.b.state(duo.a), ConnectionState::kNone);
+  EXPECT_EQ(duo.world.finish(), "");
+}
+
+TEST(Close, DeliversWhatWasTakenWithinTheLingerTime) {
+  Duo duo(Keys::kKnown, {.rate = 1'000'000, .delay = milliseconds(5)});
+  ASSERT_TRUE(duo.connect());
+  for (int i = 0; i < 20; ++i) ASSERT_EQ(duo.a.say(duo.b, 10'000), Result::kOk);
+  EXPECT_TRUE(duo.a.close_session(duo.b));
+  EXPECT_EQ(duo.a.state(duo.b), ConnectionState::kNone);
+  duo.world.run_for(seconds(1));
+  EXPECT_EQ(duo.world.ledger().delivered(duo.a.life(), duo.b.id(), 0, true), 21u);
+  EXPECT_EQ(duo.b.state(duo.a), ConnectionState::kClosedByPeer);
+  EXPECT_EQ(duo.world.finish(), "");
+}
+
+TEST(Close, LingersNoLongerThanItMay) {
+  Duo duo;
+  ASSERT_TRUE(duo.connect());
+  duo.simulation().set_blocked(duo.a.id(), duo.b.id(), true);
+  for (int i = 0; i < 20; ++i) duo.a.say(duo.b, 10'000);
+  duo.a.close_session(duo.b);
+  EXPECT_TRUE(duo.a.endpoint().lingering());
+  duo.world.run_for(milliseconds(1100));
+  EXPECT_FALSE(duo.a.endpoint().lingering());
+  duo.world.run_for(seconds(5));
+  EXPECT_EQ(duo.a.endpoint().session_count(), 0u);
+  EXPECT_EQ(duo.a.endpoint().next_deadline(), kNever);
+}
+
+TEST(Close, UnderLossThePeerLearnsItSoon) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    Duo duo(Keys::kKnown, line(), {}, {}, seed);
+    ASSERT_TRUE(duo.connect());
+    duo.world.set_lines({.delay = milliseconds(5), .loss = 0.15});
+    for (int i = 0; i < 5; ++i) duo.a.say(duo.b, 1000);
+    duo.a.close_session(duo.b);
+    duo.world.run_for(seconds(30));
+    EXPECT_FALSE(duo.b.connected(duo.a)) << "seed " << seed;
+    EXPECT_EQ(duo.a.endpoint().session_count(), 0u) << "seed " << seed;
+    EXPECT_EQ(duo.world.finish(), "") << "seed " << seed;
+  }
+}
+
+TEST(Close, LostWordOfItIsSaidAgain) {
+  Duo duo;
+  ASSERT_TRUE(duo.connect());
+  duo.simulation().set_filter([lost = false, id = duo.a.id()](const PacketView& packet) mutable {
+    if (lost || packet.sender != id) return Fate{};
+    lost = true;
+    return Fate{0, {}};
+  });
+  duo.a.close_session(duo.b);
+  duo.world.run_for(seconds(3));
+  EXPECT_EQ(duo.b.state(duo.a), ConnectionState::kClosedByPeer);
+  EXPECT_TRUE(duo.b.failures().empty()) << "a clean close posts no callback";
+}
+
+TEST(Close, BothAtOnce) {
+  Duo duo;
+  ASSERT_TRUE(duo.connect());
+  duo.a.say(duo.b);
+  duo.b.say(duo.a);
+  duo.a.close_session(duo.b);
+  duo.b.close_session(duo.a);
+  duo.world.run_for(seconds(10));
+  EXPECT_EQ(duo.a.state(duo.b), ConnectionState::kNone);
+  EXPECT_EQ(duo.b.state(duo.a), ConnectionState::kNone);
+  EXPECT_EQ(duo.a.endpoint().session_count(), 0u);
+  EXPECT_EQ(duo.b.endpoint().session_count(), 0u);
+  EXPECT_TRUE(duo.a.failures().empty());
+  EXPECT_TRUE(duo.b.failures().empty());
+  EXPECT_EQ(duo.world.finish(), "");
+}
+
+TEST(Close, AndOpenAgainAtOnce) {
+  for (const Keys keys : {Keys::kKnown, Keys::kUnknown}) {
+    Duo duo(keys);
+    ASSERT_TRUE(duo.connect());
+    for (int i = 0; i < 10; ++i) {
+      duo.a.say(duo.b, 5000);
+      duo.a.close_session(duo.b);
+      ASSERT_EQ(duo.a.say(duo.b, 200), Result::kOk);
+      ASSERT_TRUE(duo.world.run_until_complete(seconds(4))) << "round " << i;
+      duo.world.run_for(milliseconds(700));
+      EXPECT_TRUE(duo.a.connected(duo.b)) << "round " << i;
+    }
+    EXPECT_TRUE(duo.a.failures().empty());
+    EXPECT_EQ(duo.world.finish(), "");
+  }
+}
+
+TEST(Close, WhileConnectingLeavesNothing) {
+  Duo duo;
+  duo.b.on_request = OnRequest::kIgnore;
+  duo.a.say(duo.b);
+  duo.world.run_for(seconds(1));
+  EXPECT_TRUE(duo.a.close_session(duo.b));
+  duo.world.run_for(seconds(20));
+  EXPECT_TRUE(duo.a.failures().empty());
+  EXPECT_EQ(duo.a.endpoint().session_count(), 0u);
+  EXPECT_EQ(duo.b.endpoint().pending_request_count(), 0u);
+  EXPECT_EQ(duo.a.endpoint().next_deadline(), kNever);
+  EXPECT_EQ(duo.b.endpoint().next_deadline(), kNever);
+}
+
+TEST(Close, AllSessionsAtTheEndOfAProgram) {
+  Duo duo;
+  Host& c = duo.world.add("str:carol");
+  duo.world.introduce(duo.a, c, true);
+  ASSERT_TRUE(duo.connect());
+  duo.a.say(c);
+  ASSERT_TRUE(duo.world.run_until_complete(seconds(1)));
+  duo.a.endpoint().close_all(duo.world.now());
+  duo.simulation().touch(duo.a.id());
+  duo.world.run_for(milliseconds(100));
+  EXPECT_EQ(duo.b.state(duo.a), ConnectionState::kClosedByPeer);
+  EXPECT_EQ(c.state(duo.a), ConnectionState::kClosedByPeer);
+}
+
+// --- idle and quiet ------------------------------------------------------------------------------
+
+TEST(Idle, EndsSilentlyOnBothSidesAfterThreeMinutes) {
+  Duo duo;
+  ASSERT_TRUE(duo.connect());
+  duo.world.run_for(seconds(179));
+  EXPECT_TRUE(duo.a.connected(duo.b));
+  EXPECT_TRUE(duo.b.connected(duo.a));
+  duo.world.run_for(seconds(3));
+  EXPECT_EQ(duo.a.state(duo.b), ConnectionState::kNone);
+  EXPECT_EQ(duo.b.state(duo.a), ConnectionState::kNone);
+  EXPECT_TRUE(duo.a.failures().empty());
+  EXPECT_TRUE(duo.b.failures().empty());
+  duo.world.run_for(seconds(10));
+  EXPECT_EQ(duo.a.endpoint().session_count(), 0u);
+  EXPECT_EQ(duo.a.endpoint().next_deadline(), kNever);
+  // The next message begins a new session silently.
+  EXPECT_EQ(duo.a.say(duo.b), Result::kOk);
+  EXPECT_TRUE(duo.world.run_until_complete(seconds(1)));
+  EXPECT_EQ(duo.world.finish(), "");
+}
+
+TEST(Idle, MessagesEitherWayCount) {
+  Duo duo;
+  ASSERT_TRUE(duo.connect());
+  for (int i = 0; i < 4; ++i) {
+    duo.world.run_for(seconds(150));
+    ASSERT_EQ(duo.b.say(duo.a), Result::kOk);
+    ASSERT_TRUE(duo.world.run_until_complete(seconds(1)));
+  }
+  EXPECT_EQ(duo.b.requests().size(), 1u) << "it was one session all the time";
+  EXPECT_TRUE(duo.a.requests().empty());
+}
+
+TEST(Idle, QuietLineStaysQuiet) {
+  Duo duo;
+  ASSERT_TRUE(duo.connect());
+  duo.world.run_for(seconds(5));
+  const QuietMeter a(duo.simulation(), duo.a.id()), b(duo.simulation(), duo.b.id());
+  duo.world.run_for(seconds(160));
+  EXPECT_LE(a.packets_per_second(), 0.3);
+  EXPECT_LE(b.packets_per_second(), 0.3);
+  EXPECT_GE(a.packets_per_second() + b.packets_per_second(), 1.0 / 16) << "keep-alives";
+}
+
+TEST(Idle, KeepAlivesHoldANatMappingOpen) {
+  World world(1);
+  Nat& nat = world.simulation().add_nat(
+      {.outside = IpAddress::v4(1, 2, 3, 4, 0), .mapping_timeout = seconds(30)});
+  Host& a = world.add("str:alice", {}, &nat);
+  Host& b = world.add("str:bob");
+  a.knows(b, true);
+  a.say(b);
+  ASSERT_TRUE(world.run_until_complete(seconds(1)));
+  world.run_for(seconds(150));
+  EXPECT_EQ(b.say(a), Result::kOk);
+  EXPECT_TRUE(world.run_until_complete(seconds(1)));
+  EXPECT_EQ(world.finish(), "");
+}
+
+// --- vanishing -----------------------------------------------------------------------------------
+
+TEST(Vanish, FailsTenSecondsAfterTheFirstUnansweredPacket) {
+  Duo duo;
+  ASSERT_TRUE(duo.connect());
+  duo.simulation().set_blocked(duo.a.id(), duo.b.id(), true);
+  EXPECT_EQ(duo.a.say(duo.b), Result::kOk);
+  duo.world.run_for(milliseconds(9900));
+  EXPECT_TRUE(duo.a.failures().empty());
+  EXPECT_EQ(duo.a.say(duo.b), Result::kOk);
+  duo.world.run_for(milliseconds(200));
+  ASSERT_EQ(duo.a.failures().size(), 1u);
+  EXPECT_EQ(duo.a.failures()[0].info.end_reason, kEndRemoteTimeout);
+  EXPECT_EQ(duo.a.failures()[0].info.state, ConnectionState::kProblemDetectedLocally);
+  EXPECT_EQ(duo.a.say(duo.b), Result::kNoConnection);
+  EXPECT_LE(duo.simulation().packets_from(duo.a.id()), 40u) << "probes back off";
+}
+
+TEST(Vanish, IsNoticedOnAQuietLineByKeepAlives) {
+  Duo duo;
+  ASSERT_TRUE(duo.connect());
+  duo.simulation().set_blocked(duo.a.id(), duo.b.id(), true);
+  duo.world.run_for(seconds(26));
+  EXPECT_EQ(duo.a.failures().size(), 1u);
+  EXPECT_EQ(duo.b.failures().size(), 1u);
+}
+
+TEST(Vanish, FailedInfoIsReadableForFiveMinutes) {
+  Duo duo;
+  ASSERT_TRUE(duo.connect());
+  duo.simulation().set_blocked(duo.a.id(), duo.b.id(), true);
+  duo.a.say(duo.b);
+  duo.world.run_for(seconds(11));
+  ASSERT_EQ(duo.a.failures().size(), 1u);
+  const Instant failed = duo.a.failures()[0].at;
+  duo.world.run_for(failed + seconds(299) - duo.world.now());
+  EXPECT_EQ(duo.a.state(duo.b), ConnectionState::kProblemDetectedLocally);
+  EXPECT_EQ(duo.a.info(duo.b).end_reason, kEndRemoteTimeout);
+  duo.world.run_for(seconds(2));
+  EXPECT_EQ(duo.a.state(duo.b), ConnectionState::kNone);
+  EXPECT_EQ(duo.a.say(duo.b), Result::kOk);
+}
+
+TEST(Vanish, ShortOutageIsSurvived) {
+  Duo duo;
+  ASSERT_TRUE(duo.connect());
+  duo.simulation().set_blocked(duo.a.id(), duo.b.id(), true);
+  for (int i = 0; i < 10; ++i) duo.a.say(duo.b, 1000);
+  duo.world.run_for(seconds(6));
+  duo.simulation().set_blocked(duo.a.id(), duo.b.id(), false);
+  EXPECT_TRUE(duo.world.run_until_complete(seconds(4)));
+  EXPECT_TRUE(duo.a.failures().empty());
+  EXPECT_EQ(duo.world.finish(), "");
+}
+
+TEST(Vanish, AutoRestartBeginsAgain) {
+  Duo duo;
+  ASSERT_TRUE(duo.connect());
+  duo.simulation().set_blocked(duo.a.id(), duo.b.id(), true);
+  duo.a.say(duo.b);
+  duo.world.run_for(seconds(40));
+  duo.simulation().set_blocked(duo.a.id(), duo.b.id(), false);
+  EXPECT_EQ(duo.a.say(duo.b), Result::kNoConnection);
+  EXPECT_EQ(duo.a.say(duo.b, 64, kSendReliable | kSendAutoRestartBrokenSession), Result::kOk);
+  EXPECT_TRUE(duo.world.run_until_complete(seconds(2)));
+  EXPECT_TRUE(duo.a.connected(duo.b));
+  EXPECT_EQ(duo.world.finish(), "");
+}
+
+// --- restarts ------------------------------------------------------------------------------------
+
+TEST(Restart, OfThePeerIsNoticedAndASendTellsSo) {
+  for (const bool same_key : {true, false}) {
+    Duo duo(Keys::kUnknown);
+    ASSERT_TRUE(duo.connect());
+    duo.b.restart(same_key);
+    duo.a.say(duo.b);
+    duo.world.run_for(seconds(12));
+    ASSERT_EQ(duo.a.failures().size(), 1u);
+    const int reason = duo.a.failures()[0].info.end_reason;
+    EXPECT_TRUE(reason == kEndRemoteTimeout || reason == kEndMiscPeerSentNoConnection) << reason;
+    EXPECT_EQ(duo.a.say(duo.b, 64, kSendReliable | kSendAutoRestartBrokenSession), Result::kOk);
+    EXPECT_TRUE(duo.world.run_until_complete(seconds(2)));
+    EXPECT_EQ(duo.world.finish(), "");
+  }
+}
+
+TEST(Restart, PeerWithTheSameKeyGetsInAtOnce) {
+  for (const Keys keys : {Keys::kKnown, Keys::kUnknown}) {
+    Duo duo(keys);
+    ASSERT_TRUE(duo.connect());
+    duo.b.restart(true);
+    EXPECT_EQ(duo.b.say(duo.a), Result::kOk);
+    EXPECT_TRUE(duo.world.run_until_complete(seconds(1)));
+    EXPECT_TRUE(duo.a.connected(duo.b));
+    EXPECT_TRUE(duo.a.failures().empty()) << "nothing was lost";
+    EXPECT_EQ(duo.world.finish(), "");
+  }
+}
+
+TEST(Restart, PeerWithTheSameKeyAndReliableDataUnderWayIsAFailure) {
+  Duo duo;
+  ASSERT_TRUE(duo.connect());
+  duo.b.restart(true);
+  duo.a.say(duo.b, 1000);
+  duo.world.run_for(milliseconds(30));
+  duo.b.say(duo.a);
+  duo.world.run_for(seconds(15));
+  EXPECT_EQ(duo.a.failures().size(), 1u);
+  EXPECT_EQ(duo.world.finish(), "");
+}
+
+TEST(Restart, PeerWithAFreshKeyGetsInOnceTheOldSessionIsDead) {
+  SessionOptions patient;
+  patient.timeout_initial = seconds(30);
+  Duo duo(Keys::kUnknown, line(), {}, patient);
+  ASSERT_TRUE(duo.connect());
+  duo.b.restart(false);
+  EXPECT_EQ(duo.b.say(duo.a), Result::kOk);
+  EXPECT_TRUE(duo.world.run_until_complete(seconds(20)));
+  EXPECT_TRUE(duo.a.connected(duo.b));
+  EXPECT_EQ(duo.world.finish(), "");
+}
+
+TEST(Restart, OfBothAtOnce) {
+  Duo duo;
+  ASSERT_TRUE(duo.connect());
+  duo.a.restart(true);
+  duo.b.restart(true);
+  duo.a.say(duo.b);
+  duo.b.say(duo.a);
+  EXPECT_TRUE(duo.world.run_until_complete(seconds(2)));
+  EXPECT_EQ(duo.world.finish(), "");
+}
+
+TEST(Restart, AgainAndAgain) {
+  Duo duo;
+  for (int i = 0; i < 10; ++i) {
+    duo.a.say(duo.b, 64, kSendReliable | kSendAutoRestartBrokenSession);
+    EXPECT_TRUE(duo.world.run_until_complete(seconds(2))) << "round " << i;
+    duo.world.run_for(milliseconds(300 * i));
+    duo.a.restart(true);
+  }
+  EXPECT_EQ(duo.world.finish(), "");
+}
+
+// --- sleep ---------------------------------------------------------------------------------------
+
+class Sleep : public testing::TestWithParam<bool> {};
+
+TEST_P(Sleep, ShortNapIsSurvived) {
+  Duo duo;
+  ASSERT_TRUE(duo.connect());
+  duo.simulation().sleep(duo.b.id(), GetParam());
+  duo.a.say(duo.b);
+  duo.world.run_for(seconds(5));
+  duo.simulation().wake_up(duo.b.id());
+  EXPECT_TRUE(duo.world.run_until_complete(seconds(5)));
+  EXPECT_EQ(duo.b.say(duo.a), Result::kOk);
+  EXPECT_TRUE(duo.world.run_until_complete(seconds(2)));
+  EXPECT_TRUE(duo.a.failures().empty());
+  EXPECT_TRUE(duo.b.failures().empty());
+  EXPECT_EQ(duo.world.finish(), "");
+}
+
+TEST_P(Sleep, LongSleepEndsInAFailureAndANewSession) {
+  Duo duo;
+  ASSERT_TRUE(duo.connect());
+  duo.simulation().sleep(duo.b.id(), GetParam());
+  duo.a.say(duo.b);
+  duo.world.run_for(seconds(100));
+  ASSERT_EQ(duo.a.failures().size(), 1u);
+  duo.simulation().wake_up(duo.b.id());
+  duo.world.run_for(seconds(30));
+  const int flags = kSendReliable | kSendAutoRestartBrokenSession;
+  EXPECT_EQ(duo.b.say(duo.a, 64, flags), Result::kOk);
+  EXPECT_TRUE(duo.world.run_until_complete(seconds(15)));
+  EXPECT_EQ(duo.a.say(duo.b, 64, flags), Result::kOk);
+  EXPECT_TRUE(duo.world.run_until_complete(seconds(15)));
+  EXPECT_EQ(duo.world.finish(), "");
+}
+
+TEST_P(Sleep, SleeperThatWakesUpInTheMiddleOfATransferGoesOn) {
+  Duo duo;
+  ASSERT_TRUE(duo.connect());
+  for (int i = 0; i < 20; ++i) duo.a.say(duo.b, 20'000);
+  duo.world.run_for(milliseconds(15));
+  duo.simulation().sleep(duo.a.id(), GetParam());
+  duo.world.run_for(seconds(4));
+  duo.simulation().wake_up(duo.a.id());
+  EXPECT_TRUE(duo.world.run_until_complete(seconds(5)));
+  EXPECT_TRUE(duo.a.failures().empty());
+  EXPECT_EQ(duo.world.finish(), "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Lifetime, Sleep, testing::Bool(),
+                         [](const auto& info) { return info.param ? "ClockStops" : "ClockRuns"; });
+
+}  // namespace
+}  // namespace whimbrel::sim

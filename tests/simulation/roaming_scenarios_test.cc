@@ -1,0 +1,195 @@
+// Scenarios: a peer's address changes, or somebody pretends that it did.
+#include "tests/simulation/duo.h"
+
+namespace whimbrel::sim {
+namespace {
+
+IpAddress other_port(const IpAddress& address) {
+  IpAddress moved = address;
+  ++moved.port;
+  return moved;
+}
+
+TEST(Roaming, SenderMovesToAnotherPort) {
+  Duo duo;
+  ASSERT_TRUE(duo.connect());
+  duo.a.move(other_port(duo.a.address()));
+  duo.a.say(duo.b);
+  EXPECT_TRUE(duo.world.run_until_complete(milliseconds(100)));
+  EXPECT_EQ(duo.b.say(duo.a), Result::kOk);
+  EXPECT_TRUE(duo.world.run_until_complete(seconds(2)));
+  EXPECT_EQ(duo.b.info(duo.a).remote_address, duo.a.address().text());
+  EXPECT_EQ(duo.world.finish(), "");
+}
+
+TEST(Roaming, SenderMovesToAnotherNetworkInTheMiddleOfATransfer) {
+  Duo duo;
+  ASSERT_TRUE(duo.connect());
+  duo.simulation().after(milliseconds(100), [&] { duo.a.move(duo.world.fresh_address()); });
+  EXPECT_TRUE(duo.pump(duo.a, duo.b, 200, 20'000, kSendReliable, 0, seconds(10)));
+  EXPECT_TRUE(duo.a.failures().empty());
+  EXPECT_EQ(duo.b.say(duo.a), Result::kOk);
+  EXPECT_TRUE(duo.world.run_until_complete(seconds(2)));
+  EXPECT_EQ(duo.world.finish(), "");
+}
+
+TEST(Roaming, ReceiverMovesInTheMiddleOfATransfer) {
+  // The receiver says nothing by itself after the move but what its timers make it say.
+  Duo duo;
+  ASSERT_TRUE(duo.connect());
+  duo.simulation().after(milliseconds(100), [&] { duo.b.move(duo.world.fresh_address()); });
+  duo.simulation().after(milliseconds(150), [&] { duo.b.say(duo.a); });
+  EXPECT_TRUE(duo.pump(duo.a, duo.b, 200, 20'000, kSendReliable, 0, seconds(10)));
+  EXPECT_TRUE(duo.a.failures().empty());
+  EXPECT_TRUE(duo.b.failures().empty());
+  EXPECT_EQ(duo.world.finish(), "");
+}
+
+TEST(Roaming, QuietPeerThatMovedIsFoundByItsKeepAlive) {
+  Duo duo;
+  ASSERT_TRUE(duo.connect());
+  duo.b.move(duo.world.fresh_address());
+  duo.world.run_for(seconds(17));
+  EXPECT_EQ(duo.a.say(duo.b), Result::kOk);
+  EXPECT_TRUE(duo.world.run_until_complete(milliseconds(200)));
+  EXPECT_TRUE(duo.a.failures().empty());
+  EXPECT_EQ(duo.world.finish(), "");
+}
+
+TEST(Roaming, MovesManyTimes) {
+  Duo duo;
+  ASSERT_TRUE(duo.connect());
+  for (int i = 0; i < 20; ++i) {
+    duo.a.move(duo.world.fresh_address());
+    duo.a.say(duo.b, 3000);
+    EXPECT_TRUE(duo.world.run_until_complete(seconds(1))) << "move " << i;
+    duo.world.run_for(milliseconds(i * 20));
+  }
+  EXPECT_EQ(duo.b.say(duo.a), Result::kOk);
+  EXPECT_TRUE(duo.world.run_until_complete(seconds(2)));
+  EXPECT_EQ(duo.world.finish(), "");
+}
+
+TEST(Roaming, BothMoveOneAfterTheOther) {
+  Duo duo;
+  ASSERT_TRUE(duo.connect());
+  duo.a.move(duo.world.fresh_address());
+  duo.a.say(duo.b);
+  ASSERT_TRUE(duo.world.run_until_complete(seconds(1)));
+  duo.world.run_for(milliseconds(200));
+  duo.b.move(duo.world.fresh_address());
+  duo.b.say(duo.a);
+  EXPECT_TRUE(duo.world.run_until_complete(seconds(1)));
+  duo.a.say(duo.b);
+  EXPECT_TRUE(duo.world.run_until_complete(seconds(1)));
+  EXPECT_EQ(duo.world.finish(), "");
+}
+
+TEST(Roaming, BothMoveAtOnceEndsInAFailureWithAReason) {
+  Duo duo;
+  ASSERT_TRUE(duo.connect());
+  duo.a.move(duo.world.fresh_address());
+  duo.b.move(duo.world.fresh_address());
+  duo.a.say(duo.b);
+  duo.b.say(duo.a);
+  duo.world.run_for(seconds(30));
+  ASSERT_EQ(duo.a.failures().size(), 1u);
+  ASSERT_EQ(duo.b.failures().size(), 1u);
+  EXPECT_EQ(duo.a.failures()[0].info.end_reason, kEndRemoteTimeout);
+  EXPECT_EQ(duo.world.finish(), "");
+}
+
+TEST(Roaming, MovesDuringTheHandshake) {
+  for (const Keys keys : {Keys::kKnown, Keys::kUnknown}) {
+    for (int at = 0; at <= 60; at += 5) {
+      Duo duo(keys);
+      duo.a.say(duo.b);
+      duo.world.run_for(milliseconds(at));
+      duo.a.move(duo.world.fresh_address());
+      EXPECT_TRUE(duo.world.run_until_complete(seconds(9))) << at << " ms";
+      EXPECT_EQ(duo.world.finish(), "") << at << " ms";
+    }
+  }
+}
+
+TEST(Roaming, NatThatRestartsIsCrossedAgain) {
+  World world(1);
+  Nat& nat = world.simulation().add_nat({.outside = IpAddress::v4(1, 2, 3, 4, 0)});
+  Host& a = world.add("str:alice", {}, &nat);
+  Host& b = world.add("str:bob");
+  a.knows(b, true);
+  world.set_lines(line());
+  a.say(b);
+  ASSERT_TRUE(world.run_until_complete(seconds(1)));
+  world.run_for(seconds(1));
+  nat.forget();
+  a.say(b);
+  EXPECT_TRUE(world.run_until_complete(seconds(1)));
+  EXPECT_EQ(b.say(a), Result::kOk);
+  EXPECT_TRUE(world.run_until_complete(seconds(1)));
+  EXPECT_EQ(world.finish(), "");
+}
+
+// --- pretended moves -----------------------------------------------------------------------------
+
+const IpAddress kNobodyThere = IpAddress::v4(66, 6, 6, 6, 666);
+
+// Copies packets of `from`, makes the copies come first, and from an address where nobody is.
+void hijack(Duo& duo, const Host& from, const Host& to) {
+  duo.simulation().set_filter([&](const PacketView& packet) {
+    if (packet.sender != from.id()) return Fate{};
+    duo.simulation().inject(kNobodyThere, to.address(), packet.bytes);
+    return Fate{1, milliseconds(1)};
+  });
+}
+
+TEST(Spoofing, CopiedPacketsFromElsewhereMoveNothing) {
+  Duo duo;
+  ASSERT_TRUE(duo.connect());
+  hijack(duo, duo.a, duo.b);
+  const std::uint64_t lost_before = duo.simulation().packets_unroutable();
+  for (int i = 0; i < 50; ++i) {
+    duo.a.say(duo.b);
+    duo.b.say(duo.a, 2000);
+    duo.world.run_for(milliseconds(50));
+  }
+  EXPECT_TRUE(duo.world.run_until_complete(seconds(2)));
+  EXPECT_EQ(duo.b.info(duo.a).remote_address, duo.a.address().text());
+  // Challenges went there, and nothing else; the amplification checker watches how many bytes.
+  EXPECT_LE(duo.simulation().packets_unroutable() - lost_before, 60u);
+  EXPECT_TRUE(duo.b.failures().empty());
+  EXPECT_EQ(duo.world.finish(), "");
+}
+
+TEST(Spoofing, CopiedPacketsDoNotStopARealMove) {
+  Duo duo;
+  ASSERT_TRUE(duo.connect());
+  hijack(duo, duo.a, duo.b);
+  duo.a.say(duo.b);
+  duo.world.run_for(milliseconds(50));
+  duo.a.move(duo.world.fresh_address());
+  for (int i = 0; i < 20; ++i) {
+    duo.a.say(duo.b);
+    duo.world.run_for(milliseconds(100));
+  }
+  duo.simulation().set_filter({});
+  duo.a.say(duo.b);
+  duo.b.say(duo.a);
+  EXPECT_TRUE(duo.world.run_until_complete(seconds(5)));
+  EXPECT_TRUE(duo.b.failures().empty());
+  EXPECT_EQ(duo.world.finish(), "");
+}
+
+TEST(Spoofing, HandshakesFromEverywhereAreNotAmplified) {
+  for (const Keys keys : {Keys::kKnown, Keys::kUnknown}) {
+    Duo duo(keys);
+    // Every handshake packet of the caller also comes from an address where nobody is.
+    hijack(duo, duo.a, duo.b);
+    duo.a.say(duo.b);
+    duo.world.run_for(seconds(12));
+    EXPECT_EQ(duo.world.violations(), "");
+  }
+}
+
+}  // namespace
+}  // namespace whimbrel::sim

@@ -1,0 +1,22 @@
+// A random simulation made from a seed: hosts, lines, faults and what the applications do. First everything may go wrong
+// and nothing forbidden may happen (safety); then the network heals and everybody must reach everybody (liveness).
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace whimbrel::sim {
+
+struct SwarmResult {
+  std::string problems;  // one a line; empty: all is well
+  std::string summary;   // what the run was, in a line
+  std::uint64_t trace_hash = 0;
+  std::uint64_t packets = 0;
+};
+
+SwarmResult run_swarm(std::uint64_t seed);
+
+// The command that runs this seed again.
+std::string replay_command(std::uint64_t seed);
+
+}  // namespace whimbrel::sim
