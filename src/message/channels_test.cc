@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+#include <utility>
+
 #include "message/test_link.h"
 
 namespace whimbrel {
@@ -81,6 +85,276 @@ TEST(Channels, LargestMessages) {
   EXPECT_TRUE(link.a.flushed());
   EXPECT_FALSE(link.a.has_frames());
   EXPECT_FALSE(link.b.has_frames());
+}
+
+TEST(Channels, CountsWhatWaits) {
+  TestLink link;
+  link.a.send(0, Delivery::kReliable, test_payload(3000, 1), kFragmentSize);
+  link.a.send(0, Delivery::kUnreliable, test_payload(500, 1), kFragmentSize);
+  link.a.send(0, Delivery::kReliable, {}, kFragmentSize);
+  EXPECT_EQ(link.a.pending_reliable(), 3000u);
+  EXPECT_EQ(link.a.pending_unreliable(), 500u);
+  EXPECT_EQ(link.a.held_bytes(), 3500u);
+  const TestPacket first = TestLink::produce(link.a);
+  const std::uint64_t in_first = 3000 - link.a.pending_reliable();
+  EXPECT_GT(in_first, 1100u);
+  EXPECT_EQ(link.a.unacknowledged_reliable(), in_first);
+  const TestPacket second = TestLink::produce(link.a);
+  const TestPacket third = TestLink::produce(link.a);
+  EXPECT_EQ(link.a.pending_reliable() + link.a.pending_unreliable(), 0u);
+  EXPECT_EQ(link.a.unacknowledged_reliable(), 3000u);
+  EXPECT_EQ(link.a.held_bytes(), 3000u);
+  TestLink::acknowledge(link.a, first);
+  EXPECT_EQ(link.a.unacknowledged_reliable(), 3000 - in_first);
+  EXPECT_EQ(link.a.held_bytes(), 3000u);
+  TestLink::acknowledge(link.a, second);
+  EXPECT_FALSE(link.a.flushed());
+  TestLink::acknowledge(link.a, third);
+  EXPECT_TRUE(link.a.flushed());
+  EXPECT_EQ(link.a.held_bytes(), 0u);
+}
+
+TEST(Channels, AnEmptyMessageIsNotFlushedBeforeItIsAcknowledged) {
+  TestLink link;
+  link.a.send(0, Delivery::kReliable, {}, kFragmentSize);
+  EXPECT_FALSE(link.a.flushed());
+  EXPECT_TRUE(link.a.has_frames());
+  const TestPacket packet = TestLink::produce(link.a);
+  EXPECT_FALSE(link.a.flushed());
+  TestLink::acknowledge(link.a, packet);
+  EXPECT_TRUE(link.a.flushed());
+}
+
+TEST(Channels, EmptyUnorderedMessagesArrive) {
+  TestLink link;
+  link.a.send(0, Delivery::kReliableUnordered, {}, kFragmentSize);
+  link.a.send(0, Delivery::kReliableUnordered, test_payload(5, 1), kFragmentSize);
+  link.run();
+  EXPECT_EQ(link.at_b.size(), 2u);
+}
+
+TEST(Channels, DropsOnlyWhatIsUnreliable) {
+  TestLink link;
+  link.a.send(0, Delivery::kReliable, test_payload(10, 1), kFragmentSize);
+  link.a.send(0, Delivery::kUnreliable, test_payload(20, 1), kFragmentSize);
+  link.a.send(1, Delivery::kUnreliable, test_payload(40000, 1), kFragmentSize);
+  link.a.drop_unreliable();
+  EXPECT_EQ(link.a.pending_unreliable(), 0u);
+  EXPECT_EQ(link.a.held_bytes(), 40010u);
+  link.run();
+  EXPECT_EQ(link.at_b.size(), 2u);
+}
+
+// A 64-byte message leaves in the next packet but one, however much waits on other channels.
+TEST(Channels, SmallMessagesPassLargeOnes) {
+  TestLink link;
+  link.a.send(0, Delivery::kReliable, test_payload(kMessageSizeMax, 1), kFragmentSize);
+  link.carry(link.a, link.b, link.at_b);
+  link.a.send(1, Delivery::kReliable, test_payload(64, 1), kFragmentSize);
+  link.a.send(2, Delivery::kUnreliable, test_payload(64, 1), kFragmentSize);
+  for (int i = 0; i < 2; ++i) link.carry(link.a, link.b, link.at_b);
+  EXPECT_EQ(link.at_b.size(), 2u);
+}
+
+TEST(Channels, BusyChannelsShareTheLine) {
+  TestLink link;
+  for (ChannelId channel = 0; channel < 3; ++channel) {
+    const std::size_t size = channel == 0 ? 30000 : channel == 1 ? 1000 : 64;
+    for (std::size_t sum = 0; sum < 250000; sum += size) {
+      link.a.send(channel, Delivery::kReliable, test_payload(size, 1), kFragmentSize);
+    }
+  }
+  std::array<std::uint64_t, 3> bytes{};
+  for (int i = 0; i < 200; ++i) {
+    const TestPacket packet = TestLink::produce(link.a);
+    for (const SentFrame& frame : packet.records) bytes[frame.slot] += frame.length;
+    std::vector<ReceivedMessage> out;
+    receive_packet(link.b, packet.bytes, Instant{}, out);
+    TestLink::acknowledge(link.a, packet);
+    TestLink::consume(link.b, out);
+    link.carry(link.b, link.a, link.at_a);
+  }
+  for (const std::uint64_t sum : bytes) EXPECT_NEAR(static_cast<double>(sum), 78000, 4000);
+}
+
+TEST(Channels, ManyLargeMessagesNeverWaitForOneAnother) {
+  MessageLimits limits;
+  limits.receive_bytes_max = kReceiveBytesMin;
+  TestLink link(limits);
+  for (ChannelId channel = 0; channel < 6; ++channel) {
+    link.a.send(channel, Delivery::kReliable, test_payload(400000, 1), kFragmentSize);
+    link.a.send(channel, Delivery::kReliableUnordered, test_payload(300000, 1), kFragmentSize);
+  }
+  std::size_t received = 0;
+  while (link.step()) {
+    EXPECT_LE(link.b.receive_held(), kReceiveBytesMin);
+    received += link.at_b.size();
+    TestLink::consume(link.b, link.at_b);
+  }
+  EXPECT_EQ(received, 12u);
+}
+
+TEST(Channels, AnUnreadChannelHoldsItsSenderBackAndNoOther) {
+  TestLink link;
+  for (int i = 0; i < 200; ++i) {
+    link.a.send(0, Delivery::kReliable, test_payload(10000, 1), kFragmentSize);
+  }
+  link.run();
+  const std::size_t unread = link.at_b.size();
+  EXPECT_LT(unread * 10000, 1u << 20);
+  EXPECT_GT(unread * 10000, 1u << 19);
+  EXPECT_FALSE(link.a.has_frames());
+  std::vector<ReceivedMessage> on_zero;
+  std::swap(on_zero, link.at_b);
+  for (int i = 0; i < 300; ++i) {
+    link.a.send(1, Delivery::kReliable, test_payload(10000, 1), kFragmentSize);
+    link.run();
+    ASSERT_EQ(link.at_b.size(), 1u) << i;
+    TestLink::consume(link.b, link.at_b);
+  }
+  TestLink::consume(link.b, on_zero);
+  while (link.step()) TestLink::consume(link.b, link.at_b);
+  EXPECT_TRUE(link.a.flushed());
+}
+
+TEST(Channels, TheNumberOfMessagesIsLimited) {
+  TestLink link;
+  for (int i = 0; i < 3000; ++i) {
+    link.a.send(0, Delivery::kReliable, test_payload(1, 1), kFragmentSize);
+  }
+  link.run();
+  EXPECT_EQ(link.at_b.size(), 1000u);
+  TestLink::consume(link.b, link.at_b);
+  link.run();
+  EXPECT_EQ(link.at_b.size(), 1000u);
+  // One by one, each frees room for one: credit comes in steps, and none is lost.
+  std::size_t received = 0;
+  for (int i = 0; i < 1000; ++i) {
+    std::vector<ReceivedMessage> one(1, link.at_b.back());
+    link.at_b.pop_back();
+    TestLink::consume(link.b, one);
+    link.run();
+    received = std::max(received, link.at_b.size());
+    ASSERT_LE(link.at_b.size(), 1000u);
+  }
+  TestLink::consume(link.b, link.at_b);
+  link.run();
+  EXPECT_TRUE(link.a.flushed());
+}
+
+TEST(Channels, UnreliableOverTheMessageLimitIsDroppedAndCounted) {
+  TestLink link;
+  for (int i = 0; i < 1500; ++i) {
+    link.a.send(0, Delivery::kUnreliable, test_payload(8, 1), kFragmentSize);
+  }
+  link.run();
+  EXPECT_EQ(link.at_b.size(), 1000u);
+  EXPECT_EQ(link.b.stats().unreliable_dropped_receive_limit, 500u);
+  TestLink::consume(link.b, link.at_b);
+  link.a.send(0, Delivery::kUnreliable, test_payload(8, 1), kFragmentSize);
+  link.run();
+  ASSERT_EQ(link.at_b.size(), 1u);
+  EXPECT_EQ(link.at_b[0].number, 1501u);
+}
+
+TEST(Channels, UnreliableOverTheByteLimitIsDroppedAndCounted) {
+  TestLink link;
+  for (int i = 0; i < 300; ++i) {
+    link.a.send(0, Delivery::kUnreliable, test_payload(1000, 1), kFragmentSize);
+  }
+  link.run();
+  EXPECT_EQ(link.at_b.size(), (1u << 17) / 1000);
+  EXPECT_EQ(link.b.stats().unreliable_dropped_receive_limit, 300 - link.at_b.size());
+}
+
+TEST(Channels, LostUnreliableMessagesAreCounted) {
+  TestLink link;
+  for (int i = 0; i < 3; ++i) {
+    link.a.send(0, Delivery::kUnreliable, test_payload(8, 1), kFragmentSize);
+  }
+  TestLink::lose(link.a, TestLink::produce(link.a));
+  EXPECT_EQ(link.a.stats().unreliable_lost, 3u);
+  EXPECT_FALSE(link.a.has_frames());
+}
+
+TEST(Channels, TooManyChannels) {
+  TestLink link;
+  for (ChannelId channel = 0; channel < 256; ++channel) {
+    ASSERT_TRUE(link.a.can_send(-channel));
+    link.a.send(-channel, Delivery::kUnreliable, test_payload(1, 1), kFragmentSize);
+  }
+  EXPECT_FALSE(link.a.can_send(1));
+  EXPECT_TRUE(link.a.can_send(-255));
+  link.run();
+  EXPECT_EQ(link.at_b.size(), 256u);
+  const std::vector<std::uint8_t> byte(1);
+  EXPECT_EQ(link.b.on_message({1, 0, byte}, Instant{}, link.at_b), FrameVerdict::kViolation);
+  EXPECT_EQ(link.b.on_stream({1, 0, byte}, Instant{}, link.at_b), FrameVerdict::kViolation);
+  EXPECT_EQ(link.b.on_fragment({false, 1, 0, 0, 2, byte}, Instant{}, link.at_b),
+            FrameVerdict::kViolation);
+  EXPECT_EQ(link.b.on_fragment({true, 1, 0, 0, 2, byte}, Instant{}, link.at_b),
+            FrameVerdict::kViolation);
+  EXPECT_EQ(link.b.on_message({-255, 1, byte}, Instant{}, link.at_b), FrameVerdict::kTaken);
+}
+
+TEST(Channels, CreditForAChannelNeverSentOnIsAViolation) {
+  TestLink link;
+  EXPECT_EQ(link.a.on_channel_credit({5, 1}), FrameVerdict::kViolation);
+}
+
+TEST(Channels, LostCreditIsSentAgainWithTheNewestValue) {
+  TestLink link;
+  const auto send_and_consume = [&](std::size_t size) {
+    link.a.send(0, Delivery::kReliable, test_payload(size, 1), kFragmentSize);
+    while (link.carry(link.a, link.b, link.at_b)) {
+    }
+    TestLink::consume(link.b, link.at_b);
+    return TestLink::produce(link.b);
+  };
+  const TestPacket first = send_and_consume(300000);
+  const TestPacket second = send_and_consume(300000);
+  ASSERT_FALSE(first.bytes.empty());
+  ASSERT_FALSE(second.bytes.empty());
+  TestLink::lose(link.b, first);  // a newer one is under way
+  EXPECT_FALSE(link.b.has_frames());
+  TestLink::lose(link.b, second);
+  EXPECT_TRUE(link.b.has_frames());
+  EXPECT_EQ(TestLink::produce(link.b).bytes, second.bytes);
+}
+
+TEST(Channels, NothingLeavesWithoutCredit) {
+  Channels alone((MessageLimits()));
+  alone.send(0, Delivery::kReliable, test_payload(5, 1), kFragmentSize);
+  alone.send(0, Delivery::kReliableUnordered, test_payload(5, 1), kFragmentSize);
+  EXPECT_FALSE(alone.has_frames());
+  alone.set_initial_credit(1 << 20, 1000, 0);
+  EXPECT_TRUE(alone.has_frames());
+  EXPECT_EQ(TestLink::produce(alone).records.size(), 1u);
+  EXPECT_FALSE(alone.has_frames());
+  EXPECT_EQ(alone.on_channel_credit({0, 6}), FrameVerdict::kTaken);
+  EXPECT_TRUE(alone.has_frames());
+}
+
+TEST(Channels, SharedSlabs) {
+  SlabAllocator slabs;
+  std::vector<ReceivedMessage> out;
+  const std::vector<std::uint8_t> bytes(10, 1);
+  {
+    Channels first(MessageLimits(), &slabs);
+    Channels second(MessageLimits(), &slabs);
+    first.on_message({0, 0, bytes}, Instant{}, out);
+    second.on_message({0, 0, bytes}, Instant{}, out);
+  }
+  ASSERT_EQ(out.size(), 2u);
+  EXPECT_EQ(out[1].payload.data(), out[0].payload.data() + 10);
+}
+
+TEST(ChannelsDeathTest, MistakesOfTheCaller) {
+  TestLink link;
+  EXPECT_DEATH(link.b.on_consumed(0, true, 1, 1), "assertion failed");
+  EXPECT_DEATH(link.b.on_consumed(0, false, 1, 1), "assertion failed");
+  EXPECT_DEATH(link.a.send(0, Delivery::kReliable, test_payload(kMessageSizeMax + 1, 1), 1000),
+               "assertion failed");
 }
 
 }  // namespace
