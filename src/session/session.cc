@@ -185,6 +185,10 @@ void Session::check_timeouts(Instant now) {
       return;
     case SessionPhase::kClosing:
       if (now >= close_deadline_) phase_ = SessionPhase::kEnded;
+      if (now >= close_repeat_at_) {
+        close_repeat_at_ = kNever;
+        close_owed_ = true;
+      }
       return;
     case SessionPhase::kEnded:
       return;
@@ -194,7 +198,7 @@ void Session::check_timeouts(Instant now) {
 Instant Session::next_deadline() const {
   switch (phase_) {
     case SessionPhase::kClosing:
-      return close_deadline_;
+      return std::min(close_deadline_, close_repeat_at_);
     case SessionPhase::kEnded:
       return kNever;
     case SessionPhase::kUp:

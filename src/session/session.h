@@ -137,6 +137,7 @@ class Session final : private FrameSink {
   void receive_while_closing(Bytes frames, Instant now);
   void after_packet(const IpAddress& from, bool is_newest, std::size_t bytes, Instant now);
   void count_drop(Count count) { counters_.add(count); }
+  void count_unreliable_drops();
 
   // session_roaming.cc
   void on_address_change(const IpAddress& from, Instant now);
@@ -153,7 +154,8 @@ class Session final : private FrameSink {
   std::optional<SessionTransmit> transmit_probe(MutableBytes buffer, Instant now);
   std::optional<SessionTransmit> transmit_close(MutableBytes buffer, Instant now);
   std::optional<SessionTransmit> transmit_batch(MutableBytes buffer, Instant now);
-  bool write_control(ByteWriter& out, Instant now);
+  bool write_handshake_done(ByteWriter& out);
+  bool write_quality(ByteWriter& out, Instant now);
   bool has_control(Instant now) const;
   bool hold_for_more(std::size_t room, Instant now);
   void maybe_update_keys(Instant now);
@@ -231,6 +233,9 @@ class Session final : private FrameSink {
     PathData data;
   };
   std::optional<Response> response_;
+
+  // What of the channels' own counts is in counters_ already.
+  std::uint64_t counted_receive_limit_ = 0, counted_incomplete_ = 0;
 
   RateMeter meter_in_;
   RateMeter meter_out_;

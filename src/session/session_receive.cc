@@ -33,10 +33,21 @@ void Session::receive(const IpAddress& from, const DataHeader& header, MutableBy
                   now);
   }
   if (out.size() != delivered_before) note_message(now);
+  count_unreliable_drops();
   path_.on_packet_received(number, datagram.size(), ack_eliciting, now);
   if (phase_ == SessionPhase::kUp || phase_ == SessionPhase::kLingering) {
     after_packet(from, is_newest, datagram.size(), now);
   }
+}
+
+void Session::count_unreliable_drops() {
+  const ChannelsStats stats = channels_.stats();
+  counters_.add(Count::kUnreliableDroppedReceiveLimit,
+                stats.unreliable_dropped_receive_limit - counted_receive_limit_);
+  counters_.add(Count::kUnreliableDroppedIncomplete,
+                stats.unreliable_dropped_incomplete - counted_incomplete_);
+  counted_receive_limit_ = stats.unreliable_dropped_receive_limit;
+  counted_incomplete_ = stats.unreliable_dropped_incomplete;
 }
 
 bool Session::open_packet(const DataHeader& header, MutableBytes datagram, Instant now,

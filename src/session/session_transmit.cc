@@ -14,6 +14,7 @@ constexpr std::size_t kBatchBytesMax = 65000;
 constexpr std::uint64_t kHoldInFlightPackets = 4;
 // A packet that lacks this little of a full one is padded, so that the batch can go on.
 constexpr std::size_t kPaddingMax = 40;
+constexpr unsigned kClosesMax = 3;
 constexpr std::size_t kPacketMin = kDataOverheadMax + 16;
 
 }  // namespace
@@ -63,22 +64,22 @@ std::optional<SessionTransmit> Session::transmit_batch(MutableBytes buffer, Inst
 
 bool Session::has_control(Instant) const { return handshake_done_owed_ || ping_owed_; }
 
-bool Session::write_control(ByteWriter& out, Instant now) {
-  bool eliciting = false;
-  if (handshake_done_owed_) {
-    out.u8(static_cast<std::uint8_t>(FrameType::kHandshakeDone));
-    records_.push_back(SentFrame{FrameType::kHandshakeDone, 0, 0, 0, 0});
-    handshake_done_owed_ = false;
-    eliciting = true;
-  }
-  if (quality_owed_) {
-    out.u8(static_cast<std::uint8_t>(FrameType::kQuality));
-    out.u8(*quality_owed_);
-    quality_owed_.reset();
-    quality_next_ = now + kQualityInterval;
-    eliciting = true;
-  }
-  return eliciting;
+bool Session::write_handshake_done(ByteWriter& out) {
+  if (!handshake_done_owed_) return false;
+  out.u8(static_cast<std::uint8_t>(FrameType::kHandshakeDone));
+  records_.push_back(SentFrame{FrameType::kHandshakeDone, 0, 0, 0, 0});
+  handshake_done_owed_ = false;
+  return true;
+}
+
+// Rides on whatever leaves, acknowledgements too: a side that only receives has nothing else.
+bool Session::write_quality(ByteWriter& out, Instant now) {
+  if (!quality_owed_ || out.remaining() < 2) return false;
+  out.u8(static_cast<std::uint8_t>(FrameType::kQuality));
+  out.u8(*quality_owed_);
+  quality_owed_.reset();
+  quality_next_ = now + kQualityInterval;
+  return true;
 }
 
 // RFC 896 with a bound: true when a part-full packet should wait for more because the line is busy.
@@ -121,8 +122,9 @@ std::size_t Session::build_data_packet(MutableBytes out, Instant now) {
     path_.make_ack(ack, now);
     if (write_ack(writer, ack) > 0) path_.on_ack_written(now);
   }
+  eliciting = write_quality(writer, now);
   if (data) {
-    eliciting = write_control(writer, now);
+    eliciting = write_handshake_done(writer) || eliciting;
     const bool wrote = channels_.produce(writer, records_, now);
     eliciting = eliciting || wrote;
   }
@@ -236,6 +238,7 @@ std::optional<SessionTransmit> Session::transmit_close(MutableBytes buffer, Inst
   if (!close_owed_ || keys_.exhausted()) return std::nullopt;
   if (path_.amplification_allowance() < kPacketMin + kCloseSizeMax) return std::nullopt;
   close_owed_ = false;
+  close_repeat_at_ = ++closes_said_ < kClosesMax ? now + path_.probe_timeout() : kNever;
   const std::size_t bytes =
       build_close(buffer.first(std::min(kDatagramSizeMin, path_.amplification_allowance())), now);
   return SessionTransmit{remote_, bytes, bytes};
