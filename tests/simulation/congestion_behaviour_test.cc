@@ -94,6 +94,85 @@ TEST(CubicOnALine, LoopbackIsNotPaced) {
   EXPECT_LT(flow.acks_sent * 2, value(flow.sender.next_packet_number()));
 }
 
+// The line is wide enough to be no limit: 60 MB/s.
+TEST(BbrOnALine, RandomLossOnALongLine) {
+  for (const auto& [loss, least] : {std::pair{0.01, 20e6}, std::pair{0.05, 10e6}}) {
+    PathModel model(1);
+    model.bottleneck.options = line(480, 50, 200, loss);
+    Flow& flow = model.add_flow(flow_options(ControllerKind::kBbr, model.bottleneck.options));
+    EXPECT_GE(goodput(model, flow, 0, 4), least) << loss;
+  }
+}
+
+TEST(BbrOnALine, ShortQueueUnderRandomLoss) {
+  PathModel model(1);
+  model.bottleneck.options = line(20, 25, 50, 0.01);
+  Flow& flow = model.add_flow(flow_options(ControllerKind::kBbr, model.bottleneck.options));
+  EXPECT_GE(goodput(model, flow, 1, 30), 0.9 * 20 * kMegabit);
+  EXPECT_LT(model.bottleneck.queue_delay_percentile(0.95), milliseconds(25));
+}
+
+TEST(BbrOnALine, ShortQueueInADeepBuffer) {
+  PathModel model(1);
+  model.bottleneck.options = line(20, 25, 1000, 0);
+  Flow& flow = model.add_flow(flow_options(ControllerKind::kBbr, model.bottleneck.options));
+  EXPECT_GE(goodput(model, flow, 1, 30), 0.9 * 20 * kMegabit);
+  EXPECT_LT(model.bottleneck.queue_delay_percentile(0.95), milliseconds(25));
+}
+
+TEST(BbrOnALine, FillsACleanLine) {
+  PathModel model(1);
+  model.bottleneck.options = line(100, 10, 20, 0);
+  Flow& flow = model.add_flow(flow_options(ControllerKind::kBbr, model.bottleneck.options));
+  EXPECT_GE(goodput(model, flow, 0, 20), 0.95 * 100 * kMegabit);
+}
+
+TEST(BbrOnALine, ShallowBuffer) {
+  PathModel model(1);
+  model.bottleneck.options = line(20, 25, 5, 0);
+  Flow& flow = model.add_flow(flow_options(ControllerKind::kBbr, model.bottleneck.options));
+  EXPECT_GE(goodput(model, flow, 1, 20), 0.9 * 20 * kMegabit);
+  const PathStats stats = flow.sender.stats();
+  EXPECT_LT(stats.packets_lost * 20, stats.packets_sent);
+}
+
+// Shares of two flows from 20 s to 80 s; the second starts at 5 s.
+std::pair<double, double> shares(ControllerKind first, ControllerKind second, double buffer_ms) {
+  PathModel model(1);
+  model.bottleneck.options = line(20, 25, buffer_ms, 0);
+  FlowOptions options = flow_options(first, model.bottleneck.options);
+  Flow& a = model.add_flow(options);
+  options.path.controller = second;
+  options.start = at(5);
+  Flow& b = model.add_flow(options);
+  model.run_until(at(20));
+  const std::uint64_t before = b.bytes_received;
+  const double of_a = goodput(model, a, 20, 80);
+  return {of_a, static_cast<double>(b.bytes_received - before) / 60};
+}
+
+TEST(BbrOnALine, TwoFlowsShare) {
+  for (const double buffer_ms : {50.0, 200.0}) {
+    const auto [a, b] = shares(ControllerKind::kBbr, ControllerKind::kBbr, buffer_ms);
+    EXPECT_GE(jain(a, b), 0.95) << buffer_ms;
+    EXPECT_GE(a + b, 0.9 * 20 * kMegabit);
+  }
+}
+
+TEST(BbrOnALine, NeitherStarvesCubicNorIsStarved) {
+  for (const double buffer_ms : {50.0, 200.0}) {
+    const auto [cubic, bbr] = shares(ControllerKind::kCubic, ControllerKind::kBbr, buffer_ms);
+    EXPECT_GE(jain(cubic, bbr), 0.8) << buffer_ms << " ms: " << cubic << ' ' << bbr;
+  }
+}
+
+TEST(BbrOnALine, LoopbackIsNotPaced) {
+  PathModel model(1);
+  model.bottleneck.options = {600e6, microseconds(20), 4e6, 0, {}, 65536};
+  Flow& flow = model.add_flow(flow_options(ControllerKind::kBbr, model.bottleneck.options));
+  EXPECT_GE(goodput(model, flow, 0.05, 0.2), 0.9 * 600e6);
+}
+
 TEST(PathOnALine, ReorderingIsLearned) {
   PathModel model(1);
   model.bottleneck.options = line(20, 25, 200, 0);

@@ -88,6 +88,7 @@ TEST_P(CongestionSnapshot, WindowOverTime) {
 }
 
 constexpr auto kCubic = ControllerKind::kCubic;
+constexpr auto kBbr = ControllerKind::kBbr;
 
 const Scenario kScenarios[] = {
     {.name = "cubic_clean_line", .controller = kCubic, .line = line(100, 10, 20, 0)},
@@ -107,9 +108,26 @@ const Scenario kScenarios[] = {
      .line = line(100, 10, 20, 0),
      .application_rate = 250000,
      .length = 5},
+    {.name = "bbr_clean_line", .controller = kBbr, .line = line(100, 10, 20, 0)},
+    {.name = "bbr_deep_buffer", .controller = kBbr, .line = line(20, 25, 200, 0)},
+    {.name = "bbr_random_loss",
+     .controller = kBbr,
+     .line = line(20, 25, 50, 0.01),
+     .loss_back = 0.01},
+    {.name = "bbr_long_line", .controller = kBbr, .line = line(50, 100, 100, 0), .length = 20},
+    {.name = "bbr_outage",
+     .controller = kBbr,
+     .line = line(20, 25, 50, 0),
+     .outage_begin = 3,
+     .outage_end = 5},
+    {.name = "bbr_app_limited",
+     .controller = kBbr,
+     .line = line(100, 10, 20, 0),
+     .application_rate = 250000,
+     .length = 5},
 };
 
-INSTANTIATE_TEST_SUITE_P(Cubic, CongestionSnapshot, ::testing::ValuesIn(kScenarios),
+INSTANTIATE_TEST_SUITE_P(Controllers, CongestionSnapshot, ::testing::ValuesIn(kScenarios),
                          [](const auto& scenario) { return std::string(scenario.param.name); });
 
 }  // namespace
