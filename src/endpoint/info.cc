@@ -17,7 +17,7 @@ std::string milliseconds_text(Duration d) {
 }  // namespace
 
 std::string Endpoint::State::describe(const Peer& peer, Instant) const {
-  const std::string name = peer.user.text();
+  std::string name = peer.user.text();
   if (peer.loopback) return name + " within this process";
   if (peer.up()) {
     const PathStats path = peer.session->path_stats();
