@@ -89,8 +89,7 @@ void Chat::on_request(const Identity& who) {
 
 void Chat::on_failed(const ConnectionInfo& info) {
   failed_ = true;
-  tell(fmt::format("{}: {} (reason {})", short_name(info.identity), info.end_debug,
-                   info.end_reason));
+  tell(fmt::format("{}: {}", short_name(info.identity), describe_end(info)));
   leave(info.identity);
 }
 

@@ -6,6 +6,7 @@
 
 #include "failure.h"
 #include "interrupt.h"
+#include "text.h"
 
 using namespace std::chrono_literals;
 using whimbrel::ConnectionInfo;
@@ -15,20 +16,25 @@ using whimbrel::Result;
 
 namespace {
 
-std::string describe_end(const ConnectionInfo& info) {
-  return info.end_debug.empty() ? fmt::format("reason {}", info.end_reason)
-                                : fmt::format("{} (reason {})", info.end_debug, info.end_reason);
+// A clean close has no callback: it is found by looking.
+constexpr auto kLookInterval = 100ms;
+
+std::string nowhere(const whimbrel::Identity& peer) {
+  return fmt::format("don't know where {0} is: say --peer {0}=HOST:PORT", short_name(peer));
 }
 
 std::string why_not_sent(Result result, const whimbrel::Identity& peer) {
-  if (result == Result::kInvalidParam || result == Result::kFail) {
-    return fmt::format("don't know where {} is: give --peer NAME=HOST:PORT for that name",
-                       peer.text());
-  }
+  if (result == Result::kInvalidParam) return nowhere(peer);
   return fmt::format("can't send to {}: {}", peer.text(), whimbrel::to_string(result));
 }
 
 }  // namespace
+
+std::string describe_end(const ConnectionInfo& info) {
+  if (info.end_reason == whimbrel::kEndMiscRendezvous) return nowhere(info.identity);
+  if (info.end_debug.empty()) return fmt::format("reason {}", info.end_reason);
+  return fmt::format("{} (reason {})", info.end_debug, info.end_reason);
+}
 
 void throw_if_interrupted() {
   if (interrupted()) throw Failure("interrupted");
@@ -44,6 +50,13 @@ PeerWatch::PeerWatch(whimbrel::NetworkingMessages& net, Pump& pump, whimbrel::Id
 void PeerWatch::check(std::string_view doing) {
   throw_if_interrupted();
   if (failure_) throw Failure(fmt::format("{} failed: {}", doing, *failure_));
+  const auto now = std::chrono::steady_clock::now();
+  if (now < next_look_) return;
+  next_look_ = now + kLookInterval;
+  look(doing);
+}
+
+void PeerWatch::look(std::string_view doing) {
   ConnectionInfo info;
   const ConnectionState state = net_.get_session_connection_info(peer_, &info, nullptr);
   if (state == ConnectionState::kClosedByPeer) {
@@ -64,6 +77,7 @@ bool PeerWatch::try_send(std::span<const std::uint8_t> message, int flags, int c
   if (result == Result::kLimitExceeded) return false;
   net_.run_callbacks();
   check(doing);  // says more than the code does, where it can
+  look(doing);
   throw Failure(why_not_sent(result, peer_));
 }
 

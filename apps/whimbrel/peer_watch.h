@@ -10,6 +10,9 @@
 
 #include "pump.h"
 
+// Why a session failed, for a person who uses this tool.
+std::string describe_end(const whimbrel::ConnectionInfo& info);
+
 // Whether interrupted() is set: throws Failure saying that the user ended it.
 void throw_if_interrupted();
 
@@ -21,7 +24,8 @@ class PeerWatch {
   PeerWatch& operator=(const PeerWatch&) = delete;
 
   const whimbrel::Identity& peer() const { return peer_; }
-  // Throws Failure when the session failed or the peer closed it; `doing` is what broke off, as in "the transfer".
+  // Throws Failure when the session failed or the peer closed it; `doing` is what broke off, as in "the transfer". Cheap:
+  // it asks for the state only now and then.
   void check(std::string_view doing);
   // Sends, waiting for room as long as it takes. Throws Failure.
   void send(std::span<const std::uint8_t> message, int flags, int channel, std::string_view doing);
@@ -36,4 +40,7 @@ class PeerWatch {
   Pump& pump_;
   whimbrel::Identity peer_;
   std::optional<std::string> failure_;
+  std::chrono::steady_clock::time_point next_look_;
+
+  void look(std::string_view doing);
 };

@@ -45,7 +45,7 @@ std::string Progress::line(std::uint64_t bytes, std::string_view more) const {
 
 void Progress::update(std::uint64_t bytes, std::string_view more) {
   const auto now = Clock::now();
-  if (quiet_ || now < next_) return;
+  if (!due()) return;
   next_ = now + (tty_ ? Clock::duration(kTerminalInterval) : Clock::duration(kLogInterval));
   rate_ = static_cast<double>(bytes - rate_bytes_) / seconds(now - rate_at_);
   rate_at_ = now;

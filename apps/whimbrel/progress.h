@@ -15,7 +15,9 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  // Prints if it is time to. `more` is said behind the numbers.
+  // It is time to print: to be asked first where `more` costs something to find out.
+  bool due() const { return !quiet_ && Clock::now() >= next_; }
+  // Prints if it is due(). `more` is said behind the numbers.
   void update(std::uint64_t bytes, std::string_view more);
   // The last line: how much, how long, how fast.
   void finish(std::uint64_t bytes, std::string_view more);

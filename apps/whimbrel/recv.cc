@@ -133,7 +133,7 @@ void Receiver::run() {
     progress_->update(bytes_, "");
     pump_.wait(200ms);
   }
-  // The sender closes once it has our word. All the data is written either way.
+  // The sender waits until we close. All the data is written, whether it hears of that or not.
   if (!watch_->flush(10s)) note("the sender could not be told that everything arrived");
   progress_->finish(bytes_, "from " + watch_->peer().text());
 }

@@ -14,6 +14,7 @@
 #include "channels.h"
 #include "commands.h"
 #include "failure.h"
+#include "interrupt.h"
 #include "node_options.h"
 #include "peer_watch.h"
 #include "progress.h"
@@ -29,6 +30,8 @@ namespace {
 constexpr std::string_view kDoing = "the transfer";
 // Well under the idle timeout of 3 minutes.
 constexpr auto kKeepAliveInterval = 45s;
+// Everything is confirmed then; only the last word of the session may be lost.
+constexpr auto kFarewellMax = 2s;
 
 class Sender {
  public:
@@ -55,7 +58,8 @@ class Sender {
   void send_chunk(std::size_t size);
   void wait_for_confirmation();
   bool take_confirmation();
-  std::string waiting() const;
+  void wait_for_farewell();
+  void show_progress();
 
   whimbrel::NetworkingMessages& net_;
   Pump pump_;
@@ -68,12 +72,16 @@ class Sender {
   std::chrono::steady_clock::time_point said_at_;
 };
 
-std::string Sender::waiting() const {
+void Sender::show_progress() {
+  if (!progress_.due()) return;
   whimbrel::ConnectionStatus status;
   const auto state = net_.get_session_connection_info(watch_.peer(), nullptr, &status);
-  if (state != whimbrel::ConnectionState::kConnected) return "waiting to be accepted";
+  if (state != whimbrel::ConnectionState::kConnected) {
+    return progress_.update(bytes_, "waiting to be accepted");
+  }
   const auto held = status.pending_reliable + status.sent_unacknowledged_reliable;
-  return fmt::format("{} of it unconfirmed", bytes_text(static_cast<std::uint64_t>(held)));
+  progress_.update(
+      bytes_, fmt::format("{} of it unconfirmed", bytes_text(static_cast<std::uint64_t>(held))));
 }
 
 // Sleeps until stdin can be read or the session has news. True if stdin can.
@@ -91,7 +99,7 @@ bool Sender::wait_for_input() {
   if (std::chrono::steady_clock::now() - said_at_ > kKeepAliveInterval) {
     say<0>(stream::kKeepAlive, {});
   }
-  progress_.update(bytes_, waiting());
+  show_progress();
   return false;
 }
 
@@ -113,11 +121,11 @@ void Sender::send_chunk(std::size_t size) {
   while (!watch_.try_send(message, kSendReliable, channel_, kDoing)) {
     pump_.wait(100ms);
     watch_.check(kDoing);
-    progress_.update(bytes_, waiting());
+    show_progress();
   }
   bytes_ += size;
   said_at_ = std::chrono::steady_clock::now();
-  progress_.update(bytes_, waiting());
+  show_progress();
 }
 
 // True when the receiver has everything. Throws Failure when it has something else.
@@ -140,7 +148,7 @@ void Sender::wait_for_confirmation() {
     if (std::chrono::steady_clock::now() - said_at_ > kKeepAliveInterval) {
       say<0>(stream::kKeepAlive, {});
     }
-    progress_.update(bytes_, waiting());
+    show_progress();
     pump_.wait(200ms);
   }
 }
@@ -152,7 +160,17 @@ void Sender::run() {
   say<1>(stream::kEnd, {bytes_});
   wait_for_confirmation();
   progress_.finish(bytes_, "confirmed by " + watch_.peer().text());
-  net_.close_session_with_user(watch_.peer());
+  wait_for_farewell();
+}
+
+// The receiver closes as soon as it knows that its confirmation arrived; going before that would leave it wondering.
+void Sender::wait_for_farewell() {
+  const auto deadline = std::chrono::steady_clock::now() + kFarewellMax;
+  while (std::chrono::steady_clock::now() < deadline && !interrupted()) {
+    const auto state = net_.get_session_connection_info(watch_.peer(), nullptr, nullptr);
+    if (state != whimbrel::ConnectionState::kConnected) return;
+    pump_.wait(10ms);
+  }
 }
 
 }  // namespace

@@ -120,7 +120,7 @@ class Certificates(unittest.TestCase):
             self.assert_fails(scene, "nothing", "cert", "show", nothing)
             self.assert_fails(scene, "nothing", "cert", "issue", "--authority", nothing, "--name", "x", "--key",
                               "07" * 32, "--out", scene.path("x.cert"))
-            self.assert_fails(scene, "", "cert", "issue", "--authority", scene.path("team"), "--name", "x",
+            self.assert_fails(scene, "no/such/folder", "cert", "issue", "--authority", scene.path("team"), "--name", "x",
                               "--key", "07" * 32, "--out", scene.path("no/such/folder/x.cert"))
 
     def test_a_certificate_for_another_key_or_name(self):

@@ -139,7 +139,9 @@ class Transfer(unittest.TestCase):
                 file.write(bytes(4 << 20))
             with open(scene.path("data"), "rb") as file:
                 send = self.sender(scene, port, stdin=file)
-            self.assertEqual(head.communicate()[0], bytes(3))
+            self.assertEqual(head.stdout.read(), bytes(3))
+            head.stdout.close()
+            head.wait()
             self.assertEqual(recv.code(), 1)
             self.assertIn("standard output", recv.err)
             self.assertEqual(send.code(), 1)

@@ -1,6 +1,5 @@
 """Wrong use, help and bad input of the tool: cli_usage_test.py WHIMBREL"""
 
-import re
 import socket
 import sys
 import unittest
@@ -56,7 +55,7 @@ class Usage(unittest.TestCase):
 
     def test_wrong_use_is_code_2(self):
         self.assert_refused(2, "subcommand")
-        self.assert_refused(2, "", "fly")
+        self.assert_refused(2, "fly", "fly")
         self.assert_refused(2, "USER", "send")
         self.assert_refused(2, "send --help", "send", "bob", "--nonsense")
         self.assert_refused(2, "USER", "ping")
@@ -105,7 +104,7 @@ class Usage(unittest.TestCase):
             port = silent.getsockname()[1]
             code, _, err = self.run_tool("ping", f"127.0.0.1:{port}", "--set", "TimeoutInitial=500")
         self.assertEqual(code, 1)
-        self.assertTrue(re.search("no answer|did not answer|Timed out", err), err)
+        self.assertTrue("did not accept or answer" in err, err)
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ class Scene:
         return os.path.join(self.folder, name)
 
     def start(self, name, *command, **options):
-        process = Process(self.folder, name, list(command), **options)
+        process = Process(self.folder, f"{len(self.processes)}-{name}", list(command), **options)
         self.processes.append(process)
         return process
 
