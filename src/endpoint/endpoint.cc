@@ -98,7 +98,7 @@ Result Endpoint::send(const Identity& user, SharedBytes payload, int flags, Chan
     return s.send_to(*peer, std::move(payload), flags, channel, now, counted);
   }
   const auto failed = s.failed.find(user);
-  if (failed != s.failed.end() && !s.requests.contains(user)) {
+  if (failed != s.failed.end() && now < failed->second.forget_at && !s.requests.contains(user)) {
     if ((flags & kSendAutoRestartBrokenSession) == 0) {
       // Taken while the session seemed to be up, and lost with it: that must not stay silent.
       if (counted && (flags & kSendReliable) != 0 &&

@@ -19,8 +19,14 @@ std::array<std::uint8_t, 18> address_bytes(const IpAddress& address) {
 }
 
 EphemeralKey ephemeral_of(const InitView& init) {
+  // With all that goes into the prologue: a copy with another index is another message, with another answer.
   EphemeralKey key{};
-  std::copy_n(init.noise.begin(), std::min(key.size(), init.noise.size()), key.begin());
+  const std::size_t size = std::min(key.size() - 6, init.noise.size());
+  std::copy_n(init.noise.begin(), size, key.begin() + 6);
+  ByteWriter head(MutableBytes(key).first(6));
+  head.u32(init.sender_index);
+  head.u8(init.version);
+  head.u8(static_cast<std::uint8_t>(init.suite));
   return key;
 }
 
@@ -129,7 +135,8 @@ bool Endpoint::State::on_repeated_init(const EphemeralKey& ephemeral, const IpAd
   if (index.kind == Index::Kind::kHalfOpen) {
     const auto open = half_open.find(index.half_open);
     if (open == half_open.end()) return false;
-    if (open->second.from == from) send_raw(from, open->second.response);
+    // To wherever it comes from now: the caller may have moved. The answer is no larger than the question.
+    send_raw(from, open->second.response);
     return true;
   }
   if (index.kind == Index::Kind::kRequest) {
@@ -150,7 +157,8 @@ bool Endpoint::State::on_repeated_init(const EphemeralKey& ephemeral, const IpAd
 
 void Endpoint::State::on_init_ik(const InitView& init, const EphemeralKey& ephemeral,
                                  const IpAddress& from, Instant now) {
-  Request request{Identity(), from, 0, ephemeral, Responder(handshake), false, now, now};
+  Request request{Identity(), from, 0,   ephemeral, Responder(handshake),
+                  false,      now,  now, false,     init.datagram.size()};
   const HandshakeError error = request.responder.read_init(init, unix_at(now));
   if (error != HandshakeError::kNone) return count_handshake_error(error);
   const PeerInfo& peer = request.responder.peer();
@@ -206,18 +214,30 @@ void Endpoint::State::on_finish(const IpAddress& from, Bytes datagram, ReceiverI
     it->second.heard = now;
     return post_request(it->second, now);
   }
-  // A session already: HANDSHAKE_DONE is on its way and is repeated by itself.
-  if (target.kind == Index::Kind::kPeer) return counters.add(Count::kDroppedReplayedHandshake);
+  if (target.kind == Index::Kind::kPeer) {  // a session already, but the peer has not heard of it
+    Peer* peer = find(target.peer);
+    if (peer != nullptr && peer->session && !peer->session->confirmed()) {
+      peer->session->repeat_handshake_done();
+      return touch(*peer, now);
+    }
+    return counters.add(Count::kDroppedReplayedHandshake);
+  }
   const auto it = half_open.find(index);
   if (it == half_open.end()) return counters.add(Count::kDroppedUnknownIndex);
-  Request request{Identity(),           from, index, it->second.ephemeral,
-                  it->second.responder, true, now,   now};
+  Request request{Identity(), from, index, it->second.ephemeral,    it->second.responder,
+                  true,       now,  now,   from == it->second.from, datagram.size()};
   const HandshakeError error = request.responder.read_finish(datagram, unix_at(now));
   if (error != HandshakeError::kNone) return count_handshake_error(error);
-  half_open.erase(it);
-  std::erase(half_open_order, index);
-  by_index.erase(index);
+  const PublicKey key = request.responder.peer().static_key;
   on_stranger(std::move(request), now);
+  // A name that somebody else still has: the caller tries again until that is settled, so its handshake stays.
+  const auto left = by_index.find(index);
+  if (left != by_index.end() && left->second.kind == Index::Kind::kHalfOpen) {
+    if (find_by_key(key) == nullptr) return;
+    by_index.erase(left);
+  }
+  half_open.erase(index);
+  std::erase(half_open_order, index);
 }
 
 // --- our own dials -----------------------------------------------------------------------------------------------
@@ -259,7 +279,9 @@ void Endpoint::State::on_dial_response(Peer& peer, const IpAddress& from, Bytes 
   if (!check_dialled_peer(peer, now)) return;
   if (dial.initiator().done()) {  // IK
     stamps.note(key, dial.initiator().peer().stamp);
-    establish(peer, dial.initiator().result(), from, dial.index(), false, true, false, rtt, now);
+    // RFC 9000 9: to where we called, not to where the answer seems to come from.
+    establish(peer, dial.initiator().result(), IpAddress(dial.to()), dial.index(), false, true,
+              false, rtt, now);
     peer.session->confirm();
     return touch(peer, now);
   }
@@ -268,7 +290,8 @@ void Endpoint::State::on_dial_response(Peer& peer, const IpAddress& from, Bytes 
     return merge(peer, *other, now);
   }
   dial.finish(next_stamp(now), now);
-  establish(peer, dial.initiator().result(), from, dial.index(), false, true, true, rtt, now);
+  establish(peer, dial.initiator().result(), IpAddress(dial.to()), dial.index(), false, true, true,
+            rtt, now);
   advance_peer(peer, now);
 }
 

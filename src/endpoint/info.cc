@@ -100,9 +100,9 @@ ConnectionState Endpoint::connection_info(const Identity& user, Instant now, Con
 }
 
 const Identity& Endpoint::user_of(SessionId session) const {
-  static const Identity kInvalid{};
+  static const Identity invalid{};
   const auto it = state_->peers.find(session);
-  return it == state_->peers.end() ? kInvalid : it->second->user;
+  return it == state_->peers.end() ? invalid : it->second->user;
 }
 
 std::shared_ptr<SendGate> Endpoint::gate(const Identity& user) const {

@@ -40,6 +40,7 @@ struct Peer {
   std::unique_ptr<Session> session;
   bool loopback = false;
   std::vector<std::uint8_t> response;  // RespIK, for InitIKs that come again
+  std::size_t request_bytes = 0;       // of the message that was answered
   std::optional<PublicKey> key;
   CertificateStatus certificate = CertificateStatus::kAbsent;
   std::vector<ReceiverIndex> indices;  // of ours, that lead here
@@ -60,7 +61,8 @@ struct Peer {
   bool up() const { return session && session->confirmed() && !background; }
 };
 
-using EphemeralKey = std::array<std::uint8_t, 32>;
+// What a first message is known by: sender index, version, suite and ephemeral key.
+using EphemeralKey = std::array<std::uint8_t, 38>;
 
 // A stranger who waits for the application's accept. Under 1 KiB.
 struct Request {
@@ -72,6 +74,9 @@ struct Request {
   bool xx = false;
   Instant heard;
   Instant posted;
+  // `from` received our answer to message 1 (XX). Otherwise it may get three times `bytes`, and no more.
+  bool address_shown = false;
+  std::size_t bytes = 0;  // of the last message
 };
 
 // InitXX was answered, FinishXX has not come.

@@ -211,7 +211,8 @@ void Endpoint::State::establish(Peer& peer, const HandshakeResult& result, const
   with.await_confirmation = wait;
   with.handshake_rtt = rtt;
   // RFC 9000 8.1: what an unvalidated address may get is three times what came from it.
-  with.bytes_received = kInitIkSizeMin - peer.response.size() / 3;
+  with.bytes_received =
+      peer.request_bytes - std::min(peer.request_bytes, (peer.response.size() + 2) / 3);
   peer.session = std::make_unique<Session>(peer.options, std::move(with), random, counters, now);
   peer.key = result.peer.static_key;
   peer.certificate = result.peer.certificate_status;
@@ -298,8 +299,8 @@ void Endpoint::State::record_failure(const ConnectionInfo& info, Instant now) {
   while (failed_order.size() > 2 * config.limits.failed_records_max) failed_order.pop_front();
 }
 
-void Endpoint::State::fail_peer(Peer& peer, ConnectionState state, int reason, std::string text,
-                                Instant now) {
+void Endpoint::State::fail_peer(Peer& peer, ConnectionState state, int reason,
+                                const std::string& text, Instant now) {
   ConnectionInfo info;
   fill_info(peer, now, info);
   info.state = state;

@@ -183,8 +183,9 @@ Peer& Endpoint::State::answer(Request&& request, Peer* existing, Instant now) {
     by_index[index] = Index{Index::Kind::kPeer, peer.id, 0, {}};
     peer.indices.push_back(index);
     remember_init(request.ephemeral, Index{Index::Kind::kPeer, peer.id, 0, {}});
-    establish(peer, request.responder.result(), request.from, index, true, request.xx, false,
-              Duration::zero(), now);
+    peer.request_bytes = request.bytes;
+    establish(peer, request.responder.result(), request.from, index, true, request.address_shown,
+              false, Duration::zero(), now);
   }
   touch(peer, now);
   return peer;

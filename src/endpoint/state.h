@@ -47,7 +47,8 @@ struct Endpoint::State {
   void flush_waiting(Peer& peer, Instant now);
   void merge(Peer& from, Peer& into, Instant now);
   void close_peer(Peer& peer, int reason, std::string_view text, bool linger, Instant now);
-  void fail_peer(Peer& peer, ConnectionState state, int reason, std::string text, Instant now);
+  void fail_peer(Peer& peer, ConnectionState state, int reason, const std::string& text,
+                 Instant now);
   void record_failure(const ConnectionInfo& info, Instant now);
   // It may have packets now: poll_transmit() will ask it.
   void mark_ready(Peer& peer);
