@@ -160,6 +160,10 @@ void Session::advance(Instant now) {
     old_key_until_ = kNever;
   }
   if (now >= last_activity_ + options_.keep_alive) ping_owed_ = true;
+  if (hold_since_ != kNever && now >= hold_since_ + options_.nagle_max) {
+    hold_since_ = kNever;
+    flush_ = true;  // as soon as the window allows
+  }
   if (now >= quality_next_) {
     // Armed again by the next packet that arrives, so that a quiet line stays quiet.
     quality_next_ = kNever;
