@@ -255,6 +255,7 @@ NodeId Simulation::route(Packet& packet) {
       packet.from = *outside;
     }
   }
+  Nat* entered = nullptr;
   for (const auto& nat : nats_) {
     if (nat->config().outside.bytes != packet.to.bytes) continue;
     const auto inside = nat->inbound(packet.to.port, packet.from, now_);
@@ -262,9 +263,12 @@ NodeId Simulation::route(Packet& packet) {
     const bool hairpin = packet.sender != kNobody && place(packet.sender).nat == nat.get();
     if (hairpin && !nat->config().hairpin) return kNobody;
     packet.to = *inside;
+    entered = nat.get();
   }
   const auto found = by_address_.find(packet.to);
-  return found == by_address_.end() ? kNobody : found->second;
+  if (found == by_address_.end()) return kNobody;
+  // A private address is known behind its translator only.
+  return place(found->second).nat == entered ? found->second : kNobody;
 }
 
 void Simulation::cross_core(PacketIndex index) {
