@@ -27,8 +27,8 @@ constexpr std::string_view kDoing = "the session";
 
 class Inspector {
  public:
-  Inspector(whimbrel::NetworkingMessages& net, Identity to, const InfoOptions& options)
-      : net_(net), pump_(net), watch_(net, pump_, std::move(to)), options_(options) {}
+  Inspector(whimbrel::NetworkingMessages& net, const Identity& to, const InfoOptions& options)
+      : net_(net), pump_(net), watch_(net, pump_, to), options_(options) {}
 
   void run();
 

@@ -40,8 +40,8 @@ void throw_if_interrupted() {
   if (interrupted()) throw Failure("interrupted");
 }
 
-PeerWatch::PeerWatch(whimbrel::NetworkingMessages& net, Pump& pump, whimbrel::Identity peer)
-    : net_(net), pump_(pump), peer_(std::move(peer)) {
+PeerWatch::PeerWatch(whimbrel::NetworkingMessages& net, Pump& pump, const whimbrel::Identity& peer)
+    : net_(net), pump_(pump), peer_(peer) {
   net_.on_session_failed([this](const ConnectionInfo& info) {
     if (info.identity == peer_ || info.alias == peer_) failure_ = describe_end(info);
   });

@@ -19,7 +19,7 @@ void throw_if_interrupted();
 class PeerWatch {
  public:
   // Takes over the node's session_failed callback. Both references must outlive it.
-  PeerWatch(whimbrel::NetworkingMessages& net, Pump& pump, whimbrel::Identity peer);
+  PeerWatch(whimbrel::NetworkingMessages& net, Pump& pump, const whimbrel::Identity& peer);
   PeerWatch(const PeerWatch&) = delete;
   PeerWatch& operator=(const PeerWatch&) = delete;
 

@@ -30,8 +30,8 @@ double seconds(Clock::duration span) { return std::chrono::duration<double>(span
 
 class Pinger {
  public:
-  Pinger(whimbrel::NetworkingMessages& net, Identity to, const PingOptions& options)
-      : net_(net), pump_(net), watch_(net, pump_, std::move(to)), options_(options) {}
+  Pinger(whimbrel::NetworkingMessages& net, const Identity& to, const PingOptions& options)
+      : net_(net), pump_(net), watch_(net, pump_, to), options_(options) {}
 
   // The exit code.
   int run();

@@ -35,10 +35,10 @@ constexpr auto kFarewellMax = 2s;
 
 class Sender {
  public:
-  Sender(whimbrel::NetworkingMessages& net, Identity to, const SendOptions& options)
+  Sender(whimbrel::NetworkingMessages& net, const Identity& to, const SendOptions& options)
       : net_(net),
         pump_(net),
-        watch_(net, pump_, std::move(to)),
+        watch_(net, pump_, to),
         channel_(options.channel),
         progress_("sent", options.quiet),
         chunk_(1 + stream::kChunkBytes) {

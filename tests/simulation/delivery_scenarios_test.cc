@@ -108,7 +108,7 @@ INSTANTIATE_TEST_SUITE_P(
               {.rate = 8 * kMegabit, .delay = milliseconds(5), .queue_bytes_max = 20'000},
               seconds(60)},
         Noise{"LongWay", line(milliseconds(150)), seconds(30)}),
-    [](const auto& info) { return info.param.name; });
+    [](const auto& one) { return one.param.name; });
 
 SessionOptions large_buffers() {
   SessionOptions options;

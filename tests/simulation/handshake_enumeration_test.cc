@@ -87,7 +87,7 @@ INSTANTIATE_TEST_SUITE_P(
                     EnumerationCase{"CrossedFirstKnows", true, false, true, true, false},
                     EnumerationCase{"CrossedSecondKnows", false, true, true, true, false},
                     EnumerationCase{"CrossedByAddress", false, false, true, true, true}),
-    [](const auto& info) { return info.param.name; });
+    [](const auto& one) { return one.param.name; });
 
 }  // namespace
 }  // namespace whimbrel::sim
