@@ -209,10 +209,12 @@ Instant Session::next_deadline() const {
     case SessionPhase::kLingering:
       break;
   }
-  Instant next = std::min({path_.next_deadline(), old_key_until_, sign_of_life_until_});
-  if (awaiting_since_ != kNever)
-    next = std::min(next, awaiting_since_ + options_.timeout_connected);
+  Instant next = std::min(path_.next_deadline(), old_key_until_);
   if (phase_ == SessionPhase::kLingering) return std::min(next, close_deadline_);
+  next = std::min(next, sign_of_life_until_);
+  if (awaiting_since_ != kNever) {
+    next = std::min(next, awaiting_since_ + options_.timeout_connected);
+  }
   if (channels_.flushed()) next = std::min(next, last_message_ + options_.idle_timeout);
   if (!ping_owed_) next = std::min(next, last_activity_ + options_.keep_alive);
   if (hold_since_ != kNever) next = std::min(next, hold_since_ + options_.nagle_max);
