@@ -102,7 +102,7 @@ void Endpoint::State::receive_handshake(const IpAddress& from, Bytes datagram, I
   if (peer == nullptr || !peer->dial || peer->dial->index() != *index) {
     return counters.add(Count::kDroppedUnknownIndex);
   }
-  on_dial_answer(*peer, from, datagram, now);
+  on_dial_answer(*peer, datagram, now);
 }
 
 // --- answering ---------------------------------------------------------------------------------------------------
@@ -242,8 +242,7 @@ void Endpoint::State::on_finish(const IpAddress& from, Bytes datagram, ReceiverI
 
 // --- our own dials -----------------------------------------------------------------------------------------------
 
-void Endpoint::State::on_dial_answer(Peer& peer, const IpAddress& from, Bytes datagram,
-                                     Instant now) {
+void Endpoint::State::on_dial_answer(Peer& peer, Bytes datagram, Instant now) {
   HandshakeError error = HandshakeError::kNone;
   switch (*handshake_kind(datagram)) {
     case HandshakeKind::kCookieReply:
@@ -259,14 +258,13 @@ void Endpoint::State::on_dial_answer(Peer& peer, const IpAddress& from, Bytes da
       }
       break;
     default:
-      return on_dial_response(peer, from, datagram, now);
+      return on_dial_response(peer, datagram, now);
   }
   if (error != HandshakeError::kNone) return count_handshake_error(error);
   advance_peer(peer, now);
 }
 
-void Endpoint::State::on_dial_response(Peer& peer, const IpAddress& from, Bytes datagram,
-                                       Instant now) {
+void Endpoint::State::on_dial_response(Peer& peer, Bytes datagram, Instant now) {
   Dial& dial = *peer.dial;
   const HandshakeError error = dial.on_response(datagram, unix_at(now));
   if (error == HandshakeError::kOwnKey) {

@@ -75,8 +75,8 @@ struct Endpoint::State {
   void on_init_xx(const InitView& init, const EphemeralKey& ephemeral, const IpAddress& from,
                   Instant now);
   void on_finish(const IpAddress& from, Bytes datagram, ReceiverIndex index, Instant now);
-  void on_dial_answer(Peer& peer, const IpAddress& from, Bytes datagram, Instant now);
-  void on_dial_response(Peer& peer, const IpAddress& from, Bytes datagram, Instant now);
+  void on_dial_answer(Peer& peer, Bytes datagram, Instant now);
+  void on_dial_response(Peer& peer, Bytes datagram, Instant now);
   bool check_dialled_peer(Peer& peer, Instant now);
   void count_handshake_error(HandshakeError error);
   bool under_load(Instant now);
