@@ -17,8 +17,8 @@ constexpr Duration kSample = milliseconds(5);
 // Larger than any bandwidth-delay product here: the controller shall be the limit, not a buffer.
 constexpr std::uint64_t kBufferBytes = 16 << 20;
 
-EndpointConfig config() {
-  EndpointConfig config;
+HostConfig config() {
+  HostConfig config;
   config.session.send_bytes_max = kBufferBytes;
   config.session.receive_bytes_max = kBufferBytes;
   config.session.receive_messages_max = 1'000'000;
@@ -37,8 +37,6 @@ class Flows {
     for (std::size_t i = 0; i < senders; ++i) {
       flows_.push_back({&world_.add("str:sender" + std::to_string(i), config()), 0, 0});
       world_.introduce(*flows_[i].host, receiver_, true);
-      Link& uplink = world_.simulation().uplink(flows_[i].host->id());
-      uplink.config() = LinkConfig{};
     }
   }
 

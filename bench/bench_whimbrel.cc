@@ -34,8 +34,9 @@ Net create(const Config& config) {
   return net;
 }
 
-Config base_config() {
+Config base_config(std::string_view name = {}) {
   Config config;
+  if (!name.empty()) config.identity = Identity::generic_string(name);
   config.bind_v4 = loopback(0);
   config.bind_v6 = "";
   return config;
@@ -162,8 +163,8 @@ void connect_one_by_one(const Arguments& arguments) {
 
 // Both ends of a crossed open in one process, each with its own thread: how long until both have the other's message.
 double cross_once() {
-  const Net a = create(base_config()), b = create(base_config());
-  const Identity name_a = *Identity::parse("str:a"), name_b = *Identity::parse("str:b");
+  const Net a = create(base_config("a")), b = create(base_config("b"));
+  const Identity name_a = a->identity(), name_b = b->identity();
   a->add_route({name_b, loopback(b->port_v4()), b->public_key_hex()});
   b->add_route({name_a, loopback(a->port_v4()), a->public_key_hex()});
   double done_b = 0;
