@@ -397,7 +397,7 @@ TEST_P(Sleep, SleeperThatWakesUpInTheMiddleOfATransferGoesOn) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Lifetime, Sleep, testing::Bool(),
-                         [](const auto& info) { return info.param ? "ClockStops" : "ClockRuns"; });
+                         [](const auto& one) { return one.param ? "ClockStops" : "ClockRuns"; });
 
 }  // namespace
 }  // namespace whimbrel::sim
