@@ -77,8 +77,10 @@ Poller::Ready Poller::wait(Instant deadline) {
     const epoll_event& event = events[static_cast<std::size_t>(i)];
     if (event.data.u32 == kWakeTag) {
       drain(wake_event_.get());
+      ready.woken = true;
     } else if (event.data.u32 == kTimerTag) {
       drain(timer_.get());
+      ready.woken = true;
     } else {
       // Errors show as readable: the next receive clears them.
       if ((event.events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0)

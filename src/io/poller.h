@@ -19,6 +19,9 @@ class Poller {
   struct Ready {
     std::uint32_t readable = 0;  // bit i: source i
     std::uint32_t writable = 0;
+    bool woken = false;  // by wake() or wake_at()
+
+    bool any() const { return readable != 0 || writable != 0 || woken; }
   };
 
   explicit Poller(const Clock& clock);

@@ -193,24 +193,27 @@ bool NetworkingMessages::Impl::set_session_option(const Identity& user, Option o
   if (!settings_.set_for(user, option, value)) {
     return fail(error, "too many users have options of their own");
   }
-  apply_settings();
+  apply_settings_of(user);
   return true;
 }
 
 void NetworkingMessages::Impl::apply_settings() {
   const SessionOptions all = settings_.session_options();
-  std::uint64_t bytes = all.receive_bytes_max;
-  std::uint64_t messages = all.receive_messages_max;
-  Endpoint& endpoint = core_->endpoint();
-  endpoint.set_options(all);
-  for (const Identity& user : settings_.users()) {
-    const SessionOptions options = settings_.session_options_for(user);
-    bytes = std::min(bytes, options.receive_bytes_max);
-    messages = std::min(messages, options.receive_messages_max);
-    endpoint.set_session_options(user, options);
-  }
-  inbox_.set_report_thresholds(bytes / 4, messages / 4);
+  core_->endpoint().set_options(all);
+  receive_bytes_min_ = all.receive_bytes_max;
+  receive_messages_min_ = all.receive_messages_max;
+  inbox_.set_report_thresholds(receive_bytes_min_ / 4, receive_messages_min_ / 4);
+  for (const Identity& user : settings_.users()) apply_settings_of(user);
   core_->set_fake_links(settings_.fake_send(), settings_.fake_receive());
+}
+
+// The peer with the smallest buffer must hear of room in time.
+void NetworkingMessages::Impl::apply_settings_of(const Identity& user) {
+  const SessionOptions options = settings_.session_options_for(user);
+  core_->endpoint().set_session_options(user, options);
+  receive_bytes_min_ = std::min(receive_bytes_min_, options.receive_bytes_max);
+  receive_messages_min_ = std::min(receive_messages_min_, options.receive_messages_max);
+  inbox_.set_report_thresholds(receive_bytes_min_ / 4, receive_messages_min_ / 4);
 }
 
 bool NetworkingMessages::Impl::add_route(const Route& route, std::string* error) {

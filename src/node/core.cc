@@ -43,6 +43,7 @@ bool Core::receive(const Poller::Ready& ready) {
 
 void Core::receive_batch(const UdpSocket::Batch& batch, Instant now) {
   const bool fake = fake_receive_.active();
+  bytes_moved_ += batch.bytes.size();
   std::size_t at = 0;
   do {
     const std::size_t size = std::min(batch.segment_size, batch.bytes.size() - at);
@@ -82,6 +83,7 @@ bool Core::transmit(Instant now) {
 
 void Core::send(const Transmit& batch, Instant now) {
   const Bytes bytes{transmit_buffer_.get(), batch.size};
+  bytes_moved_ += batch.size;
   if (!fake_send_.active()) return send_now(batch.to, bytes, batch.segment_size);
   for (std::size_t at = 0; at < bytes.size(); at += batch.segment_size) {
     fake_send_.push(batch.to, bytes.subspan(at, std::min(batch.segment_size, bytes.size() - at)),

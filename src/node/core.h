@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "crypto/secure_random.h"
@@ -33,6 +34,9 @@ class Core {
   bool transmit(Instant now);
   // When something is to be done though no datagram comes.
   Instant next_deadline() const;
+
+  // Bytes that came and went since the last call.
+  std::size_t take_bytes_moved() { return std::exchange(bytes_moved_, 0); }
 
   // 0 if there is no socket of this family.
   std::uint16_t port(bool v4) const;
@@ -69,6 +73,7 @@ class Core {
   Sockets sockets_;
   std::unique_ptr<std::uint8_t[]> transmit_buffer_;
   std::optional<Blocked> blocked_;
+  std::size_t bytes_moved_ = 0;
 };
 
 }  // namespace whimbrel

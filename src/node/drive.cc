@@ -79,6 +79,7 @@ bool NetworkingMessages::Impl::pass(const Poller::Ready& ready, Instant* deadlin
   give_to_application();
   *deadline = core_->next_deadline();
   planned_wake_ = *deadline;
+  spin_.after_pass(core_->take_bytes_moved());
   if (timer_armed_) {
     timer_armed_ = false;
     poller_.wake_at(kNever);
@@ -203,9 +204,23 @@ bool NetworkingMessages::Impl::drive_until(Instant deadline) {
     const bool last = clock_.now() >= deadline;
     if (last && looked) return false;
     const bool sleep = !more && !last && outbox_.set_driver(DriverState::kAsleep);
-    ready = poller_.wait(sleep ? std::min(deadline, core_deadline) : Instant());
+    ready = sleep ? sleep_until(std::min(deadline, core_deadline)) : poller_.wait(Instant());
     looked = true;
   }
+}
+
+Poller::Ready NetworkingMessages::Impl::sleep_until(Instant deadline) {
+  const Instant begin = clock_.now();
+  const Duration look = may_spin_ ? spin_.before_wait() : Duration::zero();
+  Poller::Ready ready;
+  bool caught = false;
+  while (!caught && clock_.now() < std::min(deadline, begin + look)) {
+    ready = poller_.wait(Instant());
+    caught = ready.any();
+  }
+  if (!caught) ready = poller_.wait(deadline);
+  spin_.after_wait(clock_.now() - begin, look > Duration::zero(), caught);
+  return ready;
 }
 
 void NetworkingMessages::Impl::poll() {

@@ -31,6 +31,7 @@
 #include "node/outbox.h"
 #include "node/room.h"
 #include "node/settings.h"
+#include "node/spin_policy.h"
 
 namespace whimbrel {
 
@@ -83,6 +84,7 @@ class NetworkingMessages::Impl {
   Result send_through_core(const Identity& user, Bytes payload, int flags, ChannelId channel);
   void after_push(const Outbox::Push& push, int flags);
   void apply_settings();
+  void apply_settings_of(const Identity& user);
 
   // --- drive.cc ----------------------------------------------------------------------------------------------------
   // All of these: the caller holds the core lock.
@@ -103,6 +105,7 @@ class NetworkingMessages::Impl {
   bool enter_wait(Instant deadline);
   void leave_wait();
   bool drive_until(Instant deadline);
+  Poller::Ready sleep_until(Instant deadline);
   void close_down();
 
   Clock clock_;
@@ -114,12 +117,17 @@ class NetworkingMessages::Impl {
   // Under the core lock:
   std::unique_ptr<Core> core_;
   Settings settings_;
+  std::uint64_t receive_bytes_min_ = 0;  // of all sessions
+  std::uint64_t receive_messages_min_ = 0;
   std::size_t routes_ = 0;
   std::vector<Outbox::Message> taken_;
   std::vector<Consumed> consumed_;
   std::vector<DeliveredMessage> delivered_;
   Instant planned_wake_ = kNever;  // the driver sleeps no longer than this
   bool timer_armed_ = false;
+  // Of the thread inside wait().
+  SpinPolicy spin_;
+  const bool may_spin_ = std::thread::hardware_concurrency() > 1;
 
   Outbox outbox_;
   Inbox inbox_;
