@@ -307,6 +307,23 @@ TEST(Threads, ManyWaitAtOnce) {
   EXPECT_EQ(received, 100);
 }
 
+// A thread that was long inside wait() leaves and does not come back: the I/O thread must drive again.
+TEST(Threads, TheIoThreadTakesOverFromWait) {
+  Pair pair(true);
+  pair.connect();
+  std::size_t got = 0;
+  for (int round = 0; round < 3; ++round) {
+    EXPECT_FALSE(pair.bob->wait(60ms));
+    ASSERT_EQ(pair.alice->send_message_to_user(pair.bob_id, payload_of(9), kSendReliable, 0),
+              Result::kOk);
+    for (int i = 0; i < 2000 && got <= static_cast<std::size_t>(round); ++i) {
+      std::this_thread::sleep_for(1ms);
+      got += pair.bob->receive_messages_on_channel(0, 10).size();
+    }
+    ASSERT_EQ(got, static_cast<std::size_t>(round) + 1);
+  }
+}
+
 // The peer has no name of its own and waits under the address it is seen at, while we dial it by the name we gave it.
 TEST(Crossing, DiallingAStrangerWhoWaitsAcceptsIt) {
   Pair pair(true, [](Config& config) { config.identity = Identity(); });
