@@ -64,27 +64,28 @@ void NetworkingMessages::Impl::pass_in_passing() {
   give_to_application();
 }
 
-bool NetworkingMessages::Impl::pass(const Poller::Ready& ready, Instant* deadline) {
+NetworkingMessages::Impl::Pass NetworkingMessages::Impl::pass(const Poller::Ready& ready) {
   // Calls that want the core go first: a busy driver takes the lock again and again.
   for (int i = 0; i < 100 && core_calls_waiting_.load(std::memory_order_relaxed) > 0; ++i) {
     std::this_thread::yield();
   }
   const std::lock_guard lock(core_mutex_);
-  bool more = core_->receive(ready);
+  Pass result;
+  result.more = core_->receive(ready);
   const Instant now = clock_.now();
   core_->endpoint().advance(now);
   give_to_application();
   take_from_application(now);
-  more = core_->transmit(now) || more;
+  result.more = core_->transmit(now) || result.more;
   give_to_application();
-  *deadline = core_->next_deadline();
-  planned_wake_ = *deadline;
-  spin_.after_pass(core_->take_bytes_moved());
+  result.deadline = core_->next_deadline();
+  result.bytes = core_->take_bytes_moved();
+  planned_wake_ = result.deadline;
   if (timer_armed_) {
     timer_armed_ = false;
     poller_.wake_at(kNever);
   }
-  return more;
+  return result;
 }
 
 void NetworkingMessages::Impl::wake_driver() {
@@ -114,12 +115,11 @@ void NetworkingMessages::Impl::drive_io_thread() {
   Poller::Ready ready;
   while (!stopping_ && !application_drives_) {
     outbox_.set_driver(DriverState::kRunning);
-    Instant deadline = kNever;
-    const bool more = pass(ready, &deadline);
+    const Pass done = pass(ready);
     show_ready();
     if (application_drives_) break;
-    const bool sleep = !more && outbox_.set_driver(DriverState::kAsleep);
-    ready = poller_.wait(sleep ? deadline : Instant());
+    const bool sleep = !done.more && outbox_.set_driver(DriverState::kAsleep);
+    ready = poller_.wait(sleep ? done.deadline : Instant());
   }
   // Something may have woken this thread that was meant for the one that drives now.
   poller_.wake();
@@ -198,13 +198,13 @@ bool NetworkingMessages::Impl::drive_until(Instant deadline) {
   if (looked) ready = poller_.wait(Instant());
   for (;;) {
     outbox_.set_driver(DriverState::kRunning);
-    Instant core_deadline = kNever;
-    const bool more = pass(ready, &core_deadline);
+    const Pass done = pass(ready);
+    spin_.after_pass(done.bytes);
     if (ready_for_application()) return true;
     const bool last = clock_.now() >= deadline;
     if (last && looked) return false;
-    const bool sleep = !more && !last && outbox_.set_driver(DriverState::kAsleep);
-    ready = sleep ? sleep_until(std::min(deadline, core_deadline)) : poller_.wait(Instant());
+    const bool sleep = !done.more && !last && outbox_.set_driver(DriverState::kAsleep);
+    ready = sleep ? sleep_until(std::min(deadline, done.deadline)) : poller_.wait(Instant());
     looked = true;
   }
 }
@@ -230,19 +230,18 @@ void NetworkingMessages::Impl::poll() {
     if (application_drives_) return;
     application_drives_ = true;
   }
-  Instant deadline = kNever;
-  bool more = true;
+  Pass done{.more = true};
   // Bounded: a flood must not keep the application here.
-  for (int i = 0; i < 4 && more; ++i) {
+  for (int i = 0; i < 4 && done.more; ++i) {
     outbox_.set_driver(DriverState::kRunning);
-    more = pass(poller_.wait(Instant()), &deadline);
+    done = pass(poller_.wait(Instant()));
   }
   const bool handle_given = handle_given_;
-  const bool at_once = more || (handle_given && !outbox_.set_driver(DriverState::kAsleep));
+  const bool at_once = done.more || (handle_given && !outbox_.set_driver(DriverState::kAsleep));
   if (handle_given) {
     const std::lock_guard lock(core_mutex_);
     timer_armed_ = true;
-    poller_.wake_at(at_once ? Instant() : deadline);
+    poller_.wake_at(at_once ? Instant() : done.deadline);
   }
   if (!handle_given) outbox_.set_driver(DriverState::kAbsent);
   const std::lock_guard lock(role_mutex_);
@@ -306,10 +305,9 @@ void NetworkingMessages::Impl::close_down() {
   }
   Poller::Ready ready;
   for (;;) {
-    Instant deadline = kNever;
-    const bool more = pass(ready, &deadline);
+    const Pass done = pass(ready);
     if (!core_->endpoint().lingering() || clock_.now() >= give_up) return;
-    ready = poller_.wait(more ? Instant() : std::min(deadline, give_up));
+    ready = poller_.wait(done.more ? Instant() : std::min(done.deadline, give_up));
   }
 }
 

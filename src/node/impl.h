@@ -77,6 +77,11 @@ class NetworkingMessages::Impl {
     std::unique_lock<std::mutex> lock_;
   };
   struct Parts;
+  struct Pass {
+    bool more = false;  // there is more to do at once
+    Instant deadline = kNever;
+    std::size_t bytes = 0;  // came and went
+  };
 
   explicit Impl(Parts parts);
 
@@ -93,8 +98,8 @@ class NetworkingMessages::Impl {
   bool transmit(Instant now);
   // A pass on a thread that does not go to sleep after it.
   void pass_in_passing();
-  // A pass of the driver. True if there is more to do at once; else `*deadline` tells when.
-  bool pass(const Poller::Ready& ready, Instant* deadline);
+  // A pass of the driver, which takes the core lock itself.
+  Pass pass(const Poller::Ready& ready);
   void wake_driver();
   bool ready_for_application() const;
   void show_ready();
@@ -125,9 +130,6 @@ class NetworkingMessages::Impl {
   std::vector<DeliveredMessage> delivered_;
   Instant planned_wake_ = kNever;  // the driver sleeps no longer than this
   bool timer_armed_ = false;
-  // Of the thread inside wait().
-  SpinPolicy spin_;
-  const bool may_spin_ = std::thread::hardware_concurrency() > 1;
 
   Outbox outbox_;
   Inbox inbox_;
@@ -147,6 +149,9 @@ class NetworkingMessages::Impl {
   std::uint64_t waits_ = 0;
   std::size_t followers_ = 0;
   Instant left_wait_at_;
+  // Of the thread inside wait().
+  SpinPolicy spin_;
+  const bool may_spin_ = std::thread::hardware_concurrency() > 1;
 
   // What event_handle() gave away, if it did.
   std::atomic<bool> handle_given_{false};
