@@ -68,7 +68,7 @@ class World {
     RC_ASSERT(a_.flushed());
     RC_ASSERT(a_.held_bytes() == 0u);
     RC_ASSERT(a_.unacknowledged_reliable() == 0u);
-    RC_ASSERT(a_.pending_reliable() == 0u && a_.pending_unreliable() == 0u);
+    RC_ASSERT((a_.pending_reliable() == 0u && a_.pending_unreliable() == 0u));
     for (const auto& [id, channel] : channels_) {
       RC_ASSERT(channel.ordered_received == channel.ordered.size());
       for (const bool received : channel.unordered_received) RC_ASSERT(received);
@@ -251,7 +251,7 @@ class World {
     ChannelModel& channel = channels_[message.channel];
     if (!message.reliable) {
       const std::size_t i = message.number - 1;
-      RC_ASSERT(i < channel.unreliable.size() && !channel.unreliable_received[i]);
+      RC_ASSERT((i < channel.unreliable.size() && !channel.unreliable_received[i]));
       channel.unreliable_received[i] = true;
       RC_ASSERT(equal(message.payload, channel.unreliable[i]));
     } else if (channel.ordered_received < channel.ordered.size() &&
@@ -260,7 +260,7 @@ class World {
       ++channel.ordered_received;
     } else {
       const std::size_t i = message.number - 1;
-      RC_ASSERT(i < channel.unordered.size() && !channel.unordered_received[i]);
+      RC_ASSERT((i < channel.unordered.size() && !channel.unordered_received[i]));
       channel.unordered_received[i] = true;
       RC_ASSERT(equal(message.payload, channel.unordered[i]));
     }
