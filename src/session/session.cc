@@ -175,7 +175,9 @@ void Session::advance(Instant now) {
 void Session::check_timeouts(Instant now) {
   switch (phase_) {
     case SessionPhase::kUp:
-      if (now >= sign_of_life_until_) {
+      if (keys_.exhausted()) {
+        fail(SessionEnd::Kind::kLocalProblem, kEndMiscInternalError, "a key is used up", now);
+      } else if (now >= sign_of_life_until_) {
         fail(SessionEnd::Kind::kTimedOut, kEndRemoteTimeout,
              "no sign of life while somebody else claimed the same name", now);
       } else if (awaiting_since_ != kNever && now >= awaiting_since_ + options_.timeout_connected) {

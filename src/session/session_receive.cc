@@ -96,7 +96,9 @@ FrameVerdict Session::read_frame(FrameType type, ByteReader& in, const IpAddress
                                  std::vector<ReceivedMessage>& out) {
   constexpr auto kBad = FrameVerdict::kViolation;
   constexpr auto kGood = FrameVerdict::kTaken;
-  // A session that the application has closed takes nothing more in.
+  // A session that the application has closed takes nothing more in. Reliable data is not acknowledged either: its
+  // sender must learn that it was lost.
+  constexpr auto kNotTaken = FrameVerdict::kRefused;
   const bool closed = phase_ == SessionPhase::kLingering;
   switch (type) {
     case FrameType::kPing:
@@ -135,7 +137,7 @@ FrameVerdict Session::read_frame(FrameType type, ByteReader& in, const IpAddress
     case FrameType::kStreamToEnd: {
       StreamFrame frame;
       if (!read_stream(in, type, frame)) return kBad;
-      return closed ? kGood : channels_.on_stream(frame, now, out);
+      return closed ? kNotTaken : channels_.on_stream(frame, now, out);
     }
     case FrameType::kMessage:
     case FrameType::kMessageToEnd: {
@@ -147,7 +149,8 @@ FrameVerdict Session::read_frame(FrameType type, ByteReader& in, const IpAddress
     case FrameType::kReliableFragment: {
       FragmentFrame frame;
       if (!read_fragment(in, type, frame)) return kBad;
-      return closed ? kGood : channels_.on_fragment(frame, now, out);
+      if (closed) return frame.reliable ? kNotTaken : kGood;
+      return channels_.on_fragment(frame, now, out);
     }
     case FrameType::kPadding:
       return kGood;
