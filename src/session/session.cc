@@ -29,6 +29,8 @@ PathConfig path_config(const SessionOptions& options, const PeerLimits& peer) {
   config.datagram_size_max = std::max(config.datagram_size_min,
                                       std::min(options.datagram_size_max, peer.datagram_size_max));
   config.peer_ack_delay_max = peer.ack_delay_max;
+  // docs/decisions/0003-congestion-control.md says why not CUBIC.
+  config.controller = ControllerKind::kBbr;
   config.send_rate_min = options.send_rate_min;
   config.send_rate_max = options.send_rate_max;
   return config;
