@@ -158,7 +158,8 @@ bool Endpoint::State::on_repeated_init(const EphemeralKey& ephemeral, const IpAd
 void Endpoint::State::on_init_ik(const InitView& init, const EphemeralKey& ephemeral,
                                  const IpAddress& from, Instant now) {
   Request request{Identity(), from, 0,   ephemeral, Responder(handshake),
-                  false,      now,  now, false,     init.datagram.size()};
+                  false,      now,  now, false,     init.datagram.size(),
+                  now};
   const HandshakeError error = request.responder.read_init(init, unix_at(now));
   if (error != HandshakeError::kNone) return count_handshake_error(error);
   const PeerInfo& peer = request.responder.peer();
@@ -224,8 +225,9 @@ void Endpoint::State::on_finish(const IpAddress& from, Bytes datagram, ReceiverI
   }
   const auto it = half_open.find(index);
   if (it == half_open.end()) return counters.add(Count::kDroppedUnknownIndex);
-  Request request{Identity(), from, index, it->second.ephemeral,    it->second.responder,
-                  true,       now,  now,   from == it->second.from, datagram.size()};
+  Request request{Identity(),     from, index, it->second.ephemeral,    it->second.responder,
+                  true,           now,  now,   from == it->second.from, datagram.size(),
+                  it->second.made};
   const HandshakeError error = request.responder.read_finish(datagram, unix_at(now));
   if (error != HandshakeError::kNone) return count_handshake_error(error);
   const PublicKey key = request.responder.peer().static_key;

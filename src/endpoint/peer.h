@@ -34,6 +34,7 @@ struct Peer {
   std::shared_ptr<SendGate> gate = std::make_shared<SendGate>();
   SessionOptions options;
   Instant opened;
+  Instant established = Instant::min();
 
   std::unique_ptr<Dial> dial;
   bool wants_dial = false;  // as soon as an earlier session with this user has left the line
@@ -77,6 +78,7 @@ struct Request {
   // `from` received our answer to message 1 (XX). Otherwise it may get three times `bytes`, and no more.
   bool address_shown = false;
   std::size_t bytes = 0;  // of the last message
+  Instant begun{};        // when message 1 came
 };
 
 // InitXX was answered, FinishXX has not come.

@@ -217,8 +217,9 @@ void Endpoint::State::establish(Peer& peer, const HandshakeResult& result, const
   peer.key = result.peer.static_key;
   peer.certificate = result.peer.certificate_status;
   by_key[result.peer.static_key] = peer.id;
-  stamps.note(result.peer.static_key, result.peer.stamp);
+  peer.established = now;
   if (!wait) {
+    stamps.note(result.peer.static_key, result.peer.stamp);
     peer.dial.reset();
     flush_waiting(peer, now);
   }
@@ -404,6 +405,8 @@ void Endpoint::State::touch(Peer& peer, Instant now) {
 void Endpoint::State::settle(Peer& peer, Instant now) {
   if (peer.session) {
     if (peer.dial && peer.session->confirmed()) {
+      // Only now: until then the peer may still prefer a first message that it made earlier.
+      if (peer.key) stamps.note(*peer.key, peer.dial->initiator().peer().stamp);
       peer.dial.reset();
       flush_waiting(peer, now);
     }

@@ -76,6 +76,11 @@ bool Endpoint::State::resolve_crossing(Peer& peer, Request& request, Instant now
     answer(std::move(request), &peer, now);
     return false;
   }
+  // Crossed opens: the end of a handshake that began before the one that won.
+  if (request.begun < peer.established) {
+    counters.add(Count::kDroppedCrossed);
+    return false;
+  }
   // A session is up, and here is a new handshake under the same key: the peer has lost it, or has closed it and the
   // word of that is still on its way.
   const bool lost = !peer.session->channels().flushed();
