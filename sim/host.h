@@ -126,7 +126,8 @@ class Host final : public Node {
  private:
   friend class World;
   struct Unread {
-    std::uint64_t bytes = 0, messages = 0;
+    std::uint64_t bytes = 0;
+    std::uint64_t messages[2] = {};  // unreliable, reliable
   };
 
   void attached(NodeId id);
