@@ -342,6 +342,9 @@ int run_command_line(int argc, char** argv) {
     return code;
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    if (argc > 1 && argv[1][0] != '-' && app.get_subcommands().empty()) {
+      return wrong_use(app, fmt::format("there is no command \"{}\"", argv[1]));
+    }
     return wrong_use(app, error.what());
   } catch (const UsageError& error) {
     return wrong_use(app, error.what());
