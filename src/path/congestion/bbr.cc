@@ -281,11 +281,12 @@ std::uint64_t Bbr::window() const {
 
 std::uint64_t Bbr::pacing_rate(const RttEstimator& rtt) const {
   if (min_rtt_ < kPacedRttMin) return 0;
-  if (bandwidth() == 0) {
-    const double round = to_seconds(rtt.smoothed());
-    return static_cast<std::uint64_t>(kStartupGain * window_ / round);
-  }
-  return static_cast<std::uint64_t>(kPacingMargin * pacing_gain_ * bandwidth());
+  // draft-ietf-ccwg-bbr 4.6.2: until start-up is over the rate does not fall: a few small messages say nothing of what
+  // the line carries. Later the least window may leave within a round trip, for the same reason.
+  const bool starting = bandwidth() == 0 || mode_ == Mode::kStartup;
+  const double initial = kStartupGain * static_cast<double>(kWindowPacketsInitial) * datagram_size_;
+  const double least = (starting ? initial : window_min()) / to_seconds(rtt.smoothed());
+  return static_cast<std::uint64_t>(std::max(least, kPacingMargin * pacing_gain_ * bandwidth()));
 }
 
 }  // namespace whimbrel
