@@ -368,10 +368,8 @@ TEST(Load, HalfOpenHandshakesAreBoundedAndForgotten) {
     duo.simulation().inject(stranger(i), duo.b.address(), forged_init(random));
     duo.world.run_for(milliseconds(1));
   }
-  EXPECT_EQ(duo.b.count(Count::kDroppedHandshakeLoad), 84u)
-      << duo.b.count(Count::kPacketsIn) << " in, " << duo.b.count(Count::kDroppedBadHandshake)
-      << " bad, " << duo.b.count(Count::kDroppedBadVersion) << " of another version, "
-      << duo.b.count(Count::kDroppedBadCookie) << " without cookie";
+  duo.world.run_for(milliseconds(10));
+  EXPECT_EQ(duo.b.count(Count::kDroppedHandshakeLoad), 84u);
   duo.world.run_for(seconds(20));
   EXPECT_EQ(duo.b.endpoint().next_deadline(), kNever);
   EXPECT_EQ(duo.b.endpoint().session_count(), 0u);

@@ -184,7 +184,8 @@ class Swarm {
 
   void read_differently(Host& host) {
     host.reading = random_.chance(0.5) ? Reading::kByHand : Reading::kAtOnce;
-    if (random_.chance(0.7)) host.receive_all();
+    // In order: what is unread goes before what comes now.
+    if (host.reading == Reading::kAtOnce || random_.chance(0.7)) host.receive_all();
   }
 
   void restart(std::size_t i) {
@@ -355,8 +356,8 @@ class Swarm {
   }
   void note(const char* what, const Host& host, const Host& other) const {
     if (!talking_) return;
-    std::fprintf(stderr, "%12.6f %s: host %u, host %u\n", to_seconds(world_.now() - Instant{}),
-                 what, host.id(), other.id());
+    std::fprintf(stderr, "%12.6f %s: host %u, host %u (%s)\n", to_seconds(world_.now() - Instant{}),
+                 what, host.id(), other.id(), host.name_of(other).text().c_str());
   }
 
   struct Recorded {
