@@ -14,6 +14,8 @@ constexpr std::uint64_t kCreditStep = 4096;
 // Islands in the open message; over it, packets are refused until gaps are filled. Frames are sent
 // in pieces of a packet's size, so that the largest message has a few hundred at most.
 constexpr std::size_t kIslandsMax = 4096;
+// Between messages, memory for this many is kept.
+constexpr std::size_t kIdleCapacity = 64;
 
 Bytes cut_front(Bytes bytes, std::uint64_t count) {
   return bytes.subspan(static_cast<std::size_t>(std::min<std::uint64_t>(count, bytes.size())));
@@ -195,7 +197,9 @@ void ReceiveStream::place(std::uint64_t begin, Bytes bytes, const ReceiveContext
     parsed_ = in_place_.front().end;
     in_place_.pop_front();
   }
-  if (parsed_ == message_end_) deliver(std::move(message_), context);
+  if (parsed_ != message_end_) return;
+  if (in_place_.ranges().capacity() > kIdleCapacity) in_place_ = RangeSet();
+  deliver(std::move(message_), context);
 }
 
 void ReceiveStream::deliver(SharedBytes payload, const ReceiveContext& context) {

@@ -12,7 +12,7 @@ namespace {
 // A frame with fewer bytes is written only if they are all that is left of a message or of a lost
 // range.
 constexpr std::uint64_t kFrameBytesMin = 16;
-// A queue that has run empty keeps memory for this many messages.
+// A queue that has run empty keeps memory for this many messages or ranges.
 constexpr std::size_t kIdleCapacity = 64;
 
 std::uint64_t stream_size(const SharedBytes& payload) {
@@ -192,8 +192,15 @@ SendStream::Released SendStream::release() {
     gone.add(std::move(message.payload));
   }
   next_index_ -= static_cast<std::size_t>(released.messages);
-  if (messages_.empty() && messages_.capacity() > kIdleCapacity) messages_.clear();
+  if (messages_.empty()) shrink();
   return released;
+}
+
+// Nothing is in flight: an idle session shall be small again.
+void SendStream::shrink() {
+  if (messages_.capacity() > kIdleCapacity) messages_.clear();
+  if (acked_ahead_.ranges().capacity() > kIdleCapacity) acked_ahead_ = RangeSet();
+  if (lost_.ranges().capacity() > kIdleCapacity) lost_ = RangeSet();
 }
 
 void SendStream::on_lost(std::uint64_t offset, std::uint32_t length) {

@@ -79,6 +79,7 @@ class SendStream {
   void copy(ByteWriter& out, std::uint64_t begin, std::uint64_t end, std::size_t index) const;
   std::uint64_t mark_acked(std::uint64_t begin, std::uint64_t end);
   Released release();
+  void shrink();
 
   ChannelId channel_;
   std::uint32_t place_;

@@ -12,6 +12,8 @@ namespace {
 constexpr std::size_t kFirstFragmentMin = 600;
 // No fragment is smaller, but for the last.
 constexpr std::size_t kFragmentMin = 64;
+// A queue that has run empty keeps memory for this many messages.
+constexpr std::size_t kIdleCapacity = 64;
 }  // namespace
 
 UnreliableQueue::Written UnreliableQueue::write(ByteWriter& out, bool fresh,
@@ -72,7 +74,9 @@ bool UnreliableQueue::write_fragment(ByteWriter& out, bool fresh, std::vector<Se
 std::uint64_t UnreliableQueue::pop() {
   sent_ = 0;
   ++sequence_;
-  return messages_.pop_front().size();
+  const std::uint64_t size = messages_.pop_front().size();
+  if (messages_.empty() && messages_.capacity() > kIdleCapacity) messages_.clear();
+  return size;
 }
 
 UnreliableQueue::Written UnreliableQueue::drop() {
