@@ -73,9 +73,13 @@ Result Host::command_send(const Identity& to, SharedBytes payload, int flags, Ch
 Result Host::say(const Host& to, std::size_t size, int flags, ChannelId channel) {
   const bool reliable = (flags & kSendReliable) != 0;
   Ledger& ledger = world_.ledger();
-  SharedBytes payload = ledger.make(life_, to.id(), channel, reliable, size);
-  const Result result = command_send(name_of(to), std::move(payload), flags, channel);
-  if (result == Result::kOk) ledger.on_taken(life_, to.id(), channel, reliable);
+  const Identity name = name_of(to);
+  // An address as a name: the host may have had another one before, and is another user under it.
+  const bool by_address = name.type() == IdentityType::kIpAddress;
+  const std::uint32_t number = by_address ? name.bytes()[14] * 256u + name.bytes()[15] : 0;
+  SharedBytes payload = ledger.make(life_, to.id(), channel, reliable, size, number);
+  const Result result = command_send(name, std::move(payload), flags, channel);
+  if (result == Result::kOk) ledger.on_taken(life_, to.id(), channel, reliable, number);
   return result;
 }
 
@@ -110,13 +114,21 @@ void Host::drop(const std::function<bool(const InboxMessage&)>& which, bool cons
   }
 }
 
+bool Host::is_of(const InboxMessage& message, const Identity& user,
+                 const std::optional<SessionId>& session) const {
+  if (session && message.session == *session) return true;
+  const Host* sender = world_.find(message.from);
+  return sender != nullptr && sender == world_.find(user);
+}
+
 bool Host::close_session(const Identity& user) {
   std::optional<SessionId> dropped;
   const bool closed = endpoint_->close_session(user, now(), &dropped);
   take_messages(now());
-  if (dropped) {
-    drop([&](const InboxMessage& message) { return message.session == *dropped; }, false);
-    unread_.erase(*dropped);
+  if (closed) {
+    // All of this user, also what an earlier session has left.
+    drop([&](const InboxMessage& message) { return is_of(message, user, dropped); }, false);
+    if (dropped) unread_.erase(*dropped);
   }
   if (closed) {
     // Either side's data may be lost by it, and both applications know: one did it, the other reads ClosedByPeer.
@@ -134,7 +146,7 @@ bool Host::close_channel(const Identity& user, ChannelId channel) {
   if (session) {
     drop(
         [&](const InboxMessage& message) {
-          return message.session == *session && message.message.channel == channel;
+          return message.message.channel == channel && is_of(message, user, session);
         },
         true);
   }

@@ -137,6 +137,8 @@ class Host final : public Node {
   bool take_messages(Instant now);
   void deliver(DeliveredMessage&& delivered, Instant now);
   void consume(const InboxMessage& message, Instant now);
+  bool is_of(const InboxMessage& message, const Identity& user,
+             const std::optional<SessionId>& session) const;
   void note_unread(const InboxMessage& message);
   void note_break(const Identity& user);
   void drop(const std::function<bool(const InboxMessage&)>& which, bool consumed);

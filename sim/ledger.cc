@@ -19,7 +19,7 @@ std::uint32_t Ledger::new_life(NodeId node) {
   return next_life_++;
 }
 
-// magic 4 | sender's life 4 | receiver 4 | channel 4 | number 8 | reliable 1 | zero 3 | size 4 | filling
+// magic 4 | sender's life 4 | receiver 4 | channel 4 | number 8 | reliable 1 | name 3 | size 4 | filling
 void Ledger::fill(MutableBytes payload, const Header& header) {
   ByteWriter out(payload);
   out.u32(kMagic);
@@ -27,7 +27,7 @@ void Ledger::fill(MutableBytes payload, const Header& header) {
   out.u32(header.key.to);
   out.u32(static_cast<std::uint32_t>(header.key.channel));
   out.u64(header.number);
-  out.u32(header.key.reliable ? 0x01000000 : 0);
+  out.u32((header.key.reliable ? 0x01000000u : 0u) | header.key.name);
   out.u32(header.size);
   std::uint64_t state = mix(std::uint64_t{header.key.life} << 32 ^ header.key.to) ^
                         mix(header.number * 4 + header.key.reliable * 2 + 1) ^
@@ -43,15 +43,17 @@ bool Ledger::read_header(Bytes payload, Header& header) {
   header.key.to = in.u32();
   header.key.channel = static_cast<ChannelId>(static_cast<std::int32_t>(in.u32()));
   header.number = in.u64();
-  header.key.reliable = in.u32() != 0;
+  const std::uint32_t kind = in.u32();
+  header.key.reliable = kind >> 24 != 0;
+  header.key.name = kind & 0xffffff;
   header.size = in.u32();
   return in.ok() && header.size == payload.size();
 }
 
 SharedBytes Ledger::make(std::uint32_t life, NodeId to, ChannelId channel, bool reliable,
-                         std::size_t size) const {
+                         std::size_t size, std::uint32_t name) const {
   ASSERT(size >= kSizeMin && size <= kMessageSizeMax);
-  Header header{{life, to, channel, reliable}, 0, static_cast<std::uint32_t>(size)};
+  Header header{{life, to, channel, reliable, name}, 0, static_cast<std::uint32_t>(size)};
   const auto found = flows_.find(header.key);
   if (found != flows_.end()) header.number = found->second.taken.size();
   std::vector<std::uint8_t> bytes(size);
@@ -59,8 +61,9 @@ SharedBytes Ledger::make(std::uint32_t life, NodeId to, ChannelId channel, bool 
   return SharedBytes::copy(bytes);
 }
 
-void Ledger::on_taken(std::uint32_t life, NodeId to, ChannelId channel, bool reliable) {
-  Flow& flow = flows_[{life, to, channel, reliable}];
+void Ledger::on_taken(std::uint32_t life, NodeId to, ChannelId channel, bool reliable,
+                      std::uint32_t name) {
+  Flow& flow = flows_[{life, to, channel, reliable, name}];
   flow.taken.push_back(moment());
   flow.arrived.push_back(false);
 }
@@ -161,15 +164,22 @@ void Ledger::demand_complete() {
 
 std::uint64_t Ledger::delivered(std::uint32_t life, NodeId to, ChannelId channel,
                                 bool reliable) const {
-  const auto found = flows_.find({life, to, channel, reliable});
-  if (found == flows_.end()) return 0;
-  return static_cast<std::uint64_t>(
-      std::count(found->second.arrived.begin(), found->second.arrived.end(), true));
+  std::uint64_t count = 0;
+  auto it = flows_.lower_bound({life, to, channel, reliable, 0});
+  for (; it != flows_.end() && it->first.is_like({life, to, channel, reliable, 0}); ++it) {
+    const auto& arrived = it->second.arrived;
+    count += static_cast<std::uint64_t>(std::count(arrived.begin(), arrived.end(), true));
+  }
+  return count;
 }
 
 std::uint64_t Ledger::taken(std::uint32_t life, NodeId to, ChannelId channel, bool reliable) const {
-  const auto found = flows_.find({life, to, channel, reliable});
-  return found == flows_.end() ? 0 : found->second.taken.size();
+  std::uint64_t count = 0;
+  auto it = flows_.lower_bound({life, to, channel, reliable, 0});
+  for (; it != flows_.end() && it->first.is_like({life, to, channel, reliable, 0}); ++it) {
+    count += it->second.taken.size();
+  }
+  return count;
 }
 
 }  // namespace whimbrel::sim

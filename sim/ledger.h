@@ -28,9 +28,11 @@ class Ledger {
   // One life of one endpoint.
   std::uint32_t new_life(NodeId node);
   // The payload of the next message of a flow; noted only by on_taken(), so that a refused send leaves no gap.
+  // `name`: by which of its names the receiver is called; order holds for each alone. 24 bits.
   SharedBytes make(std::uint32_t life, NodeId to, ChannelId channel, bool reliable,
-                   std::size_t size) const;
-  void on_taken(std::uint32_t life, NodeId to, ChannelId channel, bool reliable);
+                   std::size_t size, std::uint32_t name = 0) const;
+  void on_taken(std::uint32_t life, NodeId to, ChannelId channel, bool reliable,
+                std::uint32_t name = 0);
   // The application of `node` has it.
   void on_delivered(NodeId node, std::uint32_t receiver_life, SessionId session,
                     const ReceivedMessage& message);
@@ -55,7 +57,13 @@ class Ledger {
     NodeId to = kNobody;
     ChannelId channel{};
     bool reliable = false;
+    std::uint32_t name = 0;
     friend auto operator<=>(const FlowKey&, const FlowKey&) = default;
+    // But for the name.
+    bool is_like(const FlowKey& other) const {
+      return life == other.life && to == other.to && channel == other.channel &&
+             reliable == other.reliable;
+    }
   };
   // Tells what came first within one instant.
   struct Moment {
