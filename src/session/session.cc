@@ -184,7 +184,7 @@ void Session::check_timeouts(Instant now) {
              "no sign of life while somebody else claimed the same name", now);
       } else if (awaiting_since_ != kNever && now >= awaiting_since_ + options_.timeout_connected) {
         fail(SessionEnd::Kind::kTimedOut, kEndRemoteTimeout, "no answer", now);
-      } else if (now >= last_message_ + options_.idle_timeout && channels_.flushed()) {
+      } else if (!silent_ && now >= last_message_ + options_.idle_timeout && channels_.flushed()) {
         fail(SessionEnd::Kind::kIdle, kEndSessionIdle, "idle", now);
       }
       return;
@@ -219,7 +219,10 @@ Instant Session::next_deadline() const {
   if (awaiting_since_ != kNever) {
     next = std::min(next, awaiting_since_ + options_.timeout_connected);
   }
-  if (channels_.flushed()) next = std::min(next, last_message_ + options_.idle_timeout);
+  // While it is silent, messages wait at the endpoint, which has a timeout of its own.
+  if (!silent_ && channels_.flushed()) {
+    next = std::min(next, last_message_ + options_.idle_timeout);
+  }
   if (!ping_owed_) next = std::min(next, last_activity_ + options_.keep_alive);
   if (hold_since_ != kNever) next = std::min(next, hold_since_ + options_.nagle_max);
   if (validation_) next = std::min(next, validation_->next_send);
