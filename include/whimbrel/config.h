@@ -17,33 +17,34 @@ enum class DebugLevel : int { kError = 1, kWarning = 2, kInfo = 3, kDebug = 4 };
 
 // Options by number. Numbers below 100 are those of the Steamworks headers, so that old programs can set them.
 enum class Option : int {
-  kFakePacketLossSend = 2,      // percent, 0..100
+  kFakePacketLossSend = 2,  // percent, 0..100
   kFakePacketLossRecv = 3,
-  kFakePacketLagSend = 4,       // ms, 0..5000
+  kFakePacketLagSend = 4,  // ms, 0..5000
   kFakePacketLagRecv = 5,
-  kFakePacketReorderSend = 6,   // percent
+  kFakePacketReorderSend = 6,  // percent
   kFakePacketReorderRecv = 7,
-  kFakePacketReorderTime = 8,   // ms
-  kSendBufferSize = 9,          // bytes of payload not yet released, 4096..268435456; default 524288
-  kSendRateMin = 10,            // bytes/s, 0 = the controller decides; default 0
+  kFakePacketReorderTime = 8,  // ms
+  kSendBufferSize = 9,         // bytes of payload not yet released, 4096..268435456; default 524288
+  kSendRateMin = 10,           // bytes/s, 0 = the controller decides; default 0
   kSendRateMax = 11,
-  kNagleTime = 12,              // microseconds, 0..5000; default 5000
-  kAllowWithoutAuth = 23,       // 0: peers must show a certificate; 1, 2: not; default 1
-  kTimeoutInitial = 24,         // ms, 100..600000; default 10000
-  kTimeoutConnected = 25,       // ms, 100..600000; default 10000
-  kFakePacketDupSend = 26,      // percent
+  kNagleTime = 12,          // microseconds, 0..5000; default 5000
+  kAllowWithoutAuth = 23,   // 0: peers must show a certificate; 1, 2: not; default 1
+  kTimeoutInitial = 24,     // ms, 100..600000; default 10000
+  kTimeoutConnected = 25,   // ms, 100..600000; default 10000
+  kFakePacketDupSend = 26,  // percent
   kFakePacketDupRecv = 27,
-  kFakePacketDupTimeMax = 28,   // ms
-  kMtuPacketSize = 32,          // largest datagram tried, 1200..65000; default 1472
-  kFakeRateLimitSend = 42,      // bytes/s, 0 = none
+  kFakePacketDupTimeMax = 28,  // ms
+  kMtuPacketSize = 32,         // largest datagram tried, 1200..65000; default 1472
+  kFakeRateLimitSend = 42,     // bytes/s, 0 = none
   kFakeRateLimitRecv = 44,
-  kRecvBufferSize = 47,         // bytes received and unread, a session, 540672..268435456; default 1048576
-  kRecvBufferMessages = 48,     // messages received and unread, a session, 1..1000000; default 1000
-  kIdleTimeout = 1001,          // ms without a message either way, 1000..86400000; default 180000
-  kLingerTime = 1002,           // ms that reliable data may take to leave after close, 0..60000; default 1000
-  kKeepAlive = 1003,            // ms between keep-alives on a quiet line, 1000..600000; default 15000
-  kPendingRequestsMax = 1004,   // strangers that wait for accept, 1..65536; default 256
-  kSessionsMax = 1005,          // 1..1000000; default 100000
+  kRecvBufferSize = 47,  // bytes received and unread, a session, 540672..268435456; default 1048576
+  kRecvBufferMessages = 48,  // messages received and unread, a session, 1..1000000; default 1000
+  kIdleTimeout = 1001,       // ms without a message either way, 1000..86400000; default 180000
+  kLingerTime =
+      1002,           // ms that reliable data may take to leave after close, 0..60000; default 1000
+  kKeepAlive = 1003,  // ms between keep-alives on a quiet line, 1000..600000; default 15000
+  kPendingRequestsMax = 1004,  // strangers that wait for accept, 1..65536; default 256
+  kSessionsMax = 1005,         // 1..1000000; default 100000
 };
 
 struct OptionInfo {

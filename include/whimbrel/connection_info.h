@@ -11,8 +11,8 @@ namespace whimbrel {
 
 enum class ConnectionState : int {
   kNone = 0,
-  kConnecting = 1,              // waiting for the peer to accept
-  kFindingRoute = 2,            // accepted, looking for a way
+  kConnecting = 1,    // waiting for the peer to accept
+  kFindingRoute = 2,  // accepted, looking for a way
   kConnected = 3,
   kClosedByPeer = 4,
   kProblemDetectedLocally = 5,
@@ -39,10 +39,12 @@ enum EndReason : int {
   kEndMiscPeerSentNoConnection = 5010,
 };
 
-inline constexpr int kInfoUnauthenticated = 1;   // no authority vouches for the peer's identity: it is what the peer claims
-inline constexpr int kInfoUnencrypted = 2;       // never set: everything that leaves this process is encrypted
-inline constexpr int kInfoLoopbackBuffers = 4;   // a session with oneself
-inline constexpr int kInfoFast = 8;              // the peer is on this host or link
+inline constexpr int kInfoUnauthenticated =
+    1;  // no authority vouches for the peer's identity: it is what the peer claims
+inline constexpr int kInfoUnencrypted =
+    2;  // never set: everything that leaves this process is encrypted
+inline constexpr int kInfoLoopbackBuffers = 4;  // a session with oneself
+inline constexpr int kInfoFast = 8;             // the peer is on this host or link
 inline constexpr int kInfoRelayed = 16;
 
 struct ConnectionInfo {
@@ -50,33 +52,35 @@ struct ConnectionInfo {
   // Another name for the same peer: the one it showed where it was dialled by address. Invalid if none.
   Identity alias;
   ConnectionState state = ConnectionState::kNone;
-  int end_reason = 0;             // EndReason or the application's own
-  std::string end_debug;          // why it ended, for a person
-  std::string debug_description;  // who and over which path: "str:bob direct 203.0.113.5:4000, 23 ms"
-  std::string remote_address;     // "203.0.113.5:4000"; empty while relayed or unknown
-  std::uint32_t remote_pop = 0;   // four characters packed, first one in the low byte; 0 if none
+  int end_reason = 0;     // EndReason or the application's own
+  std::string end_debug;  // why it ended, for a person
+  std::string
+      debug_description;       // who and over which path: "str:bob direct 203.0.113.5:4000, 23 ms"
+  std::string remote_address;  // "203.0.113.5:4000"; empty while relayed or unknown
+  std::uint32_t remote_pop = 0;  // four characters packed, first one in the low byte; 0 if none
   std::uint32_t pop_relay = 0;
-  int flags = 0;                  // sum of kInfo...
+  int flags = 0;  // sum of kInfo...
   std::int64_t user_data = -1;
 };
 
 struct ConnectionStatus {
   ConnectionState state = ConnectionState::kNone;
-  int ping = -1;                       // ms, smoothed; -1 unknown
-  float local_quality = -1;            // 0..1, share of the peer's packets that arrived over the last 10 s; -1 unknown
-  float remote_quality = -1;           // the same, of ours, as the peer reports it
-  float packets_out_per_second = 0;    // over the last 2 s, datagrams with headers
+  int ping = -1;  // ms, smoothed; -1 unknown
+  float local_quality =
+      -1;  // 0..1, share of the peer's packets that arrived over the last 10 s; -1 unknown
+  float remote_quality = -1;         // the same, of ours, as the peer reports it
+  float packets_out_per_second = 0;  // over the last 2 s, datagrams with headers
   float bytes_out_per_second = 0;
   float packets_in_per_second = 0;
   float bytes_in_per_second = 0;
-  std::int64_t send_rate = 0;          // bytes/s that the congestion controller allows now
-  std::int64_t pending_unreliable = 0; // payload bytes that wait
+  std::int64_t send_rate = 0;           // bytes/s that the congestion controller allows now
+  std::int64_t pending_unreliable = 0;  // payload bytes that wait
   std::int64_t pending_reliable = 0;
   std::int64_t sent_unacknowledged_reliable = 0;
-  std::int64_t queue_time_us = 0;      // until a message sent now would leave
-  std::int64_t round_trip_us = -1;     // as ping, finer
-  std::int64_t window_bytes = 0;       // congestion window
-  std::int64_t packets_lost = 0;       // ours, since the session began
+  std::int64_t queue_time_us = 0;   // until a message sent now would leave
+  std::int64_t round_trip_us = -1;  // as ping, finer
+  std::int64_t window_bytes = 0;    // congestion window
+  std::int64_t packets_lost = 0;    // ours, since the session began
 };
 
 }  // namespace whimbrel

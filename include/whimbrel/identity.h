@@ -77,5 +77,7 @@ class Identity {
 
 template <>
 struct std::hash<whimbrel::Identity> {
-  std::size_t operator()(const whimbrel::Identity& identity) const noexcept { return identity.hash(); }
+  std::size_t operator()(const whimbrel::Identity& identity) const noexcept {
+    return identity.hash();
+  }
 };

@@ -49,9 +49,9 @@ class FrameSink {
 };
 
 enum class PacketPurpose : std::uint8_t {
-  kNormal,       // counts against the window when ack-eliciting
-  kPtoProbe,     // RFC 9002 7.5: may exceed the window
-  kMtuProbe,     // its loss says nothing about congestion (RFC 8899 3)
+  kNormal,    // counts against the window when ack-eliciting
+  kPtoProbe,  // RFC 9002 7.5: may exceed the window
+  kMtuProbe,  // its loss says nothing about congestion (RFC 8899 3)
 };
 
 struct PathStats {

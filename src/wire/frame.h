@@ -142,10 +142,10 @@ inline constexpr std::size_t kStreamHeaderSizeMax = 1 + 8 + 8 + 4;
 // and `message` say what they mean.
 struct SentFrame {
   FrameType type = FrameType::kPadding;
-  std::uint32_t length = 0;    // bytes of payload, where there is one
-  std::uint32_t slot = 0;      // which channel (message/ numbers its channels)
-  std::uint64_t offset = 0;    // stream offset, or sequence of a message
-  std::uint64_t extra = 0;     // fragment offset, or the value that a credit frame announced
+  std::uint32_t length = 0;  // bytes of payload, where there is one
+  std::uint32_t slot = 0;    // which channel (message/ numbers its channels)
+  std::uint64_t offset = 0;  // stream offset, or sequence of a message
+  std::uint64_t extra = 0;   // fragment offset, or the value that a credit frame announced
 };
 
 }  // namespace whimbrel
