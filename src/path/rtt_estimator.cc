@@ -11,7 +11,7 @@ void RttEstimator::on_sample(Duration latest, Duration ack_delay, Duration ack_d
   if (!has_sample_) {
     has_sample_ = true;
     first_sample_time_ = now;
-    min_ = smoothed_ = latest_;
+    min_ = smoothed_ = adjusted_ = latest_;
     variation_ = latest_ / 2;
     return;
   }
@@ -20,10 +20,10 @@ void RttEstimator::on_sample(Duration latest, Duration ack_delay, Duration ack_d
   restart_minimum_ = false;
   // RFC 9002 5.3: the delay is subtracted only if the result stays above min_rtt.
   const Duration delay = std::min(ack_delay, ack_delay_max);
-  const Duration adjusted = latest_ >= min_ + delay ? latest_ - delay : latest_;
-  const Duration deviation = smoothed_ > adjusted ? smoothed_ - adjusted : adjusted - smoothed_;
+  adjusted_ = latest_ >= min_ + delay ? latest_ - delay : latest_;
+  const Duration deviation = smoothed_ > adjusted_ ? smoothed_ - adjusted_ : adjusted_ - smoothed_;
   variation_ = (3 * variation_ + deviation) / 4;
-  smoothed_ = (7 * smoothed_ + adjusted) / 8;
+  smoothed_ = (7 * smoothed_ + adjusted_) / 8;
 }
 
 Duration RttEstimator::probe_base() const {

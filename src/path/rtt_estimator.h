@@ -22,6 +22,8 @@ class RttEstimator {
   bool has_sample() const { return has_sample_; }
   Instant first_sample_time() const { return first_sample_time_; }
   Duration latest() const { return latest_; }
+  // The latest without the time that the peer says it waited: what the line itself took.
+  Duration adjusted() const { return adjusted_; }
   Duration smoothed() const { return smoothed_; }
   Duration variation() const { return variation_; }
   // Zero before the first sample.
@@ -34,6 +36,7 @@ class RttEstimator {
   Duration smoothed_;
   Duration variation_;
   Duration latest_{};
+  Duration adjusted_{};
   Duration min_{};
   Instant first_sample_time_{};
   bool has_sample_ = false;

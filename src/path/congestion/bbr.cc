@@ -57,7 +57,9 @@ void Bbr::on_spurious_loss(Instant) {}
 void Bbr::on_app_limited(std::uint64_t) {}
 void Bbr::on_datagram_size(std::size_t bytes) {
   datagram_size_ = static_cast<double>(bytes);
-  window_ = std::max(window_, window_min());
+  // RFC 9002 7.2: the initial window is recalculated with the new size.
+  const bool starting = mode_ == Mode::kStartup;
+  window_ = std::max(window_, starting ? kWindowPacketsInitial * datagram_size_ : window_min());
 }
 
 void Bbr::on_lost(const LossSample& sample) { lost_in_round_ += sample.bytes_lost; }
@@ -128,7 +130,8 @@ void Bbr::judge_losses() {
 }
 
 void Bbr::measure(const AckSample& sample, const RttEstimator& rtt) {
-  if (sample.has_rtt_sample) measure_rtt(rtt.latest(), sample.now);
+  // The peer's wait for a second packet is no queue.
+  if (sample.has_rtt_sample) measure_rtt(rtt.adjusted(), sample.now);
   // draft-ietf-ccwg-bbr 4.1.2.3: shorter than a round trip, the interval is one of compressed ACKs.
   if (sample.interval <= Duration::zero() || sample.interval < min_rtt_) return;
   const double rate =
@@ -137,11 +140,11 @@ void Bbr::measure(const AckSample& sample, const RttEstimator& rtt) {
   if (!sample.app_limited || rate > bandwidth()) bandwidth_now_ = std::max(bandwidth_now_, rate);
 }
 
-void Bbr::measure_rtt(Duration latest, Instant now) {
-  round_rtt_ = std::min(round_rtt_, latest);
+void Bbr::measure_rtt(Duration rtt, Instant now) {
+  round_rtt_ = std::min(round_rtt_, rtt);
   ++samples_;
-  if (latest > min_rtt_) return;
-  min_rtt_ = latest;
+  if (rtt > min_rtt_) return;
+  min_rtt_ = rtt;
   min_rtt_time_ = now;
 }
 

@@ -43,7 +43,7 @@ class Bbr final : public Controller {
 
   void start_round(const AckSample& sample);
   void measure(const AckSample& sample, const RttEstimator& rtt);
-  void measure_rtt(Duration latest, Instant now);
+  void measure_rtt(Duration rtt, Instant now);
   void finish_round();
   bool bandwidth_stopped_growing();
   void judge_losses();
