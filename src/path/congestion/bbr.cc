@@ -24,6 +24,8 @@ constexpr unsigned kFullRounds = 3;
 // Loss in one round that is congestion if there is a queue, and if there is none.
 constexpr double kLossWithQueue = 0.02;
 constexpr double kLossAlone = 0.20;
+// draft-ietf-ccwg-bbr 5.5.10.2 (BBR.StartupFullLossCnt): fewer losses in a round are an accident, whatever their share.
+constexpr std::uint64_t kLossPacketsMin = 6;
 constexpr double kFlightDecrease = 0.85;
 // Rounds of cruising between probes, 4 to 7: varied, so that flows do not probe in step.
 constexpr std::uint64_t kCruiseRounds = 4;
@@ -62,7 +64,10 @@ void Bbr::on_datagram_size(std::size_t bytes) {
   window_ = std::max(window_, starting ? kWindowPacketsInitial * datagram_size_ : window_min());
 }
 
-void Bbr::on_lost(const LossSample& sample) { lost_in_round_ += sample.bytes_lost; }
+void Bbr::on_lost(const LossSample& sample) {
+  lost_in_round_ += sample.bytes_lost;
+  packets_lost_in_round_ += sample.packets_lost;
+}
 
 // The model may be wrong by now: begin with a few packets, and let acknowledgements open the window.
 void Bbr::on_persistent_congestion() { window_ = window_min(); }
@@ -102,7 +107,7 @@ void Bbr::start_round(const AckSample& sample) {
   round_end_ = sample.delivered;
   samples_ = 0;
   round_rtt_ = kUnknown;
-  lost_in_round_ = 0;
+  lost_in_round_ = packets_lost_in_round_ = 0;
   app_limited_round_ = sample.app_limited;
 }
 
@@ -123,7 +128,8 @@ void Bbr::forget_lost_bandwidth() {
 void Bbr::judge_losses() {
   const double lost = static_cast<double>(lost_in_round_);
   const double share = lost / (lost + static_cast<double>(round_end_ - round_begin_) + 1);
-  congestive_loss_ = share > (has_queue() ? kLossWithQueue : kLossAlone);
+  congestive_loss_ = packets_lost_in_round_ >= kLossPacketsMin &&
+                     share > (has_queue() ? kLossWithQueue : kLossAlone);
   if (!congestive_loss_ || mode_ == Mode::kStartup) return;
   const double flight = std::min(flight_max_, product(kWindowGain));
   flight_max_ = std::max(flight * kFlightDecrease, product(1.0));

@@ -75,6 +75,7 @@ class Bbr final : public Controller {
   std::uint64_t round_begin_ = 0;
   std::uint64_t rounds_ = 0;
   std::uint64_t lost_in_round_ = 0;
+  std::uint64_t packets_lost_in_round_ = 0;
   unsigned samples_ = 0;
   Duration round_rtt_ = kUnknown;  // the least of the round
   Duration last_round_rtt_ = kUnknown;
