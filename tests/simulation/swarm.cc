@@ -309,11 +309,19 @@ class Swarm {
     return world_.ledger().delivered(from.life(), to.id(), kLivenessChannel, true) > 0;
   }
 
+  static void call(Host& from, Host& to) {
+    if (from.state(to) == ConnectionState::kConnecting) return;
+    from.say(to, 64, kSendReliable | kSendAutoRestartBrokenSession, kLivenessChannel);
+  }
+
   void try_to_reach(std::size_t i, std::size_t j) {
     Host& from = world_.host(i);
     Host& to = world_.host(j);
-    // Nobody can call a host behind the translator; it calls.
-    if (j == 0 && nat_ != nullptr && !from.connected(to)) return;
+    // Nobody can call a host behind the translator; it calls, again if the session that it had made failed.
+    if (j == 0 && nat_ != nullptr && !from.connected(to)) {
+      if (reached(j, i)) call(to, from);
+      return;
+    }
     const bool waiting = from.connected(to) || from.state(to) == ConnectionState::kConnecting ||
                          from.state(to) == ConnectionState::kFindingRoute;
     const std::uint64_t said = world_.ledger().taken(from.life(), to.id(), kLivenessChannel, true);
