@@ -46,6 +46,8 @@ class Dial {
   // The packet, if it is time to send it (again).
   std::optional<Bytes> poll_packet(Instant now);
   Instant next_send() const { return next_send_; }
+  // The packet has left more than once without an answer.
+  bool repeats() const { return sent_ > 1; }
   // Time from the first sending to now; zero if it was sent more than once (Karn's rule, RFC 6298 3).
   Duration round_trip(Instant now) const;
 

@@ -385,7 +385,10 @@ void Endpoint::State::advance_peer(Peer& peer, Instant now) {
     if (find(id) == nullptr) return;
   }
   if (peer.dial) {
-    if (const auto packet = peer.dial->poll_packet(now)) send_raw(peer.dial->to(), *packet);
+    if (const auto packet = peer.dial->poll_packet(now)) {
+      send_raw(peer.dial->to(), *packet);
+      if (peer.session && peer.dial->repeats()) peer.session->show_address();
+    }
   }
   if (peer.session) peer.session->advance(now);
   touch(peer, now);

@@ -94,6 +94,10 @@ class Session final : private FrameSink {
   // FinishXX came again: the peer has not heard that it arrived.
   void repeat_handshake_done() { handshake_done_owed_ = !confirmed_; }
 
+  // FinishXX leaves again and nothing has come back: perhaps we have moved, and the confirmation goes to where we were.
+  // A packet under the session's keys lets the peer find and validate the new address.
+  void show_address() { address_owed_ = silent_; }
+
   // --- inputs ----------------------------------------------------------------------------------------------------
   // A data packet for our index. Decrypts in place; messages go to the end of `out`.
   void receive(const IpAddress& from, const DataHeader& header, MutableBytes datagram, Instant now,
@@ -143,6 +147,7 @@ class Session final : private FrameSink {
   void on_address_change(const IpAddress& from, Instant now);
   void on_path_response(const PathData& frame, Instant now);
   void advance_validation(Instant now);
+  std::optional<SessionTransmit> transmit_while_silent(MutableBytes buffer, Instant now);
 
   // session_transmit.cc
   std::size_t build_data_packet(MutableBytes out, Instant now);
@@ -197,6 +202,7 @@ class Session final : private FrameSink {
   // Control frames to say.
   bool handshake_done_owed_ = false;
   bool ping_owed_ = false;
+  bool address_owed_ = false;  // one PING although silent
   std::optional<std::uint8_t> quality_owed_;
   Instant quality_next_ = kNever;
   float remote_quality_ = -1;

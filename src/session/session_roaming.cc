@@ -36,4 +36,20 @@ void Session::on_path_response(const PathData& frame, Instant now) {
   if (!same_host) path_.reset_for_new_route(now);
 }
 
+// RFC 9000 9: only a packet that opens moves a peer, and a handshake packet doesn't. Nobody acknowledges this one while the
+// peer has not accepted us, so it is not tracked: the next FinishXX brings the next one.
+std::optional<SessionTransmit> Session::transmit_while_silent(MutableBytes buffer, Instant now) {
+  if (!address_owed_ || keys_.exhausted()) return std::nullopt;
+  address_owed_ = false;
+  const PacketNumber number = path_.next_packet_number();
+  const std::uint8_t number_size = packet_number_size(number, path_.next_unacked());
+  const std::size_t head = 5u + number_size;
+  ByteWriter writer(buffer.subspan(head, buffer.size() - head - kTagSize));
+  writer.u8(static_cast<std::uint8_t>(FrameType::kPing));
+  const std::size_t bytes = seal(buffer, writer.size(), head, number);
+  path_.on_packet_sent(now, bytes, false, PacketPurpose::kNormal, {});
+  sent(bytes, false, now);
+  return SessionTransmit{remote_, bytes, bytes};
+}
+
 }  // namespace whimbrel

@@ -20,7 +20,7 @@ constexpr std::size_t kPacketMin = kDataOverheadMax + 16;
 }  // namespace
 
 std::optional<SessionTransmit> Session::poll_transmit(MutableBytes buffer, Instant now) {
-  if (silent_ && phase_ != SessionPhase::kClosing) return std::nullopt;
+  if (silent_ && phase_ != SessionPhase::kClosing) return transmit_while_silent(buffer, now);
   switch (phase_) {
     case SessionPhase::kEnded:
       return std::nullopt;
