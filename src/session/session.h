@@ -230,6 +230,7 @@ class Session final : private FrameSink {
     PathData challenge;
     Instant next_send;
     unsigned sent = 0;
+    Instant challenged_at = kNever;    // when the first one left
     std::uint64_t bytes_received = 0;  // from there: three times as many may go back
     std::uint64_t bytes_sent = 0;
   };

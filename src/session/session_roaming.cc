@@ -29,11 +29,16 @@ void Session::advance_validation(Instant now) {
 void Session::on_path_response(const PathData& frame, Instant now) {
   if (!validation_ || frame.data != validation_->challenge.data) return;
   // RFC 9000 9.4: only the port changed: most likely a NAT that forgot us; the way is the same.
-  const bool same_host = validation_->address.bytes == remote_.bytes;
-  remote_ = validation_->address;
+  const Validation validated = *validation_;
+  const bool same_host = validated.address.bytes == remote_.bytes;
+  remote_ = validated.address;
   validation_.reset();
   path_.set_address_validated();
-  if (!same_host) path_.reset_for_new_route(now);
+  if (same_host) return;
+  path_.reset_for_new_route(now);
+  // RFC 9002 6.2.2: what the challenge took stands for the new way's round trip, so that what was lost on the old one is
+  // probed for soon. Only when it left once: otherwise nobody knows which one was answered (RFC 6298 3).
+  if (validated.sent == 1) path_.on_handshake_rtt(now - validated.challenged_at);
 }
 
 // RFC 9000 9: only a packet that opens moves a peer, and a handshake packet doesn't. Nobody acknowledges this one while the

@@ -196,6 +196,7 @@ std::optional<SessionTransmit> Session::transmit_probe(MutableBytes buffer, Inst
   }
   const std::size_t bytes = build_single(buffer, now, FrameType::kPathChallenge, v.challenge);
   v.bytes_sent += bytes;
+  if (v.challenged_at == kNever) v.challenged_at = now;
   v.next_send = now + path_.probe_timeout() * (1 << v.sent);
   ++v.sent;
   return SessionTransmit{v.address, bytes, bytes};
