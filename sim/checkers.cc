@@ -66,6 +66,14 @@ void FlightChecker::on_window(std::uint64_t bytes) {
   if (windows_.empty() || windows_.back().value != bytes) {
     windows_.push_back({simulation_.now(), bytes});
   }
+  std::uint64_t window = 0;
+  for (std::size_t i = 0; i < windows_.size(); ++i) window = std::max(window, windows_[i].value);
+  if (peak_since_window_ > window + slack_bytes_) {
+    simulation_.violation("node " + std::to_string(node_) + " has " +
+                          std::to_string(peak_since_window_) + " bytes in flight, the window is " +
+                          std::to_string(window));
+  }
+  peak_since_window_ = in_flight_;
 }
 
 void FlightChecker::on_sent(const PacketView& packet) {
@@ -73,14 +81,8 @@ void FlightChecker::on_sent(const PacketView& packet) {
   forget_old();
   sent_.push_back({packet.now, packet.bytes.size()});
   in_flight_ += packet.bytes.size();
+  peak_since_window_ = std::max(peak_since_window_, in_flight_);
   peak_bytes_ = std::max(peak_bytes_, in_flight_);
-  if (windows_.empty()) return;
-  std::uint64_t window = 0;
-  for (std::size_t i = 0; i < windows_.size(); ++i) window = std::max(window, windows_[i].value);
-  if (in_flight_ > window + slack_bytes_) {
-    simulation_.violation("node " + std::to_string(node_) + " has " + std::to_string(in_flight_) +
-                          " bytes in flight, the window is " + std::to_string(window));
-  }
 }
 
 }  // namespace whimbrel::sim

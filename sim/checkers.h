@@ -89,7 +89,7 @@ class FlightChecker final : public PacketObserver {
   FlightChecker(Simulation& simulation, NodeId node, Duration round_trip, std::uint64_t slack_bytes)
       : simulation_(simulation), node_(node), round_trip_(round_trip), slack_bytes_(slack_bytes) {}
   void on_sent(const PacketView& packet) override;
-  // Tell it the window as often as it may change, at least once a millisecond.
+  // Tell it the window after every step: what left in the step was sent under the window that the step ended with.
   void on_window(std::uint64_t bytes);
   std::uint64_t peak_bytes() const { return peak_bytes_; }
 
@@ -105,7 +105,7 @@ class FlightChecker final : public PacketObserver {
   Duration round_trip_;
   std::uint64_t slack_bytes_;
   RingBuffer<Sample> sent_, windows_;
-  std::uint64_t in_flight_ = 0, peak_bytes_ = 0;
+  std::uint64_t in_flight_ = 0, peak_since_window_ = 0, peak_bytes_ = 0;
 };
 
 }  // namespace whimbrel::sim

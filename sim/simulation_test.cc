@@ -242,17 +242,18 @@ TEST(Checkers, FlightBeyondTheWindowIsFound) {
   FlightChecker checker(pair.simulation, pair.a_id, milliseconds(50), 0);
   pair.simulation.observe(checker);
   pair.a.size = 100;
-  checker.on_window(500);
+  std::uint64_t window = 500;
   auto send = [&] {
     std::vector<std::uint8_t> packet(100);
     packet[0] = 0xc0;
     pair.a.queue.push_back({kB, packet});
     pair.simulation.touch(pair.a_id);
     pair.simulation.run_for(milliseconds(11));
+    checker.on_window(window);
   };
   for (int i = 0; i < 20; ++i) send();
   EXPECT_TRUE(pair.simulation.violations().empty());
-  checker.on_window(400);
+  window = 400;
   pair.simulation.run_for(milliseconds(60));
   for (int i = 0; i < 20; ++i) send();
   EXPECT_FALSE(pair.simulation.violations().empty());

@@ -100,10 +100,9 @@ void Bbr::on_acked(const AckSample& sample, const RttEstimator& rtt) {
 }
 
 void Bbr::start_round(const AckSample& sample) {
-  finish_round();
+  finish_round(sample.delivered - round_end_);
   round_started_ = true;
   ++rounds_;
-  round_begin_ = round_end_;
   round_end_ = sample.delivered;
   samples_ = 0;
   round_rtt_ = kUnknown;
@@ -111,9 +110,9 @@ void Bbr::start_round(const AckSample& sample) {
   app_limited_round_ = sample.app_limited;
 }
 
-void Bbr::finish_round() {
+void Bbr::finish_round(std::uint64_t delivered) {
   if (samples_ > 0) last_round_rtt_ = round_rtt_;
-  judge_losses();
+  judge_losses(delivered);
   forget_lost_bandwidth();
 }
 
@@ -125,9 +124,9 @@ void Bbr::forget_lost_bandwidth() {
 }
 
 // A loss together with a queue, or a very high one, says that the flight was too large.
-void Bbr::judge_losses() {
+void Bbr::judge_losses(std::uint64_t delivered) {
   const double lost = static_cast<double>(lost_in_round_);
-  const double share = lost / (lost + static_cast<double>(round_end_ - round_begin_) + 1);
+  const double share = lost / (lost + static_cast<double>(delivered) + 1);
   congestive_loss_ = packets_lost_in_round_ >= kLossPacketsMin &&
                      share > (has_queue() ? kLossWithQueue : kLossAlone);
   if (!congestive_loss_ || mode_ == Mode::kStartup) return;

@@ -44,9 +44,10 @@ class Bbr final : public Controller {
   void start_round(const AckSample& sample);
   void measure(const AckSample& sample, const RttEstimator& rtt);
   void measure_rtt(Duration rtt, Instant now);
-  void finish_round();
+  // `delivered`: bytes, in the round that ends.
+  void finish_round(std::uint64_t delivered);
   bool bandwidth_stopped_growing();
-  void judge_losses();
+  void judge_losses(std::uint64_t delivered);
   void forget_lost_bandwidth();
   void step(const AckSample& sample);
   void step_up(const AckSample& sample);
@@ -72,7 +73,6 @@ class Bbr final : public Controller {
   Instant min_rtt_time_{};
   // The present round.
   std::uint64_t round_end_ = 0;  // total delivered
-  std::uint64_t round_begin_ = 0;
   std::uint64_t rounds_ = 0;
   std::uint64_t lost_in_round_ = 0;
   std::uint64_t packets_lost_in_round_ = 0;

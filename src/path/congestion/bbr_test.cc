@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <utility>
 
 namespace whimbrel {
 namespace {
@@ -163,6 +164,55 @@ TEST(Bbr, LooksAtTheRoundTripAgainWhenItHasBecomeLonger) {
   const std::uint64_t before = line.delivered;
   line.run(seconds(5));
   EXPECT_GE(static_cast<double>(line.delivered - before), 0.95 * 2.5e6 * 5);
+}
+
+AckSample one_packet(Instant now, std::uint64_t delivered) {
+  AckSample sample;
+  sample.now = now;
+  sample.bytes_acked = sample.bytes_in_flight_before = kDatagram;
+  sample.has_rtt_sample = true;
+  sample.delivered = delivered;
+  sample.delivered_prior = delivered - kDatagram;
+  sample.interval = kRtt;
+  return sample;
+}
+
+// A game's small messages, each acknowledged only when the peer's delay runs out, are no sign of a full line.
+TEST(Bbr, TheDelayOfAcknowledgementsIsNoQueue) {
+  Bbr bbr(kDatagram);
+  RttEstimator rtt(milliseconds(333));
+  Instant now{seconds(1)};
+  rtt.on_sample(kRtt, {}, milliseconds(25), now);
+  bbr.on_acked(one_packet(now, kDatagram), rtt);
+  for (std::uint64_t i = 2; i < 100; ++i) {
+    now += milliseconds(100);
+    AckSample sample = one_packet(now, i * kDatagram);
+    sample.app_limited = true;
+    // Within one round, so that there are samples enough to judge the delay by.
+    if (i > 2 && i < 50) sample.delivered_prior = 0;
+    rtt.on_sample(kRtt + milliseconds(25), milliseconds(25), milliseconds(25), now);
+    bbr.on_acked(sample, rtt);
+  }
+  EXPECT_TRUE(bbr.in_slow_start());
+}
+
+TEST(Bbr, AFewLossesInASmallRoundDoNotEndTheStart) {
+  Bbr bbr(kDatagram);
+  RttEstimator rtt(milliseconds(333));
+  Instant now{seconds(1)};
+  std::uint64_t delivered = 0;
+  for (std::uint64_t packets = 4; packets < 100; packets *= 2) {
+    now += kRtt;
+    rtt.on_sample(kRtt, {}, milliseconds(25), now);
+    LossSample loss;
+    loss.bytes_lost = 2 * kDatagram;
+    loss.packets_lost = 2;
+    bbr.on_lost(loss);
+    AckSample sample = one_packet(now, delivered + packets * kDatagram);
+    sample.delivered_prior = std::exchange(delivered, sample.delivered);
+    bbr.on_acked(sample, rtt);
+    EXPECT_TRUE(bbr.in_slow_start()) << packets;
+  }
 }
 
 TEST(Bbr, PersistentCongestionBeginsWithFourPackets) {
