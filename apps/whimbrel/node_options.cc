@@ -205,6 +205,13 @@ whimbrel::Config make_config(const NodeOptions& options) {
   return config;
 }
 
+NodeOptions for_transfers(NodeOptions options) {
+  // The later setting of an option counts.
+  options.settings.insert(options.settings.begin(),
+                          {"SendBufferSize=8388608", "RecvBufferSize=16777216"});
+  return options;
+}
+
 std::unique_ptr<whimbrel::NetworkingMessages> open_node(const NodeOptions& options) {
   std::string error;
   auto net = whimbrel::NetworkingMessages::create(make_config(options), &error);

@@ -43,6 +43,9 @@ whimbrel::Config make_config(const NodeOptions& options);
 // Throws Failure when the node can't be made.
 std::unique_ptr<whimbrel::NetworkingMessages> open_node(const NodeOptions& options);
 
+// With buffers that fill a fast line of 100 ms and more; what the user set himself stays.
+NodeOptions for_transfers(NodeOptions options);
+
 // The UDP port that a node listens on: of IPv4, or else of IPv6.
 int bound_port(const whimbrel::NetworkingMessages& net);
 

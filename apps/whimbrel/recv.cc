@@ -141,7 +141,7 @@ void Receiver::run() {
 }  // namespace
 
 int recv_command(const RecvOptions& options) {
-  auto net = open_node(options.node);
+  auto net = open_node(for_transfers(options.node));
   note(fmt::format("waiting on UDP port {} for a sender", bound_port(*net)));
   Receiver(*net, options).run();
   return 0;

@@ -177,7 +177,7 @@ void Sender::wait_for_farewell() {
 
 int send_command(const SendOptions& options) {
   const Identity to = parse_user(options.to);
-  auto net = open_node(options.node);
+  auto net = open_node(for_transfers(options.node));
   // Nobody has a reason to ask us.
   net->on_session_request([&](const Identity& who) { net->close_session_with_user(who); });
   Sender(*net, to, options).run();
