@@ -22,8 +22,18 @@ file(RELATIVE_PATH pc_libdir ${CMAKE_INSTALL_PREFIX} ${CMAKE_INSTALL_FULL_LIBDIR
 file(RELATIVE_PATH pc_includedir ${CMAKE_INSTALL_PREFIX} ${CMAKE_INSTALL_FULL_INCLUDEDIR})
 # A static library brings what it needs to the program's link line.
 set(pc_private "")
+set(pc_private_suffix "")
 if(BUILD_SHARED_LIBS)
   set(pc_private ".private")
+  set(pc_private_suffix "_private")
+endif()
+# intel-ipsec-mb has no pkg-config file of its own to require.
+set(pc_ipsec_mb "")
+set(pc_ipsec_mb_private "")
+if(WHIMBREL_HAS_IPSEC_MB)
+  get_filename_component(ipsec_mb_dir ${IPSecMB_LIBRARY} DIRECTORY)
+  set(pc_ipsec_mb${pc_private_suffix} " -L${ipsec_mb_dir} -lIPSec_MB")
+  install(FILES cmake/FindIPSecMB.cmake DESTINATION ${package_dir})
 endif()
 configure_file(cmake/whimbrel.pc.in ${PROJECT_BINARY_DIR}/whimbrel.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/whimbrel.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

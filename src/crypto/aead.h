@@ -13,8 +13,6 @@
 #include "base/bytes.h"
 #include "crypto/secret.h"
 
-struct evp_cipher_ctx_st;
-
 namespace whimbrel {
 
 // Values as on the wire.
@@ -25,23 +23,32 @@ constexpr bool is_known_suite(std::uint8_t suite) { return suite == 1 || suite =
 inline constexpr std::size_t kAeadTagSize = 16;
 
 namespace detail {
-struct CipherContextDeleter {
-  void operator()(evp_cipher_ctx_st* context) const;
+class KeySchedule;
+}
+
+// Whose code does the work. Both make the same bytes.
+enum class AeadBackend : std::uint8_t {
+  kLibcrypto,
+  kIpsecMb,  // intel-ipsec-mb: AES-256-GCM only, on x86-64 only, and only when built in
 };
-using CipherContext = std::unique_ptr<evp_cipher_ctx_st, CipherContextDeleter>;
-}  // namespace detail
+
+// The fastest one that this process can use for `suite`; any thread. The first call for AES-256-GCM
+// lets intel-ipsec-mb test itself, which takes some milliseconds.
+AeadBackend best_backend(AeadSuite suite);
 
 // One key with its key schedule ready for use. Use one for each direction. Not thread-safe. Empty
 // (valid() false) when default-constructed or moved from; an empty key must not be used (ASSERT).
 //
-// The key schedule (about 1.1 KiB) is made at the first use and freed by trim().
+// The key schedule (about 1.2 KiB) is made at the first use and freed by trim().
 class AeadKey {
  public:
-  AeadKey() = default;
-  AeadKey(AeadSuite suite, const Secret& key) : suite_(suite), valid_(true), key_(key) {}
+  AeadKey();
+  AeadKey(AeadSuite suite, const Secret& key) : AeadKey(suite, key, best_backend(suite)) {}
+  // With a backend of the caller's choice, which must work here for `suite` (ASSERT).
+  AeadKey(AeadSuite suite, const Secret& key, AeadBackend backend);
   AeadKey(AeadKey&& other) noexcept;
   AeadKey& operator=(AeadKey&& other) noexcept;
-  ~AeadKey() = default;
+  ~AeadKey();
 
   bool valid() const { return valid_; }
   AeadSuite suite() const { return suite_; }
@@ -53,20 +60,21 @@ class AeadKey {
             std::uint8_t* inout, std::size_t plain_size);
 
   // Decrypts in place; the last 16 bytes of `inout` are the tag and stay. False when the tag is
-  // wrong or `inout` is shorter than a tag; `inout` then holds no meaning.
+  // wrong, and all but the tag is zeroed then, or when `inout` is shorter than a tag.
   bool open(std::uint32_t path_id, std::uint64_t counter, Bytes associated_data,
             MutableBytes inout);
 
   // Frees the key schedule until the next use: for sessions that have gone idle.
-  void trim() { context_.reset(); }
+  void trim();
 
  private:
-  evp_cipher_ctx_st* context();
+  detail::KeySchedule& schedule();
 
   AeadSuite suite_ = AeadSuite::kAesGcm;
+  AeadBackend backend_ = AeadBackend::kLibcrypto;
   bool valid_ = false;
   Secret key_;
-  detail::CipherContext context_;
+  std::unique_ptr<detail::KeySchedule> schedule_;
 };
 
 // As AeadKey::seal and open, for keys that are used once: no key schedule is kept.

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "crypto/test_hex.h"
 
 namespace whimbrel {
@@ -47,12 +49,36 @@ std::vector<std::uint8_t> with_room_for_tag(Bytes plaintext) {
   return buffer;
 }
 
-TEST(Aead, PublishedVectors) {
+// Each suite with each of the backends that can do it.
+using SuiteAndBackend = std::pair<AeadSuite, AeadBackend>;
+
+class AeadOfSuite : public testing::TestWithParam<SuiteAndBackend> {
+ protected:
+  void SetUp() override {
+    if (backend() == AeadBackend::kIpsecMb && best_backend(suite()) != AeadBackend::kIpsecMb)
+      GTEST_SKIP() << "intel-ipsec-mb is not built in, or not for this processor";
+  }
+  static AeadSuite suite() { return GetParam().first; }
+  static AeadBackend backend() { return GetParam().second; }
+
+  AeadKey key_{suite(), Secret(hex32(kVectors[2].key)), backend()};
+  std::vector<std::uint8_t> header_ = hex("c001020304");
+  std::vector<std::uint8_t> plaintext_ = hex("00112233445566778899aabbccddeeff0102030405060708");
+
+  std::vector<std::uint8_t> sealed(std::uint32_t path_id, std::uint64_t counter) {
+    auto buffer = with_room_for_tag(plaintext_);
+    key_.seal(path_id, counter, header_, buffer.data(), plaintext_.size());
+    return buffer;
+  }
+};
+
+TEST_P(AeadOfSuite, PublishedVectors) {
   for (const Vector& vector : kVectors) {
+    if (vector.suite != suite()) continue;
     const Secret secret(hex32(vector.key));
     const auto data = hex(vector.associated_data);
     const auto plaintext = hex(vector.plaintext);
-    AeadKey key(vector.suite, secret);
+    AeadKey key(vector.suite, secret, backend());
     for (int round = 0; round < 2; ++round) {  // a reused context has to give the same
       auto buffer = with_room_for_tag(plaintext);
       key.seal(vector.path_id, vector.counter, data, buffer.data(), plaintext.size());
@@ -67,19 +93,6 @@ TEST(Aead, PublishedVectors) {
     EXPECT_TRUE(aead_open_once(vector.suite, secret, vector.path_id, vector.counter, data, buffer));
   }
 }
-
-class AeadOfSuite : public testing::TestWithParam<AeadSuite> {
- protected:
-  AeadKey key_{GetParam(), Secret(hex32(kVectors[2].key))};
-  std::vector<std::uint8_t> header_ = hex("c001020304");
-  std::vector<std::uint8_t> plaintext_ = hex("00112233445566778899aabbccddeeff0102030405060708");
-
-  std::vector<std::uint8_t> sealed(std::uint32_t path_id, std::uint64_t counter) {
-    auto buffer = with_room_for_tag(plaintext_);
-    key_.seal(path_id, counter, header_, buffer.data(), plaintext_.size());
-    return buffer;
-  }
-};
 
 TEST_P(AeadOfSuite, EveryBitIsAuthenticated) {
   const auto good = sealed(3, 70000);
@@ -114,6 +127,16 @@ TEST_P(AeadOfSuite, ShortInputDoesNotOpen) {
   }
 }
 
+TEST_P(AeadOfSuite, WhatDoesNotOpenIsWiped) {
+  auto bad = sealed(3, 4);
+  const auto tag = to_vector(Bytes(bad).last(kAeadTagSize));
+  bad[0] ^= 1;
+  EXPECT_FALSE(key_.open(3, 4, header_, bad));
+  EXPECT_EQ(to_vector(Bytes(bad).first(plaintext_.size())),
+            std::vector<std::uint8_t>(plaintext_.size()));
+  EXPECT_EQ(to_vector(Bytes(bad).last(kAeadTagSize)), tag);
+}
+
 TEST_P(AeadOfSuite, TrimAndMoveKeepTheKey) {
   const auto before = sealed(1, 2);
   key_.trim();
@@ -127,8 +150,11 @@ TEST_P(AeadOfSuite, TrimAndMoveKeepTheKey) {
   EXPECT_EQ(sealed(1, 2), before);
 }
 
-INSTANTIATE_TEST_SUITE_P(Suites, AeadOfSuite,
-                         testing::Values(AeadSuite::kAesGcm, AeadSuite::kChaChaPoly));
+INSTANTIATE_TEST_SUITE_P(
+    Suites, AeadOfSuite,
+    testing::Values(SuiteAndBackend{AeadSuite::kAesGcm, AeadBackend::kLibcrypto},
+                    SuiteAndBackend{AeadSuite::kAesGcm, AeadBackend::kIpsecMb},
+                    SuiteAndBackend{AeadSuite::kChaChaPoly, AeadBackend::kLibcrypto}));
 
 }  // namespace
 }  // namespace whimbrel

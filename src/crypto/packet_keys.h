@@ -71,7 +71,7 @@ class PacketKeys {
 
   bool has_old_key() const { return old_receive_.valid(); }
   void drop_old_key() { old_receive_ = AeadKey(); }
-  // Frees key schedules until the next use (about 1.1 KiB each).
+  // Frees key schedules until the next use (about 1.2 KiB each).
   void trim();
 
  private:
