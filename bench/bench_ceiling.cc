@@ -173,9 +173,5 @@ void flood(const Arguments& arguments) {
 }  // namespace bench
 
 int main(int argc, char** argv) {
-  const bench::Arguments arguments = bench::start(argc, argv);
-  if (arguments.side == "server")
-    bench::serve(arguments);
-  else
-    bench::flood(arguments);
+  return bench::run_part(bench::start(argc, argv), bench::serve, {}, bench::flood);
 }

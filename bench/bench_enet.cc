@@ -176,16 +176,10 @@ int main(int argc, char** argv) {
   using namespace bench;
   const Arguments arguments = start(argc, argv);
   if (enet_initialize() != 0) fail("ENet does not start");
-  if (arguments.side == "server")
-    serve(arguments);
-  else if (arguments.row == "rtt_64B")
-    ping_pong(arguments);
-  else if (arguments.row == "connect")
-    connect_one_by_one(arguments);
-  else if (arguments.row == "sessions")
-    connect_burst(arguments);
-  else if (arguments.row == "idle")
-    hold_idle(arguments);
-  else
-    flood(arguments);
+  return run_part(arguments, serve,
+                  {{"rtt_64B", ping_pong},
+                   {"connect", connect_one_by_one},
+                   {"sessions", connect_burst},
+                   {"idle", hold_idle}},
+                  flood);
 }

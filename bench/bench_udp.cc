@@ -69,11 +69,6 @@ void ping_pong(const Arguments& arguments) {
 }  // namespace bench
 
 int main(int argc, char** argv) {
-  const bench::Arguments arguments = bench::start(argc, argv);
-  if (arguments.side == "server")
-    bench::serve(arguments);
-  else if (arguments.row == "rtt_64B")
-    bench::ping_pong(arguments);
-  else
-    bench::flood(arguments);
+  return bench::run_part(bench::start(argc, argv), bench::serve, {{"rtt_64B", bench::ping_pong}},
+                         bench::flood);
 }

@@ -250,19 +250,11 @@ void hold_idle(const Arguments& arguments) {
 
 int main(int argc, char** argv) {
   using namespace bench;
-  const Arguments arguments = start(argc, argv);
-  if (arguments.side == "server")
-    serve(arguments);
-  else if (arguments.row == "rtt_64B")
-    ping_pong(arguments);
-  else if (arguments.row == "connect")
-    connect_one_by_one(arguments);
-  else if (arguments.row == "crossed_connect")
-    connect_crossed(arguments);
-  else if (arguments.row == "sessions")
-    connect_burst(arguments);
-  else if (arguments.row == "idle")
-    hold_idle(arguments);
-  else
-    flood(arguments);
+  return run_part(start(argc, argv), serve,
+                  {{"rtt_64B", ping_pong},
+                   {"connect", connect_one_by_one},
+                   {"crossed_connect", connect_crossed},
+                   {"sessions", connect_burst},
+                   {"idle", hold_idle}},
+                  flood);
 }

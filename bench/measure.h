@@ -16,8 +16,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <initializer_list>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace bench {
@@ -83,6 +85,18 @@ inline Arguments start(int argc, char** argv) {
   sigaction(SIGTERM, &action, nullptr);
   alarm(static_cast<unsigned>(arguments.seconds) + 25);
   return arguments;
+}
+
+// A program's main(): which part of it a command line asks for.
+using Part = void (*)(const Arguments&);
+inline int run_part(const Arguments& arguments, Part server,
+                    std::initializer_list<std::pair<std::string_view, Part>> rows, Part other) {
+  Part part = arguments.side == "server" ? server : other;
+  for (const auto& [row, of_row] : rows) {
+    if (arguments.side != "server" && arguments.row == row) part = of_row;
+  }
+  part(arguments);
+  return 0;
 }
 
 inline void say_ready() {
