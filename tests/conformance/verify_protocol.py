@@ -1,0 +1,367 @@
+#!/usr/bin/env python3
+"""Verifies recorded sessions against docs/PROTOCOL.md: verify_protocol.py vectors.json
+
+The file holds sessions between two ends: their private keys, every datagram in order, and what the recorder says was sent
+(`expect`). This program runs the handshakes itself, opens every packet, reads every frame, checks the rules of the document
+that can be seen on the wire, and compares what it found with `expect`. Exit status 0: all held; 1: something did not, and it
+says in which datagram. With --complete, every kind of packet and of frame must occur in the file.
+"""
+
+import argparse
+import hashlib
+import json
+import struct
+import sys
+
+import verify_protocol_wire as wire
+from verify_protocol_flow import BASE_DATAGRAM, PATH_FRAMES, Flow
+from verify_protocol_wire import Malformed, Reader, require
+
+HANDSHAKE_NAMES = {0xE0: "InitIK", 0xE1: "RespIK", 0xE2: "InitXX", 0xE3: "RespXX", 0xE4: "FinishXX", 0xE5: "CookieReply",
+                   0xE6: "VersionReply"}
+SUITE_BITS = 0b11
+FRAME_AND_PACKET_NAMES = {name for name, _ in wire.FRAMES.values()} | set(HANDSHAKE_NAMES.values())
+MESSAGE_FRAMES = {"STREAM", "MESSAGE", "FRAGMENT", "RELIABLE FRAGMENT"}
+
+
+class End:
+    """One of the two ends: its keys, and what it has shown."""
+
+    def __init__(self, recorded):
+        self.private = bytes.fromhex(recorded["static_private"])
+        self.public = wire.public_of(self.private)
+        secrets = [bytes.fromhex(text) for text in recorded["ephemeral_private"]]
+        self.ephemerals = {wire.public_of(secret): secret for secret in secrets}
+        self.identity = None
+        self.certified = False
+        self.stamp = -1
+
+
+class Attempt:
+    """A handshake that has begun with an Init. `end` opened it from `source`."""
+
+    def __init__(self, end, source, packet, suite, pattern):
+        self.end, self.source, self.packet = end, source, packet
+        self.suite, self.pattern = suite, pattern
+        self.sender = int.from_bytes(packet[4:8], "big")
+        self.responder = None
+        self.ephemeral = None  # private
+        self.responder_ephemeral = None  # public
+        self.noise = None
+        self.parameters = {}
+        self.answers = set()  # that were read: one may come again
+
+    def is_repeated_by(self, packet):
+        """But for the cookie, an Init that comes again has the same bytes."""
+        return self.packet[:8] + self.packet[24:] == packet[:8] + packet[24:]
+
+
+class Conversation:
+    """All datagrams between two ends, read one after another."""
+
+    def __init__(self, session):
+        self.app_id = session["app_id"]
+        self.unix_seconds = session["unix_seconds"]
+        self.authority = bytes.fromhex(session["authority_public"])
+        self.ends = [End(end) for end in session["ends"]]
+        self.attempts, self.flows = [], {}
+        self.cookies, self.foreign = {}, set()
+        self.handshakes, self.frames_seen = [], set()
+        self.received, self.sent, self.known = {}, {}, set()
+
+    # ---- datagrams --------------------------------------------------------------------------------------------------
+
+    def datagram(self, entry):
+        packet = bytes.fromhex(entry["bytes"])
+        self.here, self.there = entry["from"], 1 - entry["from"]
+        self.source, self.target, self.delivered = entry["source"], entry["target"], entry["delivered"]
+        require(packet, "a datagram with bytes")
+        if packet[0] >> 5 == 0b110:
+            self.data_packet(packet)
+        elif packet[0] in HANDSHAKE_NAMES:
+            self.handshake_packet(packet)
+        else:
+            raise Malformed(f"the first byte {packet[0]:02x} is not of ours")
+        self.count_bytes(len(packet))
+
+    def count_bytes(self, size):
+        """Section 6: at most three times what came from an address that is not known to be the peer's."""
+        out, back = (self.here, self.target), (self.there, self.source)
+        self.sent[out] = self.sent.get(out, 0) + size
+        limit = 3 * self.received.get(out, 0)
+        require(out in self.known or self.sent[out] <= limit, f"at most {limit} bytes to {self.target} so far")
+        if self.delivered:
+            self.received[back] = self.received.get(back, 0) + size
+
+    def source_is_known(self):
+        if self.delivered:
+            self.known.add((self.there, self.source))
+
+    # ---- handshakes -------------------------------------------------------------------------------------------------
+
+    def handshake_packet(self, packet):
+        name = HANDSHAKE_NAMES[packet[0]]
+        self.frames_seen.add(name)
+        if packet[0] in (0xE0, 0xE2) and (packet[1] != wire.VERSION or packet[2] not in (wire.AES_GCM, wire.CHACHA)):
+            return self.foreign_init(packet, name)
+        self.handshakes.append(f"{self.here} {name}")
+        if packet[0] in (0xE0, 0xE2):
+            return self.init(packet)
+        if packet[0] == 0xE6:
+            return self.version_reply(packet)
+        reader = Reader(packet[1:])
+        version, suite, zero = reader.u8(), reader.u8(), reader.u8()
+        require(version == wire.VERSION and zero == 0, "version 1, and a zero")
+        read = {0xE1: self.resp_ik, 0xE3: self.resp_xx, 0xE4: self.finish_xx, 0xE5: self.cookie_reply}[packet[0]]
+        return read(packet, suite, reader)
+
+    def foreign_init(self, packet, name):
+        """Of another version or suite: only its first eight bytes mean something."""
+        self.known.add((self.here, self.target))
+        self.handshakes.append(f"{self.here} {name} of version {packet[1]} and suite {packet[2]}")
+        self.foreign.add((self.here, int.from_bytes(packet[4:8], "big")))
+
+    def init(self, packet):
+        self.known.add((self.here, self.target))  # it chose to call there
+        reader = Reader(packet[2:])
+        suite, zero, sender = reader.u8(), reader.u8(), reader.u32()
+        require(sender != 0 and zero == 0, "an index that is not zero, behind a zero byte")
+        cookie = reader.take(16)
+        require(cookie == self.cookies.get((self.here, sender), bytes(16)), "the last CookieReply's cookie, or zeros")
+        before = [a for a in self.attempts if (a.end, a.sender) == (self.here, sender)]
+        if before:
+            require(before[0].is_repeated_by(packet), "an Init that comes again differs in its cookie at most")
+            before[0].source = self.source
+            return
+        attempt = Attempt(self.here, self.source, packet, suite, "IK" if packet[0] == 0xE0 else "XX")
+        (self.init_ik if attempt.pattern == "IK" else self.init_xx)(attempt, packet, reader)
+        self.attempts.append(attempt)
+
+    def begin_noise(self, attempt, reader):
+        ephemeral = reader.take(wire.KEY_SIZE)
+        attempt.ephemeral = self.ends[self.here].ephemerals.get(ephemeral)
+        require(attempt.ephemeral is not None, "an Init's e is that of a published key")
+        attempt.noise = wire.Noise(attempt.pattern, attempt.suite, self.app_id, attempt.sender)
+        if attempt.pattern == "IK":
+            attempt.noise.mix_hash(self.ends[self.there].public)
+        attempt.noise.mix_hash(ephemeral)
+
+    def init_ik(self, attempt, packet, reader):
+        require(576 <= len(packet) <= BASE_DATAGRAM, "an InitIK of 576 to 1200 bytes")
+        responder, opener = self.ends[self.there].public, self.ends[self.here]
+        require(reader.take(16) == wire.mac1_of(packet, responder), "a mac1 that fits")
+        self.begin_noise(attempt, reader)
+        attempt.noise.mix_key(attempt.ephemeral, responder)
+        require(attempt.noise.open(reader.take(48)) == opener.public, "the static key of the opener")
+        attempt.noise.mix_key(opener.private, responder)
+        self.payload(attempt, attempt.sender, attempt.noise.open(reader.rest()))
+
+    def init_xx(self, attempt, packet, reader):
+        require(len(packet) == BASE_DATAGRAM, "an InitXX of 1200 bytes")
+        self.begin_noise(attempt, reader)
+        attempt.noise.mix_hash(b"")
+        require(not any(reader.rest()), "zeros after e")
+
+    def answered(self, packet, suite, reader, pattern):
+        """The attempt that RespIK or RespXX answers; None when this answer was read before."""
+        sender, receiver = reader.u32(), reader.u32()
+        fitting = [a for a in self.attempts if (a.end, a.sender, a.pattern) == (self.there, receiver, pattern)]
+        require(fitting, "an answer to an Init that was sent")
+        attempt = fitting[0]
+        require(attempt.suite == suite and sender != 0, "an answer in the suite of its Init, with an index")
+        require(len(packet) <= len(attempt.packet), "an answer no larger than its Init")
+        if packet in attempt.answers:
+            return None
+        require(attempt.responder in (None, sender), "one index for one answer")
+        attempt.responder = sender
+        attempt.answers.add(packet)
+        return attempt
+
+    def resp_ik(self, packet, suite, reader):
+        attempt = self.answered(packet, suite, reader, "IK")
+        require(len(packet) <= 576, "a RespIK of 576 bytes at most")
+        if attempt is None:
+            return
+        noise, ephemeral = attempt.noise, reader.take(wire.KEY_SIZE)
+        noise.mix_hash(ephemeral)
+        noise.mix_key(attempt.ephemeral, ephemeral)
+        noise.mix_key(self.ends[self.there].private, ephemeral)
+        self.payload(attempt, attempt.responder, noise.open(reader.rest()))
+        self.make_flows(attempt, attempt.source, self.source)
+
+    def resp_xx(self, packet, suite, reader):
+        attempt = self.answered(packet, suite, reader, "XX")
+        if attempt is None:
+            return
+        noise, attempt.responder_ephemeral = attempt.noise, reader.take(wire.KEY_SIZE)
+        noise.mix_hash(attempt.responder_ephemeral)
+        noise.mix_key(attempt.ephemeral, attempt.responder_ephemeral)
+        require(noise.open(reader.take(48)) == self.ends[self.here].public, "the static key of the responder")
+        noise.mix_key(attempt.ephemeral, self.ends[self.here].public)
+        self.payload(attempt, attempt.responder, noise.open(reader.rest()))
+
+    def finish_xx(self, packet, suite, reader):
+        ends = self.here, reader.u32(), reader.u32()
+        fitting = [a for a in self.attempts if (a.end, a.sender, a.responder) == ends]
+        require(fitting and fitting[0].suite == suite, "a FinishXX with both indices of its RespXX")
+        require(len(packet) <= BASE_DATAGRAM, "a FinishXX of 1200 bytes at most")
+        self.source_is_known()
+        attempt = fitting[0]
+        if packet in attempt.answers:
+            return
+        attempt.answers.add(packet)
+        noise, opener = attempt.noise, self.ends[self.here]
+        require(noise.open(reader.take(48)) == opener.public, "the static key of the opener")
+        noise.mix_key(opener.private, attempt.responder_ephemeral)
+        self.payload(attempt, attempt.sender, noise.open(reader.rest()))
+        self.make_flows(attempt, self.source, self.target)
+
+    def payload(self, attempt, own_index, data):
+        """What an end says of itself in a handshake."""
+        fields, end = wire.read_payload(data), self.ends[self.here]
+        require(fields[9] == struct.pack(">I", own_index), "the sender is that of the packet's header")
+        require(self.here != attempt.end or fields[3][0] == attempt.suite, "the opener's best suite is the Init's")
+        stamp = struct.unpack(">Q", fields[1])[0]
+        require(stamp > end.stamp, "a stamp above those before")
+        end.stamp = stamp
+        attempt.parameters[self.here] = wire.read_parameters(fields)
+        require(end.identity in (None, fields.get(4)), "one identity for one end")
+        end.identity = fields.get(4)
+        if 5 in fields:
+            wire.check_certificate(fields[5], self.authority, self.app_id, end.identity, end.public, self.unix_seconds)
+            end.certified = True
+
+    def cookie_reply(self, packet, suite, reader):
+        receiver, cookie = reader.u32(), reader.take(16)
+        require(suite == 0 and not reader.left(), "a CookieReply of 24 bytes")
+        opened = any((a.end, a.sender) == (self.there, receiver) for a in self.attempts)
+        require(opened, "a CookieReply to an Init that was sent")
+        if self.delivered:
+            self.cookies[self.there, receiver] = cookie
+
+    def version_reply(self, packet):
+        reader = Reader(packet[4:])
+        require(packet[1:4] == bytes([wire.VERSION, wire.VERSION, SUITE_BITS]), "version 1 only, with its two suites")
+        require((self.there, reader.u32()) in self.foreign, "a VersionReply to an Init of another version or suite")
+        require(not reader.left(), "a VersionReply of 8 bytes")
+
+    def make_flows(self, attempt, opener_at, responder_at):
+        opener, responder = attempt.end, 1 - attempt.end
+        keys = attempt.noise.split()
+        forth = Flow(opener, True, attempt.suite, keys[0], attempt.parameters[responder], opener_at)
+        back = Flow(responder, False, attempt.suite, keys[1], attempt.parameters[opener], responder_at)
+        forth.reverse, back.reverse = back, forth
+        forth.waits = attempt.pattern == "XX"
+        self.flows[responder, attempt.responder] = forth
+        self.flows[opener, attempt.sender] = back
+
+    # ---- data packets -----------------------------------------------------------------------------------------------
+
+    def data_packet(self, packet):
+        flow = self.flows.get((self.there, int.from_bytes(packet[1:5], "big")))
+        require(flow is not None, "a data packet to an index of a session")
+        number, plain = flow.open(packet)
+        frames = wire.read_frames(plain)
+        names = {name for name, _ in frames}
+        self.frames_seen |= names
+        flow.note_packet(number, len(packet), self.delivered, names)
+        require(not flow.waits or names == {"PING"}, "the opener of an XX waits for the first packet")
+        to_known = self.target == flow.reverse.source or (self.here, self.target) in self.known
+        require(to_known or names <= PATH_FRAMES, "no data to a new address that has not answered")
+        if self.delivered:
+            flow.reverse.waits = False
+        if self.source == flow.source:
+            self.source_is_known()
+        for name, frame in frames:
+            self.frame(flow, name, frame)
+        flow.credit.check(flow.said)
+
+    def frame(self, flow, name, frame):
+        if name in MESSAGE_FRAMES:
+            flow.said.take(name, frame)
+        elif name == "CLOSE":
+            flow.closed = [self.here, frame["reason"], frame["text"].decode()]
+        elif name == "PATH_CHALLENGE":
+            flow.challenges.append((frame["bytes"], self.source))
+        elif name == "PATH_RESPONSE":
+            require((frame["bytes"], self.target) in flow.reverse.challenges, "a PATH_RESPONSE to its PATH_CHALLENGE")
+            flow.answered.add(frame["bytes"])
+            self.source_is_known()
+        elif self.delivered:
+            self.knowledge(flow.reverse, name, frame)
+
+    def knowledge(self, other, name, frame):
+        """Frames that tell the other end something about its own flow."""
+        if name == "ACK":
+            other.acknowledged(frame["ranges"])
+        elif name == "SESSION_CREDIT":
+            other.credit.raise_session(frame)
+        elif name == "CHANNEL_CREDIT":
+            other.credit.raise_channel(frame)
+
+    # ---- the end ----------------------------------------------------------------------------------------------------
+
+    def found(self):
+        """What was seen, in the shape of `expect`."""
+        sides = [[flow for flow in self.flows.values() if flow.end == end] for end in (0, 1)]
+        return {
+            "handshake": self.handshakes,
+            "identities": [end.identity.decode() if end.identity else None for end in self.ends],
+            "certified": [end.certified for end in self.ends],
+            "suites": sorted({flow.suite for flow in self.flows.values()}),
+            "messages": [[described(*m) for flow in side for m in flow.said.all()] for side in sides],
+            "closes": [flow.closed for side in sides for flow in side if flow.closed],
+            "key_updates": [sum(len(flow.keys) - 1 for flow in side) for side in sides],
+            "challenges_answered": [sum(len(flow.answered) for flow in side) for side in sides],
+            "largest_proven": [max([flow.proven_size for flow in side], default=0) for side in sides],
+        }
+
+
+def described(kind, channel, data):
+    return [kind, channel, len(data), hashlib.sha256(data).hexdigest()]
+
+
+def verify_session(session):
+    """Raises Malformed, with the datagram's position, unless all of a recorded session follows the document. Returns the names
+    of the packets and frames that were seen."""
+    conversation = Conversation(session)
+    for position, entry in enumerate(session["datagrams"]):
+        try:
+            conversation.datagram(entry)
+        except Malformed as why:
+            raise Malformed(f"datagram {position}: not so: {why}") from None
+    found = conversation.found()
+    require(found.keys() == session["expect"].keys(), "an expectation of everything that is looked at")
+    for name, value in session["expect"].items():
+        require(found[name] == value, f"{name}: the recorder says {value}, the datagrams say {found[name]}")
+    return conversation.frames_seen
+
+
+def verify_all(sessions):
+    """Prints a line for each session. Returns whether all are right, and the names that were seen."""
+    right, seen = bool(sessions), set()
+    for session in sessions:
+        try:
+            seen |= verify_session(session)
+            print(f"ok      {session['name']}: {len(session['datagrams'])} datagrams")
+        except Malformed as why:
+            right = False
+            print(f"FAILED  {session['name']}: {why}")
+    return right, seen
+
+
+def main(arguments):
+    parser = argparse.ArgumentParser(description="Verifies recorded sessions against docs/PROTOCOL.md.")
+    parser.add_argument("--complete", action="store_true", help="every kind of packet and frame must occur")
+    parser.add_argument("file")
+    options = parser.parse_args(arguments)
+    with open(options.file, encoding="utf-8") as file:
+        right, seen = verify_all(json.load(file)["sessions"])
+    missing = FRAME_AND_PACKET_NAMES - seen
+    if options.complete and missing:
+        print(f"FAILED  nowhere in the file: {', '.join(sorted(missing))}")
+    return 0 if right and not (options.complete and missing) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

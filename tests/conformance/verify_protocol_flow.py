@@ -1,0 +1,205 @@
+"""One direction of a session, as docs/PROTOCOL.md sections 4 and 5 describe it: packet numbers, keys, credit and messages."""
+
+import verify_protocol_wire as wire
+from verify_protocol_wire import Malformed, Reader, require
+
+BASE_DATAGRAM = 1200
+AES_GCM_PACKETS_MAX = 1 << 23
+REPLAY_WINDOW = 4096
+PATH_FRAMES = {"PATH_CHALLENGE", "PATH_RESPONSE"}
+
+
+class Stream:
+    """Bytes that come in parts: a channel's reliable messages, or the fragments of one message."""
+
+    def __init__(self):
+        self.data = bytearray()
+        self.ahead = {}
+        self.highest = 0
+        self.begun, self.parsed = [], 0
+
+    def put(self, offset, part):
+        self.highest = max(self.highest, offset + len(part))
+        self.ahead[offset] = max(self.ahead.get(offset, b""), part, key=len)
+        while ready := [at for at in self.ahead if at <= len(self.data)]:
+            for at in ready:
+                self.join(at, self.ahead.pop(at))
+
+    def join(self, at, part):
+        known = bytes(self.data[at:at + len(part)])
+        require(part[:len(known)] == known, "a part that comes again has the same bytes")
+        self.data += part[len(known):]
+
+    def parse(self):
+        """Notes the messages whose length is here: (where it begins, size)."""
+        while self.parsed < len(self.data):
+            reader = Reader(self.data[self.parsed:self.parsed + 4])
+            if reader.left() < wire.varint_size_from(reader.data[0]):
+                return
+            size = reader.shortest_varint()
+            require(size <= wire.MESSAGE_MAX, "a message within 524288 bytes")
+            self.begun.append((self.parsed + reader.at, size))
+            self.parsed += reader.at + size
+
+    def messages(self):
+        """As (size, bytes that are here)."""
+        self.parse()
+        return [(size, bytes(self.data[at:at + size])) for at, size in self.begun]
+
+    def charged(self):
+        """What counts as credit: the highest offset, and all of a message whose length was sent."""
+        self.parse()
+        return max(self.highest, self.parsed)
+
+
+class Messages:
+    """What was said in one direction, by kind and channel."""
+
+    def __init__(self):
+        self.streams, self.whole, self.parts = {}, {}, {}
+
+    def take(self, name, frame):
+        channel = frame["channel"]
+        if name == "STREAM":
+            self.streams.setdefault(channel, Stream()).put(frame["offset"], frame["bytes"])
+        elif name == "MESSAGE":
+            key = ("unreliable", channel, frame["sequence"])
+            require(key not in self.whole and key not in self.parts, "a sequence number is used once")
+            self.whole[key] = frame["bytes"]
+        else:
+            self.put_part("unreliable" if name == "FRAGMENT" else "unordered", frame)
+
+    def put_part(self, kind, frame):
+        key = (kind, frame["channel"], frame["sequence"])
+        require(key not in self.whole, "a sequence number is used once")
+        total, message = self.parts.setdefault(key, (frame["total"], Stream()))
+        require(total == frame["total"], "all fragments of a message name the same total")
+        again = kind == "unreliable" and frame["offset"] < len(message.data)
+        require(not again, "an unreliable fragment is sent once")
+        message.put(frame["offset"], frame["bytes"])
+
+    def unordered(self):
+        return [total for (kind, _, _), (total, _) in self.parts.items() if kind == "unordered"]
+
+    def all(self):
+        """Every message as (kind, channel, bytes), in the order of sending for each kind and channel."""
+        found = []
+        for channel, stream in sorted(self.streams.items()):
+            require(not stream.ahead, "a stream without holes at the end")
+            for size, data in stream.messages():
+                require(len(data) == size, f"a whole last message on channel {channel}")
+                found.append(("reliable", channel, data))
+        return found + self.numbered()
+
+    def numbered(self):
+        whole = dict(self.whole)
+        for key, (total, message) in self.parts.items():
+            require(len(message.data) == total, "a message with all its fragments")
+            whole[key] = bytes(message.data)
+        found, last = [], {}
+        for (kind, channel, sequence), data in sorted(whole.items()):
+            require(sequence == last.get((kind, channel), -1) + 1, "messages are numbered from 0 without a hole")
+            last[kind, channel] = sequence
+            found.append((kind, channel, data))
+        return found
+
+
+class Credit:
+    """What the sender of a flow may send: section 5, Credit."""
+
+    def __init__(self, parameters):
+        self.bytes, self.messages, self.channel = parameters[1], parameters[2], parameters[3]
+        self.channels = {}
+
+    def raise_session(self, frame):
+        self.bytes = max(self.bytes, frame["bytes"])
+        self.messages = max(self.messages, frame["messages"])
+
+    def raise_channel(self, frame):
+        known = self.channels.get(frame["channel"], self.channel)
+        self.channels[frame["channel"]] = max(known, frame["bytes"])
+
+    def check(self, said):
+        charged = {channel: stream.charged() for channel, stream in said.streams.items()}
+        unordered = said.unordered()
+        begun = sum(len(stream.begun) for stream in said.streams.values()) + len(unordered)
+        require(sum(charged.values()) + sum(unordered) <= self.bytes, "a sender within the session's bytes")
+        require(begun <= self.messages, "a sender within the session's messages")
+        for channel, used in charged.items():
+            granted = self.channels.get(channel, self.channel)
+            require(used <= granted, f"a sender within the bytes of channel {channel}")
+
+
+class Flow:
+    """The packets of one direction, and what the sender of them knows. `peer`: the parameters of who receives them."""
+
+    def __init__(self, end, is_opener, suite, key, peer, source):
+        self.end, self.is_opener, self.suite = end, is_opener, suite
+        self.source = source  # where the sender was in the handshake
+        self.keys, self.phase, self.sealed = [key], 0, 0
+        self.numbers = {}  # packet number -> (delivered, size)
+        self.largest = self.largest_acked = -1
+        self.datagram_max, self.proven_size = peer[5], BASE_DATAGRAM
+        self.said, self.credit = Messages(), Credit(peer)
+        self.challenges, self.answered = [], set()
+        self.closed = None
+        self.reverse = None  # the other direction
+        self.waits = False  # for the first packet of the other direction, and says no more than PING until then
+
+    def open(self, packet):
+        """A packet's number and frames in plain, or raises; follows a key update."""
+        first, size = packet[0], (packet[0] & 3) + 1
+        require(first & 0x0C == 0, "a data packet's zero bits are zero")
+        require(len(packet) > 5 + size + wire.TAG_SIZE, "a data packet with a sealed byte")
+        cut = int.from_bytes(packet[5:5 + size], "big")
+        number = wire.recover_packet_number(self.largest, cut, 8 * size)
+        require(number > self.largest - REPLAY_WINDOW, "a packet number within the window")
+        plain = self.unseal(first >> 4 & 1, number, packet[:5 + size], packet[5 + size:])
+        self.note_number(number, size)
+        return number, plain
+
+    def unseal(self, phase, number, header, sealed):
+        """Tries the key of that phase: the present one; or else the next one, and then the one before."""
+        after = wire.next_key(self.keys[-1])
+        candidates = [self.keys[-1]] if phase == self.phase else [after] + self.keys[-2:-1]
+        nonce = wire.nonce_of(self.suite, 0, number)
+        for key in candidates:
+            plain = wire.open_sealed(self.suite, key, nonce, sealed, header)
+            if plain is not None:
+                self.note_key(key, key == after)
+                return plain
+        raise Malformed(f"a data packet opens (number {number}, key phase {phase})")
+
+    def note_key(self, key, stepped):
+        if stepped:
+            self.keys.append(key)
+            self.phase, self.sealed = 1 - self.phase, 0
+        self.sealed += 1
+        within = self.suite != wire.AES_GCM or self.sealed <= AES_GCM_PACKETS_MAX
+        require(within, "an AES-GCM key within its limit")
+
+    def note_number(self, number, size):
+        require(number == len(self.numbers), f"packet numbers count up ({number} after {len(self.numbers)} packets)")
+        needed = wire.packet_number_size(number, self.largest_acked)
+        require(size == needed, f"{needed} bytes of packet number as RFC 9000 17.1 asks for, not {size}")
+
+    def note_packet(self, number, size, delivered, names):
+        """Size rules, and what may be said when."""
+        self.numbers[number] = (delivered, size)
+        if delivered:
+            self.largest = max(self.largest, number)
+        require(size <= self.datagram_max, f"a datagram of {size} bytes within what the peer takes")
+        probe = names == {"PING", "PADDING"}
+        require(size <= self.proven_size or probe, f"a datagram of {size} bytes is a probe, or was proven before")
+        require(self.closed is None or names <= {"CLOSE", "ACK"}, "who has closed says only that again")
+        require(not (self.is_opener and "HANDSHAKE_DONE" in names), "HANDSHAKE_DONE comes from the answering side")
+
+    def acknowledged(self, ranges):
+        """An ACK of this flow's packets has reached its sender."""
+        for lowest, highest in ranges:
+            require(highest < len(self.numbers), "an ACK names packets that were sent")
+            for number in range(lowest, highest + 1):
+                delivered, size = self.numbers[number]
+                require(delivered, f"an ACK names packets that arrived, not {number}")
+                self.proven_size = max(self.proven_size, size)
+        self.largest_acked = max(self.largest_acked, ranges[0][1])
