@@ -237,9 +237,7 @@ Instant Host::next_deadline() const { return endpoint_->next_deadline(); }
 
 bool Host::turn(Instant now) {
   const bool events = take_events();
-  std::erase_if(unread_, [](const auto& entry) {
-    return entry.second.messages[0] == 0 && entry.second.messages[1] == 0;
-  });
+  std::erase_if(unread_, [](const auto& entry) { return entry.second.messages == 0; });
   const bool messages = take_messages(now);
   return events || messages;
 }
@@ -286,15 +284,13 @@ void Host::deliver(DeliveredMessage&& delivered, Instant now) {
 void Host::note_unread(const InboxMessage& message) {
   Unread& unread = unread_[message.session];
   unread.bytes += message.message.payload.size();
-  const std::uint64_t messages = ++unread.messages[message.message.reliable];
+  ++unread.messages;
   unread_bytes_ += message.message.payload.size();
-  // Bytes are limited for both kinds together; messages for each kind, since the room promised to reliable ones can't
-  // be taken back when unreliable ones have filled it.
   if (unread.bytes > config_.session.receive_bytes_max ||
-      messages > config_.session.receive_messages_max) {
+      unread.messages > config_.session.receive_messages_max) {
     world_.simulation().violation("node " + std::to_string(id_) + " holds " +
                                   std::to_string(unread.bytes) + " unread bytes, and " +
-                                  std::to_string(messages) + " unread messages of one kind");
+                                  std::to_string(unread.messages) + " unread messages");
   }
 }
 
@@ -304,7 +300,7 @@ void Host::consume(const InboxMessage& message, Instant now) {
   const auto unread = unread_.find(message.session);
   if (unread != unread_.end()) {
     unread->second.bytes -= size;
-    --unread->second.messages[message.message.reliable];
+    --unread->second.messages;
   }
   endpoint_->consumed(message.session, message.message.channel, message.message.reliable, size, 1,
                       now);

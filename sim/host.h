@@ -127,7 +127,7 @@ class Host final : public Node {
   friend class World;
   struct Unread {
     std::uint64_t bytes = 0;
-    std::uint64_t messages[2] = {};  // unreliable, reliable
+    std::uint64_t messages = 0;
   };
 
   void attached(NodeId id);

@@ -38,8 +38,10 @@ enum class Option : int {
   kFakeRateLimitSend = 42,     // bytes/s, 0 = none
   kFakeRateLimitRecv = 44,
   kRecvBufferSize = 47,  // bytes received and unread, a session, 540672..268435456; default 1048576
-  kRecvBufferMessages = 48,  // messages received and unread, a session, 1..1000000; default 1000
-  kIdleTimeout = 1001,       // ms without a message either way, 1000..86400000; default 180000
+  // Messages received and unread, a session, of both kinds together, 1..1000000; default 1000. Reliable ones may take half
+  // of it (all but an eighth while no unreliable ones come), unreliable ones the rest; with 1 no unreliable one fits.
+  kRecvBufferMessages = 48,
+  kIdleTimeout = 1001,  // ms without a message either way, 1000..86400000; default 180000
   kLingerTime =
       1002,           // ms that reliable data may take to leave after close, 0..60000; default 1000
   kKeepAlive = 1003,  // ms between keep-alives on a quiet line, 1000..600000; default 15000

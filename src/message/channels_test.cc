@@ -223,10 +223,10 @@ TEST(Channels, TheNumberOfMessagesIsLimited) {
     link.a.send(0, Delivery::kReliable, test_payload(1, 1), kFragmentSize);
   }
   link.run();
-  EXPECT_EQ(link.at_b.size(), 1000u);
+  EXPECT_EQ(link.at_b.size(), 875u);
   TestLink::consume(link.b, link.at_b);
   link.run();
-  EXPECT_EQ(link.at_b.size(), 1000u);
+  EXPECT_EQ(link.at_b.size(), 875u);
   // One by one, each frees room for one: credit comes in steps, and none is lost.
   std::size_t received = 0;
   for (int i = 0; i < 1000; ++i) {
@@ -235,7 +235,7 @@ TEST(Channels, TheNumberOfMessagesIsLimited) {
     TestLink::consume(link.b, one);
     link.run();
     received = std::max(received, link.at_b.size());
-    ASSERT_LE(link.at_b.size(), 1000u);
+    ASSERT_LE(link.at_b.size(), 875u);
   }
   TestLink::consume(link.b, link.at_b);
   link.run();
@@ -248,8 +248,8 @@ TEST(Channels, UnreliableOverTheMessageLimitIsDroppedAndCounted) {
     link.a.send(0, Delivery::kUnreliable, test_payload(8, 1), kFragmentSize);
   }
   link.run();
-  EXPECT_EQ(link.at_b.size(), 1000u);
-  EXPECT_EQ(link.b.stats().unreliable_dropped_receive_limit, 500u);
+  EXPECT_EQ(link.at_b.size(), 500u);
+  EXPECT_EQ(link.b.stats().unreliable_dropped_receive_limit, 1000u);
   TestLink::consume(link.b, link.at_b);
   link.a.send(0, Delivery::kUnreliable, test_payload(8, 1), kFragmentSize);
   link.run();
@@ -355,6 +355,88 @@ TEST(ChannelsDeathTest, MistakesOfTheCaller) {
   EXPECT_DEATH(link.b.on_consumed(0, false, 1, 1), "assertion failed");
   EXPECT_DEATH(link.a.send(0, Delivery::kReliable, test_payload(kMessageSizeMax + 1, 1), 1000),
                "assertion failed");
+}
+
+// --- the limit on messages, for both kinds together ---------------------------------------------------------------
+
+struct Counts {
+  std::size_t reliable = 0, unreliable = 0;
+  std::size_t sum() const { return reliable + unreliable; }
+};
+
+Counts count(const std::vector<ReceivedMessage>& messages) {
+  Counts counts;
+  for (const ReceivedMessage& m : messages) ++(m.reliable ? counts.reliable : counts.unreliable);
+  return counts;
+}
+
+MessageLimits hundred_messages() {
+  MessageLimits limits;
+  limits.receive_messages_max = 100;
+  return limits;
+}
+
+void send(TestLink& link, Delivery delivery, int times) {
+  for (int i = 0; i < times; ++i) link.a.send(0, delivery, test_payload(10, 1), 1000);
+}
+
+TEST(MessageLimit, UnreliableFirst) {
+  TestLink link(hundred_messages());
+  send(link, Delivery::kUnreliable, 300);
+  link.run();
+  EXPECT_EQ(count(link.at_b).unreliable, 50u);
+  send(link, Delivery::kReliable, 300);
+  link.run();
+  EXPECT_EQ(count(link.at_b).sum(), 100u);
+  EXPECT_EQ(link.b.stats().unreliable_dropped_receive_limit, 250u);
+}
+
+TEST(MessageLimit, ReliableFirst) {
+  TestLink link(hundred_messages());
+  send(link, Delivery::kReliable, 300);
+  link.run();
+  // Nothing unreliable has come: all but an eighth.
+  EXPECT_EQ(count(link.at_b).reliable, 88u);
+  send(link, Delivery::kUnreliable, 300);
+  link.run();
+  EXPECT_EQ(count(link.at_b).unreliable, 12u);
+}
+
+TEST(MessageLimit, NeitherFloodStarvesTheOther) {
+  TestLink link(hundred_messages());
+  Counts read;
+  for (int round = 0; round < 20; ++round) {
+    send(link, Delivery::kReliable, 100);
+    send(link, Delivery::kUnreliable, 100);
+    link.run();
+    ASSERT_LE(link.at_b.size(), 100u);
+    const Counts now = count(link.at_b);
+    read.reliable += now.reliable;
+    read.unreliable += now.unreliable;
+    TestLink::consume(link.b, link.at_b);
+  }
+  EXPECT_GE(read.reliable, 900u);
+  EXPECT_GE(read.unreliable, 500u);
+  for (int i = 0; i < 100; ++i) {
+    link.run();
+    read.reliable += count(link.at_b).reliable;
+    TestLink::consume(link.b, link.at_b);
+  }
+  EXPECT_EQ(read.reliable, 2000u);
+}
+
+TEST(MessageLimit, OfOneIsForReliableOnes) {
+  MessageLimits limits;
+  limits.receive_messages_max = 1;
+  TestLink link(limits);
+  send(link, Delivery::kUnreliable, 3);
+  send(link, Delivery::kReliable, 3);
+  for (std::size_t i = 0; i < 3; ++i) {
+    link.run();
+    ASSERT_EQ(link.at_b.size(), 1u);
+    EXPECT_TRUE(link.at_b[0].reliable);
+    TestLink::consume(link.b, link.at_b);
+  }
 }
 
 }  // namespace

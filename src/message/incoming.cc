@@ -22,6 +22,11 @@ std::uint64_t channel_share(std::uint64_t receive_bytes_max) {
                   std::max(kMessageStreamSizeMax, receive_bytes_max / 4 * 3));
 }
 
+// The part of the messages that is promised to reliable ones while both kinds come.
+std::uint64_t messages_half(std::uint64_t receive_messages_max) {
+  return (receive_messages_max + 1) / 2;
+}
+
 }  // namespace
 
 Incoming::Incoming(const MessageLimits& limits, SlabAllocator* slabs)
@@ -30,9 +35,11 @@ Incoming::Incoming(const MessageLimits& limits, SlabAllocator* slabs)
       slabs_(slabs == nullptr ? own_slabs_.get() : slabs),
       channel_window_(channel_share(limits.receive_bytes_max)),
       bytes_(reliable_share(limits.receive_bytes_max), kMessageStreamSizeMax, kBytesStep),
-      messages_(std::max<std::uint64_t>(limits.receive_messages_max, 1), 1, kMessagesStep),
+      messages_(messages_half(std::max<std::uint64_t>(limits.receive_messages_max, 1)), 1,
+                kMessagesStep),
       partials_(limits.partial_unreliable_max) {
   limits_.receive_bytes_max = std::max(limits.receive_bytes_max, kReceiveBytesMin);
+  limits_.receive_messages_max = std::max<std::uint64_t>(limits.receive_messages_max, 1);
 }
 
 // Null if the peer uses too many channels.
@@ -55,6 +62,7 @@ FrameVerdict Incoming::on_stream(const StreamFrame& frame, Instant now,
   const FrameVerdict verdict =
       channel->stream.on_frame(frame.offset, frame.bytes, context(now, out));
   messages_received_ += out.size() - before;
+  share_messages();
   return verdict;
 }
 
@@ -71,11 +79,12 @@ FrameVerdict Incoming::on_message(const MessageFrame& frame, Instant now,
 // Older messages in reassembly give way. False: the new one is dropped.
 bool Incoming::make_room_for_unreliable(std::uint64_t size) {
   const auto fits = [this, size] {
-    return bytes_.promised() + unreliable_bytes_ + partials_.bytes() + size <=
+    return bytes_.reserved() + unreliable_bytes_ + partials_.bytes() + size <=
                limits_.receive_bytes_max &&
-           messages_.held() + unreliable_messages_ + partials_.count() <
+           messages_.reserved() + unreliable_messages_ + partials_.count() <
                limits_.receive_messages_max;
   };
+  unreliable_came_at_ = messages_.charged();
   while (!fits() && !partials_.empty()) partials_.drop_oldest();
   if (fits()) return true;
   ++dropped_receive_limit_;
@@ -123,6 +132,7 @@ FrameVerdict Incoming::on_reliable_fragment(const FragmentFrame& frame, Instant 
   const std::size_t before = out.size();
   const FrameVerdict verdict = channel->unordered->on_frame(frame, context(now, out));
   messages_received_ += out.size() - before;
+  share_messages();
   return verdict;
 }
 
@@ -152,6 +162,19 @@ void Incoming::on_consumed(ChannelId id, bool reliable, std::uint64_t bytes,
   messages_.free(messages);
   messages_.consider(caught_up);
   if (channel.stream.window().due()) queue_credit(*place);
+}
+
+// So many reliable ones in a row: nobody else wants the room. Where both kinds have been seen they may come in turns, so it
+// takes more. Again half when an unreliable one comes; what was promised is used up first.
+void Incoming::share_messages() {
+  const std::uint64_t all = limits_.receive_messages_max;
+  const std::uint64_t in_a_row = messages_.charged() - unreliable_came_at_.value_or(0);
+  const std::uint64_t unreliable = unreliable_messages_ + partials_.count();
+  const bool alone = in_a_row > (unreliable_came_at_ ? 2 * all : all / 4) && unreliable <= all / 8;
+  const std::uint64_t window = alone ? all - all / 8 : messages_half(all);
+  if (window == messages_.window()) return;
+  messages_.set_window(window);
+  messages_.consider(false);
 }
 
 void Incoming::queue_credit(std::uint32_t place) {

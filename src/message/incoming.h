@@ -2,11 +2,13 @@
 // and what the peer may send because of that.
 //
 // Reliable and unreliable data share the receive limit. What was promised to the peer as credit
-// cannot be taken back, so unreliable data gets what is not promised.
+// cannot be taken back, so unreliable data gets what is not promised: of the bytes an eighth, of
+// the messages half. A peer that sends only reliable messages is promised all but an eighth.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/bytes.h"
@@ -70,6 +72,7 @@ class Incoming {
   void deliver_unreliable(ChannelId channel, std::uint64_t sequence, SharedBytes payload,
                           Instant now, std::vector<ReceivedMessage>& out);
   void queue_credit(std::uint32_t place);
+  void share_messages();
 
   MessageLimits limits_;
   std::unique_ptr<SlabAllocator> own_slabs_;
@@ -77,8 +80,9 @@ class Incoming {
   std::uint64_t channel_window_;
   ChannelTable table_;
   std::vector<Channel> channels_;
-  ReceiveWindow bytes_;     // reliable
-  ReceiveWindow messages_;  // reliable
+  ReceiveWindow bytes_;                              // reliable
+  ReceiveWindow messages_;                           // reliable
+  std::optional<std::uint64_t> unreliable_came_at_;  // messages_.charged() then
   std::size_t early_pieces_ = 0;
   UnreliableReassembly partials_;
   RingBuffer<std::uint32_t> due_channels_;  // with credit to announce

@@ -31,8 +31,9 @@ struct MessageLimits {
   // held back at the sender by credit; unreliable data is dropped and counted. At least
   // kReceiveBytesMin. One eighth, at least kUnreliableShareMin, is for unreliable data alone.
   std::uint64_t receive_bytes_max = 1 << 20;
-  // Reliable messages are held back at this number; unreliable ones are dropped when both kinds
-  // together reach it. At least 1.
+  // Both kinds together: reliable messages are held back by credit, unreliable ones are dropped
+  // where the rest is promised to reliable ones. Half is promised; all but an eighth while none but
+  // reliable ones come. At least 1; with 1 no unreliable message finds room.
   std::uint64_t receive_messages_max = 1000;
   // Channels with state, each way. Over it: the peer's frame breaks the protocol; our send is
   // refused by can_send().

@@ -7,6 +7,7 @@
 //          |<--------------------- window -------------------->|
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "base/assert.h"
@@ -37,26 +38,35 @@ class ReceiveWindow {
   // there was.
   void consider(bool caught_up) { due_ = due_ || worth_announcing(caught_up); }
   void set_due() { due_ = true; }
+  // Takes effect when announced; what was promised stands.
+  void set_window(std::uint64_t window) {
+    ASSERT(unit_ <= window);
+    window_ = window;
+  }
   bool due() const { return due_; }
   // The new total, to be sent to the peer.
   std::uint64_t announce() {
-    limit_ = freed_ + window_;
+    limit_ = std::max(limit_, freed_ + window_);
     due_ = false;
     return limit_;
   }
 
+  std::uint64_t window() const { return window_; }
   std::uint64_t limit() const { return limit_; }
+  std::uint64_t charged() const { return charged_; }
   std::uint64_t held() const { return charged_ - freed_; }
   // Held, or may come at any time.
   std::uint64_t promised() const { return limit_ - freed_; }
+  // The same, now or once what was freed is announced.
+  std::uint64_t reserved() const { return std::max(limit_ - freed_, window_); }
 
  private:
   // A quarter of the window was freed; or the peer could be waiting. It may be waiting to begin a
   // message of up to `unit_`, so what counts is whether it has credit for the largest.
   // RFC 1122 4.2.3.3: no small steps, lest a slow reader causes a frame for every message.
   bool worth_announcing(bool caught_up) const {
+    if (freed_ + window_ <= limit_) return false;
     const std::uint64_t unannounced = freed_ + window_ - limit_;
-    if (unannounced == 0) return false;
     if (unannounced >= window_ / 4) return true;
     const std::uint64_t remaining = limit_ - charged_;
     if (remaining >= unit_ || (unannounced < step_ && !caught_up)) return false;

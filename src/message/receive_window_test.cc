@@ -77,5 +77,18 @@ TEST(ReceiveWindow, NeverStalls) {
   }
 }
 
+TEST(ReceiveWindow, KeepsRoomForWhatIsNotAnnouncedYet) {
+  ReceiveWindow window(kWindow, 100, 10);
+  window.charge(200);
+  window.free(200);
+  EXPECT_EQ(window.promised(), 800u);
+  EXPECT_EQ(window.reserved(), 1000u);
+  window.set_window(600);
+  EXPECT_EQ(window.reserved(), 800u) << "what was promised stands";
+  window.consider(true);
+  EXPECT_FALSE(window.due());
+  EXPECT_EQ(window.announce(), 1000u) << "never shrinks";
+}
+
 }  // namespace
 }  // namespace whimbrel

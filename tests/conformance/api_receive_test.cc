@@ -103,6 +103,31 @@ TEST(ApiReceive, UnreliableDataOverTheLimitIsDroppedAndCounted) {
   EXPECT_EQ(duo.world.violations(), "");
 }
 
+TEST(ApiReceive, OneMessageLimitHoldsForBothKindsTogether) {
+  SessionOptions few;
+  few.receive_messages_max = 50;
+  Reader duo(few);
+  ASSERT_TRUE(duo.connect());
+  duo.b.receive_all();
+  for (int i = 0; i < 100; ++i) {
+    duo.a.send(duo.b.identity(), "x", kSendUnreliable);
+    duo.a.send(duo.b.identity(), "x");
+  }
+  duo.settle();
+  EXPECT_LE(duo.b.unread(), 50u);
+  std::size_t received = 0, unreliable = 0;
+  for (int i = 0; i < 30; ++i) {
+    for (const auto& message : duo.b.receive(0)) {
+      received += message.message.reliable;
+      unreliable += !message.message.reliable;
+    }
+    duo.world.run_for(milliseconds(50));
+  }
+  EXPECT_EQ(received, 100u);
+  EXPECT_GE(unreliable, 20u) << "starved";
+  EXPECT_EQ(duo.world.violations(), "");
+}
+
 TEST(ApiReceive, MessagesOutliveTheSession) {
   Reader duo;
   duo.a.send(duo.b.identity(), "kept");

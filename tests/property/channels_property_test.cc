@@ -91,7 +91,7 @@ class World {
     }
     RC_ASSERT(b_.receive_held() <= std::max(limits_.receive_bytes_max, kReceiveBytesMin));
     RC_ASSERT(unconsumed_bytes_ <= b_.receive_held());
-    RC_ASSERT(waiting_reliable_ <= limits_.receive_messages_max);
+    RC_ASSERT(waiting_.size() <= limits_.receive_messages_max);
   }
 
  private:
@@ -265,7 +265,6 @@ class World {
       RC_ASSERT(equal(message.payload, channel.unordered[i]));
     }
     unconsumed_bytes_ += message.payload.size();
-    waiting_reliable_ += message.reliable ? 1 : 0;
     waiting_.push_back(std::move(message));
   }
 
@@ -276,7 +275,6 @@ class World {
       waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(i));
       b_.on_consumed(message.channel, message.reliable, message.payload.size(), 1);
       unconsumed_bytes_ -= message.payload.size();
-      waiting_reliable_ -= message.reliable ? 1 : 0;
     }
   }
 
@@ -298,7 +296,6 @@ class World {
   std::deque<ReceivedMessage> waiting_;
   std::uint64_t a_unreliable_held_ = 0;
   std::uint64_t unconsumed_bytes_ = 0;
-  std::uint64_t waiting_reliable_ = 0;
   bool any_unordered_ = false;
 };
 
