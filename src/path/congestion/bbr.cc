@@ -14,6 +14,7 @@ constexpr double kUpGain = 1.25;
 constexpr double kDownGain = 0.75;
 constexpr double kStandingQueueGain = 0.9;
 constexpr double kWindowGain = 2.0;
+constexpr double kQueuedWindowGain = 1.5;
 constexpr double kProbeRttWindowGain = 0.5;
 // A little below the estimate, so that a queue which stands by rounding drains.
 constexpr double kPacingMargin = 0.99;
@@ -31,10 +32,12 @@ constexpr double kFlightDecrease = 0.85;
 constexpr std::uint64_t kCruiseRounds = 4;
 constexpr std::uint64_t kCruiseRoundsVaried = 4;
 // Rounds spent on a standing queue that does not shrink, before it is taken for another's.
-constexpr unsigned kDrainRounds = 3;
+constexpr unsigned kDrainRounds = 4;
 // Probing goes on at once while it finds this much more.
 constexpr double kUpAgain = 1.12;
 constexpr Duration kMinRttTime = seconds(10);
+// A round trip that is longer by less than this part of the least still confirms it.
+constexpr int kSameRtt = 64;
 constexpr Duration kProbeRttTime = milliseconds(200);
 // Of the round trip, what counts as a queue (RFC 9406 4.3 has the same bounds).
 constexpr Duration kQueueMin = milliseconds(4);
@@ -148,8 +151,9 @@ void Bbr::measure(const AckSample& sample, const RttEstimator& rtt) {
 void Bbr::measure_rtt(Duration rtt, Instant now) {
   round_rtt_ = std::min(round_rtt_, rtt);
   ++samples_;
-  if (rtt > min_rtt_) return;
-  min_rtt_ = rtt;
+  // Close to the least is as good as the least: no need to empty the line to look for it.
+  if (min_rtt_ != kUnknown && rtt > min_rtt_ + min_rtt_ / kSameRtt) return;
+  min_rtt_ = std::min(min_rtt_, rtt);
   min_rtt_time_ = now;
 }
 
@@ -238,11 +242,13 @@ void Bbr::drain_standing_queue() {
   pacing_gain_ = 1.0;
   if (!has_queue()) {
     drained_rounds_ = 0;
+    anothers_queue_ = false;
     return;
   }
   const Duration queue = last_round_rtt_ - min_rtt_;
   drained_rounds_ = drained_rounds_ > 0 && queue < queue_before_ ? 1 : drained_rounds_ + 1;
   queue_before_ = queue;
+  if (drained_rounds_ > kDrainRounds) anothers_queue_ = true;
   if (drained_rounds_ <= kDrainRounds) pacing_gain_ = kStandingQueueGain;
 }
 
@@ -271,7 +277,8 @@ void Bbr::step_probe_rtt(const AckSample& sample) {
 // draft-ietf-ccwg-bbr 4.6.4.
 void Bbr::update_window(const AckSample& sample) {
   const double acked = static_cast<double>(sample.bytes_acked);
-  const double target = product(kWindowGain) + 3 * quantum();
+  const bool own_queue = mode_ != Mode::kStartup && has_queue() && !anothers_queue_;
+  const double target = product(own_queue ? kQueuedWindowGain : kWindowGain) + 3 * quantum();
   if (mode_ == Mode::kStartup) {
     if (window_ < target || bandwidth() == 0) window_ += acked;
   } else {

@@ -90,6 +90,8 @@ class Bbr final : public Controller {
   double bandwidth_before_up_ = 0;
   unsigned drained_rounds_ = 0;
   Duration queue_before_{};
+  // A queue stands that does not shrink when we slow down.
+  bool anothers_queue_ = false;
   double flight_max_;  // bytes; what loss under a queue has taught
   bool congestive_loss_ = false;
   Mode mode_before_probe_ = Mode::kStartup;
