@@ -41,11 +41,11 @@ FrameVerdict Channels::on_channel_credit(const ChannelCreditFrame& frame) {
 
 bool Channels::has_frames() const { return state_->in.has_frames() || state_->out.has_frames(); }
 
-bool Channels::produce(ByteWriter& out, std::vector<SentFrame>& records, Instant now) {
+bool Channels::produce(ByteWriter& out, std::vector<SentFrame>& records, Instant now, bool whole) {
   const std::size_t before = out.size();
   state_->in.expire(now);
   state_->in.produce(out, records);
-  state_->out.produce(out, records, out.size() == before);
+  state_->out.produce(out, records, out.size() == before, whole);
   return out.size() != before;
 }
 

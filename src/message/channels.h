@@ -47,8 +47,9 @@ class Channels {
   // Fills what room `out` has left: credit frames, lost stream ranges and fragments first, then new data, channels
   // taking turns. Appends a record for every frame that must come back. Copies payload bytes once, into the packet.
   // Returns true if it wrote anything; false although has_frames() means that the room was too small. Nothing may be
-  // written behind: the final frame runs to the packet's end where it fills it exactly.
-  bool produce(ByteWriter& out, std::vector<SentFrame>& records, Instant now);
+  // written behind: the final frame runs to the packet's end where it fills it exactly. `whole`: no message is cut into
+  // FRAGMENTs, because the packet is smaller than the path would take; what does not fit waits.
+  bool produce(ByteWriter& out, std::vector<SentFrame>& records, Instant now, bool whole = false);
   void on_frame_acked(const SentFrame& frame);
   void on_frame_lost(const SentFrame& frame);
 

@@ -97,6 +97,21 @@ TEST(UnreliableQueue, APacketThatIsTooSmallCuts) {
   EXPECT_EQ(second.frames().fragments[0].offset, written.bytes);
 }
 
+TEST(UnreliableQueue, CutsNothingWhereOnlyWholeMessagesMayLeave) {
+  UnreliableQueue queue(0, 0);
+  queue.push(test_payload(500, 1), kFragmentSize);
+  queue.push(test_payload(3000, 2), kFragmentSize);
+  Writer capped(900);
+  EXPECT_EQ(queue.write(capped.out, true, capped.records, true).bytes, 500u);
+  EXPECT_EQ(capped.frames().whole.size(), 1u);
+  EXPECT_TRUE(capped.frames().fragments.empty());
+  Writer begun(900);
+  EXPECT_GT(queue.write(begun.out, true, begun.records).bytes, 0u);
+  Writer again(900);
+  EXPECT_EQ(queue.write(again.out, true, again.records, true).bytes, 0u) << "nor cut further";
+  EXPECT_EQ(again.out.size(), 0u);
+}
+
 TEST(UnreliableQueue, ALargeMessageStartsWhereThereIsSomeRoom) {
   UnreliableQueue queue(0, 0);
   queue.push(test_payload(3000, 1), kFragmentSize);

@@ -171,15 +171,16 @@ bool Outgoing::has_frames() {
   return false;
 }
 
-void Outgoing::produce(ByteWriter& out, std::vector<SentFrame>& records, bool fresh) {
+void Outgoing::produce(ByteWriter& out, std::vector<SentFrame>& records, bool fresh, bool whole) {
   const std::size_t before = out.size();
-  resend(out, records);
-  send_new(out, records, fresh && out.size() == before);
+  resend(out, records, whole);
+  send_new(out, records, fresh && out.size() == before, whole);
 }
 
-void Outgoing::resend(ByteWriter& out, std::vector<SentFrame>& records) {
+void Outgoing::resend(ByteWriter& out, std::vector<SentFrame>& records, bool whole) {
   while (!lost_lanes_.empty()) {
     const Lane lane = lost_lanes_.front();
+    if (whole && kind_of(lane) != Delivery::kReliable) return;
     while (has_lost(lane)) {
       if (!write_lost(lane, out, records) && has_lost(lane)) return;
     }
@@ -188,14 +189,14 @@ void Outgoing::resend(ByteWriter& out, std::vector<SentFrame>& records) {
   }
 }
 
-void Outgoing::send_new(ByteWriter& out, std::vector<SentFrame>& records, bool fresh) {
+void Outgoing::send_new(ByteWriter& out, std::vector<SentFrame>& records, bool fresh, bool whole) {
   const auto quantum = static_cast<std::int64_t>(std::max(out.remaining(), kDatagramSizeMin));
   while (!scheduler_.empty() && out.remaining() >= kRoomMin) {
     const Lane lane = scheduler_.front(quantum);
     LaneState state = state_of(lane);
     const std::size_t before = out.size();
     if (state == LaneState::kReady) {
-      write_new(lane, out, records, fresh);
+      write_new(lane, out, records, fresh, whole);
       fresh = fresh && out.size() == before;
       state = state_of(lane);
     }
@@ -211,18 +212,18 @@ void Outgoing::send_new(ByteWriter& out, std::vector<SentFrame>& records, bool f
 }
 
 std::uint64_t Outgoing::write_new(Lane lane, ByteWriter& out, std::vector<SentFrame>& records,
-                                  bool fresh) {
+                                  bool fresh, bool whole) {
   Channel& channel = channel_of(lane);
   std::uint64_t bytes = 0;
   switch (kind_of(lane)) {
     case Delivery::kUnreliable: {
-      const auto written = channel.unreliable->write(out, fresh, records);
+      const auto written = channel.unreliable->write(out, fresh, records, whole);
       pending_unreliable_ -= written.bytes;
       held_bytes_ -= written.released;
       return written.bytes;
     }
     case Delivery::kReliableUnordered:
-      bytes = channel.unordered->write_new(out, credit_, records);
+      if (!whole) bytes = channel.unordered->write_new(out, credit_, records);
       break;
     case Delivery::kReliable:
       bytes = channel.stream.write_new(out, credit_, records);

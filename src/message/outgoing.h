@@ -37,7 +37,7 @@ class Outgoing {
   // Lost or new data could be written now. Lanes that turn out to wait for credit are put aside on
   // the way.
   bool has_frames();
-  void produce(ByteWriter& out, std::vector<SentFrame>& records, bool fresh);
+  void produce(ByteWriter& out, std::vector<SentFrame>& records, bool fresh, bool whole);
   void on_frame_acked(const SentFrame& frame);
   void on_frame_lost(const SentFrame& frame);
 
@@ -82,13 +82,14 @@ class Outgoing {
   void wake_waiting();
   void put_aside(Lane lane, LaneState state);
 
-  std::uint64_t write_new(Lane lane, ByteWriter& out, std::vector<SentFrame>& records, bool fresh);
+  std::uint64_t write_new(Lane lane, ByteWriter& out, std::vector<SentFrame>& records, bool fresh,
+                          bool whole);
   bool write_lost(Lane lane, ByteWriter& out, std::vector<SentFrame>& records);
   bool& lost_queued(Lane lane);
   bool has_lost(Lane lane);
   void queue_lost(Lane lane);
-  void resend(ByteWriter& out, std::vector<SentFrame>& records);
-  void send_new(ByteWriter& out, std::vector<SentFrame>& records, bool fresh);
+  void resend(ByteWriter& out, std::vector<SentFrame>& records, bool whole);
+  void send_new(ByteWriter& out, std::vector<SentFrame>& records, bool fresh, bool whole);
 
   std::size_t channels_max_;
   ChannelTable table_;

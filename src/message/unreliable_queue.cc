@@ -17,7 +17,7 @@ constexpr std::size_t kIdleCapacity = 64;
 }  // namespace
 
 UnreliableQueue::Written UnreliableQueue::write(ByteWriter& out, bool fresh,
-                                                std::vector<SentFrame>& records) {
+                                                std::vector<SentFrame>& records, bool whole_only) {
   Written written;
   const std::uint64_t first = sequence_;
   std::uint32_t whole = 0;
@@ -25,7 +25,7 @@ UnreliableQueue::Written UnreliableQueue::write(ByteWriter& out, bool fresh,
     const std::size_t left = front_remaining();
     if (sent_ == 0 && write_whole(out)) {
       ++whole;
-    } else if (!write_fragment(out, fresh && whole == 0, records)) {
+    } else if (whole_only || !write_fragment(out, fresh && whole == 0, records)) {
       break;
     }
     written.bytes += left - front_remaining();

@@ -31,7 +31,9 @@ class UnreliableQueue {
   };
   // As many messages as fit. One that would fit into a full packet waits for the next one, unless
   // this packet is `fresh` (the next one can have no more room): then it is cut.
-  Written write(ByteWriter& out, bool fresh, std::vector<SentFrame>& records);
+  // `whole_only`: none is cut.
+  Written write(ByteWriter& out, bool fresh, std::vector<SentFrame>& records,
+                bool whole_only = false);
   // Forgets what was not sent; returns {payload bytes not sent, payload of the messages}.
   Written drop();
 

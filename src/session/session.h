@@ -150,7 +150,8 @@ class Session final : private FrameSink {
   std::optional<SessionTransmit> transmit_while_silent(MutableBytes buffer, Instant now);
 
   // session_transmit.cc
-  std::size_t build_data_packet(MutableBytes out, Instant now);
+  // `whole`: messages that do not fit wait, rather than be cut.
+  std::size_t build_data_packet(MutableBytes out, Instant now, bool whole = false);
   std::size_t build_single(MutableBytes out, Instant now, FrameType type, const PathData& data);
   std::size_t build_mtu_probe(MutableBytes out, std::size_t size, Instant now);
   std::size_t build_close(MutableBytes out, Instant now);
@@ -162,6 +163,7 @@ class Session final : private FrameSink {
   bool write_handshake_done(ByteWriter& out);
   bool write_quality(ByteWriter& out, Instant now);
   bool has_control(Instant now) const;
+  bool sets_segment(std::size_t bytes, std::size_t full) const;
   bool hold_for_more(std::size_t room, Instant now);
   void maybe_update_keys(Instant now);
   void sent(std::size_t bytes, bool ack_eliciting, Instant now);

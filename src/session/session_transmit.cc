@@ -51,15 +51,23 @@ std::optional<SessionTransmit> Session::poll_transmit(MutableBytes buffer, Insta
 std::optional<SessionTransmit> Session::transmit_batch(MutableBytes buffer, Instant now) {
   maybe_update_keys(now);
   const std::size_t full = path_.datagram_size();
+  std::size_t segment = full;
   std::size_t size = 0;
   for (std::size_t count = 0; count < kSegmentsMax; ++count) {
-    if (size + full > std::min(buffer.size(), kBatchBytesMax)) break;
-    const std::size_t bytes = build_data_packet(buffer.subspan(size, full), now);
+    if (size + segment > std::min(buffer.size(), kBatchBytesMax)) break;
+    const std::size_t bytes = build_data_packet(buffer.subspan(size, segment), now, segment < full);
     size += bytes;
-    if (bytes < full) break;
+    if (count == 0 && sets_segment(bytes, full)) segment = bytes;
+    if (bytes < segment) break;
   }
   if (size == 0) return std::nullopt;
-  return SessionTransmit{remote_, size, std::min(size, full)};
+  return SessionTransmit{remote_, size, std::min(size, segment)};
+}
+
+// All packets of a batch but the last have the size of the first. Where a message of more than half a packet leaves
+// alone and others wait that did not fit beside it, they are often as long: they may follow in packets of its size.
+bool Session::sets_segment(std::size_t bytes, std::size_t full) const {
+  return bytes > full / 2 && bytes < full && path_.probes_owed() == 0 && channels_.has_frames();
 }
 
 bool Session::has_control(Instant) const { return handshake_done_owed_ || ping_owed_; }
@@ -97,7 +105,7 @@ bool Session::hold_for_more(std::size_t room, Instant now) {
   return false;
 }
 
-std::size_t Session::build_data_packet(MutableBytes out, Instant now) {
+std::size_t Session::build_data_packet(MutableBytes out, Instant now, bool whole) {
   const std::size_t limit = std::min(out.size(), path_.amplification_allowance());
   if (limit < kPacketMin || keys_.exhausted()) return 0;
   const PacketNumber number = path_.next_packet_number();
@@ -125,7 +133,7 @@ std::size_t Session::build_data_packet(MutableBytes out, Instant now) {
   eliciting = write_quality(writer, now);
   if (data) {
     eliciting = write_handshake_done(writer) || eliciting;
-    const bool wrote = channels_.produce(writer, records_, now);
+    const bool wrote = channels_.produce(writer, records_, now, whole);
     eliciting = eliciting || wrote;
   }
   if (!eliciting && writer.remaining() > 0 &&
