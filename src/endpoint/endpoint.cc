@@ -94,22 +94,44 @@ Result Endpoint::send(const Identity& user, SharedBytes payload, int flags, Chan
   if (!user.valid() || payload.size() > kMessageSizeMax || (flags & ~kSendFlagsAll) != 0) {
     return Result::kInvalidParam;
   }
-  if (Peer* peer = s.find(user)) {
-    return s.send_to(*peer, std::move(payload), flags, channel, now, counted);
+  const Result result = s.send_any(user, std::move(payload), flags, channel, now, counted);
+  if (result != Result::kOk && counted && (flags & kSendReliable) != 0) {
+    s.report_refused(user, channel, now);
   }
-  const auto failed = s.failed.find(user);
-  if (failed != s.failed.end() && now < failed->second.forget_at && !s.requests.contains(user)) {
-    if ((flags & kSendAutoRestartBrokenSession) == 0) {
-      // Taken while the session seemed to be up, and lost with it: that must not stay silent.
-      if (counted && (flags & kSendReliable) != 0 &&
-          failed->second.info.state == ConnectionState::kClosedByPeer) {
-        s.post(SessionFailedEvent{failed->second.info});
-      }
-      return Result::kNoConnection;
+  return result;
+}
+
+Result Endpoint::State::send_any(const Identity& user, SharedBytes&& payload, int flags,
+                                 ChannelId channel, Instant now, bool counted) {
+  if (Peer* peer = find(user)) {
+    return send_to(*peer, std::move(payload), flags, channel, now, counted);
+  }
+  const auto record = failed.find(user);
+  if (record != failed.end() && now < record->second.forget_at && !requests.contains(user)) {
+    if ((flags & kSendAutoRestartBrokenSession) == 0) return Result::kNoConnection;
+    failed.erase(record);
+  }
+  return send_new(user, std::move(payload), channel, flags, now);
+}
+
+void Endpoint::State::report_refused(const Identity& user, ChannelId channel, Instant now) {
+  const auto record = failed.find(user);
+  if (record != failed.end()) {
+    // Lost with the session: was that told already? Not where the peer closed it and nothing else was lost.
+    if (record->second.info.state == ConnectionState::kClosedByPeer) {
+      post(SessionFailedEvent{record->second.info});
     }
-    s.failed.erase(failed);
+    return;
   }
-  return s.send_new(user, std::move(payload), channel, flags, now);
+  ConnectionInfo info;
+  if (const Peer* peer = find(user)) fill_info(*peer, now, info);
+  info.identity = user;
+  info.state = ConnectionState::kProblemDetectedLocally;
+  info.end_reason = kEndMiscInternalError;
+  info.end_debug = "a message to " + user.text() + " on channel " + std::to_string(channel) +
+                   " was lost: a table is full";
+  counters.add(Count::kSessionsFailed);
+  post(SessionFailedEvent{std::move(info)});
 }
 
 bool Endpoint::accept(const Identity& user, Instant now) {

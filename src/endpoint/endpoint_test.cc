@@ -334,5 +334,134 @@ TEST_F(EndpointPair, PeerThatStartsAgainWithAFreshKeyGetsInOnceTheOldOneIsDead) 
   EXPECT_EQ(b.got.back(), "second life");
 }
 
+// --- the limit on channels ---------------------------------------------------------------------------------------
+
+constexpr ChannelId kChannelsMax = 256;
+
+TEST_P(Handshake, ChannelsAreLimitedAlreadyWhileTheSessionIsBeingMade) {
+  know_each_other(GetParam());
+  b.accept_all = true;
+  for (ChannelId channel = 0; channel < kChannelsMax; ++channel) {
+    ASSERT_EQ(send(a, b.name(), "x", kSendReliable, channel), Result::kOk);
+  }
+  EXPECT_EQ(send(a, b.name(), "x", kSendReliable, kChannelsMax), Result::kLimitExceeded);
+  EXPECT_EQ(send(a, b.name(), "x", kSendReliable, 7), Result::kOk);
+  run_for(seconds(2));
+  EXPECT_EQ(b.got.size(), kChannelsMax + 1u);
+  EXPECT_EQ(send(a, b.name(), "x", kSendReliable, kChannelsMax), Result::kLimitExceeded);
+  EXPECT_TRUE(a.failures.empty());
+}
+
+TEST_F(EndpointPair, AMessageThatWasTakenAndFindsNoRoomIsReported) {
+  know_each_other(true);
+  b.accept_all = true;
+  for (ChannelId channel = 0; channel < kChannelsMax; ++channel) {
+    send(a, b.name(), "x", kSendReliable, channel);
+  }
+  run_for(seconds(1));
+  // As a node does: its application was told Ok before the core was asked.
+  const auto gate = a.endpoint->gate(b.name());
+  gate->held_bytes += 3;
+  EXPECT_EQ(a.endpoint->send(b.name(), SharedBytes::copy(as_bytes("abc")), kSendReliable, 1000, now,
+                             true),
+            Result::kLimitExceeded);
+  gate->held_bytes += 3;
+  a.endpoint->send(b.name(), SharedBytes::copy(as_bytes("abc")), kSendUnreliable, 1000, now, true);
+  run_for(seconds(1));
+  ASSERT_EQ(a.failures.size(), 1u) << "once: unreliable ones may be lost";
+  EXPECT_EQ(a.failures[0].identity, b.name());
+  EXPECT_EQ(a.failures[0].end_reason, kEndMiscInternalError);
+  EXPECT_EQ(gate->held_bytes, 0u);
+  EXPECT_EQ(state(a, b.name()), ConnectionState::kConnected);
+}
+
+TEST_F(EndpointPair, MessagesOfASecondNameThatFindNoRoomAreReported) {
+  know_each_other(true);
+  b.accept_all = true;
+  for (ChannelId channel = 0; channel < kChannelsMax; ++channel) {
+    send(a, b.name(), "x", kSendReliable, channel);
+  }
+  run_for(seconds(1));
+  const Identity other = *Identity::parse("str:robert");
+  a.endpoint->set_route(other, b.address, b.endpoint->public_key());
+  EXPECT_EQ(send(a, other, "fits", kSendReliable, 3), Result::kOk);
+  EXPECT_EQ(send(a, *Identity::parse("str:robert"), "fits", kSendReliable, 4), Result::kOk);
+  const Identity third = *Identity::parse("str:rob");
+  a.endpoint->set_route(third, b.address, b.endpoint->public_key());
+  EXPECT_EQ(send(a, third, "doesn't", kSendReliable, 5000), Result::kOk);
+  run_for(seconds(1));
+  EXPECT_EQ(b.got.size(), kChannelsMax + 2u);
+  ASSERT_EQ(a.failures.size(), 1u);
+  EXPECT_EQ(a.endpoint->gate(b.name())->held_bytes, 0u);
+}
+
+TEST_F(EndpointPair, ATakenMessageForWhichNoSessionCanBeMadeIsReported) {
+  EndpointConfig config;
+  config.identity = a.name();
+  config.keys = generate_x25519(a.random);
+  config.limits.sessions_max = 1;
+  a.endpoint = std::make_unique<Endpoint>(std::move(config), a.random, now, kUnixStart);
+  know_each_other(true);
+  send(a, b.name(), "x");
+  EXPECT_EQ(a.endpoint->send(*Identity::parse("str:carol"), SharedBytes::copy(as_bytes("abc")),
+                             kSendReliable, 0, now, true),
+            Result::kLimitExceeded);
+  run_for(milliseconds(10));
+  ASSERT_EQ(a.failures.size(), 1u);
+  EXPECT_EQ(a.failures[0].identity.text(), "str:carol");
+}
+
+// --- a stranger who waits, and is called -------------------------------------------------------------------------
+
+TEST_P(Handshake, DiallingAnUnnamedStrangerWhoWaitsAcceptsIt) {
+  Host nameless("", 1, 9);
+  a.endpoint = std::move(nameless.endpoint);
+  know_each_other(true);
+  a.endpoint->set_route(b.name(), b.address,
+                        GetParam() ? std::optional(b.endpoint->public_key()) : std::nullopt);
+  ASSERT_EQ(send(a, b.name(), "from nobody"), Result::kOk);
+  run_for(seconds(1));
+  ASSERT_EQ(b.requests.size(), 1u);
+  // Known to b by its key, under a name of b's own.
+  const Identity alice = *Identity::parse("str:alice");
+  b.endpoint->set_route(alice, a.address, a.endpoint->public_key());
+  ASSERT_EQ(send(b, alice, "I know you"), Result::kOk);
+  run_for(milliseconds(500));
+  EXPECT_EQ(a.got, std::vector<std::string>{"I know you"});
+  EXPECT_EQ(b.got, std::vector<std::string>{"from nobody"});
+  EXPECT_EQ(b.endpoint->pending_request_count(), 0u);
+  EXPECT_EQ(b.endpoint->session_count(), 1u);
+  EXPECT_EQ(state(b, alice), ConnectionState::kConnected);
+  EXPECT_EQ(state(b, b.requests[0]), ConnectionState::kConnected) << "either name finds it";
+}
+
+TEST_P(Handshake, DiallingAnAddressWhereAStrangerWaitsAcceptsIt) {
+  know_each_other(GetParam());
+  ASSERT_EQ(send(a, b.name(), "hello"), Result::kOk);
+  run_for(seconds(1));
+  ASSERT_EQ(b.requests.size(), 1u);
+  ASSERT_EQ(send(b, Identity::ip_address(a.address.bytes, a.address.port), "you there"),
+            Result::kOk);
+  run_for(milliseconds(500));
+  EXPECT_EQ(a.got, std::vector<std::string>{"you there"});
+  EXPECT_EQ(b.got, std::vector<std::string>{"hello"});
+  EXPECT_EQ(b.endpoint->session_count(), 1u);
+}
+
+TEST_F(EndpointPair, AStrangerAtTheAddressIsNotTakenForSomebodyElse) {
+  // alice waits at b; b calls carol where alice is, and has no key to tell them apart.
+  know_each_other(false);
+  send(a, b.name(), "I am alice");
+  run_for(seconds(1));
+  const Identity carol = *Identity::parse("str:carol");
+  b.endpoint->set_route(carol, a.address, std::nullopt);
+  send(b, carol, "for carol's eyes");
+  run_for(seconds(12));
+  EXPECT_TRUE(a.got.empty());
+  EXPECT_TRUE(b.got.empty());
+  ASSERT_EQ(b.failures.size(), 1u);
+  EXPECT_EQ(b.failures[0].identity, carol);
+}
+
 }  // namespace
 }  // namespace whimbrel

@@ -49,6 +49,7 @@ struct Peer {
 
   RingBuffer<WaitingMessage> waiting;
   std::uint64_t waiting_bytes = 0;
+  std::set<ChannelId> waiting_channels;
   std::uint64_t held_bytes = 0;           // what the gate was told
   std::set<ChannelId> open_channels;      // a message was received on them
   std::optional<ChannelId> channel_last;  // one of them: the last message's
@@ -59,6 +60,15 @@ struct Peer {
   bool ready = false;  // in the list of those that may have packets
   Instant scheduled = kNever;
 
+  // Messages wait here rather than in the session.
+  bool waits() const { return !session || (dial && !session->confirmed()); }
+  // False when this would be one channel too many.
+  bool can_take(ChannelId channel) const {
+    if (loopback) return true;
+    if (!waits()) return session->can_send(channel);
+    return waiting_channels.contains(channel) ||
+           waiting_channels.size() < MessageLimits().channels_max;
+  }
   bool up() const { return session && session->confirmed() && !background; }
 };
 

@@ -99,7 +99,7 @@ Result Endpoint::State::send_to(Peer& peer, SharedBytes payload, int flags, Chan
       return Result::kIgnored;
     }
   }
-  if (peer.session && !peer.session->can_send(channel)) {
+  if (!peer.can_take(channel)) {
     if (counted) gate.held_bytes.fetch_sub(size, std::memory_order_relaxed);
     return Result::kLimitExceeded;
   }
@@ -107,13 +107,14 @@ Result Endpoint::State::send_to(Peer& peer, SharedBytes payload, int flags, Chan
   peer.held_bytes += size;
   if (peer.loopback) {
     send_loopback(peer, std::move(payload), flags, channel, now);
-  } else if (peer.session && (peer.session->confirmed() || !peer.dial)) {
+  } else if (!peer.waits()) {
     const int reliable = peer.up() ? 0 : kSendReliable;
     peer.session->send(channel, std::move(payload), flags | reliable, now);
     // No more than that for each message: poll_transmit() settles the peer.
     mark_ready(peer);
   } else {
     peer.waiting_bytes += size;
+    peer.waiting_channels.insert(channel);
     peer.waiting.push_back(WaitingMessage{std::move(payload), channel});
   }
   return Result::kOk;
@@ -167,7 +168,7 @@ void Endpoint::State::start_dial(Peer& peer, Instant now) {
     if (other != nullptr && other != &peer && other->session) return merge(peer, *other, now);
   }
   // Perhaps the peer was faster and waits to be accepted, under a name that we did not know for it.
-  if (const Identity waiting = waiting_at(*target); waiting.valid()) {
+  if (const Identity waiting = waiting_at(*target, peer.user); waiting.valid()) {
     Request accepted = std::move(requests.at(waiting));
     remove_request(waiting);
     answer(std::move(accepted), &peer, now);
@@ -232,6 +233,7 @@ void Endpoint::State::flush_waiting(Peer& peer, Instant now) {
     peer.session->send(message.channel, std::move(message.payload), kSendReliable, now);
   }
   peer.waiting_bytes = 0;
+  peer.waiting_channels.clear();
 }
 
 // Two names turned out to be one key: what waited under the one goes to the session of the other.
@@ -245,7 +247,9 @@ void Endpoint::State::merge(Peer& from, Peer& into, Instant now) {
   while (!waiting.empty()) {
     WaitingMessage message = waiting.pop_front();
     into.gate->held_bytes.fetch_add(message.payload.size(), std::memory_order_relaxed);
-    send_to(into, std::move(message.payload), kSendReliable, message.channel, now, true);
+    const Result result =
+        send_to(into, std::move(message.payload), kSendReliable, message.channel, now, true);
+    if (result != Result::kOk) report_refused(name, message.channel, now);
   }
   ASSERT(find(gone) == nullptr);
 }

@@ -212,11 +212,13 @@ void Endpoint::State::refuse(Request&& request, int reason, std::string_view tex
   touch(*made, now);
 }
 
-// The name of the stranger with this key or, where we know none, at this address. Once a dial, not once a packet.
-Identity Endpoint::State::waiting_at(const DialTarget& target) const {
+// The name of the stranger with this key or, where whoever is at an address is meant, at this address: a user with a name is
+// not taken for another one. Once a dial, not once a packet.
+Identity Endpoint::State::waiting_at(const DialTarget& target, const Identity& user) const {
+  const bool by_address = user.type() == IdentityType::kIpAddress;
   for (const auto& [name, request] : requests) {
     const bool same = target.key ? request.responder.peer().static_key == *target.key
-                                 : request.from == target.address;
+                                 : by_address && request.from == target.address;
     if (same) return name;
   }
   return {};

@@ -39,6 +39,10 @@ struct Endpoint::State {
                   Instant now);
   Result send_to(Peer& peer, SharedBytes payload, int flags, ChannelId channel, Instant now,
                  bool counted);
+  Result send_any(const Identity& user, SharedBytes&& payload, int flags, ChannelId channel,
+                  Instant now, bool counted);
+  // A message that the application was told Ok for cannot be taken: that must not stay silent.
+  void report_refused(const Identity& user, ChannelId channel, Instant now);
   void send_loopback(Peer& peer, SharedBytes payload, int flags, ChannelId channel, Instant now);
   void start_dial(Peer& peer, Instant now);
   void establish(Peer& peer, const HandshakeResult& result, const IpAddress& remote,
@@ -94,7 +98,7 @@ struct Endpoint::State {
   void add_request(Request&& request, Instant now);
   Peer& answer(Request&& request, Peer* existing, Instant now);
   void refuse(Request&& request, int reason, std::string_view text, Instant now);
-  Identity waiting_at(const DialTarget& target) const;
+  Identity waiting_at(const DialTarget& target, const Identity& user) const;
   void expire_requests(Instant now);
   void remove_request(const Identity& user);
   void post_request(Request& request, Instant now);
