@@ -47,6 +47,7 @@ class Attempt:
         self.responder = None
         self.ephemeral = None  # private
         self.responder_ephemeral = None  # public
+        self.answered_to = None  # the address that RespXX went to
         self.noise = None
         self.parameters = {}
         self.answers = set()  # that were read: one may come again
@@ -193,6 +194,7 @@ class Conversation:
         attempt = self.answered(packet, suite, reader, "XX")
         if attempt is None:
             return
+        attempt.answered_to = self.target
         noise, attempt.responder_ephemeral = attempt.noise, reader.take(wire.KEY_SIZE)
         noise.mix_hash(attempt.responder_ephemeral)
         noise.mix_key(attempt.ephemeral, attempt.responder_ephemeral)
@@ -205,8 +207,9 @@ class Conversation:
         fitting = [a for a in self.attempts if (a.end, a.sender, a.responder) == ends]
         require(fitting and fitting[0].suite == suite, "a FinishXX with both indices of its RespXX")
         require(len(packet) <= BASE_DATAGRAM, "a FinishXX of 1200 bytes at most")
-        self.source_is_known()
         attempt = fitting[0]
+        if self.source == attempt.answered_to:
+            self.source_is_known()
         if packet in attempt.answers:
             return
         attempt.answers.add(packet)

@@ -192,6 +192,8 @@ class Flow:
         probe = names == {"PING", "PADDING"}
         require(size <= self.proven_size or probe, f"a datagram of {size} bytes is a probe, or was proven before")
         require(self.closed is None or names <= {"CLOSE", "ACK"}, "who has closed says only that again")
+        opens = bool(names & {"HANDSHAKE_DONE", "CLOSE"})
+        require(self.is_opener or number > 0 or opens, "the answering side begins with HANDSHAKE_DONE, or refuses")
         require(not (self.is_opener and "HANDSHAKE_DONE" in names), "HANDSHAKE_DONE comes from the answering side")
 
     def acknowledged(self, ranges):

@@ -252,6 +252,19 @@ void credit(std::string& out) {
   scene->write({.handshake = "0 InitIK, 1 RespIK"}, out);
 }
 
+// Both close at once, with something still to acknowledge.
+void both_close(std::string& out) {
+  const auto scene = two_endpoints("both_close", alice(), bob(), Knows::kKey);
+  connect(*scene);
+  scene->say(0, 30, kReliable);
+  scene->say(1, 30, kReliable);
+  scene->run_until_arrived();
+  scene->close(0, 1001, "session closed");
+  scene->close(1, 1001, "session closed");
+  scene->run_until_over();
+  scene->write({.handshake = "0 InitIK, 1 RespIK"}, out);
+}
+
 void refusal(std::string& out, Knows knows) {
   PeerOptions b = bob();
   b.on_request = OnRequest::kRefuse;
@@ -283,6 +296,7 @@ std::string all_sessions() {
       roaming,
       mtu_probes,
       credit,
+      both_close,
       [](std::string& out) { refusal(out, Knows::kKey); },
       [](std::string& out) { refusal(out, Knows::kAddress); },
   };
