@@ -66,6 +66,7 @@ class AeadKey {
 
   // Frees the key schedule until the next use: for sessions that have gone idle.
   void trim();
+  bool has_schedule() const { return schedule_ != nullptr; }
 
  private:
   detail::KeySchedule& schedule();

@@ -73,6 +73,10 @@ class PacketKeys {
   void drop_old_key() { old_receive_ = AeadKey(); }
   // Frees key schedules until the next use (about 1.2 KiB each).
   void trim();
+  // There is something for trim() to free.
+  bool has_schedules() const {
+    return send_.has_schedule() || receive_.has_schedule() || old_receive_.has_schedule();
+  }
 
  private:
   OpenResult open_flipped(std::uint32_t path_id, std::uint64_t number, Bytes header,

@@ -82,7 +82,9 @@ TEST_P(PacketKeysTest, ForgedPhaseBitChangesNothing) {
 }
 
 TEST_P(PacketKeysTest, TrimKeepsTheKeys) {
+  EXPECT_TRUE(alice_.has_schedules());
   alice_.trim();
+  EXPECT_FALSE(alice_.has_schedules());
   bob_.trim();
   EXPECT_EQ(open(bob_, seal(alice_)), OpenResult::kOpened);
 }

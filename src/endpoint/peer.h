@@ -47,7 +47,7 @@ struct Peer {
   std::vector<ReceiverIndex> indices;  // of ours, that lead here
   std::vector<Identity> names;         // in the endpoint's table of names
 
-  RingBuffer<WaitingMessage> waiting;
+  RingBuffer<WaitingMessage, 16> waiting;
   std::uint64_t waiting_bytes = 0;
   std::set<ChannelId> waiting_channels;
   std::uint64_t held_bytes = 0;           // what the gate was told

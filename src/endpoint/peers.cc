@@ -214,7 +214,8 @@ void Endpoint::State::establish(Peer& peer, const HandshakeResult& result, const
   // RFC 9000 8.1: what an unvalidated address may get is three times what came from it.
   with.bytes_received =
       peer.request_bytes - std::min(peer.request_bytes, (peer.response.size() + 2) / 3);
-  peer.session = std::make_unique<Session>(peer.options, std::move(with), random, counters, now);
+  peer.session =
+      std::make_unique<Session>(peer.options, std::move(with), random, counters, slabs, now);
   peer.key = result.peer.static_key;
   peer.certificate = result.peer.certificate_status;
   by_key[result.peer.static_key] = peer.id;
@@ -241,7 +242,7 @@ void Endpoint::State::merge(Peer& from, Peer& into, Instant now) {
   into.alias = from.user;
   const Identity name = from.user;
   const SessionId gone = from.id;
-  RingBuffer<WaitingMessage> waiting = std::move(from.waiting);
+  auto waiting = std::move(from.waiting);
   erase(from);
   add_name(into, name);
   while (!waiting.empty()) {

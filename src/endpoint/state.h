@@ -115,6 +115,7 @@ struct Endpoint::State {
   HandshakeConfig handshake;
   Random& random;
   Counters counters;
+  SlabAllocator slabs;  // of all sessions: one that is idle holds none
   Instant start;
   UnixMillis unix_start;
   UnixMillis last_stamp = 0;

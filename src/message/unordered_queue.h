@@ -44,6 +44,8 @@ class UnorderedQueue {
   void on_lost(const SentFrame& frame);
 
  private:
+  // A queue that has run empty keeps memory for this many messages.
+  static constexpr std::size_t kIdleCapacity = 64;
   struct Queued {
     SharedBytes payload;  // gone once all is acknowledged
     RangeSet acked;
@@ -62,11 +64,11 @@ class UnorderedQueue {
   ChannelId channel_;
   std::uint32_t place_;
   Lane lane_;
-  RingBuffer<Queued> messages_;
+  RingBuffer<Queued, kIdleCapacity> messages_;
   std::uint64_t first_sequence_ = 0;  // of messages_.front()
   std::size_t next_index_ = 0;        // the message that is being sent
   std::uint64_t sent_ = 0;            // bytes of it that have left
-  RingBuffer<Piece> lost_;
+  RingBuffer<Piece, kIdleCapacity> lost_;
 };
 
 }  // namespace whimbrel

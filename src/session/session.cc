@@ -14,6 +14,8 @@ constexpr Duration kClosingMin = milliseconds(500);
 constexpr Duration kClosingMax = seconds(5);
 // The first report comes soon, so that a new session's quality is known.
 constexpr Duration kQualityFirst = milliseconds(200);
+// A line that was quiet for so long gives its key schedules back; making them again takes a microsecond.
+constexpr Duration kTrimAfter = milliseconds(250);
 // Long enough for a short outage, short enough for a user who started again and waits to be let in.
 constexpr Duration kSignOfLifeMin = seconds(3);
 
@@ -39,11 +41,11 @@ PathConfig path_config(const SessionOptions& options, const PeerLimits& peer) {
 }  // namespace
 
 Session::Session(const SessionOptions& options, Establishment&& with, Random& random,
-                 Counters& counters, Instant now)
+                 Counters& counters, SlabAllocator& slabs, Instant now)
     : options_(options),
       random_(random),
       counters_(counters),
-      channels_(message_limits(options)),
+      channels_(message_limits(options), &slabs),
       path_(PathId{0}, path_config(options, with.peer), now),
       keys_(std::move(with.keys)),
       remote_(with.remote),
@@ -162,6 +164,7 @@ void Session::advance(Instant now) {
     old_key_until_ = kNever;
   }
   if (now >= last_activity_ + options_.keep_alive) ping_owed_ = true;
+  if (now >= last_activity_ + kTrimAfter) keys_.trim();
   if (hold_since_ != kNever && now >= hold_since_ + options_.nagle_max) {
     hold_since_ = kNever;
     flush_ = true;  // as soon as the window allows
@@ -224,6 +227,7 @@ Instant Session::next_deadline() const {
     next = std::min(next, last_message_ + options_.idle_timeout);
   }
   if (!ping_owed_) next = std::min(next, last_activity_ + options_.keep_alive);
+  if (keys_.has_schedules()) next = std::min(next, last_activity_ + kTrimAfter);
   if (hold_since_ != kNever) next = std::min(next, hold_since_ + options_.nagle_max);
   if (validation_) next = std::min(next, validation_->next_send);
   return std::min(next, quality_next_);

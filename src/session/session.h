@@ -68,9 +68,9 @@ struct SessionTransmit {
 
 class Session final : private FrameSink {
  public:
-  // `random` and `counters` must outlive the session.
+  // `random`, `counters` and `slabs` (where received messages live) must outlive the session.
   Session(const SessionOptions& options, Establishment&& with, Random& random, Counters& counters,
-          Instant now);
+          SlabAllocator& slabs, Instant now);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
   ~Session() override;
