@@ -82,6 +82,8 @@ TEST_P(PacketKeysTest, ForgedPhaseBitChangesNothing) {
 }
 
 TEST_P(PacketKeysTest, TrimKeepsTheKeys) {
+  EXPECT_FALSE(alice_.has_schedules()) << "made when first used";
+  EXPECT_EQ(open(bob_, seal(alice_)), OpenResult::kOpened);
   EXPECT_TRUE(alice_.has_schedules());
   alice_.trim();
   EXPECT_FALSE(alice_.has_schedules());
