@@ -27,6 +27,8 @@ struct EndpointLimits {
   std::uint32_t handshakes_per_100ms_max = 500;
   // Packets sealed with one key before it is updated; 0: as many as the cipher allows (RFC 9001 6.6).
   std::uint64_t key_packets_max = 0;
+  // Packets of a session that failed to open before it is ended; 0: as many as the cipher allows (RFC 9001 6.6).
+  std::uint64_t forged_packets_max = 0;
 };
 
 struct EndpointConfig {

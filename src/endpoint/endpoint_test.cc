@@ -7,6 +7,8 @@
 #include <string>
 
 #include "crypto/keys.h"
+#include "handshake/handshake.h"
+#include "handshake/init_screener.h"
 
 namespace whimbrel {
 namespace {
@@ -461,6 +463,83 @@ TEST_F(EndpointPair, AStrangerAtTheAddressIsNotTakenForSomebodyElse) {
   EXPECT_TRUE(b.got.empty());
   ASSERT_EQ(b.failures.size(), 1u);
   EXPECT_EQ(b.failures[0].identity, carol);
+}
+
+// --- a peer that grants too little -------------------------------------------------------------------------------
+
+// Somebody who speaks the protocol, and lets nobody send a message of the largest size.
+struct Miser {
+  explicit Miser(std::uint64_t session_bytes, std::uint64_t messages, std::uint64_t channel_bytes) {
+    config.static_key = generate_x25519(random);
+    config.identity = "str:alice";
+    config.parameters.session_bytes_max = session_bytes;
+    config.parameters.session_messages_max = messages;
+    config.parameters.channel_bytes_max = channel_bytes;
+  }
+  FastRandom random{99};
+  HandshakeConfig config;
+};
+
+constexpr std::uint64_t kPlenty = 1 << 20;
+constexpr std::uint64_t kNeeded = kMessageStreamSizeMax;
+
+class Misers : public EndpointPair,
+               public testing::WithParamInterface<std::array<std::uint64_t, 3>> {
+ protected:
+  Miser miser{GetParam()[0], GetParam()[1], GetParam()[2]};
+};
+INSTANTIATE_TEST_SUITE_P(Grants, Misers,
+                         testing::Values(std::array{kNeeded - 1, kPlenty, kPlenty},
+                                         std::array{kPlenty, std::uint64_t{0}, kPlenty},
+                                         std::array{kPlenty, kPlenty, kNeeded - 1}));
+
+TEST_P(Misers, WhoCallsFailsWhenAccepted) {
+  Initiator initiator(miser.config, b.endpoint->public_key());
+  std::vector<std::uint8_t> packet(kHandshakePacketSizeMax);
+  packet.resize(initiator.write_init(77, kUnixStart, miser.random, packet));
+  b.endpoint->receive(a.address, packet, now);
+  drain(b);
+  ASSERT_EQ(b.requests.size(), 1u);
+  ASSERT_EQ(send(b, b.requests[0], "x"), Result::kOk);
+  run_for(seconds(1));
+  ASSERT_EQ(b.failures.size(), 1u);
+  EXPECT_EQ(b.failures[0].state, ConnectionState::kProblemDetectedLocally);
+  EXPECT_EQ(b.failures[0].end_reason, kEndMiscGeneric);
+  EXPECT_NE(b.failures[0].end_debug.find("largest message"), std::string::npos);
+}
+
+TEST_P(Misers, WhoIsCalledFailsWithItsAnswer) {
+  b.endpoint->set_route(a.name(), a.address, miser.config.static_key.public_key);
+  ASSERT_EQ(send(b, a.name(), std::string(500'000, 'x')), Result::kOk);
+  std::vector<std::uint8_t> buffer(65536);
+  const auto init = b.endpoint->poll_transmit(buffer, now);
+  ASSERT_TRUE(init.has_value());
+  InitScreener screener(miser.config, miser.random);
+  const auto screened =
+      screener.check(Bytes(buffer).first(init->size), as_bytes("source"), false, now);
+  Responder responder(miser.config);
+  ASSERT_EQ(responder.read_init(screened.init, kUnixStart), HandshakeError::kNone);
+  std::vector<std::uint8_t> answer(kHandshakePacketSizeMax);
+  answer.resize(responder.write_response(78, kUnixStart, miser.random, answer));
+  b.endpoint->receive(a.address, answer, now);
+  run_for(milliseconds(100));
+  ASSERT_EQ(b.failures.size(), 1u);
+  EXPECT_EQ(b.failures[0].end_reason, kEndMiscGeneric);
+  EXPECT_EQ(b.endpoint->gate(a.name()), nullptr);
+  run_for(seconds(10));
+  EXPECT_EQ(b.endpoint->session_count(), 0u);
+}
+
+TEST_F(EndpointPair, JustEnoughIsEnough) {
+  Miser miser(kNeeded, 1, kNeeded);
+  Initiator initiator(miser.config, b.endpoint->public_key());
+  std::vector<std::uint8_t> packet(kHandshakePacketSizeMax);
+  packet.resize(initiator.write_init(77, kUnixStart, miser.random, packet));
+  b.endpoint->receive(a.address, packet, now);
+  drain(b);
+  ASSERT_TRUE(b.endpoint->accept(a.name(), now));
+  run_for(seconds(1));
+  EXPECT_TRUE(b.failures.empty());
 }
 
 }  // namespace

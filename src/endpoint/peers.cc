@@ -10,6 +10,24 @@ namespace {
 // api.md: a failed session's info stays readable for five minutes.
 constexpr Duration kFailedRecordLife = seconds(300);
 
+// Of what a key may seal, so many are for CLOSE: a session that ends because its key is used up still says so.
+constexpr std::uint64_t kSealsKeptForClose = 128;
+
+PacketKeyLimits key_limits(AeadSuite suite, const EndpointLimits& limits) {
+  PacketKeyLimits out = packet_key_limits(suite);
+  if (limits.key_packets_max != 0) out.seals = limits.key_packets_max;
+  if (limits.forged_packets_max != 0) out.open_failures = limits.forged_packets_max;
+  out.seals -= std::min(kSealsKeptForClose, out.seals / 2);
+  return out;
+}
+
+// A message is paid for as a whole when it begins. Where the peer grants less than the largest may take, one that was taken
+// could wait for ever.
+bool grants_enough(const TransportParameters& granted) {
+  return granted.session_bytes_max >= kMessageStreamSizeMax &&
+         granted.channel_bytes_max >= kMessageStreamSizeMax && granted.session_messages_max >= 1;
+}
+
 std::uint64_t number(SessionId id) { return static_cast<std::uint64_t>(id); }
 
 }  // namespace
@@ -194,9 +212,8 @@ void Endpoint::State::establish(Peer& peer, const HandshakeResult& result, const
                                 ReceiverIndex local_index, bool answering, bool validated,
                                 bool wait, Duration rtt, Instant now) {
   Establishment with;
-  PacketKeyLimits key_limits = packet_key_limits(result.suite);
-  if (config.limits.key_packets_max != 0) key_limits.seals = config.limits.key_packets_max;
-  with.keys = PacketKeys(result.suite, result.send_key, result.receive_key, key_limits);
+  with.keys = PacketKeys(result.suite, result.send_key, result.receive_key,
+                         key_limits(result.suite, config.limits));
   with.local_index = local_index;
   with.remote_index = result.peer.receiver_index;
   with.remote = remote;
@@ -225,6 +242,10 @@ void Endpoint::State::establish(Peer& peer, const HandshakeResult& result, const
     peer.dial.reset();
     flush_waiting(peer, now);
   }
+  if (grants_enough(result.peer.parameters)) return;
+  peer.dial.reset();
+  peer.session->fail(SessionEnd::Kind::kLocalProblem, kEndMiscGeneric,
+                     "the peer breaks the protocol: it has no room for the largest message", now);
 }
 
 void Endpoint::State::flush_waiting(Peer& peer, Instant now) {

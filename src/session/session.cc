@@ -216,6 +216,8 @@ Instant Session::next_deadline() const {
     case SessionPhase::kLingering:
       break;
   }
+  if (keys_.exhausted() && phase_ == SessionPhase::kUp)
+    return last_activity_;  // check_timeouts() ends it
   Instant next = std::min(path_.next_deadline(), old_key_until_);
   if (phase_ == SessionPhase::kLingering) return std::min(next, close_deadline_);
   next = std::min(next, sign_of_life_until_);

@@ -244,7 +244,9 @@ std::size_t Session::build_close(MutableBytes out, Instant now) {
 }
 
 std::optional<SessionTransmit> Session::transmit_close(MutableBytes buffer, Instant now) {
-  if (!close_owed_ || keys_.exhausted()) return std::nullopt;
+  // RFC 9001 6.6: whose keys are used up, or were attacked too often, says so and ends. The endpoint has kept back what
+  // these few packets need.
+  if (!close_owed_) return std::nullopt;
   if (path_.amplification_allowance() < kPacketMin + kCloseSizeMax) return std::nullopt;
   close_owed_ = false;
   close_repeat_at_ = ++closes_said_ < kClosesMax ? now + path_.probe_timeout() : kNever;

@@ -399,5 +399,83 @@ TEST_P(Sleep, SleeperThatWakesUpInTheMiddleOfATransferGoesOn) {
 INSTANTIATE_TEST_SUITE_P(Lifetime, Sleep, testing::Bool(),
                          [](const auto& one) { return one.param ? "ClockStops" : "ClockRuns"; });
 
+// --- a key's limits (RFC 9001 6.6) ---------------------------------------------------------------
+
+TEST(KeyLimits, AKeyThatIsUsedUpBeforeItCanBeChangedEndsTheSession) {
+  // An update waits for three probe timeouts after the last one; this key is used up sooner.
+  Duo duo;
+  duo.a.config().limits.key_packets_max = 600;
+  duo.a.restart(true);
+  ASSERT_TRUE(duo.connect());
+  for (int i = 0; i < 4000 && duo.a.failures().empty(); ++i) {
+    while (duo.a.say(duo.b, 20'000) == Result::kOk) {
+    }
+    duo.world.run_for(milliseconds(5));
+  }
+  ASSERT_EQ(duo.a.failures().size(), 1u);
+  EXPECT_EQ(duo.a.failures()[0].info.state, ConnectionState::kProblemDetectedLocally);
+  EXPECT_EQ(duo.a.failures()[0].info.end_reason, kEndMiscInternalError);
+  // The peer is told, with what was kept back of the key.
+  duo.world.run_for(milliseconds(100));
+  EXPECT_EQ(duo.b.state(duo.a), ConnectionState::kClosedByPeer);
+  EXPECT_EQ(duo.b.info(duo.a).end_reason, kEndMiscInternalError);
+  EXPECT_EQ(duo.world.finish(), "");
+}
+
+TEST(KeyLimits, AKeyIsNeverUsedMoreOftenThanItMay) {
+  Duo duo;
+  duo.a.config().limits.key_packets_max = 600;
+  duo.a.restart(true);
+  ASSERT_TRUE(duo.connect());
+  std::uint64_t in_phase = 0;
+  bool phase = false;
+  duo.simulation().set_filter([&](const PacketView& packet) {
+    const auto header = read_data_header(packet.bytes);
+    if (!header || packet.sender != duo.a.id()) return Fate{};
+    if (header->key_phase != phase) in_phase = 0;
+    phase = header->key_phase;
+    EXPECT_LE(++in_phase, 600u);
+    return Fate{};
+  });
+  for (int i = 0; i < 4000 && duo.a.failures().empty(); ++i) {
+    while (duo.a.say(duo.b, 20'000) == Result::kOk) {
+    }
+    duo.world.run_for(milliseconds(5));
+  }
+  EXPECT_FALSE(duo.a.failures().empty());
+}
+
+TEST(KeyLimits, TooManyForgedPacketsEndTheSession) {
+  Duo duo;
+  duo.b.config().limits.forged_packets_max = 50;
+  duo.b.restart(true);
+  std::vector<std::uint8_t> copy;
+  duo.simulation().set_filter([&](const PacketView& packet) {
+    if (packet.sender == duo.a.id() && read_data_header(packet.bytes)) {
+      copy.assign(packet.bytes.begin(), packet.bytes.end());
+    }
+    return Fate{};
+  });
+  ASSERT_TRUE(duo.connect());
+  duo.simulation().set_filter({});
+  const auto forge = [&] {
+    copy.back() ^= 1;
+    ++copy[5];  // another packet number
+    duo.simulation().inject(duo.a.address(), duo.b.address(), copy);
+    duo.world.run_for(milliseconds(6));
+  };
+  for (int i = 0; i < 49; ++i) forge();
+  EXPECT_TRUE(duo.b.failures().empty());
+  EXPECT_EQ(duo.b.count(Count::kDroppedBadSeal), 49u);
+  forge();
+  duo.world.run_for(milliseconds(100));
+  ASSERT_EQ(duo.b.failures().size(), 1u);
+  EXPECT_EQ(duo.b.failures()[0].info.end_reason, kEndRemoteBadCrypt);
+  // RFC 9001 6.6: closed, not just silent.
+  EXPECT_EQ(duo.a.state(duo.b), ConnectionState::kClosedByPeer);
+  EXPECT_EQ(duo.a.info(duo.b).end_reason, kEndRemoteBadCrypt);
+  EXPECT_EQ(duo.world.finish(), "");
+}
+
 }  // namespace
 }  // namespace whimbrel::sim
