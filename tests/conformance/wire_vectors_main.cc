@@ -228,6 +228,20 @@ void roaming(std::string& out) {
   scene->write({.handshake = "0 InitIK, 1 RespIK", .challenges_answered = {1, 0}}, out);
 }
 
+// The first moves; its challenge is lost, and comes again from where the second has moved to meanwhile.
+void both_move(std::string& out) {
+  const auto scene = two_endpoints("both_move", alice(), bob(), Knows::kKey);
+  connect(*scene);
+  scene->simulation().move(0, IpAddress::v4(10, 0, 1, 77, 4001));
+  scene->say(0, 30, kReliable);
+  scene->lose_one(1, 1);
+  scene->run_for(milliseconds(15));
+  scene->simulation().move(1, IpAddress::v4(10, 0, 2, 88, 4002));
+  scene->say(1, 30, kReliable);
+  end(*scene);
+  scene->write({.handshake = "0 InitIK, 1 RespIK", .challenges_answered = {1, 1}}, out);
+}
+
 void mtu_probes(std::string& out) {
   PeerOptions a = alice(), b = bob();
   a.session.datagram_size_max = b.session.datagram_size_max = 1400;
@@ -294,6 +308,7 @@ std::string all_sessions() {
       key_updates,
       long_numbers,
       roaming,
+      both_move,
       mtu_probes,
       credit,
       both_close,

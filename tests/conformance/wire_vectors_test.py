@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Runs the program that writes wire vectors: wire_vectors_test.py fresh|same program frozen.json
 
-fresh: what it writes now must pass verify_protocol.py. same: it must be the frozen file, byte for byte; if not, it is said which
-sessions differ, and how to freeze the new ones.
+fresh: what it writes now must pass verify_protocol.py. same: it must be the frozen file, byte for byte; if not, it is said
+which sessions differ, and how to freeze the new ones.
 """
 
 import json
@@ -49,8 +49,8 @@ def check_same(text, program, path):
     print("The program no longer writes the frozen vectors:")
     for line in differences(json.loads(frozen), json.loads(text)):
         print(f"  {line}")
-    print("If what leaves when has changed, but not the format (conformance.wire_vectors_frozen and _fresh pass), or if the change\n"
-          "of the format is meant and docs/PROTOCOL.md says so, freeze the new ones:\n"
+    print("If what leaves when has changed, but not the format (conformance.wire_vectors_frozen and _fresh pass), or if\n"
+          "a change of the format is meant and docs/PROTOCOL.md says so, freeze the new ones:\n"
           f"  {program} {path}")
     return False
 

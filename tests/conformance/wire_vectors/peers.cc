@@ -153,7 +153,7 @@ void PickyPeer::establish(Instant now) {
                microseconds(static_cast<std::int64_t>(peer.ack_delay_max_us)),
                static_cast<std::size_t>(peer.datagram_size_max)};
   with.address_validated = true;
-  session_.emplace(options_.session, std::move(with), random_, counters_, now);
+  session_.emplace(options_.session, std::move(with), random_, counters_, slabs_, now);
   session_->confirm();
   for (Waiting& message : waiting_) {
     session_->send(message.channel, std::move(message.payload), kSendReliable, now);

@@ -122,6 +122,7 @@ class PickyPeer final : public Peer {
   std::optional<Initiator> initiator_;
   IpAddress to_;
   std::vector<std::uint8_t> init_;
+  SlabAllocator slabs_;
   std::optional<Session> session_;
   std::vector<Waiting> waiting_;
   std::vector<ReceivedMessage> received_;
