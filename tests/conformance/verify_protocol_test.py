@@ -159,8 +159,10 @@ class Frames(unittest.TestCase):
                      stamp + versions + suites + sender + "08", stamp + versions + "0300" + sender):
             with self.assertRaises(Malformed, msg=text):
                 wire.read_payload(bytes.fromhex(text))
-        with self.assertRaises(Malformed):
-            wire.read_parameters({6: bytes.fromhex("0544af")})
+        for text in ("0544af", "0180080003", "0200", "0380080003", "0480fa0001", "0101", "020102 01", "0701"):
+            with self.assertRaises(Malformed, msg=text):
+                wire.read_parameters({6: bytes.fromhex(text)})
+        self.assertEqual(wire.read_parameters({6: bytes.fromhex("0180080004")})[1], 524292)
         self.assertEqual(wire.read_parameters({6: bytes.fromhex("0544b0")})[5], 1200)
 
 

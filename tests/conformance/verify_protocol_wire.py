@@ -221,6 +221,8 @@ def read_parameters(fields):
         require(name in DEFAULT_PARAMETERS and name not in values, f"parameter {name} is unknown or twice")
         values[name] = reader.varint()
     values = {**DEFAULT_PARAMETERS, **values}
+    enough = min(values[1], values[3]) >= MESSAGE_MAX + varint_size(MESSAGE_MAX) and values[2] >= 1
+    require(enough, "credit for one message of the largest size")
     require(values[4] <= 16384000, "the longest delay of an acknowledgement is at most 16384000 us")
     require(values[5] >= 1200, "the largest datagram taken is at least 1200")
     return values
