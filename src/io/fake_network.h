@@ -49,6 +49,9 @@ class FakeLink {
   // Packets must pass through here: something is set, or packets from before are still under way.
   bool active() const { return settings_.active() || !queue_.empty(); }
 
+  // Packets are under way.
+  bool busy() const { return !queue_.empty(); }
+
   // Takes a copy, or loses it.
   void push(const IpAddress& address, Bytes datagram, Instant now);
   // The next datagram that has arrived by `now`.

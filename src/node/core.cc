@@ -81,6 +81,13 @@ bool Core::transmit(Instant now) {
   return true;
 }
 
+void Core::flush_line() {
+  while (!blocked_ && fake_send_.busy()) {
+    const auto datagram = fake_send_.pop(fake_send_.next_deadline());
+    send_now(datagram->address, datagram->bytes, datagram->bytes.size());
+  }
+}
+
 void Core::send(const Transmit& batch, Instant now) {
   const Bytes bytes{transmit_buffer_.get(), batch.size};
   bytes_moved_ += batch.size;

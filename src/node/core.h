@@ -32,6 +32,10 @@ class Core {
   bool receive(const Poller::Ready& ready);
   // Sends what the endpoint has, at most kTransmitBatchesMax batches. True if there is more and it may be sent now.
   bool transmit(Instant now);
+  // Packets wait in the fake line out.
+  bool line_busy() const { return fake_send_.busy(); }
+  // Sends all of them now.
+  void flush_line();
   // When something is to be done though no datagram comes.
   Instant next_deadline() const;
 

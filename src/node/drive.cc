@@ -14,6 +14,8 @@ namespace {
 constexpr Duration kTakeOverAfter = milliseconds(1);
 // While the application stays inside wait(), the I/O thread looks after it less and less often, then not at all.
 constexpr Duration kLookIntervalMax = milliseconds(8);
+// Destruction waits for the fake line (FakePacketLagSend) at most so long; what is still on it then leaves at once.
+constexpr Duration kFakeLineWaitMax = seconds(1);
 
 }  // namespace
 
@@ -306,9 +308,22 @@ void NetworkingMessages::Impl::close_down() {
   Poller::Ready ready;
   for (;;) {
     const Pass done = pass(ready);
-    if (!core_->endpoint().lingering() || clock_.now() >= give_up) return;
+    if (!core_->endpoint().lingering() || clock_.now() >= give_up) break;
     ready = poller_.wait(done.more ? Instant() : std::min(done.deadline, give_up));
   }
+  wait_for_fake_line();
+}
+
+// A line that is slow only in this process must not swallow the farewell that is on it.
+void NetworkingMessages::Impl::wait_for_fake_line() {
+  const Instant give_up = clock_.now() + kFakeLineWaitMax;
+  Poller::Ready ready;
+  while (core_->line_busy() && clock_.now() < give_up) {
+    const Pass done = pass(ready);
+    ready = poller_.wait(done.more ? Instant() : std::min(done.deadline, give_up));
+  }
+  const std::lock_guard lock(core_mutex_);
+  core_->flush_line();
 }
 
 }  // namespace whimbrel

@@ -112,6 +112,7 @@ class NetworkingMessages::Impl {
   bool drive_until(Instant deadline);
   Poller::Ready sleep_until(Instant deadline);
   void close_down();
+  void wait_for_fake_line();
 
   Clock clock_;
   Poller poller_{clock_};
