@@ -234,6 +234,23 @@ void Endpoint::set_session_options(const Identity& user, const SessionOptions& o
   }
 }
 
+void Endpoint::set_limits(std::size_t sessions_max, std::size_t pending_requests_max) {
+  ASSERT(sessions_max > 0 && pending_requests_max > 0);
+  State& s = *state_;
+  s.config.limits.sessions_max = sessions_max;
+  s.config.limits.pending_requests_max = pending_requests_max;
+  while (s.requests.size() > pending_requests_max) {
+    s.counters.add(Count::kDroppedRequestLimit);
+    s.remove_request(Identity(s.request_order.front()));
+  }
+}
+
+void Endpoint::set_require_certificate(bool required) {
+  state_->config.require_certificate = required;
+}
+
+bool Endpoint::has_authorities() const { return !state_->config.trust.empty(); }
+
 // --- outputs -----------------------------------------------------------------------------------------------------
 
 std::optional<Transmit> Endpoint::poll_transmit(MutableBytes buffer, Instant now) {

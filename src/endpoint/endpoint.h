@@ -108,6 +108,10 @@ class Endpoint {
   // For all sessions, or one user's. Values were checked by the caller.
   void set_options(const SessionOptions& options);
   void set_session_options(const Identity& user, const SessionOptions& options);
+  // At least 1 each, from now on; sessions that are over the limit stay, the oldest requests over it go.
+  void set_limits(std::size_t sessions_max, std::size_t pending_requests_max);
+  // Peers that come from now on must show a certificate, or need not. Sessions that are up stay.
+  void set_require_certificate(bool required);
 
   // --- outputs ---------------------------------------------------------------------------------------------------
   // Writes the next batch into `buffer` (at least one full datagram; 64 KiB for full batches). Nothing: nothing may leave now.
@@ -127,6 +131,8 @@ class Endpoint {
   std::shared_ptr<SendGate> gate(const Identity& user) const;
   const Identity& identity() const;
   const PublicKey& public_key() const;
+  // There is somebody whose certificates are trusted.
+  bool has_authorities() const;
   // Handed to applications that list their users.
   std::vector<Identity> users() const;
   const Counters& counters() const;

@@ -465,6 +465,49 @@ TEST_F(EndpointPair, AStrangerAtTheAddressIsNotTakenForSomebodyElse) {
   EXPECT_EQ(b.failures[0].identity, carol);
 }
 
+// --- limits that change while it runs ----------------------------------------------------------------------------
+
+TEST_F(EndpointPair, LimitsCanBeChanged) {
+  know_each_other(true);
+  send(a, b.name(), "hello");
+  run_for(seconds(1));
+  Host dave("str:dave", 4, 4);
+  dave.endpoint->set_route(b.name(), b.address, b.endpoint->public_key());
+  send(dave, b.name(), "hello");
+  std::vector<std::uint8_t> buffer(65536);
+  const auto init = dave.endpoint->poll_transmit(buffer, now);
+  b.endpoint->receive(dave.address, MutableBytes(buffer).first(init->size), now);
+  ASSERT_EQ(b.endpoint->pending_request_count(), 2u);
+  b.endpoint->set_limits(100, 1);
+  EXPECT_EQ(b.endpoint->pending_request_count(), 1u);
+  EXPECT_FALSE(b.endpoint->accept(a.name(), now)) << "the oldest went";
+  EXPECT_TRUE(b.endpoint->accept(dave.name(), now));
+  a.endpoint->set_limits(1, 256);
+  EXPECT_EQ(send(a, *Identity::parse("str:carol"), "x"), Result::kLimitExceeded);
+  a.endpoint->set_limits(2, 256);
+  EXPECT_EQ(send(a, *Identity::parse("str:carol"), "x"), Result::kOk);
+}
+
+TEST_F(EndpointPair, CertificatesCanBecomeRequired) {
+  EndpointConfig config;
+  config.identity = b.name();
+  config.keys = generate_x25519(b.random);
+  config.trust.add_authority(VerifyKey{});
+  b.endpoint = std::make_unique<Endpoint>(std::move(config), b.random, now, kUnixStart);
+  know_each_other(true);
+  EXPECT_TRUE(b.endpoint->has_authorities());
+  b.endpoint->set_require_certificate(true);
+  send(a, b.name(), "hello");
+  run_for(seconds(1));
+  EXPECT_TRUE(b.requests.empty());
+  ASSERT_EQ(a.failures.size(), 1u);
+  EXPECT_EQ(a.failures[0].end_reason, kEndRemoteBadCert);
+  b.endpoint->set_require_certificate(false);
+  send(a, b.name(), "hello", kSendReliable | kSendAutoRestartBrokenSession);
+  run_for(seconds(1));
+  EXPECT_EQ(b.requests.size(), 1u);
+}
+
 // --- a peer that grants too little -------------------------------------------------------------------------------
 
 // Somebody who speaks the protocol, and lets nobody send a message of the largest size.

@@ -124,8 +124,16 @@ bool NetworkingMessages::Impl::close_session(const Identity& user) {
     take_from_application(now);
     give_to_application();
     std::optional<SessionId> dropped;
+    ConnectionInfo info;
+    core_->endpoint().connection_info(user, now, &info, nullptr);
     closed = core_->endpoint().close_session(user, now, &dropped);
-    if (dropped) inbox_.drop(*dropped);
+    if (closed) {
+      // All of this user, under either name, also what an earlier session has left.
+      if (dropped) inbox_.drop(*dropped);
+      inbox_.drop(user);
+      if (info.identity.valid()) inbox_.drop(info.identity);
+      if (info.alias.valid()) inbox_.drop(info.alias);
+    }
     give_to_application();
     if (own_thread_) transmit(now);
   }
@@ -166,12 +174,11 @@ ConnectionState NetworkingMessages::Impl::connection_info(const Identity& user,
 
 bool NetworkingMessages::Impl::set_option(Option option, std::int64_t value, std::string* error) {
   if (auto fault = check_option(option, value)) return fail(error, std::move(*fault));
-  if (option == Option::kSessionsMax || option == Option::kPendingRequestsMax ||
-      option == Option::kAllowWithoutAuth) {
-    return fail(error, "this option can only be given when the instance is made (Config::options)");
-  }
   {
     const CoreCall call(*this);
+    if (option == Option::kAllowWithoutAuth && value == 0 && !core_->endpoint().has_authorities()) {
+      return fail(error, std::string(kNeedsAuthorities));
+    }
     settings_.set(option, value);
     apply_settings();
   }
@@ -199,7 +206,13 @@ bool NetworkingMessages::Impl::set_session_option(const Identity& user, Option o
 
 void NetworkingMessages::Impl::apply_settings() {
   const SessionOptions all = settings_.session_options();
-  core_->endpoint().set_options(all);
+  Endpoint& endpoint = core_->endpoint();
+  endpoint.set_options(all);
+  endpoint.set_limits(static_cast<std::size_t>(settings_.get(Option::kSessionsMax)),
+                      static_cast<std::size_t>(settings_.get(Option::kPendingRequestsMax)));
+  if (settings_.is_set(Option::kAllowWithoutAuth)) {
+    endpoint.set_require_certificate(settings_.get(Option::kAllowWithoutAuth) == 0);
+  }
   receive_bytes_min_ = all.receive_bytes_max;
   receive_messages_min_ = all.receive_messages_max;
   inbox_.set_report_thresholds(receive_bytes_min_ / 4, receive_messages_min_ / 4);

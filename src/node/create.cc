@@ -92,8 +92,7 @@ Fault read_authorities(const Config& config, const Settings& settings, EndpointC
                                 ? settings.get(Option::kAllowWithoutAuth) == 0
                                 : !out.trust.empty();
   if (out.require_certificate && out.trust.empty()) {
-    return "AllowWithoutAuth 0 needs authority files: nobody could show a certificate that we "
-           "trust";
+    return std::string(kNeedsAuthorities);
   }
   return std::nullopt;
 }

@@ -110,12 +110,23 @@ void Inbox::drop_from(Queue& from, SessionId session) {
   size_.fetch_sub(dropped, std::memory_order_release);
 }
 
+void Inbox::drop_all_of(SessionId session) {
+  for (Queue& from : direct_) drop_from(from, session);
+  for (auto& [channel, from] : other_) drop_from(from, session);
+}
+
 void Inbox::drop(SessionId session) {
   const std::lock_guard lock(mutex_);
   const auto it = sessions_.find(static_cast<std::uint64_t>(session));
   if (it == sessions_.end() || it->second.queued == 0) return;
-  for (Queue& from : direct_) drop_from(from, session);
-  for (auto& [channel, from] : other_) drop_from(from, session);
+  drop_all_of(session);
+}
+
+void Inbox::drop(const Identity& user) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [id, session] : sessions_) {
+    if (session.queued > 0 && session.user == user) drop_all_of(session.id);
+  }
 }
 
 void Inbox::drop(SessionId session, ChannelId channel) {

@@ -42,6 +42,8 @@ class Inbox {
   // Drops what is unread of a session, or of one channel of it.
   void drop(SessionId session);
   void drop(SessionId session, ChannelId channel);
+  // Drops what is unread of all sessions with this user, those that are over included.
+  void drop(const Identity& user);
   // Appends what was consumed since the last call.
   void take_consumed(std::vector<Consumed>& out);
 
@@ -74,6 +76,7 @@ class Inbox {
   Session* session_of(SessionId id, const UserOf& user_of);
   void note_consumed(Session& session, const ReceivedMessage& message);
   void drop_from(Queue& queue, SessionId session);
+  void drop_all_of(SessionId session);
   void sweep();
 
   mutable std::mutex mutex_;

@@ -95,6 +95,17 @@ TEST_F(InboxTest, DropsExactlyWhatItIsAskedTo) {
   EXPECT_TRUE(take(500).empty());
 }
 
+TEST_F(InboxTest, DropsAllSessionsOfAUser) {
+  deliver(kAlice, 1, 10);
+  const Identity user = take(1)[0].identity();
+  deliver(kAlice, 1, 10);
+  deliver(kAlice, 500, 11);
+  deliver(kBob, 1, 12);
+  inbox.drop(user);
+  EXPECT_EQ(inbox.size(), 1u);
+  EXPECT_EQ(take(1)[0].size(), 12u);
+}
+
 TEST_F(InboxTest, MessagesOutliveIt) {
   Message kept;
   {

@@ -17,6 +17,10 @@ namespace whimbrel {
 // What is wrong with a value, in a sentence that names the range; nothing if it is fine.
 std::optional<std::string> check_option(Option option, std::int64_t value);
 
+// Why AllowWithoutAuth 0 is refused.
+inline constexpr std::string_view kNeedsAuthorities =
+    "AllowWithoutAuth 0 needs authority files: nobody could show a certificate that we trust";
+
 // Not thread-safe.
 class Settings {
  public:

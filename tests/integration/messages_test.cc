@@ -391,5 +391,68 @@ TEST(Options, AreCheckedWhenTheyAreSet) {
   EXPECT_EQ(node->send_message_to_user(bob, payload_of(1), 64, 0), Result::kInvalidParam);
 }
 
+TEST(Options, ThoseOfTheWholeInstanceChangeWhileItRuns) {
+  const auto node = make_node(loopback_config("x", true));
+  std::string error;
+  EXPECT_TRUE(node->set_option(Option::kSessionsMax, 1, &error)) << error;
+  EXPECT_TRUE(node->set_option(Option::kPendingRequestsMax, 1, &error)) << error;
+  EXPECT_TRUE(node->set_option(Option::kAllowWithoutAuth, 1, &error)) << error;
+  EXPECT_FALSE(node->set_option(Option::kAllowWithoutAuth, 0, &error));
+  EXPECT_THAT(error, HasSubstr("authority files"));
+  const Identity own = node->identity();
+  EXPECT_EQ(node->send_message_to_user(own, payload_of(1), kSendReliable, 0), Result::kOk);
+  const Identity other = *Identity::parse("ip:127.0.0.1:9");
+  EXPECT_EQ(node->send_message_to_user(other, payload_of(1), kSendReliable, 0),
+            Result::kLimitExceeded);
+  EXPECT_TRUE(node->set_option(Option::kSessionsMax, 2, &error)) << error;
+  EXPECT_EQ(node->send_message_to_user(other, payload_of(1), kSendReliable, 0), Result::kOk);
+}
+
+TEST_P(MessagesTest, ClosingDropsWhatAnEarlierSessionOfTheUserLeft) {
+  Pair pair(own_thread());
+  pair.send(*pair.alice, pair.bob_id, payload_of(10), kSendReliable);
+  // What was acknowledged is in the other's inbox.
+  const auto arrived = [&] {
+    return pair.run_until([&] {
+      ConnectionStatus status;
+      return pair.alice->get_session_connection_info(pair.bob_id, nullptr, &status) ==
+                 ConnectionState::kConnected &&
+             status.pending_reliable + status.sent_unacknowledged_reliable == 0;
+    });
+  };
+  ASSERT_TRUE(arrived());
+  ASSERT_TRUE(pair.alice->close_session_with_user(pair.bob_id));
+  ASSERT_TRUE(pair.run_until([&] {
+    return pair.bob->get_session_connection_info(pair.alice_id, nullptr, nullptr) ==
+           ConnectionState::kClosedByPeer;
+  }));
+  pair.send(*pair.alice, pair.bob_id, payload_of(10), kSendReliable);
+  ASSERT_TRUE(arrived());
+  EXPECT_TRUE(pair.bob->close_session_with_user(pair.alice_id));
+  EXPECT_TRUE(pair.bob->receive_messages_on_channel(0, 10).empty());
+}
+
+// The farewell of an instance that is destroyed reaches the peer though packets are held back on the way out.
+class FakeLineTest : public testing::TestWithParam<std::int64_t> {};
+INSTANTIATE_TEST_SUITE_P(LagMs, FakeLineTest, testing::Values(100, 5000));
+
+TEST_P(FakeLineTest, DestructionDoesNotSwallowTheFarewell) {
+  Pair pair(true);
+  pair.connect();
+  ASSERT_TRUE(pair.alice->set_option(Option::kFakePacketLagSend, GetParam()));
+  pair.send(*pair.alice, pair.bob_id, payload_of(100), kSendReliable);
+  pair.alice.reset();
+  ConnectionInfo info;
+  const auto give_up = std::chrono::steady_clock::now() + 5s;
+  while (pair.bob->get_session_connection_info(pair.alice_id, &info, nullptr) !=
+             ConnectionState::kClosedByPeer &&
+         std::chrono::steady_clock::now() < give_up) {
+    pair.bob->wait(1ms);
+    pair.bob->run_callbacks();
+  }
+  EXPECT_EQ(info.state, ConnectionState::kClosedByPeer);
+  EXPECT_EQ(info.end_reason, kEndSessionClosed);
+}
+
 }  // namespace
 }  // namespace whimbrel
