@@ -1,7 +1,9 @@
 #include "io/udp_socket.h"
 
 #include <gmock/gmock.h>
+#include <netinet/in.h>
 #include <poll.h>
+#include <unistd.h>
 
 #include <numeric>
 
@@ -82,6 +84,68 @@ TEST(UdpSocket, CutsBatchesOfVerySmallDatagrams) {
   const auto batch = pattern(200 * 40);
   EXPECT_EQ(out->send(in->local_address(), batch, 40), batch.size());
   EXPECT_EQ(receive_datagrams(*in, batch.size()).size(), 200u);
+}
+
+// What the kernel refuses when it is asked to cut a batch, it takes one by one; afterwards it is not asked again.
+void expect_fallback(UdpSocket& out, UdpSocket& in, const IpAddress& to) {
+  const auto batch = pattern(70 * 1200 + 77);
+  EXPECT_EQ(out.send(to, batch, 1200), batch.size());
+  EXPECT_FALSE(out.segmentation_offload());
+  const auto datagrams = receive_datagrams(in, batch.size());
+  ASSERT_EQ(datagrams.size(), 71u);
+  std::vector<std::uint8_t> joined;
+  for (const auto& datagram : datagrams) {
+    joined.insert(joined.end(), datagram.begin(), datagram.end());
+  }
+  EXPECT_EQ(joined, batch);
+  EXPECT_EQ(out.stats().send_failed, 0u);
+}
+
+TEST(UdpSocket, FallsBackWhereSegmentsNeedChecksumsThatAreOff) {
+  auto out = bind_loopback(true);
+  if (!out->segmentation_offload()) GTEST_SKIP() << "no UDP_SEGMENT here";
+  auto in = bind_loopback(true);
+  // Linux, udp_send_skb(): EINVAL for a socket without checksums.
+  const int on = 1;
+  ASSERT_EQ(setsockopt(out->descriptor(), SOL_SOCKET, SO_NO_CHECK, &on, sizeof on), 0);
+  expect_fallback(*out, *in, in->local_address());
+}
+
+// Puts a UDP-Lite socket, bound to loopback, in the place of `socket`'s own; its address.
+std::optional<IpAddress> make_lite(UdpSocket& socket) {
+  const FileDescriptor lite(
+      ::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDPLITE));
+  if (!lite.valid()) return std::nullopt;
+  const SocketAddress any = to_socket_address(IpAddress::v4(127, 0, 0, 1, 0), true);
+  sockaddr_storage local{};
+  socklen_t size = sizeof local;
+  if (bind(lite.get(), reinterpret_cast<const sockaddr*>(&any.storage), any.size) != 0 ||
+      getsockname(lite.get(), reinterpret_cast<sockaddr*>(&local), &size) != 0 ||
+      dup2(lite.get(), socket.descriptor()) < 0) {
+    return std::nullopt;
+  }
+  return from_socket_address(local);
+}
+
+TEST(UdpSocket, FallsBackWhereTheKernelAnswersEio) {
+  auto out = bind_loopback(true);
+  if (!out->segmentation_offload()) GTEST_SKIP() << "no UDP_SEGMENT here";
+  auto in = bind_loopback(false);
+  // Linux, udp_send_skb(): EIO for UDP-Lite, as for a device without checksum offload.
+  const auto from = make_lite(*out);
+  const auto to = make_lite(*in);
+  if (!from || !to) GTEST_SKIP() << "no UDP-Lite here";
+  expect_fallback(*out, *in, *to);
+}
+
+TEST(UdpSocket, ASingleDatagramThatIsRefusedLeavesOffloadOn) {
+  auto out = bind_loopback(true);
+  if (!out->segmentation_offload()) GTEST_SKIP() << "no UDP_SEGMENT here";
+  const auto batch = pattern(3 * 1200);
+  // No route to it: every datagram fails alone too, so that it was not the joining.
+  EXPECT_EQ(out->send(IpAddress::v4(255, 255, 255, 255, 9), batch, 1200), batch.size());
+  EXPECT_TRUE(out->segmentation_offload());
+  EXPECT_EQ(out->stats().send_failed, 3u);
 }
 
 TEST(UdpSocket, TellsTheSender) {

@@ -1,8 +1,10 @@
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <whimbrel/certificates.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -107,6 +109,48 @@ TEST_F(CertificatesTest, AKeyFileIsMadeOnceAndOnlyOnDemand) {
   EXPECT_EQ(made->size(), 64u);
   EXPECT_EQ(public_key_of_file(file("bob.key"), true), made);
   EXPECT_EQ(public_key_of_file(file("bob.key"), false), made);
+}
+
+// While it lives, no file of this process may grow beyond some bytes: the kernel refuses the rest, as on a full disk.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) {
+    before_handler_ = std::signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limit{bytes, before_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() {
+    setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, before_handler_);
+  }
+  FileSizeLimit(const FileSizeLimit&) = delete;
+  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+
+ private:
+  rlimit before_{};
+  void (*before_handler_)(int);
+};
+
+TEST_F(CertificatesTest, AFullDiskIsReportedAndLeavesNothingHalf) {
+  for (const rlim_t bytes : {0u, 10u}) {
+    const FileSizeLimit full(bytes);
+    EXPECT_FALSE(issue());
+    EXPECT_NE(error_.find("alice.cert"), std::string::npos) << error_;
+    EXPECT_FALSE(std::filesystem::exists(file("alice.cert"))) << bytes;
+    EXPECT_FALSE(new_authority(file("second"), &error_));
+    EXPECT_FALSE(std::filesystem::exists(file("second"))) << bytes;
+    EXPECT_FALSE(public_key_of_file(file("bob.key"), true, &error_));
+    EXPECT_FALSE(std::filesystem::exists(file("bob.key"))) << bytes;
+  }
+  EXPECT_TRUE(issue()) << error_;
+  EXPECT_TRUE(new_authority(file("second"), &error_)) << error_;
+}
+
+TEST_F(CertificatesTest, AFolderInTheWayIsReported) {
+  std::filesystem::create_directory(file("alice.cert"));
+  EXPECT_FALSE(issue());
+  EXPECT_NE(error_.find("alice.cert"), std::string::npos) << error_;
 }
 
 TEST_F(CertificatesTest, ErrorsAreOptional) {
