@@ -220,6 +220,9 @@ void Bbr::step(const AckSample& sample) {
       break;
     case Mode::kCruise:
       if (round_started_) drain_standing_queue();
+      // What the larger flight was good for is known by now.
+      if (round_started_ && !has_queue() && bandwidth() > bandwidth_before_up_ * kUpAgain)
+        return enter(Mode::kUp, now);
       if (rounds_ >= phase_round_ + kCruiseRounds + sample.delivered / 1024 % kCruiseRoundsVaried)
         enter(Mode::kUp, now);
       break;

@@ -137,11 +137,11 @@ TEST(Bbr, RandomLossDoesNotSlowItDown) {
 }
 
 TEST(Bbr, FollowsALineThatBecomesFaster) {
-  Line line(1e6);
+  Line line(0.5e6);
   line.run(seconds(3));
-  line.rate = 8e6;
-  line.run(seconds(3));
-  EXPECT_NEAR(line.bbr.bandwidth(), 8e6, 0.8e6);
+  line.rate = 25e6;
+  line.run(seconds(2));
+  EXPECT_NEAR(line.bbr.bandwidth(), 25e6, 2.5e6);
 }
 
 TEST(Bbr, FollowsALineThatBecomesSlower) {
