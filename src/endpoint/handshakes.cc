@@ -280,8 +280,8 @@ void Endpoint::State::on_dial_response(Peer& peer, Bytes datagram, Instant now) 
   if (dial.initiator().done()) {  // IK
     stamps.note(key, dial.initiator().peer().stamp);
     // RFC 9000 9: to where we called, not to where the answer seems to come from.
-    establish(peer, dial.initiator().result(), IpAddress(dial.to()), dial.index(), false, true,
-              false, rtt, now);
+    establish(peer, dial.initiator().result(), IpAddress(dial.to()), dial.index(), false,
+              AddressProof::kGiven, false, rtt, now);
     peer.session->confirm();
     return touch(peer, now);
   }
@@ -290,8 +290,8 @@ void Endpoint::State::on_dial_response(Peer& peer, Bytes datagram, Instant now) 
     return merge(peer, *other, now);
   }
   dial.finish(next_stamp(now), now);
-  establish(peer, dial.initiator().result(), IpAddress(dial.to()), dial.index(), false, true, true,
-            rtt, now);
+  establish(peer, dial.initiator().result(), IpAddress(dial.to()), dial.index(), false,
+            AddressProof::kGiven, true, rtt, now);
   advance_peer(peer, now);
 }
 

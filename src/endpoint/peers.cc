@@ -209,7 +209,7 @@ void Endpoint::State::start_dial(Peer& peer, Instant now) {
 }
 
 void Endpoint::State::establish(Peer& peer, const HandshakeResult& result, const IpAddress& remote,
-                                ReceiverIndex local_index, bool answering, bool validated,
+                                ReceiverIndex local_index, bool answering, AddressProof proof,
                                 bool wait, Duration rtt, Instant now) {
   Establishment with;
   with.keys = PacketKeys(result.suite, result.send_key, result.receive_key,
@@ -225,7 +225,7 @@ void Endpoint::State::establish(Peer& peer, const HandshakeResult& result, const
   with.peer.datagram_size_max = static_cast<std::size_t>(
       std::min<std::uint64_t>(result.peer.parameters.datagram_size_max, 65000));
   with.answering = answering;
-  with.address_validated = validated;
+  with.address_proof = proof;
   with.await_confirmation = wait;
   with.handshake_rtt = rtt;
   // RFC 9000 8.1: what an unvalidated address may get is three times what came from it.

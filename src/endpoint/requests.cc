@@ -189,8 +189,11 @@ Peer& Endpoint::State::answer(Request&& request, Peer* existing, Instant now) {
     peer.indices.push_back(index);
     remember_init(request.ephemeral, Index{Index::Kind::kPeer, peer.id, 0, {}});
     peer.request_bytes = request.bytes;
-    establish(peer, request.responder.result(), request.from, index, true, request.address_shown,
-              false, Duration::zero(), now);
+    const AddressProof proof = request.address_shown ? AddressProof::kGiven
+                               : request.xx          ? AddressProof::kAck
+                                                     : AddressProof::kKeys;
+    establish(peer, request.responder.result(), request.from, index, true, proof, false,
+              Duration::zero(), now);
   }
   touch(peer, now);
   return peer;

@@ -46,8 +46,8 @@ struct Endpoint::State {
   void send_loopback(Peer& peer, SharedBytes payload, int flags, ChannelId channel, Instant now);
   void start_dial(Peer& peer, Instant now);
   void establish(Peer& peer, const HandshakeResult& result, const IpAddress& remote,
-                 ReceiverIndex local_index, bool answering, bool validated, bool wait, Duration rtt,
-                 Instant now);
+                 ReceiverIndex local_index, bool answering, AddressProof proof, bool wait,
+                 Duration rtt, Instant now);
   void flush_waiting(Peer& peer, Instant now);
   void merge(Peer& from, Peer& into, Instant now);
   void close_peer(Peer& peer, int reason, std::string_view text, bool linger, Instant now);

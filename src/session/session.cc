@@ -49,6 +49,7 @@ Session::Session(const SessionOptions& options, Establishment&& with, Random& ra
       path_(PathId{0}, path_config(options, with.peer), now),
       keys_(std::move(with.keys)),
       remote_(with.remote),
+      address_proof_(with.address_proof),
       local_index_(with.local_index),
       remote_index_(with.remote_index),
       last_message_(now),
@@ -58,7 +59,7 @@ Session::Session(const SessionOptions& options, Establishment&& with, Random& ra
       ping_owed_(!with.answering && !with.await_confirmation),
       quality_next_(now + kQualityFirst) {
   path_.on_unvalidated_bytes(with.bytes_received);
-  if (with.address_validated) path_.set_address_validated();
+  if (with.address_proof == AddressProof::kGiven) path_.set_address_validated();
   if (with.handshake_rtt > Duration::zero()) path_.on_handshake_rtt(with.handshake_rtt);
   channels_.set_initial_credit(with.peer.session_bytes, with.peer.session_messages,
                                with.peer.channel_bytes);

@@ -37,6 +37,13 @@ struct PeerLimits {
   std::size_t datagram_size_max = kDatagramSizeMin;
 };
 
+// RFC 9000 8.1: what shows that the peer receives at the address that its handshake came from.
+enum class AddressProof : std::uint8_t {
+  kGiven,  // the handshake has shown it
+  kKeys,   // IK: any packet under the session's keys, for they need the answer that went there
+  kAck,    // XX: only an acknowledgement, for the keys need an answer that went elsewhere
+};
+
 struct Establishment {
   PacketKeys keys;
   ReceiverIndex local_index = 0;   // the peer puts it into packets to us
@@ -46,7 +53,7 @@ struct Establishment {
   bool answering = false;  // we accepted: the first packet of ours confirms it (HANDSHAKE_DONE)
   bool await_confirmation =
       false;  // say nothing before the peer's first packet (it may not have accepted yet)
-  bool address_validated = false;  // the peer has shown that it receives at `remote`
+  AddressProof address_proof = AddressProof::kKeys;
   std::size_t bytes_received = 0;  // from `remote`, while that is not validated
   Duration handshake_rtt{};        // 0: not measured
 };
@@ -188,6 +195,7 @@ class Session final : private FrameSink {
   SessionPhase phase_ = SessionPhase::kUp;
   std::optional<SessionEnd> end_;
   IpAddress remote_;
+  AddressProof address_proof_;
   ReceiverIndex local_index_ = 0;
   ReceiverIndex remote_index_ = 0;
 

@@ -197,8 +197,9 @@ void Session::after_packet(const IpAddress& from, bool is_newest, std::size_t by
   if (quality_next_ == kNever && !quality_owed_) quality_next_ = now + kQualityInterval;
   meter_in_.add(bytes, now);
   if (from == remote_) {
-    // RFC 9000 8.1: a packet under the session's keys shows that the peer receives at this address.
-    path_.set_address_validated();
+    // next_unacked() is not 0 when something that went to this address has been acknowledged.
+    if (address_proof_ == AddressProof::kKeys || path_.next_unacked() > 0)
+      path_.set_address_validated();
     return;
   }
   if (validation_ && validation_->address == from) {

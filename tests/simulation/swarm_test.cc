@@ -20,6 +20,14 @@ TEST_P(SwarmOf, FortySeeds) {
 
 INSTANTIATE_TEST_SUITE_P(Swarm, SwarmOf, testing::Range<std::uint64_t>(0, 6));
 
+// Seeds that once found a fault.
+TEST(Swarm, KeptSeeds) {
+  for (const std::uint64_t seed : {5146u, 9070u}) {
+    const SwarmResult result = run_swarm(seed);
+    EXPECT_EQ(result.problems, "") << result.summary << "\nreplay with: " << replay_command(seed);
+  }
+}
+
 TEST(Swarm, SameSeedSamePackets) {
   for (std::uint64_t seed = 1; seed <= 5; ++seed) {
     EXPECT_EQ(run_swarm(seed).trace_hash, run_swarm(seed).trace_hash) << replay_command(seed);

@@ -152,7 +152,7 @@ void PickyPeer::establish(Instant now) {
   with.peer = {peer.session_bytes_max, peer.session_messages_max, peer.channel_bytes_max,
                microseconds(static_cast<std::int64_t>(peer.ack_delay_max_us)),
                static_cast<std::size_t>(peer.datagram_size_max)};
-  with.address_validated = true;
+  with.address_proof = AddressProof::kGiven;
   session_.emplace(options_.session, std::move(with), random_, counters_, slabs_, now);
   session_->confirm();
   for (Waiting& message : waiting_) {
