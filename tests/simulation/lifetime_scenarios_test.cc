@@ -37,6 +37,25 @@ TEST(Close, DeliversWhatWasTakenWithinTheLingerTime) {
   EXPECT_EQ(duo.world.finish(), "");
 }
 
+TEST(Close, WhatReachesALingeringSessionIsNotAcknowledged) {
+  const LinkConfig narrow{.rate = 500'000, .delay = milliseconds(5)};  // bytes/s
+  Duo duo(Keys::kKnown, narrow);
+  ASSERT_TRUE(duo.connect());
+  for (int i = 0; i < 10; ++i) ASSERT_EQ(duo.a.say(duo.b, 20'000), Result::kOk);
+  EXPECT_TRUE(duo.a.close_session(duo.b));
+  ASSERT_TRUE(duo.a.endpoint().lingering());
+  EXPECT_EQ(duo.b.say(duo.a), Result::kOk);
+  duo.world.run_for(milliseconds(200));
+  ASSERT_TRUE(duo.a.endpoint().lingering());
+  EXPECT_GT(duo.b.status(duo.a).pending_reliable + duo.b.status(duo.a).sent_unacknowledged_reliable,
+            0u);
+  duo.world.run_for(seconds(3));
+  // Nobody could read it, and its sender knows.
+  ASSERT_EQ(duo.b.failures().size(), 1u);
+  EXPECT_EQ(duo.b.failures()[0].info.state, ConnectionState::kClosedByPeer);
+  EXPECT_EQ(duo.world.finish(), "");
+}
+
 TEST(Close, LingersNoLongerThanItMay) {
   Duo duo;
   ASSERT_TRUE(duo.connect());
