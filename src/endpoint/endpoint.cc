@@ -18,6 +18,8 @@ HandshakeConfig handshake_config(const EndpointConfig& config, TrustStore* trust
   if (config.identity.valid()) handshake.identity = config.identity.text();
   handshake.certificate = config.certificate;
   handshake.trust = trust;
+  if (config.suite == AeadSuite::kChaChaPoly)
+    handshake.suites = {AeadSuite::kChaChaPoly, AeadSuite::kAesGcm};
   return handshake;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/time.h"
+#include "crypto/aead.h"
 #include "crypto/keys.h"
 #include "handshake/certificate.h"
 #include "session/session_options.h"
@@ -38,6 +39,8 @@ struct EndpointConfig {
   TrustStore trust;                       // empty: nobody is authenticated
   bool require_certificate = false;
   std::uint32_t app_id = 0;
+  // What a dial offers first; the other suite comes second.
+  AeadSuite suite = AeadSuite::kAesGcm;
   SessionOptions session;
   EndpointLimits limits;
   LogSink log;

@@ -226,6 +226,38 @@ TEST_P(Handshake, CloseDeliversWhatWasTakenAndTellsThePeer) {
   EXPECT_EQ(b.got.back(), "me again");
 }
 
+// One answer each at the most: their CLOSE is known as such although an ACK stands before it.
+TEST_P(Handshake, BothCloseAtOnceAndFallSilent) {
+  know_each_other(GetParam());
+  b.accept_all = true;
+  send(a, b.name(), "first");
+  run_for(seconds(1));
+  send(a, b.name(), "x", kSendUnreliable);
+  send(b, a.name(), "x", kSendUnreliable);
+  run_for(latency);
+  const int before = packets;
+  a.endpoint->close_session(b.name(), now);
+  b.endpoint->close_session(a.name(), now);
+  run_for(seconds(2));
+  EXPECT_EQ(packets - before, 2);
+}
+
+TEST_P(Handshake, ASlowProcessorChoosesTheOtherCipher) {
+  EndpointConfig config;
+  config.identity = a.name();
+  config.keys = generate_x25519(a.random);
+  config.suite = AeadSuite::kChaChaPoly;
+  a.endpoint = std::make_unique<Endpoint>(std::move(config), a.random, now, kUnixStart);
+  know_each_other(GetParam());
+  b.accept_all = true;
+  send(a, b.name(), "hello");
+  drain(a);
+  ASSERT_FALSE(line.empty());
+  EXPECT_EQ(line.front().bytes[2], static_cast<std::uint8_t>(AeadSuite::kChaChaPoly));
+  run_for(seconds(1));
+  EXPECT_EQ(b.got.size(), 1u);
+}
+
 TEST_P(Handshake, VanishedPeerFailsTheSession) {
   know_each_other(GetParam());
   b.accept_all = true;

@@ -111,7 +111,8 @@ void Endpoint::State::on_init(const IpAddress& from, Bytes datagram, Instant now
   const auto source = address_bytes(from);
   const InitScreener::Result screened = screener.check(datagram, source, under_load(now), now);
   if (screened.verdict == InitScreener::Verdict::kReply) {
-    counters.add(Count::kCookiesSent);
+    const bool cookie = handshake_kind(screened.reply) == HandshakeKind::kCookieReply;
+    counters.add(cookie ? Count::kCookiesSent : Count::kDroppedBadVersion);
     return send_raw(from, Bytes(screened.reply).first(screened.reply_size));
   }
   if (screened.verdict == InitScreener::Verdict::kDrop) {

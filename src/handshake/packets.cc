@@ -60,7 +60,7 @@ std::optional<InitPrefix> read_init_prefix(Bytes datagram) {
 std::optional<InitView> read_init(Bytes datagram) {
   const auto prefix = read_init_prefix(datagram);
   if (!prefix || prefix->version != kProtocolVersion || !is_known_suite(prefix->suite) ||
-      datagram[3] != 0)
+      datagram[3] != 0 || prefix->sender_index == 0)
     return std::nullopt;
   const bool known_key = prefix->kind == HandshakeKind::kInitIk;
   if (known_key ? datagram.size() < kInitIkSizeMin || datagram.size() > kHandshakePacketSizeMax
@@ -92,7 +92,8 @@ std::optional<ResponseView> read_response(Bytes datagram) {
   const std::uint32_t receiver = reader.u32();
   const Bytes noise = reader.rest();
   if (!reader.ok() || version != kProtocolVersion || !is_known_suite(suite) || reserved != 0 ||
-      noise.size() < noise_size_min(*kind) || datagram.size() > kHandshakePacketSizeMax)
+      sender == 0 || noise.size() < noise_size_min(*kind) ||
+      datagram.size() > kHandshakePacketSizeMax)
     return std::nullopt;
   return ResponseView{.kind = *kind,
                       .version = version,

@@ -77,6 +77,9 @@ TEST(HandshakePackets, InitHeaderIsChecked) {
   EXPECT_FALSE(read_init(with(2, 3))) << "suite";
   EXPECT_FALSE(read_init(with(3, 1))) << "reserved";
   EXPECT_FALSE(read_init(with(0, 0xe1))) << "kind";
+  Buffer nobody = init_packet(HandshakeKind::kInitXx, kInitXxSize);
+  std::fill_n(nobody.begin() + 4, 4, std::uint8_t{0});
+  EXPECT_FALSE(read_init(nobody)) << "sender index 0";
   const auto prefix = read_init_prefix(with(1, 200));
   ASSERT_TRUE(prefix) << "any version has the prefix";
   EXPECT_EQ(prefix->version, 200);
@@ -110,6 +113,9 @@ TEST(HandshakePackets, ResponseHeaderIsChecked) {
     packet[at] = 9;
     EXPECT_FALSE(read_response(packet)) << at;
   }
+  Buffer nobody = response_packet(HandshakeKind::kRespIk, 100);
+  std::fill_n(nobody.begin() + 4, 4, std::uint8_t{0});
+  EXPECT_FALSE(read_response(nobody)) << "sender index 0";
   EXPECT_FALSE(read_response(init_packet(HandshakeKind::kInitIk, 600)));
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "crypto/suite_choice.h"
 #include "io/key_files.h"
 #include "io/system_random.h"
 #include "node/impl.h"
@@ -137,6 +138,7 @@ std::unique_ptr<NetworkingMessages::Impl> NetworkingMessages::Impl::create(const
   parts.own_thread = config.own_thread;
   parts.endpoint.identity = config.identity;
   parts.endpoint.app_id = config.app_id;
+  parts.endpoint.suite = preferred_suite();
   parts.endpoint.log = log_sink(config);
   parts.endpoint.log_level = static_cast<LogLevel>(config.debug_level);
   Fault fault = read_options(config, parts.settings);

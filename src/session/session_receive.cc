@@ -179,7 +179,10 @@ FrameVerdict Session::on_close(ByteReader& in, Instant) {
 void Session::receive_while_closing(Bytes frames, Instant) {
   // RFC 9000 10.2.1: answer with CLOSE, ever more rarely, so that two closing sides fall silent.
   ByteReader in(frames);
-  if (!in.empty() && static_cast<FrameType>(in.u8()) == FrameType::kClose) {
+  auto type = static_cast<FrameType>(in.u8());
+  AckFrame ack;  // it may stand before CLOSE, and is of no use any more
+  if (type == FrameType::kAck && read_ack(in, ack)) type = static_cast<FrameType>(in.u8());
+  if (type == FrameType::kClose) {
     phase_ = SessionPhase::kEnded;
     return;
   }
