@@ -341,10 +341,10 @@ void Path::on_unvalidated_bytes(std::size_t bytes) {
   if (!state_->validated) state_->bytes_unvalidated += bytes;
 }
 
-void Path::reset_for_new_route(Instant now) {
+void Path::reset_for_new_route(Instant now, std::optional<Duration> rtt_initial) {
   State& s = *state_;
   s.now_latest = now;
-  s.recovery.reset_for_new_route(s.config.rtt_initial, now);
+  s.recovery.reset_for_new_route(rtt_initial.value_or(s.config.rtt_initial), now);
   s.controller = make_controller(s.config);
   s.mtu = MtuSearch(s.config.datagram_size_min, s.config.datagram_size_max, s.config.mtu_search);
   s.pacer = Pacer(s.config.datagram_size_min, now);

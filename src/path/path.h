@@ -138,7 +138,8 @@ class Path {
   void on_unvalidated_bytes(std::size_t bytes);
   // RFC 9000 9.4: the peer moved: round-trip time, window and MTU start afresh; packet numbers go on. What is validated
   // stays validated: move only to an address that has answered a challenge.
-  void reset_for_new_route(Instant now);
+  // `rtt_initial`: what the challenge took, for the timers until the first sample (RFC 9002 6.2.2); nothing if unknown.
+  void reset_for_new_route(Instant now, std::optional<Duration> rtt_initial = std::nullopt);
   // The peer's promise, known after the handshake; and what the handshake's round trip took.
   void set_peer_ack_delay_max(Duration delay);
   // Floor and ceiling in bytes/s, 0 = none; from now on.

@@ -35,10 +35,11 @@ void Session::on_path_response(const PathData& frame, Instant now) {
   validation_.reset();
   path_.set_address_validated();
   if (same_host) return;
-  path_.reset_for_new_route(now);
-  // RFC 9002 6.2.2: what the challenge took stands for the new way's round trip, so that what was lost on the old one is
-  // probed for soon. Only when it left once: otherwise nobody knows which one was answered (RFC 6298 3).
-  if (validated.sent == 1) path_.on_handshake_rtt(now - validated.challenged_at);
+  // RFC 9002 6.2.2: what the challenge took stands for the new way's round trip until there is a sample, so that what was
+  // lost on the old one is probed for soon. Only when it left once: otherwise nobody knows which one was answered.
+  const bool timed = validated.sent == 1;
+  path_.reset_for_new_route(now,
+                            timed ? std::optional(now - validated.challenged_at) : std::nullopt);
 }
 
 // RFC 9000 9: only a packet that opens moves a peer, and a handshake packet doesn't. Nobody acknowledges this one while the
