@@ -34,7 +34,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   with.address_proof = AddressProof::kGiven;
   SessionOptions options;
   Instant now{};
-  Session session(options, std::move(with), random, counters, now);
+  SlabAllocator slabs;
+  Session session(options, std::move(with), random, counters, slabs, now);
   AeadKey peer_key(AeadSuite::kChaChaPoly, key(kKey));
   session.send(0, SharedBytes::copy({data, std::min<std::size_t>(size, 2000)}), kSendReliable, now);
 
