@@ -38,12 +38,18 @@ void Callbacks::recount() {
   due_.store(static_cast<std::size_t>(count), std::memory_order_release);
 }
 
+void Callbacks::drop_one() {
+  auto gone = std::find_if(events_.begin(), events_.end(), [](const Event& event) {
+    return std::holds_alternative<SessionRequestEvent>(event);
+  });
+  if (gone == events_.end()) gone = events_.begin();
+  if (wanted(*gone)) due_.fetch_sub(1, std::memory_order_release);
+  events_.erase(gone);
+}
+
 void Callbacks::post(Event event) {
   const std::lock_guard lock(mutex_);
-  if (events_.size() >= kEventsMax) {
-    if (wanted(events_.front())) due_.fetch_sub(1, std::memory_order_release);
-    events_.pop_front();
-  }
+  if (events_.size() >= kEventsMax) drop_one();
   if (wanted(event)) due_.fetch_add(1, std::memory_order_release);
   events_.push_back(std::move(event));
 }

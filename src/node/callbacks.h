@@ -16,7 +16,7 @@ namespace whimbrel {
 
 class Callbacks {
  public:
-  // The oldest goes.
+  // Over it the oldest request goes, which is posted again; a failure only where there are failures alone.
   static constexpr std::size_t kEventsMax = 4096;
 
   void on_request(std::function<void(const Identity& user)> callback);
@@ -34,6 +34,7 @@ class Callbacks {
 
   bool wanted(const Event& event) const;
   void recount();
+  void drop_one();
 
   mutable std::mutex mutex_;
   // Shared, so that one stays while it runs though another takes its place.

@@ -65,5 +65,26 @@ TEST(Callbacks, KeepsNoMoreThanItsLimit) {
   EXPECT_EQ(asked.front(), Identity::steam_id(2));
 }
 
+TEST(Callbacks, AFloodOfRequestsPushesOutNoFailure) {
+  Callbacks callbacks;
+  std::size_t failed = 0;
+  std::size_t asked = 0;
+  callbacks.on_failed([&](const ConnectionInfo&) { ++failed; });
+  callbacks.on_request([&](const Identity&) { ++asked; });
+  callbacks.post(failure());
+  for (std::uint64_t i = 1; i <= Callbacks::kEventsMax; ++i) callbacks.post(request(i));
+  EXPECT_EQ(callbacks.run(), Callbacks::kEventsMax);
+  EXPECT_EQ(failed, 1u);
+  EXPECT_EQ(asked, Callbacks::kEventsMax - 1);
+  EXPECT_FALSE(callbacks.due());
+}
+
+TEST(Callbacks, FailuresAloneAreBoundedToo) {
+  Callbacks callbacks;
+  callbacks.on_failed([](const ConnectionInfo&) {});
+  for (std::size_t i = 0; i <= Callbacks::kEventsMax; ++i) callbacks.post(failure());
+  EXPECT_EQ(callbacks.run(), Callbacks::kEventsMax);
+}
+
 }  // namespace
 }  // namespace whimbrel
