@@ -90,7 +90,9 @@ class NetworkingMessages {
   // are cheapest). Makes a session if there is none; accepts a pending request of that user.
   //   kOk: taken. A reliable message is delivered, or the session fails with a callback, or you close it.
   //   kInvalidParam: identity invalid or not dialable at all, message too large, unknown flag. Nothing was created.
-  //   kLimitExceeded: more than SendBufferSize would wait. Nothing was queued; wait() tells when there is room.
+  //   kLimitExceeded: more than SendBufferSize would wait; then wait() tells when there is room. Also where waiting
+  //     does not help, and wait() tells nothing: a 257th channel of the session, one more than SessionsMax, or a payload
+  //     larger than SendBufferSize. Nothing was queued.
   //   kIgnored: kSendNoDelay and it cannot leave now.
   //   kNoConnection: the session failed or the peer closed it, and kSendAutoRestartBrokenSession is not given.
   Result send_message_to_user(const Identity& user, std::span<const std::uint8_t> payload,

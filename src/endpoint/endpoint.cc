@@ -94,29 +94,30 @@ void Endpoint::advance(Instant now) {
 // --- commands ----------------------------------------------------------------------------------------------------
 
 Result Endpoint::send(const Identity& user, SharedBytes payload, int flags, ChannelId channel,
-                      Instant now, bool counted) {
+                      Instant now, SendGate* charged) {
   State& s = *state_;
+  const std::uint64_t size = payload.size();
   if (!user.valid() || payload.size() > kMessageSizeMax || (flags & ~kSendFlagsAll) != 0) {
     return Result::kInvalidParam;
   }
-  const Result result = s.send_any(user, std::move(payload), flags, channel, now, counted);
-  if (result != Result::kOk && counted && (flags & kSendReliable) != 0) {
-    s.report_refused(user, channel, now);
-  }
+  const Result result = s.send_any(user, std::move(payload), flags, channel, now, charged);
+  if (result == Result::kOk || charged == nullptr) return result;
+  charged->held_bytes.fetch_sub(size, std::memory_order_relaxed);
+  if ((flags & kSendReliable) != 0) s.report_refused(user, channel, now);
   return result;
 }
 
 Result Endpoint::State::send_any(const Identity& user, SharedBytes&& payload, int flags,
-                                 ChannelId channel, Instant now, bool counted) {
+                                 ChannelId channel, Instant now, SendGate* charged) {
   if (Peer* peer = find(user)) {
-    return send_to(*peer, std::move(payload), flags, channel, now, counted);
+    return send_to(*peer, std::move(payload), flags, channel, now, charged);
   }
   const auto record = failed.find(user);
   if (record != failed.end() && now < record->second.forget_at && !requests.contains(user)) {
     if ((flags & kSendAutoRestartBrokenSession) == 0) return Result::kNoConnection;
     failed.erase(record);
   }
-  return send_new(user, std::move(payload), channel, flags, now);
+  return send_new(user, std::move(payload), channel, flags, now, charged);
 }
 
 void Endpoint::State::report_refused(const Identity& user, ChannelId channel, Instant now) {
@@ -297,6 +298,8 @@ std::optional<Event> Endpoint::poll_event() {
 
 void Endpoint::take_messages(std::vector<DeliveredMessage>& out) {
   auto& delivered = state_->delivered;
+  state_->departed_taken.clear();
+  state_->departed_taken.swap(state_->departed);
   if (out.empty()) {
     out.swap(delivered);
     return;

@@ -54,6 +54,11 @@ struct SendGate {
   std::atomic<bool> open{false};
   // Something in flight or queued (for kSendNoDelay): true when a message could leave at once.
   std::atomic<bool> can_leave_now{true};
+
+  bool has_room_for(std::uint64_t size) const {
+    return held_bytes.load(std::memory_order_relaxed) + size <=
+           held_bytes_max.load(std::memory_order_relaxed);
+  }
 };
 
 struct SessionRequestEvent {
@@ -86,9 +91,10 @@ class Endpoint {
   void advance(Instant now);
 
   // --- commands --------------------------------------------------------------------------------------------------
-  // api.md "Send". The payload is moved in. `counted`: the caller has already added the bytes to the gate.
+  // api.md "Send". The payload is moved in. `charged`: the gate that the caller has added the bytes to, if any. It need
+  // not be that of the user's session any more: then the charge moves along with the message.
   Result send(const Identity& user, SharedBytes payload, int flags, ChannelId channel, Instant now,
-              bool counted = false);
+              SendGate* charged = nullptr);
   bool accept(const Identity& user, Instant now);
   // Closes, or refuses a request. `reason` 0 = 1001. `dropped` (if given) gets the session whose unread messages the
   // caller must drop.
@@ -125,7 +131,8 @@ class Endpoint {
   // --- getters ---------------------------------------------------------------------------------------------------
   ConnectionState connection_info(const Identity& user, Instant now, ConnectionInfo* info,
                                   ConnectionStatus* status) const;
-  // The user of a session that delivered messages; the invalid identity once it is forgotten.
+  // The user of a session that delivered messages: while it lives, and for those of the last take_messages(). After
+  // that the invalid identity.
   const Identity& user_of(SessionId session) const;
   // The gate of the user's current session; null when there is none.
   std::shared_ptr<SendGate> gate(const Identity& user) const;

@@ -397,10 +397,11 @@ TEST_F(EndpointPair, AMessageThatWasTakenAndFindsNoRoomIsReported) {
   const auto gate = a.endpoint->gate(b.name());
   gate->held_bytes += 3;
   EXPECT_EQ(a.endpoint->send(b.name(), SharedBytes::copy(as_bytes("abc")), kSendReliable, 1000, now,
-                             true),
+                             gate.get()),
             Result::kLimitExceeded);
   gate->held_bytes += 3;
-  a.endpoint->send(b.name(), SharedBytes::copy(as_bytes("abc")), kSendUnreliable, 1000, now, true);
+  a.endpoint->send(b.name(), SharedBytes::copy(as_bytes("abc")), kSendUnreliable, 1000, now,
+                   gate.get());
   run_for(seconds(1));
   ASSERT_EQ(a.failures.size(), 1u) << "once: unreliable ones may be lost";
   EXPECT_EQ(a.failures[0].identity, b.name());
@@ -437,9 +438,12 @@ TEST_F(EndpointPair, ATakenMessageForWhichNoSessionCanBeMadeIsReported) {
   a.endpoint = std::make_unique<Endpoint>(std::move(config), a.random, now, kUnixStart);
   know_each_other(true);
   send(a, b.name(), "x");
+  SendGate ended;  // what it was charged to
+  ended.held_bytes = 3;
   EXPECT_EQ(a.endpoint->send(*Identity::parse("str:carol"), SharedBytes::copy(as_bytes("abc")),
-                             kSendReliable, 0, now, true),
+                             kSendReliable, 0, now, &ended),
             Result::kLimitExceeded);
+  EXPECT_EQ(ended.held_bytes, 0u);
   run_for(milliseconds(10));
   ASSERT_EQ(a.failures.size(), 1u);
   EXPECT_EQ(a.failures[0].identity.text(), "str:carol");

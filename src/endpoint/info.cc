@@ -102,7 +102,11 @@ ConnectionState Endpoint::connection_info(const Identity& user, Instant now, Con
 const Identity& Endpoint::user_of(SessionId session) const {
   static const Identity invalid{};
   const auto it = state_->peers.find(session);
-  return it == state_->peers.end() ? invalid : it->second->user;
+  if (it != state_->peers.end()) return it->second->user;
+  for (const auto& [id, user] : state_->departed_taken) {
+    if (id == session) return user;
+  }
+  return invalid;
 }
 
 std::shared_ptr<SendGate> Endpoint::gate(const Identity& user) const {

@@ -81,7 +81,7 @@ Peer& Endpoint::State::make_peer(const Identity& user, Instant now) {
 // --- sending -----------------------------------------------------------------------------------------------------
 
 Result Endpoint::State::send_new(const Identity& user, SharedBytes payload, ChannelId channel,
-                                 int flags, Instant now) {
+                                 int flags, Instant now, SendGate* charged) {
   if (payload.size() > options_for(user).send_bytes_max) return Result::kLimitExceeded;
   if (peers.size() >= config.limits.sessions_max) return Result::kLimitExceeded;
   const auto request = requests.find(user);
@@ -89,7 +89,7 @@ Result Endpoint::State::send_new(const Identity& user, SharedBytes payload, Chan
     Request accepted = std::move(request->second);
     remove_request(user);
     return send_to(answer(std::move(accepted), nullptr, now), std::move(payload), flags, channel,
-                   now, false);
+                   now, charged);
   }
   Peer& peer = make_peer(user, now);
   const SessionId id = peer.id;
@@ -99,29 +99,27 @@ Result Endpoint::State::send_new(const Identity& user, SharedBytes payload, Chan
   } else {
     peer.wants_dial = true;
   }
-  const Result result = send_to(peer, std::move(payload), flags, channel, now, false);
+  const Result result = send_to(peer, std::move(payload), flags, channel, now, charged);
   if (Peer* made = find(id)) advance_peer(*made, now);
   return result;
 }
 
 Result Endpoint::State::send_to(Peer& peer, SharedBytes payload, int flags, ChannelId channel,
-                                Instant now, bool counted) {
+                                Instant now, SendGate* charged) {
   const std::uint64_t size = payload.size();
   SendGate& gate = *peer.gate;
-  if (!counted) {
-    if (gate.held_bytes.load(std::memory_order_relaxed) + size >
-        gate.held_bytes_max.load(std::memory_order_relaxed)) {
-      return Result::kLimitExceeded;
-    }
+  if (charged == nullptr) {
+    if (!gate.has_room_for(size)) return Result::kLimitExceeded;
     if (peer.up() && (flags & kSendNoDelay) != 0 && !peer.session->can_leave_now(now)) {
       return Result::kIgnored;
     }
   }
-  if (!peer.can_take(channel)) {
-    if (counted) gate.held_bytes.fetch_sub(size, std::memory_order_relaxed);
-    return Result::kLimitExceeded;
+  if (!peer.can_take(channel)) return Result::kLimitExceeded;
+  if (charged != &gate) {
+    // Taken for a session that has ended since: it was let in there, and is not refused here.
+    if (charged != nullptr) charged->held_bytes.fetch_sub(size, std::memory_order_relaxed);
+    gate.held_bytes.fetch_add(size, std::memory_order_relaxed);
   }
-  if (!counted) gate.held_bytes.fetch_add(size, std::memory_order_relaxed);
   peer.held_bytes += size;
   if (peer.loopback) {
     send_loopback(peer, std::move(payload), flags, channel, now);
@@ -264,13 +262,13 @@ void Endpoint::State::merge(Peer& from, Peer& into, Instant now) {
   const Identity name = from.user;
   const SessionId gone = from.id;
   auto waiting = std::move(from.waiting);
+  const std::shared_ptr<SendGate> charged = from.gate;
   erase(from);
   add_name(into, name);
   while (!waiting.empty()) {
     WaitingMessage message = waiting.pop_front();
-    into.gate->held_bytes.fetch_add(message.payload.size(), std::memory_order_relaxed);
-    const Result result =
-        send_to(into, std::move(message.payload), kSendReliable, message.channel, now, true);
+    const Result result = send_to(into, std::move(message.payload), kSendReliable, message.channel,
+                                  now, charged.get());
     if (result != Result::kOk) report_refused(name, message.channel, now);
   }
   ASSERT(find(gone) == nullptr);
@@ -310,6 +308,7 @@ void Endpoint::State::erase(Peer& peer) {
   const auto gone = lingering.find(peer.user);
   if (gone != lingering.end() && gone->second == peer.id) lingering.erase(gone);
   const SessionId id = peer.id;
+  if (!delivered.empty()) departed.emplace_back(id, peer.user);
   peers.erase(id);
 }
 

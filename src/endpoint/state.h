@@ -36,11 +36,12 @@ struct Endpoint::State {
   bool add_name(Peer& peer, const Identity& name);
   Peer& make_peer(const Identity& user, Instant now);
   Result send_new(const Identity& user, SharedBytes payload, ChannelId channel, int flags,
-                  Instant now);
+                  Instant now, SendGate* charged);
+  // Other than kOk: what was charged to `charged` still is.
   Result send_to(Peer& peer, SharedBytes payload, int flags, ChannelId channel, Instant now,
-                 bool counted);
+                 SendGate* charged);
   Result send_any(const Identity& user, SharedBytes&& payload, int flags, ChannelId channel,
-                  Instant now, bool counted);
+                  Instant now, SendGate* charged);
   // A message that the application was told Ok for cannot be taken: that must not stay silent.
   void report_refused(const Identity& user, ChannelId channel, Instant now);
   void send_loopback(Peer& peer, SharedBytes payload, int flags, ChannelId channel, Instant now);
@@ -152,6 +153,10 @@ struct Endpoint::State {
   std::deque<Raw> raw;
   std::deque<Event> events;
   std::vector<DeliveredMessage> delivered;
+  // Peers that went while messages of theirs were still here; until the next take_messages(), and in it.
+  using Departed = std::vector<std::pair<SessionId, Identity>>;
+  Departed departed;
+  Departed departed_taken;
   std::vector<ReceivedMessage> received;  // scratch
   std::vector<SessionId> due;             // scratch
   Instant load_window_start;

@@ -42,6 +42,8 @@ Result NetworkingMessages::Impl::send(const Identity& user, Bytes payload, int f
   } else if (*push.result == Result::kLimitExceeded) {
     room_.want(push.full, payload.size());
     if (push.driver == DriverState::kAbsent && own_thread_) pass_in_passing();
+    // There may have been room again before it was wanted.
+    show_ready();
   }
   return *push.result;
 }
@@ -50,6 +52,7 @@ Result NetworkingMessages::Impl::send(const Identity& user, Bytes payload, int f
 Result NetworkingMessages::Impl::send_through_core(const Identity& user, Bytes payload, int flags,
                                                    ChannelId channel) {
   Result result;
+  bool given = false;
   {
     const CoreCall call(*this);
     const Instant now = clock_.now();
@@ -58,11 +61,16 @@ Result NetworkingMessages::Impl::send_through_core(const Identity& user, Bytes p
     result = endpoint.send(user, SharedBytes::copy(payload), flags, channel, now);
     if (result == Result::kOk) outbox_.learn(user, endpoint.gate(user), channel);
     if (result == Result::kLimitExceeded) {
-      if (auto gate = endpoint.gate(user)) room_.want(std::move(gate), payload.size());
+      // Not where the table of channels is full: room for bytes would be told at once, for nothing.
+      auto gate = endpoint.gate(user);
+      if (gate != nullptr && !gate->has_room_for(payload.size())) {
+        room_.want(std::move(gate), payload.size());
+      }
     }
-    give_to_application();
+    given = give_to_application();
     if (own_thread_ || (flags & kSendUseCurrentThread) != 0) transmit(now);
   }
+  if (given) wake_driver();
   show_ready();
   return result;
 }
@@ -164,10 +172,18 @@ bool NetworkingMessages::Impl::close_channel(const Identity& user, ChannelId cha
 ConnectionState NetworkingMessages::Impl::connection_info(const Identity& user,
                                                           ConnectionInfo* info,
                                                           ConnectionStatus* status) {
-  const CoreCall call(*this);
-  const Instant now = clock_.now();
-  take_from_application(now);
-  return core_->endpoint().connection_info(user, now, info, status);
+  ConnectionState state = ConnectionState::kNone;
+  bool given = false;
+  {
+    const CoreCall call(*this);
+    const Instant now = clock_.now();
+    take_from_application(now);
+    given = give_to_application();
+    if (own_thread_) transmit(now);
+    state = core_->endpoint().connection_info(user, now, info, status);
+  }
+  if (given) tell_waiting();
+  return state;
 }
 
 // --- settings and facts ------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ void NetworkingMessages::Impl::take_from_application(Instant now) {
   outbox_.take(taken_);
   for (Outbox::Message& message : taken_) {
     endpoint.send(*message.user, std::move(message.payload), message.flags, message.channel, now,
-                  true);
+                  message.gate);
   }
   taken_.clear();
   inbox_.take_consumed(consumed_);
@@ -36,11 +36,16 @@ void NetworkingMessages::Impl::take_from_application(Instant now) {
   consumed_.clear();
 }
 
-void NetworkingMessages::Impl::give_to_application() {
+bool NetworkingMessages::Impl::give_to_application() {
   Endpoint& endpoint = core_->endpoint();
   endpoint.take_messages(delivered_);
+  bool given = !delivered_.empty();
   inbox_.deliver(delivered_, [&](SessionId session) { return endpoint.user_of(session); });
-  while (auto event = endpoint.poll_event()) callbacks_.post(std::move(*event));
+  while (auto event = endpoint.poll_event()) {
+    callbacks_.post(std::move(*event));
+    given = true;
+  }
+  return given;
 }
 
 // Whoever is not the driver tells it when the next deadline came closer than it planned to sleep.
@@ -56,14 +61,16 @@ bool NetworkingMessages::Impl::transmit(Instant now) {
 }
 
 void NetworkingMessages::Impl::pass_in_passing() {
-  const std::unique_lock lock(core_mutex_, std::try_to_lock);
+  std::unique_lock lock(core_mutex_, std::try_to_lock);
   if (!lock.owns_lock()) return wake_driver();
   const Instant now = clock_.now();
   passed_at_ns_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
   take_from_application(now);
   if (core_->endpoint().next_deadline() <= now) core_->endpoint().advance(now);
   transmit(now);
-  give_to_application();
+  const bool given = give_to_application();
+  lock.unlock();
+  if (given) tell_waiting();
 }
 
 NetworkingMessages::Impl::Pass NetworkingMessages::Impl::pass(const Poller::Ready& ready) {
@@ -92,6 +99,12 @@ NetworkingMessages::Impl::Pass NetworkingMessages::Impl::pass(const Poller::Read
 
 void NetworkingMessages::Impl::wake_driver() {
   if (outbox_.claim_wake()) poller_.wake();
+}
+
+// A thread inside wait() may sleep in the poller; it looks for itself once it is awake.
+void NetworkingMessages::Impl::tell_waiting() {
+  wake_driver();
+  show_ready();
 }
 
 bool NetworkingMessages::Impl::ready_for_application() const {
@@ -206,6 +219,8 @@ bool NetworkingMessages::Impl::drive_until(Instant deadline) {
     const bool last = clock_.now() >= deadline;
     if (last && looked) return false;
     const bool sleep = !done.more && !last && outbox_.set_driver(DriverState::kAsleep);
+    // What another thread gave since the last look came without a wake if it was before this thread said that it sleeps.
+    if (sleep && ready_for_application()) return true;
     ready = sleep ? sleep_until(std::min(deadline, done.deadline)) : poller_.wait(Instant());
     looked = true;
   }

@@ -94,13 +94,16 @@ class NetworkingMessages::Impl {
   // --- drive.cc ----------------------------------------------------------------------------------------------------
   // All of these: the caller holds the core lock.
   void take_from_application(Instant now);
-  void give_to_application();
+  // True if there was something for it. Then whoever is not the driver calls tell_waiting(), after the core lock.
+  bool give_to_application();
   bool transmit(Instant now);
   // A pass on a thread that does not go to sleep after it.
   void pass_in_passing();
   // A pass of the driver, which takes the core lock itself.
   Pass pass(const Poller::Ready& ready);
   void wake_driver();
+  // Something was given to the application by a thread that is not the driver.
+  void tell_waiting();
   bool ready_for_application() const;
   void show_ready();
 

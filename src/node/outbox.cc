@@ -59,9 +59,9 @@ Outbox::Push Outbox::push(const Identity& user, Bytes payload, int flags, Channe
     own = SharedBytes::copy(payload);
     lock.lock();
     --large_pushes_;
-    messages_.push_back({key, std::move(own), flags, channel});
+    messages_.push_back({key, &gate, std::move(own), flags, channel});
   } else {
-    messages_.push_back({&last_->first, slabs_.copy(payload), flags, channel});
+    messages_.push_back({&last_->first, &gate, slabs_.copy(payload), flags, channel});
   }
   return {.result = Result::kOk, .driver = driver_, .queued = messages_.size(), .full = nullptr};
 }
@@ -71,13 +71,16 @@ void Outbox::learn(const Identity& user, std::shared_ptr<SendGate> gate, Channel
   const std::lock_guard lock(mutex_);
   if (users_.size() >= sweep_at_) sweep();
   User& known = users_[user];
-  if (known.gate != gate) known = {std::move(gate), 0};
+  if (known.gate != gate) {
+    if (known.gate != nullptr && named()) retired_.push_back(std::move(known.gate));
+    known = {std::move(gate), 0};
+  }
   known.channels |= channel_bit(channel);
 }
 
 // Forgets users whose session is over. Only while no queued message names one.
 void Outbox::sweep() {
-  if (!messages_.empty() || large_pushes_ > 0) return;
+  if (named()) return;
   last_ = nullptr;
   std::erase_if(users_, [](const Users::value_type& user) {
     return !user.second.gate->open.load(std::memory_order_relaxed);
@@ -88,6 +91,7 @@ void Outbox::sweep() {
 void Outbox::take(std::vector<Message>& out) {
   ASSERT(out.empty());
   const std::lock_guard lock(mutex_);
+  if (!named()) retired_.clear();
   messages_.swap(out);
 }
 

@@ -36,6 +36,8 @@ class Outbox {
   using Users = std::unordered_map<Identity, User>;
   struct Message {
     const Identity* user = nullptr;  // a key of the table of users; stays while it is queued
+    // What its bytes were charged to: of the session of that moment. Stays until the next take().
+    SendGate* gate = nullptr;
     SharedBytes payload;
     int flags = 0;
     ChannelId channel = 0;
@@ -49,7 +51,8 @@ class Outbox {
   };
 
   Push push(const Identity& user, Bytes payload, int flags, ChannelId channel);
-  // The core has taken a message of this user on this channel. Its gate may be null.
+  // The core has taken a message of this user on this channel. Its gate may be null. Not while the core still handles
+  // what it took from here.
   void learn(const Identity& user, std::shared_ptr<SendGate> gate, ChannelId channel);
 
   // Swaps all that is queued for `out`, which must be empty.
@@ -63,6 +66,8 @@ class Outbox {
   static constexpr std::size_t kUsersSweepMin = 1024;
 
   User* find(const Identity& user);
+  // A queued message may name a user or a gate of the table, or will in a moment.
+  bool named() const { return !messages_.empty() || large_pushes_ > 0; }
   void sweep();
 
   std::mutex mutex_;
@@ -70,6 +75,8 @@ class Outbox {
   Users::value_type* last_ = nullptr;
   std::vector<Message> messages_;
   SlabAllocator slabs_;
+  // Gates of sessions that are over, which messages that are queued may still name.
+  std::vector<std::shared_ptr<SendGate>> retired_;
   std::size_t large_pushes_ = 0;  // that copy their payload just now
   DriverState driver_ = DriverState::kAbsent;
   std::size_t sweep_at_ = kUsersSweepMin;

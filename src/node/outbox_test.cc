@@ -65,6 +65,21 @@ TEST_F(OutboxTest, ANewSessionStartsWithoutChannels) {
   EXPECT_EQ(gate->held_bytes, 0u);
 }
 
+TEST_F(OutboxTest, AMessageNamesTheGateThatItWasChargedTo) {
+  first = gate;
+  EXPECT_EQ(outbox.push(kBob, kBytes, 0, 0).result, Result::kOk);
+  const auto next = std::make_shared<SendGate>();
+  outbox.learn(kBob, next, 0);
+  gate.reset();
+  const auto messages = take();
+  ASSERT_EQ(messages.size(), 1u);
+  ASSERT_EQ(first.use_count(), 1);  // the outbox keeps it while it is named
+  EXPECT_EQ(messages[0].gate, first.lock().get());
+  EXPECT_EQ(messages[0].gate->held_bytes, 4u);
+  take();
+  EXPECT_EQ(first.use_count(), 0);
+}
+
 TEST_F(OutboxTest, HoldsTheLimitExactly) {
   gate->held_bytes_max = 8;
   EXPECT_EQ(outbox.push(kBob, kBytes, 0, 0).result, Result::kOk);

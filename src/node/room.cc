@@ -16,6 +16,8 @@ bool Room::Waiting::has_room() {
 }
 
 void Room::want(std::shared_ptr<SendGate> gate, std::size_t size) {
+  // Refused for another reason than its bytes, or for ever: no room will help.
+  if (size > gate->held_bytes_max.load(std::memory_order_relaxed)) return;
   const std::lock_guard lock(mutex_);
   const auto it = std::find_if(waiting_.begin(), waiting_.end(),
                                [&](const Waiting& one) { return one.gate == gate; });

@@ -15,7 +15,7 @@ class Room {
   // Users remembered at a time; over it the oldest is forgotten.
   static constexpr std::size_t kWaitingMax = 64;
 
-  // A message of `size` bytes did not fit behind this gate.
+  // A message of `size` bytes did not fit behind this gate. One that never will is not waited for.
   void want(std::shared_ptr<SendGate> gate, std::size_t size);
   // One of them has room, or its session is over (a send tells). Cheap while nobody waits.
   bool available() const;

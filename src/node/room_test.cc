@@ -36,6 +36,12 @@ TEST_F(RoomTest, WaitsUntilALargeMessageFits) {
   EXPECT_TRUE(room.available());
 }
 
+TEST_F(RoomTest, DoesNotWaitForWhatCanNeverFit) {
+  room.want(gate, 1001);
+  gate->held_bytes = 0;
+  EXPECT_FALSE(room.available());
+}
+
 TEST_F(RoomTest, TellsWhenTheSessionIsOver) {
   room.want(gate, 10);
   gate->open = false;
