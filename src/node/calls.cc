@@ -231,6 +231,9 @@ void NetworkingMessages::Impl::apply_settings() {
   }
   receive_bytes_min_ = all.receive_bytes_max;
   receive_messages_min_ = all.receive_messages_max;
+  receive_bytes_max_ = all.receive_bytes_max;
+  receive_messages_max_ = all.receive_messages_max;
+  inbox_.set_user_limits(receive_bytes_max_, receive_messages_max_);
   inbox_.set_report_thresholds(receive_bytes_min_ / 4, receive_messages_min_ / 4);
   for (const Identity& user : settings_.users()) apply_settings_of(user);
   core_->set_fake_links(settings_.fake_send(), settings_.fake_receive());
@@ -242,6 +245,9 @@ void NetworkingMessages::Impl::apply_settings_of(const Identity& user) {
   core_->endpoint().set_session_options(user, options);
   receive_bytes_min_ = std::min(receive_bytes_min_, options.receive_bytes_max);
   receive_messages_min_ = std::min(receive_messages_min_, options.receive_messages_max);
+  receive_bytes_max_ = std::max(receive_bytes_max_, options.receive_bytes_max);
+  receive_messages_max_ = std::max(receive_messages_max_, options.receive_messages_max);
+  inbox_.set_user_limits(receive_bytes_max_, receive_messages_max_);
   inbox_.set_report_thresholds(receive_bytes_min_ / 4, receive_messages_min_ / 4);
 }
 
@@ -277,6 +283,7 @@ std::vector<Counter> NetworkingMessages::Impl::counters() {
     const auto count = static_cast<Count>(i);
     counters.push_back({name(count), counts[count]});
   }
+  counters.push_back({"unread_evicted", inbox_.evicted()});
   const UdpSocketStats sockets = core_->socket_stats();
   counters.push_back({"socket_send_calls", sockets.send_calls});
   counters.push_back({"socket_receive_calls", sockets.receive_calls});

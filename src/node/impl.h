@@ -128,6 +128,8 @@ class NetworkingMessages::Impl {
   Settings settings_;
   std::uint64_t receive_bytes_min_ = 0;  // of all sessions
   std::uint64_t receive_messages_min_ = 0;
+  std::uint64_t receive_bytes_max_ = 0;
+  std::uint64_t receive_messages_max_ = 0;
   std::size_t routes_ = 0;
   std::vector<Outbox::Message> taken_;
   std::vector<Consumed> consumed_;

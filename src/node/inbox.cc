@@ -1,6 +1,7 @@
 #include "node/inbox.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "node/message_access.h"
 
@@ -10,6 +11,12 @@ void Inbox::set_report_thresholds(std::uint64_t bytes, std::uint64_t messages) {
   const std::lock_guard lock(mutex_);
   report_bytes_ = std::max<std::uint64_t>(1, bytes);
   report_messages_ = std::max<std::uint64_t>(1, messages);
+}
+
+void Inbox::set_user_limits(std::uint64_t bytes, std::uint64_t messages) {
+  const std::lock_guard lock(mutex_);
+  user_bytes_max_ = bytes;
+  user_messages_max_ = messages;
 }
 
 Inbox::Queue& Inbox::queue(ChannelId channel) {
@@ -24,6 +31,9 @@ Inbox::Session* Inbox::session_of(SessionId id, const UserOf& user_of) {
   if (is_new) {
     it->second.id = id;
     it->second.user = user_of(id);
+    it->second.held = &users_[it->second.user];
+    auto& sessions = it->second.held->sessions;
+    std::erase_if(sessions, [](const Session* one) { return one->queued == 0; });
   }
   last_ = &it->second;
   return last_;
@@ -32,13 +42,76 @@ Inbox::Session* Inbox::session_of(SessionId id, const UserOf& user_of) {
 void Inbox::deliver(std::vector<DeliveredMessage>& delivered, const UserOf& user_of) {
   if (delivered.empty()) return;
   const std::lock_guard lock(mutex_);
+  size_.fetch_add(delivered.size(), std::memory_order_release);
   for (DeliveredMessage& one : delivered) {
     Session* session = session_of(one.session, user_of);
-    ++session->queued;
+    add(*session, one.message);
     queue(one.message.channel).push_back({session, std::move(one.message)});
+    if (session->held->sessions.size() > 1) limit_user(*session->held);
   }
-  size_.fetch_add(delivered.size(), std::memory_order_release);
   delivered.clear();
+  if (size() > look_at_messages_ || bytes_ > look_at_bytes_) limit_ended(user_of);
+}
+
+void Inbox::add(Session& session, const ReceivedMessage& message) {
+  const std::size_t size = message.payload.size();
+  auto& listed = session.held->sessions;
+  if (session.queued++ == 0 && std::find(listed.begin(), listed.end(), &session) == listed.end()) {
+    listed.push_back(&session);  // it was drained when another one came, and is up still
+  }
+  session.queued_bytes += size;
+  ++session.held->messages;
+  session.held->bytes += size;
+  bytes_ += size;
+}
+
+void Inbox::remove(Session& session, const ReceivedMessage& message) {
+  const std::size_t size = message.payload.size();
+  --session.queued;
+  session.queued_bytes -= size;
+  --session.held->messages;
+  session.held->bytes -= size;
+  bytes_ -= size;
+  note_consumed(session, message);
+}
+
+// Sessions go whole: what is left of a user has no gaps.
+void Inbox::limit_user(Held& held) {
+  auto& sessions = held.sessions;
+  while (sessions.size() > 1 &&
+         (held.messages > user_messages_max_ || held.bytes > user_bytes_max_)) {
+    sessions.front()->dropping = true;
+    if (sessions.front()->queued > 0) evicted_ += drop_marked();
+    sessions.front()->dropping = false;
+    sessions.erase(sessions.begin());
+  }
+}
+
+void Inbox::limit_ended(const UserOf& user_of) {
+  std::vector<Session*> ended;
+  std::uint64_t bytes = 0;
+  std::uint64_t messages = 0;
+  for (auto& [id, session] : sessions_) {
+    if (session.queued == 0 || user_of(session.id).valid()) continue;
+    ended.push_back(&session);
+    bytes += session.queued_bytes;
+    messages += session.queued;
+  }
+  if (bytes > kEndedBytesMax || messages > kEndedMessagesMax) {
+    std::sort(ended.begin(), ended.end(),
+              [](const Session* a, const Session* b) { return a->id < b->id; });
+    for (Session* oldest : ended) {
+      if (bytes <= kEndedBytesMax / 2 && messages <= kEndedMessagesMax / 2) break;
+      oldest->dropping = true;
+      bytes -= oldest->queued_bytes;
+      messages -= oldest->queued;
+    }
+    evicted_ += drop_marked();
+    for (Session* one : ended) one->dropping = false;
+  }
+  // Not again for each batch where what is here is of sessions that are up.
+  look_at_bytes_ = std::max(kEndedBytesMax, bytes_ + kEndedBytesMax / 2);
+  look_at_messages_ = std::max<std::uint64_t>(kEndedMessagesMax, size() + kEndedMessagesMax / 2);
 }
 
 std::size_t Inbox::take(ChannelId channel, std::span<Message> out, bool* report) {
@@ -56,8 +129,7 @@ std::size_t Inbox::take(ChannelId channel, std::span<Message> out, bool* report)
   for (std::size_t i = 0; i < count; ++i) {
     Entry entry = from->pop_front();
     Session& session = *entry.session;
-    --session.queued;
-    note_consumed(session, entry.message);
+    remove(session, entry.message);
     *report = *report || session.unreported_bytes >= report_bytes_ ||
               session.unreported_messages >= report_messages_;
     MessageAccess::fill(out[i], std::move(entry.message), session.user);
@@ -95,43 +167,61 @@ void Inbox::take_consumed(std::vector<Consumed>& out) {
   consumed_.clear();
 }
 
-void Inbox::drop_from(Queue& from, SessionId session) {
+std::size_t Inbox::drop_from(Queue& from) {
   std::size_t dropped = 0;
   for (std::size_t left = from.size(); left > 0; --left) {
     Entry entry = from.pop_front();
-    if (entry.session->id != session) {
+    if (!entry.session->dropping) {
       from.push_back(std::move(entry));
       continue;
     }
-    --entry.session->queued;
-    note_consumed(*entry.session, entry.message);
+    remove(*entry.session, entry.message);
     ++dropped;
   }
   size_.fetch_sub(dropped, std::memory_order_release);
+  return dropped;
 }
 
-void Inbox::drop_all_of(SessionId session) {
-  for (Queue& from : direct_) drop_from(from, session);
-  for (auto& [channel, from] : other_) drop_from(from, session);
+std::size_t Inbox::drop_marked() {
+  std::size_t dropped = 0;
+  for (Queue& from : direct_) dropped += drop_from(from);
+  for (auto& [channel, from] : other_) dropped += drop_from(from);
+  if (other_.size() > kOtherChannelsKept) {
+    std::erase_if(other_, [](const auto& entry) { return entry.second.empty(); });
+  }
+  return dropped;
 }
 
 void Inbox::drop(SessionId session) {
   const std::lock_guard lock(mutex_);
   const auto it = sessions_.find(static_cast<std::uint64_t>(session));
   if (it == sessions_.end() || it->second.queued == 0) return;
-  drop_all_of(session);
+  it->second.dropping = true;
+  drop_marked();
+  it->second.dropping = false;
 }
 
 void Inbox::drop(const Identity& user) {
   const std::lock_guard lock(mutex_);
-  for (const auto& [id, session] : sessions_) {
-    if (session.queued > 0 && session.user == user) drop_all_of(session.id);
-  }
+  const auto it = users_.find(user);
+  if (it == users_.end() || it->second.messages == 0) return;
+  for (Session* session : it->second.sessions) session->dropping = true;
+  drop_marked();
+  for (Session* session : it->second.sessions) session->dropping = false;
 }
 
 void Inbox::drop(SessionId session, ChannelId channel) {
   const std::lock_guard lock(mutex_);
-  drop_from(queue(channel), session);
+  const auto it = sessions_.find(static_cast<std::uint64_t>(session));
+  if (it == sessions_.end() || it->second.queued == 0) return;
+  it->second.dropping = true;
+  drop_from(queue(channel));
+  it->second.dropping = false;
+}
+
+std::uint64_t Inbox::evicted() const {
+  const std::lock_guard lock(mutex_);
+  return evicted_;
 }
 
 std::size_t Inbox::size_of(ChannelId channel) const {
@@ -146,9 +236,19 @@ std::size_t Inbox::size_of(ChannelId channel) const {
 // Sessions with nothing here are asked for again when they deliver.
 void Inbox::sweep() {
   last_ = nullptr;
-  std::erase_if(sessions_, [](const auto& entry) {
-    return entry.second.queued == 0 && entry.second.unreported_messages == 0;
-  });
+  for (auto it = sessions_.begin(); it != sessions_.end();) {
+    Session& session = it->second;
+    if (session.queued > 0 || session.unreported_messages > 0) {
+      ++it;
+      continue;
+    }
+    std::erase(session.held->sessions, &session);
+    it = sessions_.erase(it);
+  }
+  // A session that is not in its user's list any more may still be here, until its last words are told.
+  std::unordered_set<const Held*> used;
+  for (const auto& [id, session] : sessions_) used.insert(session.held);
+  std::erase_if(users_, [&](const auto& entry) { return !used.contains(&entry.second); });
   sweep_at_ = std::max(kSessionsSweepMin, 2 * sessions_.size());
 }
 

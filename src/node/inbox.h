@@ -1,6 +1,7 @@
 // What has arrived and the application has not read: one queue for each channel, first in first out over all users.
 // The driver of the core delivers, any thread of the application takes. Thread-safe: one lock for a batch, not for a
-// message. How much it may hold is the core's business: each session delivers no more than its limit.
+// message. Each session delivers no more than its limit, which the core sees to. What sessions that are over have left
+// counts here: together with what the same user's next session delivers, and over all users.
 #pragma once
 
 #include <whimbrel/identity.h>
@@ -35,7 +36,14 @@ class Inbox {
   // A session that was read so far without the core knowing makes take() ask for the driver.
   void set_report_thresholds(std::uint64_t bytes, std::uint64_t messages);
 
-  // Moves the messages out of `delivered`. `user_of` is asked once for a session that is new here.
+  // What one user may have here, over all of its sessions: the largest receive limits that a session has.
+  void set_user_limits(std::uint64_t bytes, std::uint64_t messages);
+  // What all sessions that are over may have here; over it the oldest of them go, down to half.
+  static constexpr std::uint64_t kEndedBytesMax = 64u << 20;
+  static constexpr std::uint64_t kEndedMessagesMax = 65536;
+
+  // Moves the messages out of `delivered`. `user_of` is asked once for a session that is new here; it answers the
+  // invalid identity for one that is over. A user that has too much here loses what its oldest session left, whole.
   void deliver(std::vector<DeliveredMessage>& delivered, const UserOf& user_of);
   // Fills `out` from the front; answers how many. Sets `*report` when the driver should take_consumed() soon.
   std::size_t take(ChannelId channel, std::span<Message> out, bool* report);
@@ -50,16 +58,28 @@ class Inbox {
   bool empty() const { return size_.load(std::memory_order_acquire) == 0; }
   std::size_t size() const { return size_.load(std::memory_order_acquire); }
   std::size_t size_of(ChannelId channel) const;
+  // Messages of sessions that were over, which went because there were too many.
+  std::uint64_t evicted() const;
 
  private:
   static constexpr ChannelId kDirectChannels = 16;
   static constexpr std::size_t kSessionsSweepMin = 1024;
   static constexpr std::size_t kOtherChannelsKept = 256;
 
+  struct Session;
+  // What is here of one user. Only the last of its sessions can be up.
+  struct Held {
+    std::vector<Session*> sessions;
+    std::uint64_t bytes = 0;
+    std::uint64_t messages = 0;
+  };
   struct Session {
     SessionId id{};
     Identity user;
+    Held* held = nullptr;
     std::uint64_t queued = 0;
+    std::uint64_t queued_bytes = 0;
+    bool dropping = false;  // drop_from() takes its messages
     // Consumed, and not taken by take_consumed() yet.
     std::uint64_t unreported_bytes = 0;
     std::uint64_t unreported_messages = 0;
@@ -75,15 +95,28 @@ class Inbox {
   Queue& queue(ChannelId channel);
   Session* session_of(SessionId id, const UserOf& user_of);
   void note_consumed(Session& session, const ReceivedMessage& message);
-  void drop_from(Queue& queue, SessionId session);
-  void drop_all_of(SessionId session);
+  void add(Session& session, const ReceivedMessage& message);
+  void remove(Session& session, const ReceivedMessage& message);
+  void limit_user(Held& held);
+  void limit_ended(const UserOf& user_of);
+  // Those of sessions that are marked. All queues are gone through once.
+  std::size_t drop_from(Queue& queue);
+  std::size_t drop_marked();
   void sweep();
 
   mutable std::mutex mutex_;
   std::array<Queue, kDirectChannels> direct_;
   std::unordered_map<ChannelId, Queue> other_;
   std::unordered_map<std::uint64_t, Session> sessions_;
+  std::unordered_map<Identity, Held> users_;
   Session* last_ = nullptr;
+  std::uint64_t bytes_ = 0;
+  std::uint64_t evicted_ = 0;
+  std::uint64_t user_bytes_max_ = UINT64_MAX;
+  std::uint64_t user_messages_max_ = UINT64_MAX;
+  // With so much here, it is looked how much of it is of sessions that are over.
+  std::uint64_t look_at_bytes_ = kEndedBytesMax;
+  std::uint64_t look_at_messages_ = kEndedMessagesMax;
   std::vector<Consumed> consumed_;
   std::uint64_t report_bytes_ = 1;
   std::uint64_t report_messages_ = 1;

@@ -106,6 +106,57 @@ TEST_F(InboxTest, DropsAllSessionsOfAUser) {
   EXPECT_EQ(take(1)[0].size(), 12u);
 }
 
+TEST_F(InboxTest, AUserWhoComesAgainLosesWhatItsOldestSessionLeft) {
+  inbox.set_user_limits(1000, 4);
+  deliver(kAlice, 0, 10);
+  deliver(kAlice, 500, 10);
+  const auto again = [&](SessionId session, std::size_t size) {
+    std::vector<DeliveredMessage> delivered;
+    const std::vector<std::uint8_t> bytes(size);
+    delivered.push_back({session, {SharedBytes::copy(bytes), 0, true, 1, Instant()}});
+    inbox.deliver(delivered, [](SessionId) { return Identity::steam_id(1); });
+  };
+  deliver(kBob, 0, 900);
+  again(SessionId{3}, 10);
+  again(SessionId{3}, 10);
+  EXPECT_EQ(inbox.size(), 5u);  // at the limit
+  again(SessionId{3}, 10);
+  EXPECT_EQ(inbox.size(), 4u);  // one more: both of the first session went
+  EXPECT_EQ(inbox.evicted(), 2u);
+  again(SessionId{4}, 970);
+  EXPECT_EQ(inbox.size(), 5u);  // exactly so many bytes
+  again(SessionId{4}, 1);
+  EXPECT_EQ(inbox.evicted(), 5u);
+  const auto left = take(0);
+  ASSERT_EQ(left.size(), 3u);
+  EXPECT_EQ(left[0].size(), 900u);  // bob is not touched
+  EXPECT_EQ(left[1].size(), 970u);
+  EXPECT_TRUE(inbox.empty());
+}
+
+TEST_F(InboxTest, HoldsSoMuchOfSessionsThatAreOver) {
+  // Each of another user; those with an even number stay up.
+  std::uint64_t sent = 0;
+  const std::uint64_t rounds = Inbox::kEndedMessagesMax / 4;
+  for (std::uint64_t i = 1; i <= rounds; ++i) {
+    std::vector<DeliveredMessage> delivered;
+    for (int k = 0; k < 16; ++k) {
+      delivered.push_back({SessionId{i}, {SharedBytes(), 300, true, 1, Instant()}});
+    }
+    sent += delivered.size();
+    bool known = false;
+    inbox.deliver(delivered, [&](SessionId id) {
+      const auto number = static_cast<std::uint64_t>(id);
+      const bool first = number == i && !std::exchange(known, true);
+      return first || number % 2 == 0 ? Identity::steam_id(number) : Identity();
+    });
+  }
+  EXPECT_GT(inbox.evicted(), 0u);
+  EXPECT_EQ(inbox.size(), sent - inbox.evicted());
+  EXPECT_GE(inbox.size(), sent / 2);  // nothing of those that are up
+  EXPECT_LE(inbox.size(), sent / 2 + Inbox::kEndedMessagesMax * 3 / 2);
+}
+
 TEST_F(InboxTest, MessagesOutliveIt) {
   Message kept;
   {

@@ -82,5 +82,22 @@ TEST_F(RestartTest, AMessageWhoseSessionEndsInTheSamePassHasItsSender) {
   EXPECT_EQ(got[0].identity(), pair.alice_id);
 }
 
+TEST_F(RestartTest, AUserWhoComesAgainLeavesNoMoreUnreadThanItsLimit) {
+  for (int visit = 0; visit < 4; ++visit) {
+    for (int i = 0; i < 800; ++i) {
+      ASSERT_EQ(pair.alice->send_message_to_user(pair.bob_id, payload_of(600), kSendReliable, 77),
+                Result::kOk);
+    }
+    ASSERT_TRUE(pair.run_until([&] { return all_confirmed(); }));
+    pair.alice->close_session_with_user(pair.bob_id);
+    ASSERT_TRUE(ends_at_bob());
+  }
+  std::vector<Message> unread;
+  for (auto& message : pair.bob->receive_messages_on_channel(77, 100000)) {
+    unread.push_back(std::move(message));
+  }
+  EXPECT_EQ(unread.size(), 800u) << "the last session's, of 1000 that are allowed";
+}
+
 }  // namespace
 }  // namespace whimbrel
