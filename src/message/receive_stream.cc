@@ -13,7 +13,9 @@ namespace {
 constexpr std::uint64_t kCreditStep = 4096;
 // Islands in the open message; over it, packets are refused until gaps are filled. Frames are sent
 // in pieces of a packet's size, so that the largest message has a few hundred at most.
-constexpr std::size_t kIslandsMax = 4096;
+// Twice what the largest message has fragments of the least datagram: more is not loss but malice, and each costs a move of
+// those behind it.
+constexpr std::size_t kIslandsMax = 1024;
 // Between messages, memory for this many is kept.
 constexpr std::size_t kIdleCapacity = 64;
 
@@ -70,7 +72,8 @@ FrameVerdict ReceiveStream::keep_early(std::uint64_t begin, Bytes bytes,
       if (context.early_pieces >= context.early_pieces_max) return FrameVerdict::kRefused;
       const Bytes piece = cut_front(keep_front(bytes, bytes.size() - (end - gap_end)),
                                     bytes.size() - (end - begin));
-      early_.emplace_hint(next, begin, context.slabs.copy(piece));
+      // Its own memory: a byte that waits for long must not pin a whole slab.
+      early_.emplace_hint(next, begin, SharedBytes::copy(piece));
       ++context.early_pieces;
     }
     if (next == early_.end()) break;

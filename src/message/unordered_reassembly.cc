@@ -4,7 +4,7 @@ namespace whimbrel {
 
 namespace {
 // Islands in a message. A peer sends it in pieces of a packet's size: more are meant to hurt.
-constexpr std::size_t kIslandsMax = 4096;
+constexpr std::size_t kIslandsMax = 1024;  // twice the fragments of the largest message
 }  // namespace
 
 FrameVerdict UnorderedReassembly::on_frame(const FragmentFrame& frame,

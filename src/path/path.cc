@@ -104,6 +104,7 @@ std::uint64_t Path::State::window_room() const {
 
 std::optional<std::size_t> Path::State::mtu_probe_size(Instant now) const {
   if (!validated || !recovery.rtt().has_sample() || recovery.pto_count() > 0) return std::nullopt;
+  if (recovery.packets().full()) return std::nullopt;
   return mtu.probe_size(now);
 }
 
@@ -215,6 +216,7 @@ std::size_t Path::amplification_allowance() const {
              : 0;
 }
 
+bool Path::full() const { return state_->recovery.packets().full(); }
 unsigned Path::probes_owed() const { return state_->recovery.probes_owed(); }
 
 std::optional<std::size_t> Path::mtu_probe_size(Instant now) const {
@@ -266,6 +268,8 @@ void Path::on_packet_received(PacketNumber number, std::size_t, bool ack_eliciti
   ++s.packets_received;
   s.arrivals.on_received(s.received.expected(), now);
 }
+
+void Path::on_packet_refused(PacketNumber number) { state_->received.on_refused(value(number)); }
 
 bool Path::has_ack() const { return state_->received.has_ack(); }
 bool Path::ack_due(Instant now) const {

@@ -90,6 +90,8 @@ class Path {
   std::size_t amplification_allowance() const;
   // Probe packets owed by a probe timeout (RFC 9002 6.2.4): send them before anything else, beyond the window.
   unsigned probes_owed() const;
+  // So many packets are tracked, because the peer acknowledges nothing, that none may leave but those of a timer.
+  bool full() const;
   // Size of the padded probe that the MTU search wants to send now, if any.
   std::optional<std::size_t> mtu_probe_size(Instant now) const;
   // Takes the next number. `frames` are what must come back; PING and padding need not be listed. `bytes`: the datagram.
@@ -108,6 +110,9 @@ class Path {
   // Seen before, or too old to tell (RFC 6479 window). Checked before and registered after opening.
   bool is_duplicate(PacketNumber number) const;
   void on_packet_received(PacketNumber number, std::size_t bytes, bool ack_eliciting, Instant now);
+  // It was opened and is not wanted, at least not now: the peer takes it for lost and sends its content again, under
+  // another number. A copy of it is a duplicate.
+  void on_packet_refused(PacketNumber number);
   // Something new was received that has not been acknowledged yet (worth adding to a packet that leaves anyway).
   bool has_ack() const;
   // An acknowledgement must leave now by itself (RFC 9000 13.2: every second packet or 25 ms; thinned at high rate;

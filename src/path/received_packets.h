@@ -29,6 +29,11 @@ class ReceivedPackets {
   // False if it was a duplicate, and nothing has changed. `rtt`: of the path, as we know it.
   bool on_received(std::uint64_t number, bool ack_eliciting, Duration rtt, Instant now);
 
+  // Never acknowledged, and a copy of it is a duplicate.
+  void on_refused(std::uint64_t number) {
+    if (window_.acceptable(number)) window_.commit(number);
+  }
+
   bool has_ack() const { return news_; }
   bool ack_due(Instant now) const { return ack_now_ || now >= deadline_; }
   // When an acknowledgement that is held back must leave; kNever if none is.

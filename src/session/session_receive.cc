@@ -25,7 +25,9 @@ void Session::receive(const IpAddress& from, const DataHeader& header, MutableBy
     case FrameVerdict::kTaken:
       break;
     case FrameVerdict::kRefused:
-      // Not registered: the peer will take it for lost and send its content again.
+      // Not acknowledged: the peer will take it for lost and send its content again. What came before the refused frame has
+      // been taken, so a copy of the packet must not be read.
+      path_.on_packet_refused(number);
       return count_drop(Count::kDroppedRefusedByLimit);
     case FrameVerdict::kViolation:
       count_drop(Count::kProtocolViolations);

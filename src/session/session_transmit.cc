@@ -191,6 +191,8 @@ std::optional<SessionTransmit> Session::transmit_probe(MutableBytes buffer, Inst
   if (response_) {
     const Response response = *response_;
     response_.reset();
+    // A peer that asks without end and acknowledges nothing gets no answer any more.
+    if (path_.full() || keys_.exhausted()) return std::nullopt;
     const std::size_t bytes = build_single(buffer, now, FrameType::kPathResponse, response.data);
     return SessionTransmit{response.to, bytes, bytes};
   }
