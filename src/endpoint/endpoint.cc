@@ -259,7 +259,10 @@ bool Endpoint::has_authorities() const { return !state_->config.trust.empty(); }
 std::optional<Transmit> Endpoint::poll_transmit(MutableBytes buffer, Instant now) {
   State& s = *state_;
   ASSERT(buffer.size() >= kDatagramSizeMin);
-  if (!s.raw.empty()) {
+  // By turns with the sessions: strangers who make us answer must not silence them.
+  const bool sessions_turn = std::exchange(s.sessions_turn, false) && !s.ready.empty();
+  if (!s.raw.empty() && !sessions_turn) {
+    s.sessions_turn = true;
     const State::Raw packet = std::move(s.raw.front());
     s.raw.pop_front();
     std::memcpy(buffer.data(), packet.bytes.data(), packet.bytes.size());
@@ -286,7 +289,8 @@ std::optional<Transmit> Endpoint::poll_transmit(MutableBytes buffer, Instant now
     s.counters.add(Count::kBytesOut, batch->size);
     return Transmit{batch->to, batch->size, batch->segment_size};
   }
-  return std::nullopt;
+  // It was their turn and they had nothing.
+  return s.raw.empty() ? std::nullopt : poll_transmit(buffer, now);
 }
 
 std::optional<Event> Endpoint::poll_event() {

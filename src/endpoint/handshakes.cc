@@ -9,6 +9,10 @@ namespace {
 
 constexpr Duration kLoadWindow = milliseconds(100);
 constexpr std::size_t kRecentInitsMax = 2048;
+// Packets that wait to leave, when answers that keep no state are dropped.
+constexpr std::size_t kStatelessRepliesMax = 64;
+// FinishXX that do not fit, before the handshake is given up.
+constexpr unsigned kFinishFailuresMax = 16;
 
 std::array<std::uint8_t, 18> address_bytes(const IpAddress& address) {
   std::array<std::uint8_t, 18> bytes;
@@ -111,6 +115,8 @@ void Endpoint::State::on_init(const IpAddress& from, Bytes datagram, Instant now
   const auto source = address_bytes(from);
   const InitScreener::Result screened = screener.check(datagram, source, under_load(now), now);
   if (screened.verdict == InitScreener::Verdict::kReply) {
+    // Who floods us with what costs nothing to send gets few answers, and none that others wait behind.
+    if (raw.size() >= kStatelessRepliesMax) return counters.add(Count::kDroppedHandshakeLoad);
     const bool cookie = handshake_kind(screened.reply) == HandshakeKind::kCookieReply;
     counters.add(cookie ? Count::kCookiesSent : Count::kDroppedBadVersion);
     return send_raw(from, Bytes(screened.reply).first(screened.reply_size));
@@ -164,7 +170,10 @@ void Endpoint::State::on_init_ik(const InitView& init, const EphemeralKey& ephem
   const HandshakeError error = request.responder.read_init(init, unix_at(now));
   if (error != HandshakeError::kNone) return count_handshake_error(error);
   const PeerInfo& peer = request.responder.peer();
-  if (!stamps.is_new(peer.static_key, peer.stamp)) {
+  // A peer that we have a session with is known by its own stamp: others may have pushed it out of the table.
+  const Peer* live = find_by_key(peer.static_key);
+  if (!stamps.is_new(peer.static_key, peer.stamp) ||
+      (live != nullptr && peer.stamp <= live->stamp)) {
     return counters.add(Count::kDroppedReplayedHandshake);
   }
   // Noted only when it is answered: until then the same message, sent again, is welcome.
@@ -230,7 +239,14 @@ void Endpoint::State::on_finish(const IpAddress& from, Bytes datagram, ReceiverI
                   true,           now,  now,   from == it->second.from, datagram.size(),
                   it->second.made};
   const HandshakeError error = request.responder.read_finish(datagram, unix_at(now));
-  if (error != HandshakeError::kNone) return count_handshake_error(error);
+  if (error != HandshakeError::kNone) {
+    // Each costs a Diffie-Hellman.
+    if (++it->second.failures >= kFinishFailuresMax) {
+      by_index.erase(index);
+      half_open.erase(it);
+    }
+    return count_handshake_error(error);
+  }
   const PublicKey key = request.responder.peer().static_key;
   on_stranger(std::move(request), now);
   // A name that somebody else still has: the caller tries again until that is settled, so its handshake stays.
@@ -279,7 +295,6 @@ void Endpoint::State::on_dial_response(Peer& peer, Bytes datagram, Instant now) 
   const PublicKey key = dial.initiator().peer().static_key;
   if (!check_dialled_peer(peer, now)) return;
   if (dial.initiator().done()) {  // IK
-    stamps.note(key, dial.initiator().peer().stamp);
     // RFC 9000 9: to where we called, not to where the answer seems to come from.
     establish(peer, dial.initiator().result(), IpAddress(dial.to()), dial.index(), false,
               AddressProof::kGiven, false, rtt, now);

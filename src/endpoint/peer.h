@@ -43,6 +43,8 @@ struct Peer {
   std::vector<std::uint8_t> response;  // RespIK, for InitIKs that come again
   std::size_t request_bytes = 0;       // of the message that was answered
   std::optional<PublicKey> key;
+  std::uint64_t stamp =
+      0;  // the newest of the peer's that has made a session; an older one is a replay
   CertificateStatus certificate = CertificateStatus::kAbsent;
   std::vector<ReceiverIndex> indices;  // of ours, that lead here
   std::vector<Identity> names;         // in the endpoint's table of names
@@ -55,6 +57,7 @@ struct Peer {
   std::optional<ChannelId> channel_last;  // one of them: the last message's
   std::uint64_t loopback_number = 0;
 
+  bool refused = false;     // made only to say no
   bool background = false;  // the application has closed it, or it has ended
   bool end_reported = false;
   bool ready = false;  // in the list of those that may have packets
@@ -98,6 +101,7 @@ struct HalfOpen {
   Responder responder;
   std::vector<std::uint8_t> response;
   Instant made;
+  unsigned failures = 0;  // FinishXX that did not fit
 };
 
 }  // namespace whimbrel

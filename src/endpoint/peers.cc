@@ -73,9 +73,14 @@ Peer& Endpoint::State::make_peer(const Identity& user, Instant now) {
   peer.gate->held_bytes_max.store(peer.options.send_bytes_max, std::memory_order_relaxed);
   peers.emplace(id, std::move(owned));
   add_name(peer, user);
-  failed.erase(user);
   counters.add(Count::kSessionsOpened);
   return peer;
+}
+
+// Those of refused strangers are not kept: anybody can make as many as he likes.
+void Endpoint::State::note_stamp(Peer& peer, std::uint64_t stamp) {
+  peer.stamp = std::max(peer.stamp, stamp);
+  if (peer.key && !peer.refused) stamps.note(*peer.key, stamp);
 }
 
 // --- sending -----------------------------------------------------------------------------------------------------
@@ -83,7 +88,7 @@ Peer& Endpoint::State::make_peer(const Identity& user, Instant now) {
 Result Endpoint::State::send_new(const Identity& user, SharedBytes payload, ChannelId channel,
                                  int flags, Instant now, SendGate* charged) {
   if (payload.size() > options_for(user).send_bytes_max) return Result::kLimitExceeded;
-  if (peers.size() >= config.limits.sessions_max) return Result::kLimitExceeded;
+  if (!has_room_for_session()) return Result::kLimitExceeded;
   const auto request = requests.find(user);
   if (request != requests.end()) {
     Request accepted = std::move(request->second);
@@ -92,6 +97,7 @@ Result Endpoint::State::send_new(const Identity& user, SharedBytes payload, Chan
                    now, charged);
   }
   Peer& peer = make_peer(user, now);
+  failed.erase(user);
   const SessionId id = peer.id;
   if (config.identity.valid() && user == config.identity) {
     peer.loopback = true;
@@ -236,7 +242,7 @@ void Endpoint::State::establish(Peer& peer, const HandshakeResult& result, const
   by_key[result.peer.static_key] = peer.id;
   peer.established = now;
   if (!wait) {
-    stamps.note(result.peer.static_key, result.peer.stamp);
+    note_stamp(peer, result.peer.stamp);
     peer.dial.reset();
     flush_waiting(peer, now);
   }
@@ -308,6 +314,7 @@ void Endpoint::State::erase(Peer& peer) {
   const auto gone = lingering.find(peer.user);
   if (gone != lingering.end() && gone->second == peer.id) lingering.erase(gone);
   const SessionId id = peer.id;
+  if (peer.refused) --refused_count;
   if (!delivered.empty()) departed.emplace_back(id, peer.user);
   peers.erase(id);
 }
@@ -434,7 +441,7 @@ void Endpoint::State::settle(Peer& peer, Instant now) {
   if (peer.session) {
     if (peer.dial && peer.session->confirmed()) {
       // Only now: until then the peer may still prefer a first message that it made earlier.
-      if (peer.key) stamps.note(*peer.key, peer.dial->initiator().peer().stamp);
+      note_stamp(peer, peer.dial->initiator().peer().stamp);
       peer.dial.reset();
       flush_waiting(peer, now);
     }

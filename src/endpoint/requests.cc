@@ -14,6 +14,8 @@ constexpr Duration kRequestLife = seconds(5);
 // As long as a dialling peer may go on sending FinishXX.
 constexpr Duration kHalfOpenLife = seconds(12);
 constexpr Duration kExpiryInterval = seconds(1);
+// Strangers that are being told no, each for a few seconds. Who comes when there are so many is told nothing, and comes again.
+constexpr std::size_t kRefusedMax = 64;
 
 }  // namespace
 
@@ -119,7 +121,12 @@ bool Endpoint::State::resolve_conflict(Peer& peer, const Request& request, Insta
 void Endpoint::State::add_request(Request&& request, Instant now) {
   const auto known = requests.find(request.user);
   if (known != requests.end()) {
-    if (known->second.responder.peer().static_key != request.responder.peer().static_key) {
+    const PeerInfo& waiting = known->second.responder.peer();
+    const PeerInfo& caller = request.responder.peer();
+    // Whoever has proved the name comes before one who only claims it.
+    const bool displaces = caller.certificate_status == CertificateStatus::kValid &&
+                           waiting.certificate_status != CertificateStatus::kValid;
+    if (waiting.static_key != caller.static_key && !displaces) {
       return counters.add(Count::kDroppedIdentityInUse);
     }
     // The same user with a newer handshake: the old one is dead.
@@ -132,6 +139,7 @@ void Endpoint::State::add_request(Request&& request, Instant now) {
     remember_request(it->second);
     return post_request(it->second, now);
   }
+  if (!has_room_for_session()) return counters.add(Count::kDroppedSessionLimit);
   if (requests.size() >= config.limits.pending_requests_max) {
     counters.add(Count::kDroppedRequestLimit);
     remove_request(Identity(request_order.front()));
@@ -168,6 +176,7 @@ void Endpoint::State::remove_request(const Identity& user) {
 
 Peer& Endpoint::State::answer(Request&& request, Peer* existing, Instant now) {
   Peer& peer = existing != nullptr ? *existing : make_peer(request.user, now);
+  if (existing == nullptr) failed.erase(request.user);
   if (peer.user != request.user && !peer.background && add_name(peer, request.user)) {
     peer.alias = request.user;
   }
@@ -201,15 +210,27 @@ Peer& Endpoint::State::answer(Request&& request, Peer* existing, Instant now) {
 
 // The stranger learns of it at once: the handshake is ended, and the session with it.
 void Endpoint::State::refuse(Request&& request, int reason, std::string_view text, Instant now) {
+  if (refused_count >= kRefusedMax) return counters.add(Count::kDroppedSessionLimit);
+  // What we have with this key, if anything, stays as it is.
+  const PublicKey key = request.responder.peer().static_key;
+  const auto mine = by_key.find(key);
+  const std::optional<SessionId> before =
+      mine == by_key.end() ? std::nullopt : std::optional(mine->second);
   Peer& peer = make_peer(request.user, now);
   const SessionId id = peer.id;
+  peer.refused = true;
+  ++refused_count;
   detach(peer);
   peer.end_reported = true;
   answer(std::move(request), &peer, now);
+  // Not a session of this user: the next one to come is a new stranger.
+  if (before) {
+    by_key[key] = *before;
+  } else {
+    by_key.erase(key);
+  }
   Peer* made = find(id);
   if (made == nullptr) return;
-  // Not a session of this user: the next one to come is a new stranger.
-  if (made->key) by_key.erase(*made->key);
   made->background = true;
   if (made->session) made->session->close(reason, text, false, now);
   touch(*made, now);

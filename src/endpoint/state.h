@@ -35,6 +35,10 @@ struct Endpoint::State {
   // False, and nothing changes, when the name belongs to another peer.
   bool add_name(Peer& peer, const Identity& name);
   Peer& make_peer(const Identity& user, Instant now);
+  bool has_room_for_session() const {
+    return peers.size() - refused_count < config.limits.sessions_max;
+  }
+  void note_stamp(Peer& peer, std::uint64_t stamp);
   Result send_new(const Identity& user, SharedBytes payload, ChannelId channel, int flags,
                   Instant now, SendGate* charged);
   // Other than kOk: what was charged to `charged` still is.
@@ -151,6 +155,8 @@ struct Endpoint::State {
     std::vector<std::uint8_t> bytes;
   };
   std::deque<Raw> raw;
+  bool sessions_turn = false;     // the last packet out was one of these
+  std::size_t refused_count = 0;  // peers that were made only to say no
   std::deque<Event> events;
   std::vector<DeliveredMessage> delivered;
   // Peers that went while messages of theirs were still here; until the next take_messages(), and in it.
