@@ -155,6 +155,7 @@ bool Endpoint::State::on_repeated_init(const EphemeralKey& ephemeral, const IpAd
   }
   Peer* peer = find(index.peer);
   if (peer != nullptr && peer->session && !peer->session->confirmed() && !peer->response.empty()) {
+    peer->session->answered_to(from);
     send_raw(from, peer->response);
   } else {
     counters.add(Count::kDroppedReplayedHandshake);

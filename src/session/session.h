@@ -101,6 +101,12 @@ class Session final : private FrameSink {
   // FinishXX came again: the peer has not heard that it arrived.
   void repeat_handshake_done() { handshake_done_owed_ = !confirmed_; }
 
+  // RespIK went to another address as well: keys that are known show nothing of the first one any more.
+  void answered_to(const IpAddress& address) {
+    if (address != remote_ && address_proof_ == AddressProof::kKeys)
+      address_proof_ = AddressProof::kAck;
+  }
+
   // FinishXX leaves again and nothing has come back: perhaps we have moved, and the confirmation goes to where we were.
   // A packet under the session's keys lets the peer find and validate the new address.
   void show_address() { address_owed_ = silent_; }

@@ -22,7 +22,7 @@ INSTANTIATE_TEST_SUITE_P(Swarm, SwarmOf, testing::Range<std::uint64_t>(0, 6));
 
 // Seeds that once found a fault.
 TEST(Swarm, KeptSeeds) {
-  for (const std::uint64_t seed : {5146u, 9070u}) {
+  for (const std::uint64_t seed : {5146u, 9070u, 20561u}) {
     const SwarmResult result = run_swarm(seed);
     EXPECT_EQ(result.problems, "") << result.summary << "\nreplay with: " << replay_command(seed);
   }
