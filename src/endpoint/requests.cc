@@ -214,8 +214,7 @@ void Endpoint::State::refuse(Request&& request, int reason, std::string_view tex
   // What we have with this key, if anything, stays as it is.
   const PublicKey key = request.responder.peer().static_key;
   const auto mine = by_key.find(key);
-  const std::optional<SessionId> before =
-      mine == by_key.end() ? std::nullopt : std::optional(mine->second);
+  const SessionId before = mine == by_key.end() ? SessionId{} : mine->second;  // 0 is nobody's
   Peer& peer = make_peer(request.user, now);
   const SessionId id = peer.id;
   peer.refused = true;
@@ -224,8 +223,8 @@ void Endpoint::State::refuse(Request&& request, int reason, std::string_view tex
   peer.end_reported = true;
   answer(std::move(request), &peer, now);
   // Not a session of this user: the next one to come is a new stranger.
-  if (before) {
-    by_key[key] = *before;
+  if (before != SessionId{}) {
+    by_key[key] = before;
   } else {
     by_key.erase(key);
   }
