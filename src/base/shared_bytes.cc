@@ -21,18 +21,19 @@ void free_slab(Slab* slab) {
 }  // namespace detail
 
 SharedBytes SharedBytes::copy(Bytes bytes) {
-  if (bytes.empty()) return {};
-  detail::Slab* slab = detail::new_slab(bytes.size());
-  std::memcpy(slab->data(), bytes.data(), bytes.size());
-  return {slab, slab->data(), bytes.size()};
+  SharedBytes result = make(bytes.size());
+  if (!bytes.empty()) std::memcpy(result.data_, bytes.data(), bytes.size());
+  return result;
+}
+
+SharedBytes SharedBytes::make(std::size_t size) {
+  if (size == 0) return {};
+  detail::Slab* slab = detail::new_slab(size);
+  return {slab, slab->data(), size};
 }
 
 SharedBytes SlabAllocator::allocate_slowly(std::size_t size) {
-  if (size == 0) return {};
-  if (size >= kOwnSlabMin) {
-    detail::Slab* own = detail::new_slab(size);
-    return {own, own->data(), size};
-  }
+  if (size == 0 || size >= kOwnSlabMin) return SharedBytes::make(size);
   retire();
   slab_ = detail::new_slab(kSlabSize);
   slab_->references.store(kReferences, std::memory_order_relaxed);

@@ -50,6 +50,8 @@ class SharedBytes {
 
   // A copy of `bytes` in a slab of its own. Empty bytes need no slab.
   static SharedBytes copy(Bytes bytes);
+  // Uninitialised bytes, likewise in a slab of their own: for what may wait long.
+  static SharedBytes make(std::size_t size);
 
   const std::uint8_t* data() const { return data_; }
   std::size_t size() const { return size_; }

@@ -96,7 +96,7 @@ void Endpoint::advance(Instant now) {
 Result Endpoint::send(const Identity& user, SharedBytes payload, int flags, ChannelId channel,
                       Instant now, SendGate* charged) {
   State& s = *state_;
-  const std::uint64_t size = payload.size();
+  const std::uint64_t size = send_charge(payload.size());
   if (!user.valid() || payload.size() > kMessageSizeMax || (flags & ~kSendFlagsAll) != 0) {
     return Result::kInvalidParam;
   }
@@ -191,8 +191,12 @@ void Endpoint::consumed(SessionId session, ChannelId channel, bool reliable, std
   Peer* peer = state_->find(session);
   if (peer == nullptr) return;
   if (peer->loopback) {
-    peer->held_bytes -= std::min(bytes, peer->held_bytes);
-    peer->gate->held_bytes.fetch_sub(bytes, std::memory_order_relaxed);
+    peer->loopback_unread -= std::min(messages, peer->loopback_unread);
+    // Empty messages were charged too; the bytes do not show which were read, but none is left when nothing is.
+    const std::uint64_t freed =
+        peer->loopback_unread == 0 ? peer->held_bytes : std::min(bytes, peer->held_bytes);
+    peer->held_bytes -= freed;
+    peer->gate->held_bytes.fetch_sub(freed, std::memory_order_relaxed);
     return;
   }
   if (!peer->session) return;

@@ -184,6 +184,15 @@ TEST_F(EndpointPair, ToOneself) {
   EXPECT_EQ(packets, 0);
 }
 
+TEST_F(EndpointPair, EmptyMessagesToOneselfAreLimitedToo) {
+  std::size_t taken = 0;
+  while (taken < (1u << 20) && send(a, a.name(), "") == Result::kOk) ++taken;
+  EXPECT_EQ(taken, SessionOptions().send_bytes_max);
+  run_for(milliseconds(1));
+  EXPECT_EQ(a.got.size(), taken);
+  EXPECT_EQ(send(a, a.name(), ""), Result::kOk);
+}
+
 TEST_F(EndpointPair, WrongArgumentsMakeNothing) {
   EXPECT_EQ(send(a, Identity(), "x"), Result::kInvalidParam);
   EXPECT_EQ(send(a, b.name(), std::string(524289, 'x')), Result::kInvalidParam);

@@ -56,6 +56,7 @@ struct Peer {
   std::set<ChannelId> open_channels;      // a message was received on them
   std::optional<ChannelId> channel_last;  // one of them: the last message's
   std::uint64_t loopback_number = 0;
+  std::uint64_t loopback_unread = 0;
 
   bool refused = false;     // made only to say no
   bool background = false;  // the application has closed it, or it has ended

@@ -112,7 +112,7 @@ Result Endpoint::State::send_new(const Identity& user, SharedBytes payload, Chan
 
 Result Endpoint::State::send_to(Peer& peer, SharedBytes payload, int flags, ChannelId channel,
                                 Instant now, SendGate* charged) {
-  const std::uint64_t size = payload.size();
+  const std::uint64_t size = send_charge(payload.size());
   SendGate& gate = *peer.gate;
   if (charged == nullptr) {
     if (!gate.has_room_for(size)) return Result::kLimitExceeded;
@@ -149,6 +149,7 @@ void Endpoint::State::send_loopback(Peer& peer, SharedBytes payload, int flags, 
   message.channel = channel;
   message.reliable = (flags & kSendReliable) != 0;
   message.number = ++peer.loopback_number;
+  ++peer.loopback_unread;
   message.received = now;
   received.push_back(std::move(message));
   deliver(peer, now);

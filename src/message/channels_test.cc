@@ -94,7 +94,7 @@ TEST(Channels, CountsWhatWaits) {
   link.a.send(0, Delivery::kReliable, {}, kFragmentSize);
   EXPECT_EQ(link.a.pending_reliable(), 3000u);
   EXPECT_EQ(link.a.pending_unreliable(), 500u);
-  EXPECT_EQ(link.a.held_bytes(), 3500u);
+  EXPECT_EQ(link.a.held_bytes(), 3501u) << "an empty one counts as a byte";
   const TestPacket first = TestLink::produce(link.a);
   const std::uint64_t in_first = 3000 - link.a.pending_reliable();
   EXPECT_GT(in_first, 1100u);
@@ -103,10 +103,10 @@ TEST(Channels, CountsWhatWaits) {
   const TestPacket third = TestLink::produce(link.a);
   EXPECT_EQ(link.a.pending_reliable() + link.a.pending_unreliable(), 0u);
   EXPECT_EQ(link.a.unacknowledged_reliable(), 3000u);
-  EXPECT_EQ(link.a.held_bytes(), 3000u);
+  EXPECT_EQ(link.a.held_bytes(), 3001u);
   TestLink::acknowledge(link.a, first);
   EXPECT_EQ(link.a.unacknowledged_reliable(), 3000 - in_first);
-  EXPECT_EQ(link.a.held_bytes(), 3000u);
+  EXPECT_EQ(link.a.held_bytes(), 3001u);
   TestLink::acknowledge(link.a, second);
   EXPECT_FALSE(link.a.flushed());
   TestLink::acknowledge(link.a, third);
@@ -219,14 +219,14 @@ TEST(Channels, AnUnreadChannelHoldsItsSenderBackAndNoOther) {
 
 TEST(Channels, TheNumberOfMessagesIsLimited) {
   TestLink link;
-  for (int i = 0; i < 3000; ++i) {
+  for (int i = 0; i < 2500; ++i) {
     link.a.send(0, Delivery::kReliable, test_payload(1, 1), kFragmentSize);
   }
   link.run();
-  EXPECT_EQ(link.at_b.size(), 875u);
+  EXPECT_EQ(link.at_b.size(), 625u);
   TestLink::consume(link.b, link.at_b);
   link.run();
-  EXPECT_EQ(link.at_b.size(), 875u);
+  EXPECT_EQ(link.at_b.size(), 625u);
   // One by one, each frees room for one: credit comes in steps, and none is lost.
   std::size_t received = 0;
   for (int i = 0; i < 1000; ++i) {
@@ -235,7 +235,7 @@ TEST(Channels, TheNumberOfMessagesIsLimited) {
     TestLink::consume(link.b, one);
     link.run();
     received = std::max(received, link.at_b.size());
-    ASSERT_LE(link.at_b.size(), 875u);
+    ASSERT_LE(link.at_b.size(), 625u);
   }
   TestLink::consume(link.b, link.at_b);
   link.run();
@@ -395,11 +395,11 @@ TEST(MessageLimit, ReliableFirst) {
   TestLink link(hundred_messages());
   send(link, Delivery::kReliable, 300);
   link.run();
-  // Nothing unreliable has come: all but an eighth.
-  EXPECT_EQ(count(link.at_b).reliable, 88u);
+  // Nothing unreliable has come: five eighths.
+  EXPECT_EQ(count(link.at_b).reliable, 63u);
   send(link, Delivery::kUnreliable, 300);
   link.run();
-  EXPECT_EQ(count(link.at_b).unreliable, 12u);
+  EXPECT_EQ(count(link.at_b).unreliable, 37u);
 }
 
 TEST(MessageLimit, NeitherFloodStarvesTheOther) {

@@ -27,6 +27,13 @@ std::uint64_t messages_half(std::uint64_t receive_messages_max) {
   return (receive_messages_max + 1) / 2;
 }
 
+// The same while only reliable ones come. What is promised cannot be taken back, so this leaves room for the unreliable ones
+// that a reader in a short pause is sent: 375 of 1000.
+std::uint64_t messages_alone(std::uint64_t receive_messages_max) {
+  return std::max(messages_half(receive_messages_max),
+                  receive_messages_max - receive_messages_max * 3 / 8);
+}
+
 }  // namespace
 
 Incoming::Incoming(const MessageLimits& limits, SlabAllocator* slabs)
@@ -107,7 +114,7 @@ FrameVerdict Incoming::on_fragment(const FragmentFrame& frame, Instant now,
   const std::uint32_t place = *table_.find(frame.channel);
   if (!partials_.knows(place, frame.sequence)) {
     if (!make_room_for_unreliable(frame.total)) return FrameVerdict::kTaken;
-    partials_.begin(place, frame.sequence, slabs_->allocate(frame.total), now);
+    partials_.begin(place, frame.sequence, SharedBytes::make(frame.total), now);
   }
   SharedBytes payload;
   switch (partials_.add(place, frame, payload)) {
@@ -171,10 +178,11 @@ void Incoming::share_messages() {
   const std::uint64_t in_a_row = messages_.charged() - unreliable_came_at_.value_or(0);
   const std::uint64_t unreliable = unreliable_messages_ + partials_.count();
   const bool alone = in_a_row > (unreliable_came_at_ ? 2 * all : all / 4) && unreliable <= all / 8;
-  const std::uint64_t window = alone ? all - all / 8 : messages_half(all);
+  const std::uint64_t window = alone ? messages_alone(all) : messages_half(all);
   if (window == messages_.window()) return;
   messages_.set_window(window);
-  messages_.consider(false);
+  // Told at once: a sender that has used up the smaller one waits.
+  if (messages_.reserved() > messages_.promised()) messages_.set_due();
 }
 
 void Incoming::queue_credit(std::uint32_t place) {

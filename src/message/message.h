@@ -19,6 +19,11 @@ inline constexpr std::size_t kUnreliableSizeMax = 32 * 1024;
 inline constexpr std::uint64_t kMessageStreamSizeMax =
     kMessageSizeMax + varint_size(kMessageSizeMax);
 
+// What a message counts for in the sender's limit of bytes: without this no limit would hold for empty ones.
+constexpr std::uint64_t send_charge(std::size_t payload_size) {
+  return payload_size == 0 ? 1 : payload_size;
+}
+
 enum class Delivery : std::uint8_t { kReliable, kReliableUnordered, kUnreliable };
 
 // At least this much of the receive limit is kept for unreliable data.
@@ -32,7 +37,7 @@ struct MessageLimits {
   // kReceiveBytesMin. One eighth, at least kUnreliableShareMin, is for unreliable data alone.
   std::uint64_t receive_bytes_max = 1 << 20;
   // Both kinds together: reliable messages are held back by credit, unreliable ones are dropped
-  // where the rest is promised to reliable ones. Half is promised; all but an eighth while none but
+  // where the rest is promised to reliable ones. Half is promised; five eighths while none but
   // reliable ones come. At least 1; with 1 no unreliable message finds room.
   std::uint64_t receive_messages_max = 1000;
   // Channels with state, each way. Over it: the peer's frame breaks the protocol; our send is

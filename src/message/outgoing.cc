@@ -47,7 +47,7 @@ void Outgoing::send(ChannelId channel, Delivery delivery, SharedBytes&& payload,
   }
   // There is no fragment of nothing; in order is more than was asked for.
   if (delivery == Delivery::kReliableUnordered && size == 0) delivery = Delivery::kReliable;
-  held_bytes_ += size;
+  held_bytes_ += send_charge(size);
   ++messages_sent_;
   if (delivery == Delivery::kUnreliable) {
     push_unreliable(place, std::move(payload), fragment_size);

@@ -146,6 +146,14 @@ TEST(UnorderedReassembly, CreditIsForWholeMessages) {
   EXPECT_EQ(u.add(fragment(test_payload(1, 1), 2, 0, 1, true)), FrameVerdict::kViolation);
 }
 
+// A slab is freed with its last payload: what waits for its rest must not be one.
+TEST(UnorderedReassembly, AnIncompleteMessagePinsNoSlab) {
+  Unordered u;
+  const SharedBytes before = u.slabs.allocate(1);
+  EXPECT_EQ(u.add(fragment(test_payload(600, 1), 0, 0, 1, true)), FrameVerdict::kTaken);
+  EXPECT_EQ(u.slabs.allocate(1).data(), before.data() + 1);
+}
+
 TEST(UnorderedReassembly, CreditForMessages) {
   Unordered u;
   for (std::uint64_t i = 0; i < 8; ++i) {

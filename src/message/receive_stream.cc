@@ -163,7 +163,8 @@ bool ReceiveStream::begin_message(std::uint64_t size, std::size_t length_size,
 
 // Not all of the message is at hand in one run. Early pieces of it find their place.
 void ReceiveStream::open_message(std::uint64_t size, const ReceiveContext& context) {
-  message_ = context.slabs.allocate(static_cast<std::size_t>(size));
+  // Its own memory, as for early pieces: the rest may not come for long.
+  message_ = SharedBytes::make(static_cast<std::size_t>(size));
   message_end_ = parsed_ + size;
   while (!early_.empty() && early_.begin()->first < message_end_) {
     const auto next = early_.begin();
@@ -173,7 +174,7 @@ void ReceiveStream::open_message(std::uint64_t size, const ReceiveContext& conte
     --context.early_pieces;
     const Bytes inside = keep_front(piece, message_end_ - begin);
     if (inside.size() < piece.size()) {
-      early_.emplace(message_end_, context.slabs.copy(cut_front(piece, inside.size())));
+      early_.emplace(message_end_, SharedBytes::copy(cut_front(piece, inside.size())));
       ++context.early_pieces;
     }
     place(begin, inside, context);

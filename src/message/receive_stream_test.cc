@@ -54,6 +54,23 @@ TEST(ReceiveStream, CutsAFrameIntoMessages) {
   }
 }
 
+// A slab is freed with its last payload: what waits for its rest, or for what is before it, must not be one.
+TEST(ReceiveStream, WhatIsIncompletePinsNoSlab) {
+  Receiver r;
+  const auto bytes = stream_of({300, 40});
+  const SharedBytes before = r.slabs.allocate(1);
+  // The end of the first message and the whole of the second come early, in one piece, which is cut when the first begins.
+  EXPECT_EQ(r.frame(200, slice(bytes, 200, bytes.size() - 1)), FrameVerdict::kTaken);
+  EXPECT_EQ(r.frame(0, slice(bytes, 0, 100)), FrameVerdict::kTaken);
+  EXPECT_EQ(r.slabs.allocate(1).data(), before.data() + 1);
+  EXPECT_EQ(r.frame(100, slice(bytes, 100, 200)), FrameVerdict::kTaken);
+  EXPECT_EQ(r.out.size(), 1u);
+  EXPECT_EQ(r.slabs.allocate(1).data(), before.data() + 2);
+  EXPECT_EQ(r.frame(bytes.size() - 1, {bytes.back()}), FrameVerdict::kTaken);
+  ASSERT_EQ(r.out.size(), 2u);
+  EXPECT_TRUE(is_test_payload(r.out[1].payload, 40, 40));
+}
+
 TEST(ReceiveStream, ByteByByte) {
   Receiver r;
   const auto bytes = stream_of({300, 0, 5, 17000});

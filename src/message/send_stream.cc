@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "message/frame_fit.h"
+#include "message/message.h"
 #include "message/range_gaps.h"
 
 namespace whimbrel {
@@ -194,7 +195,7 @@ SendStream::Released SendStream::release() {
   SharedBytesRelease gone;
   while (!messages_.empty() && end_of(0) <= acked_) {
     Queued message = messages_.pop_front();
-    released.released_bytes += message.payload.size();
+    released.released_bytes += send_charge(message.payload.size());
     ++released.messages;
     gone.add(std::move(message.payload));
   }

@@ -15,7 +15,7 @@ FrameVerdict UnorderedReassembly::on_frame(const FragmentFrame& frame,
     if (!context.messages.charge(1) || !context.bytes.charge(frame.total)) {
       return FrameVerdict::kViolation;
     }
-    PartialMessage message(context.slabs.allocate(frame.total));
+    PartialMessage message(SharedBytes::make(frame.total));
     at = partials_.emplace(frame.sequence, std::move(message)).first;
   }
   if (at->second.total() != frame.total) return FrameVerdict::kViolation;

@@ -4,6 +4,7 @@
 
 #include "message/fragment_writer.h"
 #include "message/frame_fit.h"
+#include "message/message.h"
 
 namespace whimbrel {
 
@@ -74,7 +75,7 @@ bool UnreliableQueue::write_fragment(ByteWriter& out, bool fresh, std::vector<Se
 std::uint64_t UnreliableQueue::pop() {
   sent_ = 0;
   ++sequence_;
-  const std::uint64_t size = messages_.pop_front().size();
+  const std::uint64_t size = send_charge(messages_.pop_front().size());
   if (messages_.empty() && messages_.capacity() > kIdleCapacity) messages_.clear();
   return size;
 }

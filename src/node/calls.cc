@@ -40,7 +40,7 @@ Result NetworkingMessages::Impl::send(const Identity& user, Bytes payload, int f
   if (*push.result == Result::kOk) {
     after_push(push, flags);
   } else if (*push.result == Result::kLimitExceeded) {
-    room_.want(push.full, payload.size());
+    room_.want(push.full, send_charge(payload.size()));
     if (push.driver == DriverState::kAbsent && own_thread_) pass_in_passing();
     // There may have been room again before it was wanted.
     show_ready();
@@ -63,8 +63,8 @@ Result NetworkingMessages::Impl::send_through_core(const Identity& user, Bytes p
     if (result == Result::kLimitExceeded) {
       // Not where the table of channels is full: room for bytes would be told at once, for nothing.
       auto gate = endpoint.gate(user);
-      if (gate != nullptr && !gate->has_room_for(payload.size())) {
-        room_.want(std::move(gate), payload.size());
+      if (gate != nullptr && !gate->has_room_for(send_charge(payload.size()))) {
+        room_.want(std::move(gate), send_charge(payload.size()));
       }
     }
     given = give_to_application();

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "message/message.h"
+
 namespace whimbrel {
 
 namespace {
@@ -49,7 +51,7 @@ Outbox::Push Outbox::push(const Identity& user, Bytes payload, int flags, Channe
   if ((flags & kSendNoDelay) != 0 && !gate.can_leave_now.load(std::memory_order_relaxed)) {
     return {.result = Result::kIgnored, .full = nullptr};
   }
-  if (!reserve(gate, payload.size())) {
+  if (!reserve(gate, send_charge(payload.size()))) {
     return {.result = Result::kLimitExceeded, .driver = driver_, .full = known->gate};
   }
   if (large) {

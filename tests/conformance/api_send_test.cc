@@ -95,6 +95,23 @@ TEST(ApiSend, OverTheSendBufferNothingIsQueuedAndALaterTryWorks) {
   EXPECT_EQ(duo.a.send(duo.b.identity(), bytes), Result::kOk);
 }
 
+TEST(ApiSend, EmptyMessagesFillTheSendBufferToo) {
+  SessionOptions small;
+  small.send_bytes_max = 1000;
+  ByHand duo(Keys::kKnown, small);
+  ASSERT_TRUE(duo.connect());
+  duo.texts(duo.b);
+  for (const int flags : {kSendReliable, kSendUnreliable}) {
+    int taken = 0;
+    while (taken < 2000 && duo.a.send(duo.b.identity(), "", flags) == Result::kOk) ++taken;
+    EXPECT_LE(taken, 1000);
+    duo.world.run_for(seconds(5));
+    duo.b.receive_all();
+    duo.world.run_for(seconds(5));
+    EXPECT_EQ(duo.a.send(duo.b.identity(), "", flags), Result::kOk);
+  }
+}
+
 TEST(ApiSend, OverTheSendBufferWithoutASessionNothingIsCreated) {
   SessionOptions small;
   small.send_bytes_max = 10'000;

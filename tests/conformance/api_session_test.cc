@@ -228,7 +228,7 @@ TEST(ApiCloseChannel, GivesItsRoomBackToTheSender) {
   Texts duo;
   ASSERT_TRUE(duo.connect());
   duo.b.receive_all();
-  for (int i = 0; i < 1500; ++i) duo.a.send(duo.b.identity(), "x", kSendReliable, 1);
+  for (int i = 0; i < 1200; ++i) duo.a.send(duo.b.identity(), "x", kSendReliable, 1);
   duo.settle();
   EXPECT_LE(duo.b.unread(), 1000u);
   EXPECT_TRUE(duo.b.close_channel(duo.a, 1));

@@ -134,7 +134,7 @@ class World {
     any_unordered_ = any_unordered_ || reliable;
     (reliable ? channel.unordered : channel.unreliable).push_back(payload);
     (reliable ? channel.unordered_received : channel.unreliable_received).push_back(false);
-    if (!reliable) a_unreliable_held_ += size;
+    if (!reliable) a_unreliable_held_ += send_charge(size);
   }
 
   static void push_ordered(ChannelModel& channel, const SharedBytes& payload) {
@@ -152,7 +152,8 @@ class World {
       const std::uint64_t acked = static_cast<std::uint64_t>(
           std::find(c.acked.begin(), c.acked.end(), false) - c.acked.begin());
       while (c.released < c.ends.size() && c.ends[c.released] <= acked) ++c.released;
-      for (std::size_t i = c.released; i < c.ordered.size(); ++i) held += c.ordered[i].size();
+      for (std::size_t i = c.released; i < c.ordered.size(); ++i)
+        held += send_charge(c.ordered[i].size());
     }
     return held;
   }
@@ -168,7 +169,7 @@ class World {
       } else if (type == FrameType::kMessage || type == FrameType::kMessageToEnd) {
         MessageFrame frame;
         RC_ASSERT(read_message(in, type, frame));
-        a_unreliable_held_ -= frame.bytes.size();
+        a_unreliable_held_ -= send_charge(frame.bytes.size());
         RC_ASSERT(equal(channels_[frame.channel].unreliable[frame.sequence], frame.bytes));
       } else if (type == FrameType::kFragment || type == FrameType::kReliableFragment) {
         FragmentFrame frame;
