@@ -27,6 +27,7 @@ if(BUILD_SHARED_LIBS)
   set(pc_private ".private")
   set(pc_private_suffix "_private")
 endif()
+install(FILES cmake/FindSodium.cmake DESTINATION ${package_dir})
 # intel-ipsec-mb has no pkg-config file of its own to require.
 set(pc_ipsec_mb "")
 set(pc_ipsec_mb_private "")

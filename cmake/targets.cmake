@@ -42,7 +42,7 @@ endfunction()
 
 # Lets a target see the inside of the library.
 function(whimbrel_inside target)
-  target_link_libraries(${target} PRIVATE whimbrel_flags OpenSSL::Crypto Threads::Threads
+  target_link_libraries(${target} PRIVATE whimbrel_flags OpenSSL::Crypto Sodium::Sodium Threads::Threads
     $<$<BOOL:${WHIMBREL_HAS_IPSEC_MB}>:IPSecMB::IPSecMB>)
   target_include_directories(${target} PRIVATE
     ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR})

@@ -1,0 +1,36 @@
+// A token bucket: so much a second on average, and a burst of a part of that at once.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "base/time.h"
+
+namespace whimbrel::relay {
+
+class Bucket {
+ public:
+  Bucket() = default;
+  // `per_second` units, up to `burst` at once. Full at first.
+  Bucket(double per_second, double burst, Instant now)
+      : per_ns_(per_second * 1e-9), burst_(burst), level_(burst), filled_(now) {}
+
+  // False, and nothing changes, when there is not as much. `now` never runs backwards.
+  bool take(double amount, Instant now) {
+    level_ = std::min(burst_, level_ + per_ns_ * static_cast<double>((now - filled_).count()));
+    filled_ = now;
+    if (level_ < amount) return false;
+    level_ -= amount;
+    return true;
+  }
+  double level() const { return level_; }
+  double burst() const { return burst_; }
+
+ private:
+  double per_ns_ = 0;
+  double burst_ = 0;
+  double level_ = 0;
+  Instant filled_{};
+};
+
+}  // namespace whimbrel::relay

@@ -1,0 +1,349 @@
+#include "relay/leg.h"
+
+#include <algorithm>
+
+namespace whimbrel::relay {
+
+namespace {
+
+constexpr Duration kOpenRetryFirst = milliseconds(250);
+constexpr Duration kOpenRetryMax = seconds(4);
+// After so many Opens without an answer the relay counts as silent; opening goes on.
+constexpr unsigned kOpensUntilLost = 5;
+constexpr Duration kBindRetryFirst = milliseconds(200);
+constexpr Duration kBindRetryMax = seconds(2);
+// Mappings of NATs last 30 s at least in practice.
+constexpr Duration kKeepAlive = seconds(15);
+// While we send and hear nothing, we ask this often; what is an answer is any packet.
+constexpr Duration kQuietMin = milliseconds(100);
+constexpr Duration kAskInterval = milliseconds(50);
+// So long without an answer, or four round trips, and a leg that carries something is dead; an idle one has more time.
+constexpr Duration kSilenceBusy = milliseconds(400);
+constexpr Duration kSilenceIdle = seconds(3);
+constexpr std::uint32_t kSequenceMax = 0xf0000000;
+constexpr std::size_t kOutMax = 64;
+constexpr std::size_t kEventsMax = 1024;
+constexpr std::size_t kBoundMax = 256;
+
+}  // namespace
+
+void Leg::post(LegEvent event) {
+  if (events_.size() < kEventsMax) events_.push_back(event);
+}
+
+std::optional<LegEvent> Leg::poll_event() {
+  if (events_.empty()) return std::nullopt;
+  const LegEvent event = events_.front();
+  events_.pop_front();
+  return event;
+}
+
+// --- opening -------------------------------------------------------------------------------------------------------
+
+void Leg::open(const Ticket& ticket, Instant now) {
+  ASSERT(ticket.token.size() <= kBodySizeMax);
+  const bool renews = state_ == State::kOpen && ticket.relay == ticket_.relay;
+  ticket_ = ticket;
+  if (renews) return ask(Ask::kRenew, ticket_.token);
+  start_opening(now);
+}
+
+void Leg::start_opening(Instant now) {
+  state_ = State::kOpening;
+  random_.fill(nonce_);
+  cookie_ = {};
+  opens_sent_ = 0;
+  open_wait_ = kOpenRetryFirst;
+  next_open_ = now;
+  next_ping_ = kNever;
+  asked_since_ = kNever;
+  out_.clear();
+}
+
+void Leg::close(Instant now) {
+  if (state_ == State::kOpen) {
+    ask(Ask::kClose, {});
+  } else {
+    out_.clear();
+  }
+  state_ = State::kClosed;
+  next_open_ = next_ping_ = asked_since_ = kNever;
+  bound_.clear();
+  sent_at_ = now;
+}
+
+void Leg::lose(LegLost lost, Instant now) {
+  post(lost);
+  bound_.clear();
+  start_opening(now);
+}
+
+void Leg::on_cookie(Bytes datagram, Instant now) {
+  const auto reply = read_cookie_reply(datagram);
+  if (!reply || state_ != State::kOpening || reply->nonce != nonce_ || reply->cookie == cookie_) {
+    return;
+  }
+  cookie_ = reply->cookie;
+  // Forged ones shall not make us send more than our own retries do.
+  if (opens_sent_ <= 2) next_open_ = now;
+}
+
+void Leg::on_opened(Bytes datagram, Instant now) {
+  const auto opened = read_opened(datagram);
+  if (!opened || state_ != State::kOpening || opened->nonce != nonce_ ||
+      !check_mac(ticket_.secret, Kind::kOpened, datagram)) {
+    return;
+  }
+  state_ = State::kOpen;
+  keys_ = leg_keys(ticket_.secret, nonce_, opened->relay_nonce);
+  slot_ = opened->slot;
+  relay_id_ = opened->relay_id;
+  observed_ = opened->observed;
+  sequence_ = 0;
+  window_ = {};
+  epoch_ = 0;
+  next_open_ = kNever;
+  heard_ = now;
+  post(LegOpened{slot_, observed_});
+  if (opened->drain_s != 0) post(LegDraining{seconds(opened->drain_s)});
+  // RFC 9000 8.1, in our words: the relay sends us nothing before we show that its answer came.
+  ping(now);
+}
+
+void Leg::on_refused(Bytes datagram, Instant now) {
+  const auto refused = read_refused(datagram);
+  if (!refused || state_ != State::kOpening || refused->nonce != nonce_ ||
+      !check_mac(ticket_.secret, Kind::kRefused, datagram)) {
+    return;
+  }
+  post(LegLost{
+      refused->reason == Refusal::kExpired ? LegLost::Why::kNoToken : LegLost::Why::kRefused,
+      refused->reason});
+  random_.fill(nonce_);
+  cookie_ = {};
+  next_open_ = refused->reason == Refusal::kExpired ? kNever : now + kOpenRetryMax;
+}
+
+// --- what comes ----------------------------------------------------------------------------------------------------
+
+std::optional<Leg::Received> Leg::receive(MutableBytes datagram, Instant now) {
+  if (datagram.empty()) return std::nullopt;
+  switch (static_cast<Kind>(datagram[0])) {
+    case Kind::kCookie:
+      on_cookie(datagram, now);
+      return std::nullopt;
+    case Kind::kOpened:
+      on_opened(datagram, now);
+      return std::nullopt;
+    case Kind::kRefused:
+      on_refused(datagram, now);
+      return std::nullopt;
+    default:
+      break;
+  }
+  const auto header = read_leg_header(datagram);
+  if (!header || state_ != State::kOpen || !check_leg_tag(keys_.down, datagram) ||
+      !window_.acceptable(header->sequence)) {
+    return std::nullopt;
+  }
+  window_.commit(header->sequence);
+  heard_ = now;
+  asked_since_ = kNever;
+  if (header->kind == Kind::kDeliver) {
+    return Received{header->slot, datagram.subspan(kHeaderSize)};
+  }
+  if (header->kind == Kind::kTell && header->slot == slot_ &&
+      datagram.size() <= kHeaderSize + kBodySizeMax) {
+    on_tell(*header, datagram.subspan(kHeaderSize), now);
+  }
+  return std::nullopt;
+}
+
+void Leg::on_tell(const LegHeader& header, Bytes body, Instant now) {
+  ByteReader in(body);
+  switch (static_cast<Tell>(header.detail)) {
+    case Tell::kBound:
+      return on_bound(in);
+    case Tell::kPong:
+      return on_pong(in, now);
+    case Tell::kClosed:
+      return lose({LegLost::Why::kClosed, {}}, now);
+    case Tell::kPathChallenge:
+      if (body.size() == 8) ask(Ask::kPathAnswer, body);
+      return;
+    case Tell::kDrain:
+      post(LegDraining{seconds(in.u16())});
+      return;
+    case Tell::kGone: {
+      const SlotId slot{in.u32()};
+      if (in.ok() && bound_.erase(slot) > 0) post(LegPeerGone{slot});
+      return;
+    }
+    case Tell::kRenewed:
+      return;
+  }
+}
+
+void Leg::on_bound(ByteReader& in) {
+  const SlotId slot{in.u32()};
+  const std::uint16_t handle = in.u16();
+  const auto result = static_cast<BindResult>(in.u8());
+  const auto at = bound_.find(slot);
+  if (!in.ok() || at == bound_.end() || at->second.handle) return;
+  if (result == BindResult::kBound) {
+    at->second.handle = handle;
+    at->second.ask_at = kNever;
+  } else {
+    bound_.erase(at);
+  }
+  post(LegBound{slot, result});
+}
+
+void Leg::on_pong(ByteReader& in, Instant now) {
+  const Instant sent{Duration(static_cast<std::int64_t>(in.u64()))};
+  const IpAddress observed = read_address(in);
+  if (!in.ok()) return;
+  observed_ = observed;
+  const Duration sample = std::max(now - sent, Duration(1));
+  // RFC 6298 2.3.
+  rtt_ = rtt_ == Duration::zero() ? sample : (rtt_ * 7 + sample) / 8;
+}
+
+// --- what leaves ---------------------------------------------------------------------------------------------------
+
+void Leg::ask(Ask kind, Bytes body) {
+  if (out_.size() >= kOutMax) return;
+  std::vector<std::uint8_t>& datagram = out_.emplace_back(kHeaderSize + body.size());
+  write_leg_header(datagram.data(),
+                   {Kind::kAsk, static_cast<std::uint8_t>(kind), 0, slot_, ++sequence_});
+  std::copy(body.begin(), body.end(), datagram.begin() + kHeaderSize);
+  write_leg_tag(keys_.up, datagram);
+}
+
+void Leg::ping(Instant now) {
+  std::array<std::uint8_t, 8 + 18> body{};
+  ByteWriter(body).u64(static_cast<std::uint64_t>(now.time_since_epoch().count()));
+  ask(Ask::kPing, body);
+  if (asked_since_ == kNever) asked_since_ = now;
+  next_ping_ = now + kAskInterval;
+}
+
+std::size_t Leg::wrap(SlotId slot, Bytes payload, MutableBytes out, Instant now) {
+  if (state_ != State::kOpen) return 0;
+  const auto at = bound_.find(slot);
+  if (at == bound_.end() || !at->second.handle) return 0;
+  const std::size_t size = kHeaderSize + payload.size();
+  ASSERT(out.size() >= size);
+  write_leg_header(out.data(), {Kind::kSend, 0, *at->second.handle, slot_, ++sequence_});
+  std::memcpy(out.data() + kHeaderSize, payload.data(), payload.size());
+  write_leg_tag(keys_.up, out.first(size));
+  sent_at_ = now;
+  return size;
+}
+
+std::size_t Leg::poll_transmit(MutableBytes buffer, Instant now) {
+  if (!out_.empty()) {
+    const std::size_t size = out_.front().size();
+    std::copy(out_.front().begin(), out_.front().end(), buffer.begin());
+    out_.pop_front();
+    return size;
+  }
+  if (state_ != State::kOpening || now < next_open_) return 0;
+  const MutableBytes datagram = write_open(buffer, nonce_, cookie_, ticket_.token);
+  write_mac(ticket_.secret, Kind::kOpen, datagram);
+  next_open_ = now + open_wait_;
+  open_wait_ = std::min(open_wait_ * 3 / 2, kOpenRetryMax);
+  if (++opens_sent_ == kOpensUntilLost) post(LegLost{LegLost::Why::kSilence, {}});
+  return datagram.size();
+}
+
+// --- grants --------------------------------------------------------------------------------------------------------
+
+Grant Leg::make_grant(const IdentityHash& peer, std::int64_t not_after_unix) const {
+  ASSERT(state_ == State::kOpen);
+  Grant grant;
+  grant.relay_id = relay_id_;
+  grant.slot = slot_;
+  grant.peer = peer;
+  grant.not_after = static_cast<std::uint32_t>(not_after_unix);
+  grant.epoch = epoch_;
+  sign_grant(grant, keys_.grant);
+  return grant;
+}
+
+void Leg::revoke_grants() {
+  ASSERT(state_ == State::kOpen);
+  const std::array<std::uint8_t, 1> body{++epoch_};
+  ask(Ask::kNewEpoch, body);
+}
+
+void Leg::bind(const Grant& grant, Instant now) {
+  if (state_ != State::kOpen) return;
+  const auto known = bound_.find(grant.slot);
+  if (known != bound_.end() && known->second.handle && known->second.grant.epoch == grant.epoch) {
+    return;
+  }
+  if (known == bound_.end() && bound_.size() >= kBoundMax) {
+    return post(LegBound{grant.slot, BindResult::kFull});
+  }
+  bound_[grant.slot] = {grant, std::nullopt, now, kBindRetryFirst};
+}
+
+void Leg::unbind(SlotId slot) {
+  const auto at = bound_.find(slot);
+  if (at == bound_.end()) return;
+  if (at->second.handle && state_ == State::kOpen) {
+    std::array<std::uint8_t, 2> body;
+    ByteWriter(body).u16(*at->second.handle);
+    ask(Ask::kUnbind, body);
+  }
+  bound_.erase(at);
+}
+
+bool Leg::bound(SlotId slot) const {
+  const auto at = bound_.find(slot);
+  return at != bound_.end() && at->second.handle.has_value();
+}
+
+// --- time ----------------------------------------------------------------------------------------------------------
+
+Duration Leg::silence_max() const {
+  return std::max(sent_at_ > heard_ ? kSilenceBusy : kSilenceIdle, 4 * rtt_);
+}
+
+Instant Leg::next_deadline() const {
+  if (!out_.empty()) return Instant::min();
+  if (state_ == State::kOpening) return next_open_;
+  if (state_ == State::kClosed) return kNever;
+  Instant next = heard_ + kKeepAlive;
+  if (sent_at_ > heard_) next = std::min(next, heard_ + kQuietMin);
+  if (asked_since_ != kNever) next = std::min(next_ping_, asked_since_ + silence_max());
+  for (const auto& [slot, bound] : bound_) next = std::min(next, bound.ask_at);
+  return next;
+}
+
+void Leg::advance(Instant now) {
+  if (state_ != State::kOpen) return;
+  for (auto& [slot, bound] : bound_) {
+    if (now < bound.ask_at) continue;
+    std::array<std::uint8_t, kGrantSize> body;
+    ByteWriter out(body);
+    write_grant(out, bound.grant);
+    ask(Ask::kBind, body);
+    bound.ask_at = now + bound.wait;
+    bound.wait = std::min(bound.wait * 2, kBindRetryMax);
+  }
+  check_silence(now);
+  if (state_ == State::kOpen && sequence_ > kSequenceMax) lose({LegLost::Why::kClosed, {}}, now);
+}
+
+void Leg::check_silence(Instant now) {
+  if (asked_since_ != kNever) {
+    if (now - asked_since_ >= silence_max()) return lose({LegLost::Why::kSilence, {}}, now);
+    if (now >= next_ping_) ping(now);
+    return;
+  }
+  if (now - heard_ >= (sent_at_ > heard_ ? kQuietMin : kKeepAlive)) ping(now);
+}
+
+}  // namespace whimbrel::relay

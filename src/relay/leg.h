@@ -1,0 +1,145 @@
+// The client's end of a leg to one relay: opens a slot, keeps it, makes and binds grants, and puts payloads into packets.
+//
+// Sans-I/O, one driver. It opens again by itself when the relay has forgotten it or went silent, as long as it has a token.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "base/random.h"
+#include "base/time.h"
+#include "crypto/replay_window.h"
+#include "relay/grant.h"
+#include "relay/leg_keys.h"
+#include "relay/token.h"
+
+namespace whimbrel::relay {
+
+// What the rendezvous told us of a relay.
+struct Ticket {
+  IpAddress relay;
+  std::vector<std::uint8_t> token;
+  Secret secret;
+};
+
+// The slot is ours: grants made before are dead.
+struct LegOpened {
+  SlotId slot;
+  IpAddress observed;
+};
+// It was open and is not any more, or could not be opened. Tried again unless a new ticket is needed.
+struct LegLost {
+  enum class Why : std::uint8_t { kSilence, kClosed, kRefused, kNoToken } why{};
+  Refusal refusal{};  // kRefused
+};
+// What the relay says to a grant of a peer.
+struct LegBound {
+  SlotId slot;
+  BindResult result{};
+};
+// A peer's slot has ended, or its grant: packets to it go nowhere.
+struct LegPeerGone {
+  SlotId slot;
+};
+struct LegDraining {
+  Duration left{};
+};
+using LegEvent = std::variant<LegOpened, LegLost, LegBound, LegPeerGone, LegDraining>;
+
+class Leg {
+ public:
+  enum class State : std::uint8_t { kClosed, kOpening, kOpen };
+
+  // `self`: who our grants' peers see; of no use to the relay before it has seen a token. `random` must outlive the leg.
+  explicit Leg(Random& random) : random_(random) {}
+
+  // Begins to open, or goes on with a newer token. Only one relay in a leg's life.
+  void open(const Ticket& ticket, Instant now);
+  // Tells the relay, as far as one packet does.
+  void close(Instant now);
+
+  struct Received {
+    SlotId from;
+    MutableBytes payload;  // within the datagram
+  };
+  // A datagram from the relay's address. Something only if it brings a payload.
+  std::optional<Received> receive(MutableBytes datagram, Instant now);
+  void advance(Instant now);
+  // The next packet of our own, with its size. `buffer` has kOpenSizeMax bytes.
+  std::size_t poll_transmit(MutableBytes buffer, Instant now);
+  std::optional<LegEvent> poll_event();
+  Instant next_deadline() const;
+
+  // Lets `peer` send to us until then. Only while open.
+  Grant make_grant(const IdentityHash& peer, std::int64_t not_after_unix) const;
+  // Ends every grant made before, and what was bound with them. Only while open.
+  void revoke_grants();
+  // Asks the relay to let us send where the grant leads; LegBound answers.
+  void bind(const Grant& grant, Instant now);
+  void unbind(SlotId slot);
+  bool bound(SlotId slot) const;
+  // Writes the packet that carries `payload` to `slot`: kHeaderSize more. 0: not bound, or not open.
+  std::size_t wrap(SlotId slot, Bytes payload, MutableBytes out, Instant now);
+
+  State state() const { return state_; }
+  const IpAddress& relay() const { return ticket_.relay; }
+  SlotId slot() const { return slot_; }
+  std::uint32_t relay_id() const { return relay_id_; }
+  const IpAddress& observed() const { return observed_; }
+  // Smoothed; zero before the first measurement.
+  Duration rtt() const { return rtt_; }
+
+ private:
+  struct Bound {
+    Grant grant;
+    std::optional<std::uint16_t> handle;
+    Instant ask_at{};
+    Duration wait{};
+  };
+
+  void start_opening(Instant now);
+  void lose(LegLost lost, Instant now);
+  void on_cookie(Bytes datagram, Instant now);
+  void on_opened(Bytes datagram, Instant now);
+  void on_refused(Bytes datagram, Instant now);
+  void on_tell(const LegHeader& header, Bytes body, Instant now);
+  void on_bound(ByteReader& in);
+  void on_pong(ByteReader& in, Instant now);
+  void ask(Ask kind, Bytes body);
+  void ping(Instant now);
+  void check_silence(Instant now);
+  Duration silence_max() const;
+  void post(LegEvent event);
+
+  Random& random_;
+  Ticket ticket_;
+  State state_ = State::kClosed;
+  Nonce nonce_{};
+  RelayCookie cookie_{};
+  LegKeys keys_;
+  SlotId slot_;
+  std::uint32_t relay_id_ = 0;
+  std::uint8_t epoch_ = 0;
+  std::uint32_t sequence_ = 0;
+  BasicReplayWindow<1024> window_;
+  IpAddress observed_;
+  Duration rtt_{};
+
+  Instant next_open_ = kNever;
+  Duration open_wait_{};
+  unsigned opens_sent_ = 0;
+  Instant heard_{};
+  Instant asked_since_ = kNever;  // since when we wait for any packet
+  Instant next_ping_ = kNever;
+  Instant sent_at_{};
+  std::map<SlotId, Bound> bound_;
+  std::deque<std::vector<std::uint8_t>> out_;
+  std::deque<LegEvent> events_;
+};
+
+}  // namespace whimbrel::relay

@@ -1,0 +1,56 @@
+// How many Opens a relay looks at: all together, of one prefix, and without a cookie.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "base/random.h"
+#include "base/time.h"
+#include "crypto/secret.h"
+#include "crypto/siphash.h"
+#include "relay/bucket.h"
+#include "relay/framing.h"
+
+namespace whimbrel::relay {
+
+class OpenLimits {
+ public:
+  // Units a second; a burst of as many.
+  struct Rates {
+    std::uint32_t all = 0;
+    std::uint32_t prefix = 0;
+    std::uint32_t without_cookie = 0;
+  };
+  OpenLimits(const Rates& rates, Random& random, Instant now);
+
+  // False: there are too many.
+  bool take(const IpAddress& from, Instant now);
+  bool take_without_cookie(Instant now);
+
+  // RFC 9147 5.1: what only a receiver at `from` can show. Nothing is kept for it; it lives one to two lifetimes.
+  static constexpr Duration kCookieLifetime = seconds(120);
+  RelayCookie make_cookie(const IpAddress& from, const Nonce& nonce, Instant now);
+  bool check_cookie(const IpAddress& from, const Nonce& nonce, const RelayCookie& cookie,
+                    Instant now);
+
+ private:
+  // Prefixes share places by a keyed hash: nobody can choose whom he shares with.
+  static constexpr std::size_t kPlaces = 4096;
+
+  Bucket& prefix_bucket(const IpAddress& from);
+  RelayCookie cookie_of(const Secret& secret, const IpAddress& from, const Nonce& nonce) const;
+  void rotate(Instant now);
+
+  Random& random_;
+  Bucket all_;
+  Bucket without_cookie_;
+  std::vector<Bucket> prefixes_;
+  SipKey prefix_key_{};
+  Secret current_;
+  Secret previous_;
+  Instant made_at_;
+};
+
+}  // namespace whimbrel::relay

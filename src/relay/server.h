@@ -1,0 +1,134 @@
+// The relay: forwards sealed datagrams from one client's slot to another's that has granted it. It never sends to an address,
+// only to a slot; it keeps nothing for whoever has no token.
+//
+// Sans-I/O, one driver. receive() answers where the datagram goes next, which is in the caller's memory still, its header
+// rewritten; whatever else has to leave waits in poll_transmit(). Forwarding makes no allocation and looks up nothing but
+// places in a table.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "base/random.h"
+#include "base/time.h"
+#include "relay/open_limits.h"
+#include "relay/slot.h"
+#include "relay/token.h"
+
+namespace whimbrel::relay {
+
+// What happens at each limit stands beside it.
+struct ServerLimits {
+  std::size_t slots_max = 100'000;                        // Open is refused; at most 2^20
+  std::size_t slots_per_identity_max = 8;                 // Open is refused
+  std::uint32_t opens_per_second_max = 5'000;             // silence
+  std::uint32_t opens_per_prefix_per_second_max = 100;    // of a /24 or a /48: silence
+  std::uint32_t opens_without_cookie_per_second = 1'000;  // beyond it a cookie is asked for
+  std::uint32_t bytes_per_second = 8 << 20;   // of a slot whose token says nothing: dropped
+  std::uint32_t packets_per_second = 16'000;  // likewise
+  std::size_t replies_max = 1'024;            // the reply is not sent
+  Duration opening_time = seconds(5);         // to confirm an Opened
+  Duration idle_time = seconds(60);           // without a packet of the client
+  Duration renewal_time = seconds(1800);      // after the token's end
+};
+
+struct ServerConfig {
+  std::uint32_t relay_id = 1;
+  bool always_cookie = false;
+  ServerLimits limits;
+};
+
+// Counts of packets unless said otherwise; they only grow.
+struct ServerCounters {
+  std::uint64_t forwarded = 0, forwarded_bytes = 0;   // bytes with the header
+  std::uint64_t opened = 0, closed = 0, expired = 0;  // slots
+  std::uint64_t refused_full = 0, refused_identity = 0, refused_draining = 0, refused_expired = 0;
+  std::uint64_t cookies = 0, bound = 0, bind_refused = 0;
+  std::uint64_t dropped_malformed = 0, dropped_unknown_slot = 0, dropped_bad_tag = 0;
+  std::uint64_t dropped_replayed = 0, dropped_rate = 0, dropped_unbound = 0, dropped_gone = 0;
+  std::uint64_t dropped_bad_token = 0, dropped_bad_mac = 0, dropped_open_rate = 0;
+  std::uint64_t dropped_replies = 0;
+};
+
+class Server {
+ public:
+  // `keys` and `random` must outlive it.
+  Server(const ServerConfig& config, SiteKeys& keys, Random& random, Instant now,
+         UnixMillis unix_now);
+
+  // A datagram for which is_relay_packet() holds. Where it goes next, if it is to be forwarded: same size, same memory.
+  std::optional<IpAddress> receive(const IpAddress& from, MutableBytes datagram, Instant now);
+  // Slots that ended, a part of the table at a time.
+  void advance(Instant now);
+  // Replies: one datagram, its size. `buffer` has kOpenSizeMax bytes at least.
+  struct Reply {
+    IpAddress to;
+    std::size_t size = 0;
+  };
+  std::optional<Reply> poll_transmit(MutableBytes buffer);
+  Instant next_deadline() const;
+
+  // Tells every client to be gone in `time`; no slot is opened from now on. The caller stops when it has passed.
+  void drain(Duration time, Instant now);
+
+  std::size_t slot_count() const { return open_slots_; }
+  const ServerCounters& counters() const { return counters_; }
+
+ private:
+  static constexpr std::size_t kReplySizeMax = 128;
+  struct Queued {
+    IpAddress to;
+    std::uint8_t size = 0;
+    std::array<std::uint8_t, kReplySizeMax> bytes;
+  };
+
+  std::optional<IpAddress> on_send(const IpAddress& from, MutableBytes datagram, Instant now);
+  void on_open(const IpAddress& from, Bytes datagram, Instant now);
+  void on_ask(const IpAddress& from, Bytes datagram, Instant now);
+  void on_bind(Slot& slot, Bytes body, Instant now);
+  void on_ping(const Slot& slot, const IpAddress& from, Bytes body);
+  void on_renew(Slot& slot, Bytes body, Instant now);
+  void on_path_answer(Slot& slot, const IpAddress& from, Bytes body);
+
+  // The slot that sent it, once it is known to be genuine and new.
+  Slot* admit(const IpAddress& from, Bytes datagram, LegHeader& header, Instant now);
+  Slot* slot_of(SlotId id);
+  SlotId id_of(const Slot& slot) const;
+  void notice_address(Slot& slot, const IpAddress& from, Instant now);
+  bool admit_open(const IpAddress& from, const OpenView& open, Instant now);
+  void answer_repeated(Slot& slot, const IpAddress& from, const OpenView& open, Instant now);
+  void make_slot(const IpAddress& from, const OpenView& open, const Token& token, Instant now);
+  void look_after(Slot& slot, Instant now);
+  std::optional<std::uint32_t> free_place();
+  void release(Slot& slot);
+  void send_opened(const Slot& slot, const IpAddress& to, const Secret& secret, Instant now);
+  void refuse(const IpAddress& to, const OpenView& open, const Secret& secret, Refusal reason);
+  void tell(Slot& slot, const IpAddress& to, Tell kind, Bytes body);
+  void tell_drain(Slot& slot, Instant now);
+  void reply(const IpAddress& to, Bytes datagram);
+  std::int64_t unix_seconds(Instant now) const;
+  std::uint16_t drain_seconds(Instant now) const;
+
+  ServerConfig config_;
+  SiteKeys& keys_;
+  Random& random_;
+  Instant start_;
+  UnixMillis unix_start_;
+  OpenLimits open_limits_;
+  std::vector<Slot> slots_;
+  std::deque<std::uint32_t> free_;                             // the longest free comes first
+  std::unordered_map<std::uint64_t, std::uint32_t> by_nonce_;  // first half of the nonce -> place
+  std::unordered_map<std::uint64_t, std::uint32_t> by_identity_;  // first half of the hash -> slots
+  std::size_t open_slots_ = 0;
+  std::size_t sweep_at_ = 0;
+  Instant next_sweep_ = kNever;
+  Instant drain_at_ = kNever;
+  std::deque<Queued> replies_;
+  ServerCounters counters_;
+};
+
+}  // namespace whimbrel::relay
