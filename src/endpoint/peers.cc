@@ -355,8 +355,10 @@ std::string Endpoint::State::failure_text(const Peer& peer, const SessionEnd& en
   const std::string who = peer.user.text() + " at " + peer.session->remote().text();
   switch (end.kind) {
     case SessionEnd::Kind::kTimedOut: {
-      const auto waited = to_milliseconds(peer.options.timeout_connected) / 1000;
-      return "no answer from " + who + " directly in " + std::to_string(waited) + " s";
+      const auto waited = to_milliseconds(end.waited) / 1000;
+      const std::string text =
+          "no answer from " + who + " directly in " + std::to_string(waited) + " s";
+      return end.text == "no answer" ? text : text + ", and " + end.text;
     }
     case SessionEnd::Kind::kClosedByPeer:
       return "closed by " + who + (end.text.empty() ? "" : ": " + end.text);

@@ -108,11 +108,12 @@ bool Endpoint::State::resolve_conflict(Peer& peer, const Request& request, Insta
     failed.erase(request.user);
     return true;
   }
-  // Perhaps the same user, started again with a fresh key. If the old session is dead it will fail soon, and the
-  // stranger, who keeps trying, is let in; if it answers, the stranger is an impostor.
+  // Perhaps the same user, started again with a fresh key. If the old session is dead it will fail, and the stranger,
+  // who keeps trying, is let in; if it answers, the stranger is an impostor. A mere claim makes it fail no sooner than
+  // it would without: anybody can make one, while the peer is out of reach for a moment.
   counters.add(Count::kDroppedIdentityInUse);
   if (peer.session && !peer.dial) {
-    peer.session->probe_liveness(now);
+    peer.session->probe_liveness(proved, now);
     touch(peer, now);
   }
   return false;

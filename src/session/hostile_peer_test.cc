@@ -1,5 +1,6 @@
 // A peer that has the keys of its session and means harm: frames of its choice, properly sealed.
 #include <gtest/gtest.h>
+#include <whimbrel/send_flags.h>
 
 #include <algorithm>
 #include <array>
@@ -20,9 +21,11 @@ Secret secret() {
 
 class HostilePeer : public testing::Test {
  protected:
-  HostilePeer() {
+  HostilePeer() { begin(packet_key_limits(AeadSuite::kAesGcm)); }
+
+  void begin(const PacketKeyLimits& limits) {
     Establishment with;
-    with.keys = PacketKeys(AeadSuite::kAesGcm, secret(), secret());
+    with.keys = PacketKeys(AeadSuite::kAesGcm, secret(), secret(), limits);
     with.local_index = 1;
     with.remote_index = 2;
     with.remote = kAddress;
@@ -43,9 +46,26 @@ class HostilePeer : public testing::Test {
   void say(Bytes frames) { say_again(frames, number++); }
   void say_again(Bytes frames, std::uint64_t with_number) {
     std::vector<std::uint8_t> packet = seal(frames, with_number);
-    session->receive(kAddress, *read_data_header(packet), packet, now, received);
+    session->receive(from, *read_data_header(packet), packet, now, received);
     session->advance(now);
     while (session->poll_transmit(buffer, now)) ++packets_out;
+  }
+
+  // Acknowledges all that has come.
+  void acknowledge() {
+    const std::uint64_t sent = session->path_stats().packets_sent;
+    ASSERT_GT(sent, 0u);
+    AckFrame ack;
+    ack.count = 1;
+    ack.ranges[0] = {0, sent};
+    std::array<std::uint8_t, 64> frame;
+    ByteWriter out(frame);
+    write_ack(out, ack);
+    say(Bytes(frame).first(out.size()));
+  }
+  void send_reliable(std::size_t size) {
+    const std::vector<std::uint8_t> payload(size);
+    session->send(0, SharedBytes::copy(payload), kSendReliable, now);
   }
 
   static void write_stream_byte(ByteWriter& out, std::uint64_t offset) {
@@ -67,6 +87,7 @@ class HostilePeer : public testing::Test {
   std::vector<ReceivedMessage> received;
   std::vector<std::uint8_t> buffer = std::vector<std::uint8_t>(65536);
   std::uint64_t packets_out = 0;
+  IpAddress from = kAddress;
 };
 
 // Each answer is a packet that we remember until the peer acknowledges it.
@@ -78,6 +99,17 @@ TEST_F(HostilePeer, WhoAsksForPathResponsesAndAcknowledgesNothingIsAnsweredToALi
     say(challenge);
   }
   EXPECT_LE(packets_out, kTrackedPacketsMax + 16);  // and the probes of a few timeouts
+}
+
+// Each new address is challenged, and the challenge remembered.
+TEST_F(HostilePeer, WhoMovesAllTheTimeAndAcknowledgesNothingIsChallengedToALimit) {
+  const std::array<std::uint8_t, 1> ping{static_cast<std::uint8_t>(FrameType::kPing)};
+  for (int i = 0; i < 150'000 && session->phase() == SessionPhase::kUp; ++i) {
+    now += microseconds(10);
+    from.port = static_cast<std::uint16_t>(1 + i % 60'000);
+    say(ping);
+  }
+  EXPECT_LE(packets_out, kTrackedPacketsMax + 16);
 }
 
 // The packet is refused because of its second frame; its first was taken.
@@ -102,6 +134,47 @@ TEST_F(HostilePeer, ARefusedPacketDeliversNothingTwice) {
   EXPECT_GE(counters[Count::kDroppedRefusedByLimit], 1u);
   // Its number is not acknowledged, so the peer sends the content again under another one.
   EXPECT_EQ(session->phase(), SessionPhase::kUp);
+}
+
+// It is heard all the time, and what we have sent to it must be kept until it says that it has it.
+TEST_F(HostilePeer, WhoAcknowledgesNothingIsGivenUp) {
+  const std::array<std::uint8_t, 1> ping{static_cast<std::uint8_t>(FrameType::kPing)};
+  send_reliable(1000);
+  const Instant begin = now;
+  while (!session->end() && now < begin + seconds(60)) {
+    now += milliseconds(100);
+    say(ping);
+  }
+  ASSERT_TRUE(session->end());
+  EXPECT_EQ(session->end()->kind, SessionEnd::Kind::kTimedOut);
+  EXPECT_EQ(session->end()->waited, seconds(10));
+  EXPECT_GE(now, begin + seconds(10));
+  EXPECT_LE(now, begin + seconds(21));
+}
+
+TEST_F(HostilePeer, WhoAcknowledgesLateLives) {
+  const std::array<std::uint8_t, 1> ping{static_cast<std::uint8_t>(FrameType::kPing)};
+  for (int i = 0; i < 10 * 60; ++i) {
+    if (i % 80 == 0) send_reliable(1000);
+    now += milliseconds(100);
+    say(ping);
+    if (i % 80 == 79) acknowledge();
+  }
+  EXPECT_FALSE(session->end());
+}
+
+TEST_F(HostilePeer, AUsedUpKeySealsNoMtuProbe) {
+  PacketKeyLimits limits = packet_key_limits(AeadSuite::kAesGcm);
+  limits.seals = 4;
+  begin(limits);
+  send_reliable(100);
+  while (session->poll_transmit(buffer, now)) {
+  }
+  for (int i = 0; i < 3; ++i) send_reliable(100'000);
+  now += milliseconds(20);
+  acknowledge();
+  // The first key's, and those of the one after it, which cannot be changed so soon.
+  EXPECT_EQ(session->path_stats().packets_sent, 8u);
 }
 
 }  // namespace

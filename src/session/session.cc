@@ -16,7 +16,7 @@ constexpr Duration kClosingMax = seconds(5);
 constexpr Duration kQualityFirst = milliseconds(200);
 // A line that was quiet for so long gives its key schedules back; making them again takes a microsecond.
 constexpr Duration kTrimAfter = milliseconds(250);
-// Long enough for a short outage, short enough for a user who started again and waits to be let in.
+// Long enough for a short outage, short enough for a user who started again, proves its name and waits to be let in.
 constexpr Duration kSignOfLifeMin = seconds(3);
 
 MessageLimits message_limits(const SessionOptions& options) {
@@ -125,10 +125,12 @@ void Session::set_options(const SessionOptions& options) {
   path_.set_send_rate(options.send_rate_min, options.send_rate_max);
 }
 
-void Session::probe_liveness(Instant now) {
+void Session::probe_liveness(bool proved, Instant now) {
   if (phase_ != SessionPhase::kUp) return;
-  if (sign_of_life_until_ != kNever) return;
-  ping_owed_ = true;
+  // One question at a time, however often the name is claimed.
+  if (awaiting_since_ == kNever) ping_owed_ = true;
+  if (!proved || sign_of_life_until_ != kNever) return;
+  sign_of_life_asked_ = now;
   sign_of_life_until_ = now + std::max(3 * path_.probe_timeout(), kSignOfLifeMin);
 }
 
@@ -178,16 +180,21 @@ void Session::advance(Instant now) {
   }
 }
 
+void Session::time_out(Duration waited, std::string_view text, Instant now) {
+  fail(SessionEnd::Kind::kTimedOut, kEndRemoteTimeout, text, now);
+  if (end_) end_->waited = waited;
+}
+
 void Session::check_timeouts(Instant now) {
   switch (phase_) {
     case SessionPhase::kUp:
       if (keys_.exhausted()) {
         fail(SessionEnd::Kind::kLocalProblem, kEndMiscInternalError, "a key is used up", now);
       } else if (now >= sign_of_life_until_) {
-        fail(SessionEnd::Kind::kTimedOut, kEndRemoteTimeout,
-             "no sign of life while somebody else claimed the same name", now);
+        time_out(sign_of_life_until_ - sign_of_life_asked_,
+                 "somebody else has proved the same name", now);
       } else if (awaiting_since_ != kNever && now >= awaiting_since_ + options_.timeout_connected) {
-        fail(SessionEnd::Kind::kTimedOut, kEndRemoteTimeout, "no answer", now);
+        time_out(options_.timeout_connected, "no answer", now);
       } else if (!silent_ && now >= last_message_ + options_.idle_timeout && channels_.flushed()) {
         fail(SessionEnd::Kind::kIdle, kEndSessionIdle, "idle", now);
       }

@@ -65,6 +65,7 @@ struct SessionEnd {
   int reason = 0;
   std::string text;
   bool lost_reliable = false;  // reliable messages that were taken were not acknowledged
+  Duration waited{};           // kTimedOut: so long for an answer
 };
 
 struct SessionTransmit {
@@ -93,8 +94,9 @@ class Session final : private FrameSink {
   void consumed(ChannelId channel, bool reliable, std::uint64_t bytes, std::uint64_t messages,
                 Instant now);
   void set_options(const SessionOptions& options);
-  // Somebody else claims to be the peer: ask it for a sign of life.
-  void probe_liveness(Instant now);
+  // Somebody else claims to be the peer: ask it for a sign of life. It has until the connected timeout, or, where the
+  // other one has `proved` the name, three probe timeouts and no less than 3 s.
+  void probe_liveness(bool proved, Instant now);
   // The handshake itself has shown that the peer has the keys and is alive.
   void confirm() { confirmed_ = true; }
 
@@ -153,6 +155,7 @@ class Session final : private FrameSink {
   FrameVerdict on_close(ByteReader& in, Instant now);
   void receive_while_closing(Bytes frames, Instant now);
   void after_packet(const IpAddress& from, bool is_newest, std::size_t bytes, Instant now);
+  void note_heard(Instant now);
   void count_drop(Count count) { counters_.add(count); }
   void count_unreliable_drops();
 
@@ -186,6 +189,7 @@ class Session final : private FrameSink {
   void on_frame_lost(const SentFrame& frame) override;
   void enter_closing(Instant now);
   void check_timeouts(Instant now);
+  void time_out(Duration waited, std::string_view text, Instant now);
   void note_message(Instant now) { last_message_ = now; }
   void end_with(SessionEnd::Kind kind, int reason, std::string_view text);
 
@@ -207,10 +211,12 @@ class Session final : private FrameSink {
 
   Instant last_message_;                    // either way, for the idle timeout
   Instant last_received_ = Instant::min();  // any packet that opened
-  Instant awaiting_since_ =
-      kNever;  // first ack-eliciting packet sent after it, for the connected timeout
-  Instant sign_of_life_until_ =
-      kNever;              // somebody else claims its name: an answer must come by then
+  // First ack-eliciting packet sent after it, for the connected timeout. Where packets come and acknowledge nothing: the
+  // first after the last that came in time.
+  Instant awaiting_since_ = kNever;
+  // Somebody else has proved the peer's name: since when, and until when it must say something.
+  Instant sign_of_life_asked_ = kNever;
+  Instant sign_of_life_until_ = kNever;
   Instant last_activity_;  // any packet either way, for keep-alives
   bool confirmed_ = false;
   bool silent_ = false;  // waits for the peer's first packet before it sends any

@@ -191,6 +191,15 @@ void Session::receive_while_closing(Bytes frames, Instant) {
   if (std::has_single_bit(++packets_while_closing_)) close_owed_ = true;
 }
 
+// Whoever sends for ever and acknowledges nothing is no answer: what we have sent to it would be kept without end.
+void Session::note_heard(Instant now) {
+  if (path_.idle()) {
+    awaiting_since_ = kNever;
+  } else if (now < path_.oldest_unacked_time() + options_.timeout_connected) {
+    awaiting_since_ = now;
+  }
+}
+
 void Session::after_packet(const IpAddress& from, bool is_newest, std::size_t bytes, Instant now) {
   confirmed_ = true;
   silent_ = false;
@@ -198,7 +207,7 @@ void Session::after_packet(const IpAddress& from, bool is_newest, std::size_t by
   last_received_ = now;
   sign_of_life_until_ = kNever;
   last_activity_ = now;
-  awaiting_since_ = path_.idle() ? kNever : now;
+  note_heard(now);
   if (quality_next_ == kNever && !quality_owed_) quality_next_ = now + kQualityInterval;
   meter_in_.add(bytes, now);
   if (from == remote_) {

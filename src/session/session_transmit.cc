@@ -198,8 +198,8 @@ std::optional<SessionTransmit> Session::transmit_probe(MutableBytes buffer, Inst
   }
   if (!validation_ || now < validation_->next_send) return std::nullopt;
   Validation& v = *validation_;
-  // RFC 9000 8.1: at most three times what came from there.
-  if (v.bytes_sent + kPacketMin > 3 * v.bytes_received) {
+  // RFC 9000 8.1: at most three times what came from there. And nothing to who moves without end and acknowledges nothing.
+  if (v.bytes_sent + kPacketMin > 3 * v.bytes_received || path_.full() || keys_.exhausted()) {
     v.next_send = now + path_.probe_timeout();
     ++v.sent;
     return std::nullopt;
@@ -213,6 +213,7 @@ std::optional<SessionTransmit> Session::transmit_probe(MutableBytes buffer, Inst
 }
 
 std::size_t Session::build_mtu_probe(MutableBytes out, std::size_t size, Instant now) {
+  if (keys_.exhausted()) return 0;
   const PacketNumber number = path_.next_packet_number();
   const std::uint8_t number_size = packet_number_size(number, path_.next_unacked());
   const std::size_t head = 5u + number_size;

@@ -166,5 +166,83 @@ TEST(Strangers, SessionsMaxHoldsForThem) {
   EXPECT_GE(server.count(Count::kDroppedSessionLimit), 2u);
 }
 
+// --- names that are claimed, or proved, while a session has them ----------------------------------
+
+// The session of alice and bob after an outage of `outage`; in it somebody else says that he is bob.
+ConnectionInfo after_an_outage_with_a_claim(Duration outage) {
+  Duo duo;
+  Host& other = duo.world.add("str:bob");
+  other.knows(duo.a, false);
+  EXPECT_TRUE(duo.connect());
+  duo.simulation().set_blocked(duo.a.id(), duo.b.id(), true);
+  other.send(duo.a.identity(), "hi");
+  duo.world.run_for(outage);
+  duo.simulation().set_blocked(duo.a.id(), duo.b.id(), false);
+  const ConnectionInfo info = duo.a.info(duo.b);
+  if (info.state == ConnectionState::kConnected) {
+    duo.a.say(duo.b);
+    EXPECT_TRUE(duo.world.run_until_complete(seconds(6)));
+    EXPECT_TRUE(duo.a.failures().empty());
+  }
+  EXPECT_EQ(duo.world.finish(), "");
+  return info;
+}
+
+TEST(Strangers, AMereClaimDoesNotShortenTheTimeoutOfASession) {
+  EXPECT_EQ(after_an_outage_with_a_claim(seconds(5)).state, ConnectionState::kConnected);
+  EXPECT_EQ(after_an_outage_with_a_claim(seconds(9)).state, ConnectionState::kConnected);
+  const ConnectionInfo late = after_an_outage_with_a_claim(milliseconds(10'100));
+  EXPECT_EQ(late.state, ConnectionState::kProblemDetectedLocally);
+  EXPECT_EQ(late.end_reason, kEndRemoteTimeout);
+  EXPECT_NE(late.end_debug.find("in 10 s"), std::string::npos) << late.end_debug;
+}
+
+TEST(Strangers, WhoProvesANameNeedNotWaitSoLongForADeadSession) {
+  World world(1);
+  Authority authority(world);
+  Host& server = authority.add("str:srv", true, true);
+  Host& first = authority.add("str:bob", true, true);
+  Host& second = authority.add("str:bob", true, true);  // with a new key
+  world.introduce(server, first, true);
+  second.knows(server, true);
+  world.set_lines(line());
+  first.say(server);
+  world.run_for(milliseconds(500));
+  ASSERT_TRUE(server.connected(first));
+  world.simulation().set_blocked(server.id(), first.id(), true);
+  server.checked = false;
+  std::string got;
+  server.on_message = [&](const InboxMessage& message) { got = message.text(); };
+  second.send(server.identity(), "back again");
+  world.run_for(milliseconds(2900));
+  EXPECT_TRUE(server.failures().empty());
+  world.run_for(milliseconds(2000));
+  ASSERT_EQ(server.failures().size(), 1u);
+  const ConnectionInfo& info = server.failures()[0].info;
+  EXPECT_EQ(info.end_reason, kEndRemoteTimeout);
+  EXPECT_NE(info.end_debug.find("in 3 s"), std::string::npos) << info.end_debug;
+  EXPECT_NE(info.end_debug.find("proved"), std::string::npos) << info.end_debug;
+  EXPECT_EQ(got, "back again");
+}
+
+TEST(Strangers, WhoAnswersStaysEvenWhereAnotherProvesTheName) {
+  World world(1);
+  Authority authority(world);
+  Host& server = authority.add("str:srv", true, true);
+  Host& first = authority.add("str:bob", true, true);
+  Host& second = authority.add("str:bob", true, true);
+  world.introduce(server, first, true);
+  second.knows(server, true);
+  world.set_lines(line());
+  first.say(server);
+  world.run_for(milliseconds(500));
+  second.send(server.identity(), "me too");
+  world.run_for(seconds(9));
+  EXPECT_TRUE(server.connected(first));
+  EXPECT_TRUE(server.failures().empty());
+  const std::uint64_t packets = world.simulation().packets_from(server.id());
+  EXPECT_LE(packets, 60u) << "one question at a time";
+}
+
 }  // namespace
 }  // namespace whimbrel::sim
