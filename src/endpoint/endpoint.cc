@@ -209,6 +209,29 @@ void Endpoint::set_route(const Identity& user, const IpAddress& address,
   state_->routes[user] = DialTarget{address, key};
 }
 
+void Endpoint::provide_route(const Identity& user, const IpAddress& address,
+                             const std::optional<PublicKey>& key, Instant now) {
+  Peer* peer = state_->find(user);
+  if (peer == nullptr || !peer->wants_dial || !peer->route_asked) return;
+  peer->route = DialTarget{address, key};
+  state_->advance_peer(*peer, now);
+}
+
+void Endpoint::refuse_route(const Identity& user, int reason, const std::string& text,
+                            Instant now) {
+  Peer* peer = state_->find(user);
+  if (peer == nullptr || !peer->wants_dial || !peer->route_asked) return;
+  state_->fail_peer(*peer, ConnectionState::kProblemDetectedLocally, reason, text, now);
+}
+
+void Endpoint::set_certificate(std::vector<std::uint8_t> encoded) {
+  state_->handshake.certificate = std::move(encoded);
+}
+
+bool Endpoint::add_authority(const VerifyKey& key) {
+  return state_->config.trust.add_authority(key);
+}
+
 void Endpoint::close_all(Instant now) {
   State& s = *state_;
   std::vector<SessionId> ids;
@@ -302,6 +325,14 @@ std::optional<Event> Endpoint::poll_event() {
   Event event = std::move(state_->events.front());
   state_->events.pop_front();
   return event;
+}
+
+std::optional<Identity> Endpoint::poll_route_wanted() {
+  auto& wanted = state_->routes_wanted;
+  if (wanted.empty()) return std::nullopt;
+  const Identity user = wanted.front();
+  wanted.pop_front();
+  return user;
 }
 
 void Endpoint::take_messages(std::vector<DeliveredMessage>& out) {

@@ -109,6 +109,14 @@ class Endpoint {
   // Where a user is; with a key the handshake is IK, without it XX.
   void set_route(const Identity& user, const IpAddress& address,
                  const std::optional<PublicKey>& key);
+  // The answer to poll_route_wanted(): good for this one dial. Without effect when nobody waits for it any more.
+  void provide_route(const Identity& user, const IpAddress& address,
+                     const std::optional<PublicKey>& key, Instant now);
+  // Likewise: the user cannot be reached.
+  void refuse_route(const Identity& user, int reason, const std::string& text, Instant now);
+  // What handshakes show from now on, and an authority more to trust. False: `key` is not usable, or known already.
+  void set_certificate(std::vector<std::uint8_t> encoded);
+  bool add_authority(const VerifyKey& key);
   // Closes every session: reason 1001.
   void close_all(Instant now);
   // For all sessions, or one user's. Values were checked by the caller.
@@ -123,6 +131,8 @@ class Endpoint {
   // Writes the next batch into `buffer` (at least one full datagram; 64 KiB for full batches). Nothing: nothing may leave now.
   std::optional<Transmit> poll_transmit(MutableBytes buffer, Instant now);
   std::optional<Event> poll_event();
+  // A user whom we are to reach and have no address of (EndpointConfig::asks_routes): told once a dial.
+  std::optional<Identity> poll_route_wanted();
   // Moves what was delivered since the last call to the end of `out`.
   void take_messages(std::vector<DeliveredMessage>& out);
   // When advance() must be called next; kNever if nothing waits. Never in the past of the last `now` twice without effect.

@@ -39,6 +39,10 @@ struct EndpointConfig {
   TrustStore trust;                       // empty: nobody is authenticated
   bool require_certificate = false;
   std::uint32_t app_id = 0;
+  // Somebody outside knows where users are: poll_route_wanted() asks.
+  bool asks_routes = false;
+  // For servers: peers are named by the key that they prove, whatever they call themselves.
+  bool names_by_key = false;
   // What a dial offers first; the other suite comes second.
   AeadSuite suite = AeadSuite::kAesGcm;
   SessionOptions session;

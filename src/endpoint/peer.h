@@ -38,6 +38,8 @@ struct Peer {
 
   std::unique_ptr<Dial> dial;
   bool wants_dial = false;  // as soon as an earlier session with this user has left the line
+  bool route_asked = false;
+  std::optional<DialTarget> route;  // the answer
   std::unique_ptr<Session> session;
   bool loopback = false;
   std::vector<std::uint8_t> response;  // RespIK, for InitIKs that come again

@@ -176,6 +176,11 @@ void Endpoint::State::start_dial(Peer& peer, Instant now) {
     direct.address.port = static_cast<std::uint16_t>(bytes[16] << 8 | bytes[17]);
     if (direct.address.port != 0) target = direct;
   }
+  if (!target) target = peer.route;
+  if (!target && config.asks_routes) {
+    if (!std::exchange(peer.route_asked, true)) routes_wanted.push_back(peer.user);
+    return;
+  }
   if (!target) {
     return fail_peer(peer, ConnectionState::kProblemDetectedLocally, kEndMiscRendezvous,
                      "no address is known for " + peer.user.text() +
@@ -400,7 +405,10 @@ Instant Endpoint::State::deadline_of(const Peer& peer) const {
   const bool opening = !peer.loopback && (!peer.session || peer.dial);
   if (opening && !peer.background) {
     next = std::min(next, peer.opened + peer.options.timeout_initial);
-    if (peer.wants_dial) next = std::min(next, peer.opened + milliseconds(10));
+    const bool waits_for_route = peer.route_asked && !peer.route;
+    if (peer.wants_dial && !waits_for_route) {
+      next = std::min(next, peer.opened + milliseconds(10));
+    }
   }
   return next;
 }

@@ -21,7 +21,9 @@ constexpr std::size_t kRefusedMax = 64;
 
 void Endpoint::State::on_stranger(Request&& request, Instant now) {
   const PeerInfo& shown = request.responder.peer();
-  if (shown.identity.empty()) {
+  if (config.names_by_key) {
+    request.user = Identity::generic_bytes(shown.static_key.bytes);
+  } else if (shown.identity.empty()) {
     request.user = Identity::ip_address(request.from.bytes, request.from.port);
   } else if (const auto name = Identity::parse(shown.identity); name && name->valid()) {
     request.user = *name;

@@ -137,6 +137,7 @@ struct Endpoint::State {
   std::map<EphemeralKey, Index> recent_inits;
   std::deque<EphemeralKey> recent_order;
   std::map<Identity, DialTarget> routes;
+  std::deque<Identity> routes_wanted;  // one for each peer that waits for it, at most
   std::map<Identity, SessionOptions> user_options;
   struct Failed {
     ConnectionInfo info;

@@ -1,0 +1,89 @@
+// An endpoint whose users are found by somebody outside.
+#include "endpoint/endpoint_pair.h"
+
+namespace whimbrel {
+namespace {
+
+class Routes : public EndpointPair {
+ protected:
+  Routes() {
+    remake(a, [](EndpointConfig& config) { config.asks_routes = true; });
+    b.accept_all = true;
+  }
+  template <typename Change>
+  void remake(Host& host, Change change) {
+    EndpointConfig config;
+    config.identity = host.name();
+    config.keys = generate_x25519(host.random);
+    change(config);
+    host.endpoint = std::make_unique<Endpoint>(std::move(config), host.random, now, kUnixStart);
+  }
+};
+
+TEST_F(Routes, AreAskedForOnceAndUsed) {
+  ASSERT_EQ(send(a, b.name(), "one"), Result::kOk);
+  ASSERT_EQ(send(a, b.name(), "two"), Result::kOk);
+  run_for(milliseconds(100));
+  EXPECT_EQ(a.endpoint->poll_route_wanted(), b.name());
+  EXPECT_EQ(a.endpoint->poll_route_wanted(), std::nullopt);
+  EXPECT_EQ(packets, 0);
+  a.endpoint->provide_route(b.name(), b.address, b.endpoint->public_key(), now);
+  run_for(seconds(1));
+  EXPECT_EQ(b.got, (std::vector<std::string>{"one", "two"}));
+}
+
+TEST_F(Routes, ThatDoNotExistAreAFailureWithItsReason) {
+  send(a, b.name(), "anybody?");
+  ASSERT_EQ(a.endpoint->poll_route_wanted(), b.name());
+  a.endpoint->refuse_route(b.name(), kEndMiscRendezvous, "str:bob is offline", now);
+  run_for(milliseconds(1));
+  ASSERT_EQ(a.failures.size(), 1u);
+  EXPECT_EQ(a.failures[0].end_reason, kEndMiscRendezvous);
+  EXPECT_EQ(a.failures[0].end_debug, "str:bob is offline");
+}
+
+TEST_F(Routes, ThatNobodyKnowsEndInATimeout) {
+  send(a, b.name(), "anybody?");
+  run_for(seconds(11));
+  ASSERT_EQ(a.failures.size(), 1u);
+  EXPECT_EQ(a.failures[0].end_reason, kEndMiscTimeout);
+  // Too late.
+  a.endpoint->provide_route(b.name(), b.address, std::nullopt, now);
+  EXPECT_EQ(packets, 0);
+}
+
+TEST_F(Routes, AreAskedForAgainByTheNextSession) {
+  send(a, b.name(), "one");
+  a.endpoint->poll_route_wanted();
+  a.endpoint->provide_route(b.name(), b.address, std::nullopt, now);
+  run_for(seconds(1));
+  a.endpoint->close_session(b.name(), now);
+  run_for(seconds(3));
+  send(a, b.name(), "two");
+  EXPECT_EQ(a.endpoint->poll_route_wanted(), b.name());
+}
+
+TEST_F(Routes, ThatAreGivenBeforehandAreNotAskedFor) {
+  know_each_other(true);
+  send(a, b.name(), "one");
+  EXPECT_EQ(a.endpoint->poll_route_wanted(), std::nullopt);
+  run_for(seconds(1));
+  EXPECT_EQ(b.got.size(), 1u);
+}
+
+// A server: two who call themselves the same are two, and each is who its key says.
+TEST_F(Routes, AServerNamesPeersByTheirKeys) {
+  remake(b, [](EndpointConfig& config) { config.names_by_key = true; });
+  know_each_other(false);
+  send(a, b.name(), "it's me");
+  run_for(seconds(1));
+  ASSERT_EQ(b.requests.size(), 1u);
+  EXPECT_EQ(b.requests[0], Identity::generic_bytes(a.endpoint->public_key().bytes));
+  EXPECT_EQ(b.got.size(), 1u);
+  EXPECT_EQ(send(b, b.requests[0], "welcome"), Result::kOk);
+  run_for(seconds(1));
+  EXPECT_EQ(a.got, std::vector<std::string>{"welcome"});
+}
+
+}  // namespace
+}  // namespace whimbrel
