@@ -112,21 +112,17 @@ Result Endpoint::State::send_any(const Identity& user, SharedBytes&& payload, in
   if (Peer* peer = find(user)) {
     return send_to(*peer, std::move(payload), flags, channel, now, charged);
   }
-  const auto record = failed.find(user);
-  if (record != failed.end() && now < record->second.forget_at && !requests.contains(user)) {
+  if (failed.find(user, now) != nullptr && !requests.contains(user)) {
     if ((flags & kSendAutoRestartBrokenSession) == 0) return Result::kNoConnection;
-    failed.erase(record);
+    failed.erase(user);
   }
   return send_new(user, std::move(payload), channel, flags, now, charged);
 }
 
 void Endpoint::State::report_refused(const Identity& user, ChannelId channel, Instant now) {
-  const auto record = failed.find(user);
-  if (record != failed.end()) {
+  if (const ConnectionInfo* record = failed.find(user, now)) {
     // Lost with the session: was that told already? Not where the peer closed it and nothing else was lost.
-    if (record->second.info.state == ConnectionState::kClosedByPeer) {
-      post(SessionFailedEvent{record->second.info});
-    }
+    if (record->state == ConnectionState::kClosedByPeer) post(SessionFailedEvent{*record});
     return;
   }
   ConnectionInfo info;
@@ -164,7 +160,7 @@ bool Endpoint::close_session(const Identity& user, Instant now, std::optional<Se
     s.refuse(std::move(request), code, text.empty() ? "refused" : text, now);
     return true;
   }
-  const bool had_failed = s.failed.erase(user) > 0;
+  const bool had_failed = s.failed.erase(user);
   Peer* peer = s.find(user);
   if (peer == nullptr) return had_failed;
   if (dropped != nullptr) *dropped = peer->id;

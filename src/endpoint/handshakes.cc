@@ -245,6 +245,7 @@ void Endpoint::State::on_finish(const IpAddress& from, Bytes datagram, ReceiverI
     if (++it->second.failures >= kFinishFailuresMax) {
       by_index.erase(index);
       half_open.erase(it);
+      std::erase(half_open_order, index);
     }
     return count_handshake_error(error);
   }

@@ -85,9 +85,8 @@ ConnectionState Endpoint::connection_info(const Identity& user, Instant now, Con
   if (const Peer* peer = s.find(user)) {
     s.fill_info(*peer, now, filled);
     s.fill_status(*peer, now, live);
-  } else if (const auto it = s.failed.find(user);
-             it != s.failed.end() && now < it->second.forget_at) {
-    filled = it->second.info;
+  } else if (const ConnectionInfo* record = s.failed.find(user, now)) {
+    filled = *record;
   } else if (s.requests.contains(user)) {
     filled.identity = user;
     filled.state = ConnectionState::kConnecting;

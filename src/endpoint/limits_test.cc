@@ -128,6 +128,160 @@ TEST_F(EndpointPair, JustEnoughIsEnough) {
   EXPECT_TRUE(b.failures.empty());
 }
 
+// --- handshakes that others meddle with --------------------------------------------------------------------------
+
+class Meddlers : public EndpointPair {
+ protected:
+  std::vector<std::uint8_t> packet_of(Host& host) {
+    std::vector<std::uint8_t> packet(65536);
+    const auto out = host.endpoint->poll_transmit(packet, now);
+    packet.resize(out ? out->size : 0);
+    return packet;
+  }
+  void give(Host& host, const IpAddress& from, std::vector<std::uint8_t> packet) {
+    host.endpoint->receive(from, packet, now);
+  }
+  // The third packet of a handshake without keys; the first two have come.
+  std::vector<std::uint8_t> finish_of(Host& caller) {
+    caller.endpoint->set_route(b.name(), b.address, std::nullopt);
+    send(caller, b.name(), "hello");
+    give(b, caller.address, packet_of(caller));
+    give(caller, b.address, packet_of(b));
+    std::vector<std::uint8_t> finish = packet_of(caller);
+    EXPECT_EQ(handshake_kind(finish), HandshakeKind::kFinishXx);
+    return finish;
+  }
+  void give_forged(std::vector<std::uint8_t> finish, int times) {
+    finish.back() ^= 1;
+    for (int i = 0; i < times; ++i) give(b, a.address, finish);
+  }
+};
+
+// Each costs a Diffie-Hellman, and its sender nothing.
+TEST_F(Meddlers, AFewFinishesThatDoNotFitChangeNothing) {
+  const auto finish = finish_of(a);
+  give_forged(finish, 15);
+  EXPECT_EQ(b.endpoint->counters()[Count::kDroppedBadHandshake], 15u);
+  give(b, a.address, finish);
+  EXPECT_EQ(b.endpoint->pending_request_count(), 1u);
+}
+
+TEST_F(Meddlers, ManyEndTheHandshake) {
+  const auto finish = finish_of(a);
+  give_forged(finish, 20);
+  EXPECT_EQ(b.endpoint->counters()[Count::kDroppedBadHandshake], 16u);
+  // What comes then costs no more than a look-up.
+  give(b, a.address, finish);
+  EXPECT_EQ(b.endpoint->counters()[Count::kDroppedUnknownIndex], 5u);
+  EXPECT_EQ(b.endpoint->pending_request_count(), 0u);
+}
+
+TEST_F(Meddlers, AHandshakeThatWasEndedKeepsNoOtherBeyondTheLimit) {
+  EndpointConfig config;
+  config.identity = b.name();
+  config.keys = generate_x25519(b.random);
+  config.limits.half_open_max = 2;
+  b.endpoint = std::make_unique<Endpoint>(std::move(config), b.random, now, kUnixStart);
+  give_forged(finish_of(a), 16);
+  Host c("str:carol", 3, 3);
+  Host d("str:dave", 4, 4);
+  Host e("str:erin", 5, 5);
+  const auto of_c = finish_of(c);
+  const auto of_d = finish_of(d);
+  EXPECT_EQ(b.endpoint->counters()[Count::kDroppedHandshakeLoad], 0u);
+  const auto of_e = finish_of(e);
+  EXPECT_EQ(b.endpoint->counters()[Count::kDroppedHandshakeLoad], 1u);
+  give(b, c.address, of_c);
+  EXPECT_EQ(b.endpoint->pending_request_count(), 0u) << "the oldest went";
+  give(b, d.address, of_d);
+  give(b, e.address, of_e);
+  EXPECT_EQ(b.endpoint->pending_request_count(), 2u);
+}
+
+// The caller says in its first message that it is somewhere else, then learns the keys by saying it again from where it is:
+// a packet under the keys shows nothing of that other place.
+TEST_F(Meddlers, TheKeysShowNoAddressWhereTheAnswerWentToTwo) {
+  const IpAddress victim = IpAddress::v4(10, 9, 9, 9, 1000);
+  know_each_other(true);
+  send(a, b.name(), "hello");
+  const std::vector<std::uint8_t> init = packet_of(a);
+  std::size_t bytes_from_victim = init.size();
+  b.accept_all = true;
+  give(b, victim, init);
+  drain(b);
+  ASSERT_EQ(b.requests.size(), 1u);
+  give(b, a.address, init);
+  drain(b);
+  for (const Packet& packet : line)
+    if (packet.to == a.address) give(a, b.address, packet.bytes);
+  for (auto data = packet_of(a); !data.empty(); data = packet_of(a)) {
+    bytes_from_victim += data.size();
+    give(b, victim, data);
+  }
+  ASSERT_EQ(state(b, a.name()), ConnectionState::kConnected);
+  for (int i = 0; i < 10; ++i) send(b, a.name(), std::string(10'000, 'x'));
+  drain(b);
+  std::size_t bytes_to_victim = 0;
+  for (const Packet& packet : line)
+    if (packet.to == victim) bytes_to_victim += packet.bytes.size();
+  EXPECT_GT(bytes_to_victim, bytes_from_victim);
+  EXPECT_LE(bytes_to_victim, 3 * bytes_from_victim);
+}
+
+// --- records of sessions that have failed ------------------------------------------------------------------------
+
+class FailedSessions : public testing::Test {
+ protected:
+  FailedSessions() {
+    EndpointConfig config;
+    config.keys = generate_x25519(random);
+    config.limits.failed_records_max = 3;
+    endpoint = std::make_unique<Endpoint>(std::move(config), random, now, kUnixStart);
+  }
+  static Identity user(int number) { return *Identity::parse("str:u" + std::to_string(number)); }
+  // No address is known for it.
+  void fail(int number) {
+    const int flags = kSendReliable | kSendAutoRestartBrokenSession;
+    EXPECT_EQ(endpoint->send(user(number), SharedBytes::copy(as_bytes("x")), flags, 0, now),
+              Result::kOk);
+  }
+  // The users whose failure can be read.
+  std::vector<int> readable() {
+    std::vector<int> users;
+    for (int i = 0; i < 100; ++i) {
+      const auto state = endpoint->connection_info(user(i), now, nullptr, nullptr);
+      if (state == ConnectionState::kProblemDetectedLocally) users.push_back(i);
+    }
+    return users;
+  }
+
+  FastRandom random{7};
+  Instant now{};
+  std::unique_ptr<Endpoint> endpoint;
+};
+
+TEST_F(FailedSessions, TheOldestRecordGoesAtTheLimit) {
+  for (int i = 0; i < 20; ++i) fail(i);
+  EXPECT_EQ(readable(), (std::vector{17, 18, 19}));
+}
+
+TEST_F(FailedSessions, OneThatWasAcknowledgedMakesRoomAndNoMore) {
+  for (int i = 0; i < 3; ++i) fail(i);
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(endpoint->close_session(user(i), now, nullptr));
+  for (int i = 10; i < 20; ++i) fail(i);
+  EXPECT_EQ(readable(), (std::vector{17, 18, 19}));
+}
+
+TEST_F(FailedSessions, OneThatFailsAgainTakesNobodyElsesPlace) {
+  for (int i = 0; i < 3; ++i) fail(i);
+  for (int i = 0; i < 10; ++i) fail(0);
+  EXPECT_EQ(readable(), (std::vector{0, 1, 2}));
+  // It is the newest now.
+  fail(3);
+  fail(4);
+  EXPECT_EQ(readable(), (std::vector{0, 3, 4}));
+}
+
 // A flood of what costs nothing to send: each is answered, and no answer may stand before what sessions have to say.
 TEST_F(EndpointPair, AnswersToStrangersDoNotSilenceSessions) {
   know_each_other(true);

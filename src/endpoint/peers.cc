@@ -7,9 +7,6 @@ namespace whimbrel {
 
 namespace {
 
-// api.md: a failed session's info stays readable for five minutes.
-constexpr Duration kFailedRecordLife = seconds(300);
-
 // Of what a key may seal, so many are for CLOSE: a session that ends because its key is used up still says so.
 constexpr std::uint64_t kSealsKeptForClose = 128;
 
@@ -325,19 +322,6 @@ void Endpoint::State::erase(Peer& peer) {
   peers.erase(id);
 }
 
-// Readable until closed, restarted or forgotten; the oldest goes when there are too many.
-void Endpoint::State::record_failure(const ConnectionInfo& info, Instant now) {
-  if (failed.size() >= config.limits.failed_records_max && !failed_order.empty()) {
-    failed.erase(failed_order.front());
-    failed_order.pop_front();
-  }
-  const bool known = failed.contains(info.identity);
-  failed[info.identity] = Failed{info, now + kFailedRecordLife};
-  if (!known) failed_order.push_back(info.identity);
-  // Names whose record went by other ways still stand in the order; it must not grow without end.
-  while (failed_order.size() > 2 * config.limits.failed_records_max) failed_order.pop_front();
-}
-
 void Endpoint::State::fail_peer(Peer& peer, ConnectionState state, int reason,
                                 const std::string& text, Instant now) {
   ConnectionInfo info;
@@ -347,7 +331,7 @@ void Endpoint::State::fail_peer(Peer& peer, ConnectionState state, int reason,
   info.end_debug = text;
   counters.add(Count::kSessionsFailed);
   log(LogLevel::kInfo, "session with " + peer.user.text() + " failed: " + text);
-  record_failure(info, now);
+  failed.put(info, now, config.limits.failed_records_max);
   post(SessionFailedEvent{std::move(info)});
   peer.end_reported = true;
   detach(peer);
@@ -385,7 +369,7 @@ void Endpoint::State::report_end(Peer& peer, Instant now) {
   info.state = by_peer ? ConnectionState::kClosedByPeer : ConnectionState::kProblemDetectedLocally;
   info.end_reason = end.reason;
   info.end_debug = failure_text(peer, end);
-  record_failure(info, now);
+  failed.put(info, now, config.limits.failed_records_max);
   // A clean close by the peer is no failure, unless it took reliable messages with it.
   const bool lost = end.lost_reliable || peer.waiting_bytes > 0 || !peer.waiting.empty();
   if (!by_peer || lost) {

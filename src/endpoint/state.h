@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "endpoint/endpoint.h"
+#include "endpoint/failure_records.h"
 #include "endpoint/peer.h"
 #include "endpoint/stamp_table.h"
 #include "endpoint/timer_table.h"
@@ -58,7 +59,6 @@ struct Endpoint::State {
   void close_peer(Peer& peer, int reason, std::string_view text, bool linger, Instant now);
   void fail_peer(Peer& peer, ConnectionState state, int reason, const std::string& text,
                  Instant now);
-  void record_failure(const ConnectionInfo& info, Instant now);
   // It may have packets now: poll_transmit() will ask it.
   void mark_ready(Peer& peer);
   // After anything was done to a peer: mark_ready() and settle(). May erase the peer.
@@ -139,12 +139,7 @@ struct Endpoint::State {
   std::map<Identity, DialTarget> routes;
   std::deque<Identity> routes_wanted;  // one for each peer that waits for it, at most
   std::map<Identity, SessionOptions> user_options;
-  struct Failed {
-    ConnectionInfo info;
-    Instant forget_at;
-  };
-  std::map<Identity, Failed> failed;
-  std::deque<Identity> failed_order;
+  FailureRecords failed;
   StampTable stamps;
   InitScreener screener;
 
