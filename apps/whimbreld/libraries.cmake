@@ -1,0 +1,2 @@
+find_package(tomlplusplus REQUIRED)
+set(app_libraries tomlplusplus::tomlplusplus)

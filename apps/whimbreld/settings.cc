@@ -1,0 +1,256 @@
+#include "settings.h"
+
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include <toml++/toml.h>
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <limits>
+#include <map>
+#include <sstream>
+
+namespace {
+
+constexpr std::uint32_t kMax = std::numeric_limits<std::uint32_t>::max();
+
+[[noreturn]] void fail(const std::string& name, const toml::source_region& where,
+                       std::string_view what) {
+  throw SettingsError(fmt::format("{}:{}: {}", name, where.begin.line, what));
+}
+
+// What stands there, for "..., not this".
+std::string describe(const toml::node& node) {
+  switch (node.type()) {
+    case toml::node_type::string:
+      return fmt::format("\"{}\"", node.as_string()->get());
+    case toml::node_type::integer:
+      return fmt::format("{}", node.as_integer()->get());
+    case toml::node_type::floating_point:
+      return fmt::format("{}", node.as_floating_point()->get());
+    case toml::node_type::boolean:
+      return node.as_boolean()->get() ? "true" : "false";
+    case toml::node_type::array:
+      return "this list";
+    case toml::node_type::table:
+      return "a table";
+    default:
+      return "a date or time";
+  }
+}
+
+// How one key is read and shown.
+struct Key {
+  // Empty, or what was expected.
+  std::function<std::string(const toml::node&)> read;
+  std::function<std::string()> show;
+};
+
+Key flag(bool& value) {
+  return {[&value](const toml::node& node) -> std::string {
+            if (!node.is_boolean()) return "true or false";
+            value = node.as_boolean()->get();
+            return "";
+          },
+          [&value] { return value ? "true" : "false"; }};
+}
+
+Key number(std::uint32_t& value, std::uint32_t least, std::uint32_t most) {
+  return {[&value, least, most](const toml::node& node) -> std::string {
+            const auto* found = node.as_integer();
+            if (found == nullptr || found->get() < least || found->get() > most) {
+              return fmt::format("a whole number from {} to {}", least, most);
+            }
+            value = static_cast<std::uint32_t>(found->get());
+            return "";
+          },
+          [&value] { return fmt::format("{}", value); }};
+}
+
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + '"';
+}
+
+Key text(std::string& value, std::vector<std::string> choices = {}) {
+  return {[&value, choices](const toml::node& node) -> std::string {
+            const auto* found = node.as_string();
+            const bool known =
+                found != nullptr && (choices.empty() || std::find(choices.begin(), choices.end(),
+                                                                  found->get()) != choices.end());
+            if (!known)
+              return choices.empty() ? "a text in quotes"
+                                     : fmt::format("one of \"{}\"", fmt::join(choices, "\", \""));
+            value = found->get();
+            return "";
+          },
+          [&value] { return quoted(value); }};
+}
+
+Key texts(std::vector<std::string>& value) {
+  return {[&value](const toml::node& node) -> std::string {
+            constexpr const char* kExpected = "a list of texts in quotes";
+            const auto* found = node.as_array();
+            if (found == nullptr) return kExpected;
+            std::vector<std::string> read;
+            for (const auto& item : *found) {
+              if (!item.is_string()) return kExpected;
+              read.push_back(item.as_string()->get());
+            }
+            value = std::move(read);
+            return "";
+          },
+          [&value] {
+            std::vector<std::string> all;
+            for (const std::string& one : value) all.push_back(quoted(one));
+            return fmt::format("[{}]", fmt::join(all, ", "));
+          }};
+}
+
+constexpr std::array<std::pair<LoginMode, const char*>, 3> kModes = {
+    {{LoginMode::kOpen, "open"}, {LoginMode::kToken, "token"}, {LoginMode::kNumeric, "numeric"}}};
+
+Key mode(LoginMode& value) {
+  return {[&value](const toml::node& node) -> std::string {
+            for (const auto& [each, name] : kModes) {
+              if (!node.is_string() || node.as_string()->get() != name) continue;
+              value = each;
+              return "";
+            }
+            return R"("open", "token" or "numeric")";
+          },
+          [&value] {
+            for (const auto& [each, name] : kModes) {
+              if (each == value) return quoted(name);
+            }
+            return std::string();
+          }};
+}
+
+using Tables = std::vector<std::pair<std::string, std::vector<std::pair<std::string, Key>>>>;
+
+// The grammar of the file: every table and key, in the order they are shown.
+Tables tables_of(Settings& s) {
+  return {
+      {"server",
+       {{"listen", texts(s.listen)},
+        {"state_folder", text(s.state_folder)},
+        {"log_level", text(s.log_level, {"debug", "info", "warning", "error"})},
+        {"log_format", text(s.log_format, {"text", "json"})},
+        {"drain_seconds", number(s.drain_seconds, 0, 600)}}},
+      {"login",
+       {{"mode", mode(s.login)},
+        {"token_algorithm", text(s.token_algorithm, {"", "EdDSA", "HS256"})},
+        {"token_key_file", text(s.token_key_file)},
+        {"certificate_hours", number(s.certificate_hours, 1, 720)},
+        {"app_id", number(s.app_id, 0, kMax)}}},
+      {"rendezvous",
+       {{"enabled", flag(s.rendezvous)},
+        {"clients_max", number(s.clients_max, 1, 1'000'000)},
+        {"lobbies_max", number(s.lobbies_max, 0, 1'000'000)},
+        {"signals_per_second", number(s.signals_per_second, 1, 100'000)}}},
+      {"relay",
+       {{"enabled", flag(s.relay)},
+        {"address", text(s.relay_address)},
+        {"site", text(s.site)},
+        {"slots_max", number(s.slots_max, 1, 1 << 20)},
+        {"slot_bytes_per_second", number(s.slot_bytes_per_second, 1000, kMax)},
+        {"slot_packets_per_second", number(s.slot_packets_per_second, 10, kMax)},
+        {"opens_per_second", number(s.opens_per_second, 1, 1'000'000)}}},
+      {"stun", {{"enabled", flag(s.stun)}}},
+      {"admin", {{"listen", text(s.admin_listen)}}},
+  };
+}
+
+// The names of a list, for "there is no ...".
+template <typename Named>
+std::string names_of(const Named& all) {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : all) names.push_back(name);
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+template <typename Named>
+auto find_named(Named& all, std::string_view wanted) {
+  return std::find_if(all.begin(), all.end(), [&](const auto& one) { return one.first == wanted; });
+}
+
+}  // namespace
+
+void parse_settings(const std::string& text, const std::string& name, Settings& settings) {
+  toml::table file;
+  try {
+    file = toml::parse(text, name);
+  } catch (const toml::parse_error& error) {
+    fail(name, error.source(), error.description());
+  }
+  // Nothing is changed unless everything is right.
+  Settings read = settings;
+  const Tables tables = tables_of(read);
+  for (const auto& [table_name, table_node] : file) {
+    const auto table = find_named(tables, table_name.str());
+    if (table == tables.end()) {
+      fail(name, table_name.source(),
+           fmt::format("there is no [{}]: there are {}", table_name.str(), names_of(tables)));
+    }
+    const auto* keys = table_node.as_table();
+    if (keys == nullptr)
+      fail(name, table_name.source(), fmt::format("{0} is a table: write [{0}]", table_name.str()));
+    for (const auto& [key_name, node] : *keys) {
+      const auto key = find_named(table->second, key_name.str());
+      if (key == table->second.end()) {
+        fail(name, key_name.source(),
+             fmt::format("[{}] has no \"{}\": it has {}", table_name.str(), key_name.str(),
+                         names_of(table->second)));
+      }
+      const std::string expected = key->second.read(node);
+      if (!expected.empty()) {
+        fail(name, node.source(),
+             fmt::format("{}.{} is {}, not {}", table_name.str(), key_name.str(), expected,
+                         describe(node)));
+      }
+    }
+  }
+  settings = read;
+}
+
+void read_settings(const std::string& path, Settings& settings) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  if (!file) throw SettingsError(fmt::format("{}: {}", path, std::strerror(errno)));
+  parse_settings(text.str(), path, settings);
+}
+
+void check_settings(const Settings& settings) {
+  if (settings.listen.empty())
+    throw SettingsError("server.listen names no address: write [\"0.0.0.0:4040\"]");
+  if (settings.login == LoginMode::kToken &&
+      (settings.token_algorithm.empty() || settings.token_key_file.empty())) {
+    throw SettingsError(
+        "login.mode \"token\" needs token_algorithm (\"EdDSA\" or \"HS256\") and token_key_file");
+  }
+  if (!settings.rendezvous && !settings.relay && !settings.stun) {
+    throw SettingsError("rendezvous, relay and stun are all off: there is nothing to do");
+  }
+  if (settings.site.empty() || settings.site.size() > 16)
+    throw SettingsError("relay.site is a name of 1 to 16 letters");
+}
+
+std::string settings_text(const Settings& settings) {
+  Settings copy = settings;
+  std::string out;
+  for (const auto& [table, keys] : tables_of(copy)) {
+    out += fmt::format("{}[{}]\n", out.empty() ? "" : "\n", table);
+    for (const auto& [name, key] : keys) out += fmt::format("{} = {}\n", name, key.show());
+  }
+  return out;
+}

@@ -1,0 +1,63 @@
+// What an operator can say to whimbreld: in a TOML file, and by flags, which win. Every key has a default; a server that was
+// told nothing plays all parts on one port.
+#pragma once
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+// The sentence says file, line, what was found and what was expected.
+struct SettingsError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+enum class LoginMode { kOpen, kToken, kNumeric };
+
+struct Settings {
+  // [server]
+  std::vector<std::string> listen = {"0.0.0.0:4040",
+                                     "[::]:4040"};  // UDP, at most one of each family
+  std::string state_folder =
+      "whimbreld-state";  // keys and the database; made if missing; "" keeps everything in memory
+  std::string log_level = "info";    // debug, info, warning or error
+  std::string log_format = "text";   // or json
+  std::uint32_t drain_seconds = 10;  // between SIGTERM and the end, 0 to 600
+
+  // [login]
+  LoginMode login = LoginMode::kOpen;
+  std::string token_algorithm;           // of mode token: EdDSA or HS256
+  std::string token_key_file;            // its public key (PEM) or shared secret
+  std::uint32_t certificate_hours = 24;  // 1 to 720
+  std::uint32_t app_id = 0;              // the one application served; 0: any
+
+  // [rendezvous]
+  bool rendezvous = true;
+  std::uint32_t clients_max = 100'000;
+  std::uint32_t lobbies_max = 10'000;
+  std::uint32_t signals_per_second = 50;  // of one client
+
+  // [relay]
+  bool relay = true;
+  std::string relay_address;  // told to clients: IP:PORT; empty: where they reached this server
+  std::string site = "home";  // 1 to 16 letters
+  std::uint32_t slots_max = 100'000;
+  std::uint32_t slot_bytes_per_second = 8 << 20;
+  std::uint32_t slot_packets_per_second = 16'000;
+  std::uint32_t opens_per_second = 5'000;
+
+  // [stun]
+  bool stun = true;
+
+  // [admin]
+  std::string admin_listen = "127.0.0.1:4041";  // HTTP: /metrics and /healthz; empty: none
+};
+
+// Reads `path` over `settings`. Throws SettingsError.
+void read_settings(const std::string& path, Settings& settings);
+// The same for a text, which messages call `name`.
+void parse_settings(const std::string& text, const std::string& name, Settings& settings);
+// What no single key can be blamed for. Throws SettingsError.
+void check_settings(const Settings& settings);
+// All keys with their values, as a file that read_settings() takes.
+std::string settings_text(const Settings& settings);

@@ -1,0 +1,77 @@
+#include "settings.h"
+
+#include <gtest/gtest.h>
+
+namespace {
+
+std::string fault_of(const std::string& text) {
+  Settings settings;
+  const std::string before = settings_text(settings);
+  try {
+    parse_settings(text, "w.toml", settings);
+  } catch (const SettingsError& error) {
+    EXPECT_EQ(settings_text(settings), before) << "a bad file changes nothing";
+    return error.what();
+  }
+  return "";
+}
+
+TEST(Settings, AreReadBackAsTheyAreShown) {
+  Settings settings;
+  settings.login = LoginMode::kNumeric;
+  settings.listen = {"127.0.0.1:1"};
+  settings.state_folder = "a \"b\" \\c";
+  settings.relay = false;
+  Settings read;
+  parse_settings(settings_text(settings), "w.toml", read);
+  EXPECT_EQ(settings_text(read), settings_text(settings));
+  EXPECT_EQ(read.state_folder, settings.state_folder);
+}
+
+TEST(Settings, OfTheFileWinOverDefaultsAndNothingElseChanges) {
+  Settings settings;
+  parse_settings("[relay]\nslots_max = 7\n", "w.toml", settings);
+  EXPECT_EQ(settings.slots_max, 7u);
+  EXPECT_TRUE(settings.relay);
+}
+
+TEST(Settings, FaultsNameFileLineAndWhatWasExpected) {
+  EXPECT_EQ(fault_of("[relay]\n\nslots_max = \"many\"\n"),
+            "w.toml:3: relay.slots_max is a whole number from 1 to 1048576, not \"many\"");
+  EXPECT_EQ(fault_of("[relay]\nslots_max = 0\n"),
+            "w.toml:2: relay.slots_max is a whole number from 1 to 1048576, not 0");
+  EXPECT_EQ(fault_of("[server]\nlog_level = \"loud\"\n"),
+            "w.toml:2: server.log_level is one of \"debug\", \"info\", \"warning\", \"error\", not "
+            "\"loud\"");
+  EXPECT_EQ(fault_of("[stun]\non = true\n"), "w.toml:2: [stun] has no \"on\": it has enabled");
+  EXPECT_EQ(
+      fault_of("\n[rely]\n").rfind("w.toml:2: there is no [rely]: there are server, login", 0), 0u);
+  EXPECT_EQ(fault_of("relay = 3\n"), "w.toml:1: relay is a table: write [relay]");
+  EXPECT_EQ(fault_of("[server]\nlisten = [\"a\", 4040]\n"),
+            "w.toml:2: server.listen is a list of texts in quotes, not this list");
+  EXPECT_EQ(fault_of("[server\n").rfind("w.toml:1: ", 0), 0u);
+}
+
+TEST(Settings, ThatDoNotFitTogetherAreRefused) {
+  Settings settings;
+  EXPECT_NO_THROW(check_settings(settings));
+  settings.login = LoginMode::kToken;
+  EXPECT_THROW(check_settings(settings), SettingsError);
+  settings.token_algorithm = "EdDSA";
+  settings.token_key_file = "backend.pem";
+  EXPECT_NO_THROW(check_settings(settings));
+  settings.rendezvous = settings.relay = settings.stun = false;
+  EXPECT_THROW(check_settings(settings), SettingsError);
+}
+
+TEST(Settings, AMissingFileIsNamed) {
+  Settings settings;
+  try {
+    read_settings("/nowhere/w.toml", settings);
+    FAIL();
+  } catch (const SettingsError& error) {
+    EXPECT_STREQ(error.what(), "/nowhere/w.toml: No such file or directory");
+  }
+}
+
+}  // namespace
