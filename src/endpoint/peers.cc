@@ -360,7 +360,8 @@ void Endpoint::State::report_end(Peer& peer, Instant now) {
   if (peer.end_reported || !peer.session || !peer.session->end()) return;
   const SessionEnd end = *peer.session->end();
   peer.end_reported = true;
-  if (end.kind == SessionEnd::Kind::kIdle || end.kind == SessionEnd::Kind::kClosedByUs) {
+  const bool idle = end.kind == SessionEnd::Kind::kIdle;
+  if ((idle && !config.tells_ends) || end.kind == SessionEnd::Kind::kClosedByUs) {
     return detach(peer);
   }
   const bool by_peer = end.kind == SessionEnd::Kind::kClosedByPeer;
@@ -372,7 +373,7 @@ void Endpoint::State::report_end(Peer& peer, Instant now) {
   failed.put(info, now, config.limits.failed_records_max);
   // A clean close by the peer is no failure, unless it took reliable messages with it.
   const bool lost = end.lost_reliable || peer.waiting_bytes > 0 || !peer.waiting.empty();
-  if (!by_peer || lost) {
+  if (!by_peer || lost || config.tells_ends) {
     counters.add(Count::kSessionsFailed);
     log(LogLevel::kInfo, "session failed: " + info.end_debug);
     post(SessionFailedEvent{std::move(info)});

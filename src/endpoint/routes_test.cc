@@ -85,5 +85,19 @@ TEST_F(Routes, AServerNamesPeersByTheirKeys) {
   EXPECT_EQ(a.got, std::vector<std::string>{"welcome"});
 }
 
+TEST_F(Routes, AServerIsToldOfCleanEndsToo) {
+  remake(b, [](EndpointConfig& config) { config.tells_ends = true; });
+  know_each_other(true);
+  send(a, b.name(), "hello");
+  run_for(seconds(1));
+  a.endpoint->close_session(b.name(), now);
+  run_for(seconds(3));
+  ASSERT_EQ(b.failures.size(), 1u);
+  EXPECT_EQ(b.failures[0].state, ConnectionState::kClosedByPeer);
+  send(a, b.name(), "hello again");
+  run_for(seconds(200));
+  ASSERT_EQ(b.failures.size(), 2u) << "an idle one";
+}
+
 }  // namespace
 }  // namespace whimbrel
