@@ -274,8 +274,9 @@ void Endpoint::State::on_dial_answer(Peer& peer, Bytes datagram, Instant now) {
       if (error == HandshakeError::kUnsupportedVersion ||
           error == HandshakeError::kUnsupportedSuite) {
         counters.add(Count::kDroppedBadVersion);
-        return fail_peer(peer, ConnectionState::kProblemDetectedLocally, kEndRemoteBadVersion,
-                         peer.user.text() + " speaks no version of the protocol that we know", now);
+        return on_dial_fault(peer, kEndRemoteBadVersion,
+                             peer.user.text() + " speaks no version of the protocol that we know",
+                             false, now);
       }
       break;
     default:
@@ -288,14 +289,21 @@ void Endpoint::State::on_dial_answer(Peer& peer, Bytes datagram, Instant now) {
 void Endpoint::State::on_dial_response(Peer& peer, Bytes datagram, Instant now) {
   Dial& dial = *peer.dial;
   const HandshakeError error = dial.on_response(datagram, unix_at(now));
+  // IK: nobody else than who has the key that was given could make this. XX: anybody who saw message 1, our own key included,
+  // for we answer a copy of it, too.
+  const bool proved = dial.expected_key().has_value();
   if (error == HandshakeError::kOwnKey) {
-    return fail_peer(peer, ConnectionState::kProblemDetectedLocally, kEndMiscGeneric,
-                     peer.user.text() + " is this program itself", now);
+    return on_dial_fault(peer, kEndMiscGeneric, peer.user.text() + " is this program itself",
+                         proved, now);
   }
   if (error != HandshakeError::kNone) return count_handshake_error(error);
   const Duration rtt = dial.round_trip(now);
   const PublicKey key = dial.initiator().peer().static_key;
-  if (!check_dialled_peer(peer, now)) return;
+  if (const auto fault = fault_of_dialled(peer)) {
+    counters.add(Count::kDroppedBadCertificate);
+    dial.reject();
+    return on_dial_fault(peer, kEndRemoteBadCert, *fault, proved, now);
+  }
   if (dial.initiator().done()) {  // IK
     // RFC 9000 9: to where we called, not to where the answer seems to come from.
     establish(peer, dial.initiator().result(), IpAddress(dial.to()), dial.index(), false,
@@ -313,19 +321,23 @@ void Endpoint::State::on_dial_response(Peer& peer, Bytes datagram, Instant now) 
   advance_peer(peer, now);
 }
 
-// Is it who we meant, and may it talk to us? Otherwise the peer fails.
-bool Endpoint::State::check_dialled_peer(Peer& peer, Instant now) {
+// What says that the dial cannot succeed. Unless it is proved, better answers may still come: a forger is often faster than
+// the peer, and cannot keep what the peer says from us.
+void Endpoint::State::on_dial_fault(Peer& peer, int reason, const std::string& text, bool proved,
+                                    Instant now) {
+  peer.dial->note_fault(reason, text);
+  if (!proved && !peer.dial->fault_is_certain()) return;
+  fail_peer(peer, ConnectionState::kProblemDetectedLocally, reason, text, now);
+}
+
+std::optional<std::string> Endpoint::State::fault_of_dialled(Peer& peer) {
   const PeerInfo& shown = peer.dial->initiator().peer();
   const bool valid = shown.certificate_status == CertificateStatus::kValid;
   const bool absent = shown.certificate_status == CertificateStatus::kAbsent;
   const std::string where = peer.dial->to().text();
   if (!valid && (!absent || config.require_certificate) && !config.trust.empty()) {
-    counters.add(Count::kDroppedBadCertificate);
-    fail_peer(peer, ConnectionState::kProblemDetectedLocally, kEndRemoteBadCert,
-              "the certificate of the peer at " + where +
-                  " is not accepted: " + to_string(shown.certificate_status),
-              now);
-    return false;
+    return "the certificate of the peer at " + where +
+           " is not accepted: " + to_string(shown.certificate_status);
   }
   const auto name = Identity::parse(shown.identity);
   if (peer.user.type() == IdentityType::kIpAddress) {
@@ -333,17 +345,13 @@ bool Endpoint::State::check_dialled_peer(Peer& peer, Instant now) {
       peer.alias = *name;
       add_name(peer, *name);
     }
-    return true;
+    return std::nullopt;
   }
-  if (name && *name == peer.user) return true;
+  if (name && *name == peer.user) return std::nullopt;
   // A key that was given names the peer as well as a name does, where it shows none.
-  if (shown.identity.empty() && peer.dial->expected_key()) return true;
-  fail_peer(peer, ConnectionState::kProblemDetectedLocally, kEndRemoteBadCert,
-            "at " + where + " is " +
-                (name ? name->text() : std::string("somebody without a name")) + ", not " +
-                peer.user.text(),
-            now);
-  return false;
+  if (shown.identity.empty() && peer.dial->expected_key()) return std::nullopt;
+  return "at " + where + " is " + (name ? name->text() : std::string("somebody without a name")) +
+         ", not " + peer.user.text();
 }
 
 }  // namespace whimbrel

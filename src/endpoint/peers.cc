@@ -401,6 +401,11 @@ Instant Endpoint::State::deadline_of(const Peer& peer) const {
 void Endpoint::State::advance_peer(Peer& peer, Instant now) {
   const bool opening = !peer.loopback && (!peer.session || peer.dial);
   if (opening && !peer.background && now >= peer.opened + peer.options.timeout_initial) {
+    if (peer.dial && peer.dial->fault()) {
+      const Dial::Fault fault = *peer.dial->fault();
+      return fail_peer(peer, ConnectionState::kProblemDetectedLocally, fault.reason, fault.text,
+                       now);
+    }
     const std::string where = peer.dial ? " at " + peer.dial->to().text() : std::string();
     return fail_peer(peer, ConnectionState::kProblemDetectedLocally, kEndMiscTimeout,
                      peer.user.text() + where + " did not accept or answer in " +

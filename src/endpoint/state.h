@@ -86,7 +86,9 @@ struct Endpoint::State {
   void on_finish(const IpAddress& from, Bytes datagram, ReceiverIndex index, Instant now);
   void on_dial_answer(Peer& peer, Bytes datagram, Instant now);
   void on_dial_response(Peer& peer, Bytes datagram, Instant now);
-  bool check_dialled_peer(Peer& peer, Instant now);
+  // What is wrong with whom we have reached; nothing where it is who we meant and may talk to us.
+  std::optional<std::string> fault_of_dialled(Peer& peer);
+  void on_dial_fault(Peer& peer, int reason, const std::string& text, bool proved, Instant now);
   void count_handshake_error(HandshakeError error);
   bool under_load(Instant now);
   UnixMillis unix_at(Instant now) const;
