@@ -1,0 +1,81 @@
+#include "network/site.h"
+
+#include <algorithm>
+
+#include "traversal/stun.h"
+
+namespace whimbrel {
+
+namespace {
+// Answers that wait for the socket; the oldest goes.
+constexpr std::size_t kStunAnswersMax = 256;
+}  // namespace
+
+Site::Site(const SiteConfig& config, relay::SiteKeys& keys, Random& random, Instant now,
+           UnixMillis unix_now)
+    : config_(config),
+      stun_rate_(config.stun_answers_per_second, config.stun_answers_per_second, now) {
+  if (config.relay) {
+    relay_ = std::make_unique<relay::Server>(config.relay_config, keys, random, now, unix_now);
+  }
+}
+
+Site::~Site() = default;
+
+std::optional<IpAddress> Site::receive(const IpAddress& from, MutableBytes datagram, Instant now) {
+  if (datagram.empty()) {
+    ++counters_.dropped_empty;
+  } else if (relay_ && relay::is_relay_packet(datagram[0])) {
+    return relay_->receive(from, datagram, now);
+  } else if (config_.stun && is_stun_packet(datagram[0])) {
+    on_stun(from, datagram, now);
+  } else {
+    ++counters_.dropped_unknown_type;
+  }
+  return std::nullopt;
+}
+
+void Site::on_stun(const IpAddress& from, Bytes datagram, Instant now) {
+  static_assert(sizeof(Answer::bytes) >= kStunAnswerSizeMax);
+  Answer answer;
+  answer.size = static_cast<std::uint8_t>(answer_binding_request(datagram, from, answer.bytes));
+  if (answer.size == 0 || !stun_rate_.take(1, now)) {
+    ++counters_.dropped_stun;
+    return;
+  }
+  answer.to = from;
+  if (stun_answers_.size() >= kStunAnswersMax) {
+    stun_answers_.pop_front();
+    ++counters_.dropped_stun;
+  }
+  ++counters_.stun_answered;
+  stun_answers_.push_back(answer);
+}
+
+void Site::advance(Instant now) {
+  if (relay_) relay_->advance(now);
+}
+
+std::optional<Transmit> Site::poll_transmit(MutableBytes buffer, Instant /*now*/) {
+  if (!stun_answers_.empty()) {
+    const Answer& answer = stun_answers_.front();
+    std::copy_n(answer.bytes.begin(), answer.size, buffer.begin());
+    const Transmit out{answer.to, answer.size, answer.size};
+    stun_answers_.pop_front();
+    return out;
+  }
+  if (relay_) {
+    if (const auto reply = relay_->poll_transmit(buffer)) {
+      return Transmit{reply->to, reply->size, reply->size};
+    }
+  }
+  return std::nullopt;
+}
+
+Instant Site::next_deadline() const { return relay_ ? relay_->next_deadline() : kNever; }
+
+void Site::drain(Duration time, Instant now) {
+  if (relay_) relay_->drain(time, now);
+}
+
+}  // namespace whimbrel

@@ -1,0 +1,70 @@
+// All server parts behind one UDP port: the relay, STUN, and whatever speaks sessions. Tells datagrams apart by their first
+// byte and hands each to its part.
+//
+// Sans-I/O, one driver, as everything below io: the program in apps/whimbreld, the tests and the simulator drive the same.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+
+#include "base/ip_address.h"
+#include "base/random.h"
+#include "base/time.h"
+#include "endpoint/endpoint.h"
+#include "relay/bucket.h"
+#include "relay/server.h"
+
+namespace whimbrel {
+
+struct SiteConfig {
+  bool relay = true;
+  bool stun = true;
+  relay::ServerConfig relay_config;
+  // Answers to STUN: as many a second; further requests are dropped. An answer is larger than its request by up to 24 bytes.
+  std::uint32_t stun_answers_per_second = 10'000;
+};
+
+struct SiteCounters {
+  std::uint64_t stun_answered = 0, dropped_stun = 0, dropped_unknown_type = 0, dropped_empty = 0;
+};
+
+class Site {
+ public:
+  // `keys` and `random` must outlive it.
+  Site(const SiteConfig& config, relay::SiteKeys& keys, Random& random, Instant now,
+       UnixMillis unix_now);
+  ~Site();
+
+  // One datagram as it came. Where it goes next, if it is forwarded: the same memory, the same size, another header.
+  std::optional<IpAddress> receive(const IpAddress& from, MutableBytes datagram, Instant now);
+  void advance(Instant now);
+  // Everything that is not forwarded. `buffer`: 64 KiB.
+  std::optional<Transmit> poll_transmit(MutableBytes buffer, Instant now);
+  Instant next_deadline() const;
+
+  // Tells clients of the relay to be gone in `time`.
+  void drain(Duration time, Instant now);
+
+  // Null where that part is off.
+  const relay::Server* relay() const { return relay_.get(); }
+  const SiteCounters& counters() const { return counters_; }
+
+ private:
+  struct Answer {
+    IpAddress to;
+    std::uint8_t size = 0;
+    std::array<std::uint8_t, 80> bytes;
+  };
+  void on_stun(const IpAddress& from, Bytes datagram, Instant now);
+
+  SiteConfig config_;
+  std::unique_ptr<relay::Server> relay_;
+  relay::Bucket stun_rate_;
+  std::deque<Answer> stun_answers_;
+  SiteCounters counters_;
+};
+
+}  // namespace whimbrel
