@@ -37,6 +37,16 @@ void set_buffer(int descriptor, int forced, int plain, int bytes) {
     set_int(descriptor, SOL_SOCKET, plain, bytes);
 }
 
+// Asks the kernel to cut what the header sends. Its control area holds one value.
+void set_segment_size(msghdr& header, std::size_t segment_size) {
+  cmsghdr* segment = CMSG_FIRSTHDR(&header);
+  segment->cmsg_level = SOL_UDP;
+  segment->cmsg_type = UDP_SEGMENT;
+  segment->cmsg_len = CMSG_LEN(sizeof(std::uint16_t));
+  const auto size = static_cast<std::uint16_t>(segment_size);
+  std::memcpy(CMSG_DATA(segment), &size, sizeof size);
+}
+
 std::string bind_error(const IpAddress& address, int error) {
   std::string text = "cannot bind UDP " + address.text();
   if (address.port == 0) text += " (any port)";
@@ -251,12 +261,7 @@ UdpSocket::SendOutcome UdpSocket::send_one(const SocketAddress& to, Bytes bytes,
   if (bytes.size() > segment_size) {
     header.msg_control = control.data();
     header.msg_controllen = control.size();
-    cmsghdr* segment = CMSG_FIRSTHDR(&header);
-    segment->cmsg_level = SOL_UDP;
-    segment->cmsg_type = UDP_SEGMENT;
-    segment->cmsg_len = CMSG_LEN(sizeof(std::uint16_t));
-    const auto size = static_cast<std::uint16_t>(segment_size);
-    std::memcpy(CMSG_DATA(segment), &size, sizeof size);
+    set_segment_size(header, segment_size);
   }
   for (;;) {
     ++stats_.send_calls;
@@ -301,6 +306,64 @@ std::size_t UdpSocket::send_each(const SocketAddress& to, Bytes batch, std::size
     sent = std::min(batch.size(), sent + passed * segment_size);
   }
   return sent;
+}
+
+namespace {
+
+// One element of a sendmmsg().
+struct SegmentedMessage {
+  SocketAddress name;
+  iovec vector{};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(std::uint16_t))> control{};
+
+  void fill(const UdpSocket::Outgoing& out, bool v4, mmsghdr& message) {
+    name = to_socket_address(out.to, v4);
+    vector = {const_cast<std::uint8_t*>(out.bytes.data()), out.bytes.size()};
+    message = {};
+    msghdr& header = message.msg_hdr;
+    header.msg_name = &name.storage;
+    header.msg_namelen = name.size;
+    header.msg_iov = &vector;
+    header.msg_iovlen = 1;
+    if (out.bytes.size() <= out.segment_size) return;
+    header.msg_control = control.data();
+    header.msg_controllen = control.size();
+    set_segment_size(header, out.segment_size);
+  }
+};
+
+}  // namespace
+
+void UdpSocket::send_many(std::span<const Outgoing> all) {
+  std::array<mmsghdr, kSendMessagesMax> messages;
+  std::array<SegmentedMessage, kSendMessagesMax> parts;
+  while (!all.empty()) {
+    unsigned count = 0;
+    while (count < kSendMessagesMax && count < all.size() &&
+           (gso_ || all[count].bytes.size() <= all[count].segment_size)) {
+      parts[count].fill(all[count], v4_, messages[count]);
+      ++count;
+    }
+    int done = 0;
+    if (count > 0) {
+      ++stats_.send_calls;
+      done = sendmmsg(descriptor_.get(), messages.data(), count, 0);
+      if (done < 0 && errno == EINTR) continue;
+      if (done < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+        ++stats_.blocked;
+        stats_.send_failed += all.size();
+        return;
+      }
+    }
+    if (done > 0) {
+      all = all.subspan(static_cast<std::size_t>(done));
+      continue;
+    }
+    // The first one is refused as it is, or must be cut by hand: send() knows how.
+    const std::size_t sent = send(all[0].to, all[0].bytes, all[0].segment_size);
+    if (sent < all[0].bytes.size()) ++stats_.send_failed;
+    all = all.subspan(1);
+  }
 }
 
 std::span<UdpSocket::Batch> UdpSocket::receive() {

@@ -67,6 +67,15 @@ class UdpSocket {
   // that the kernel refuses counts as dealt with: UDP may lose.
   std::size_t send(const IpAddress& to, Bytes batch, std::size_t segment_size);
 
+  // Batches to several addresses, with as few system calls as it takes. For forwarding: what the kernel has no room for is
+  // counted and lost. The addresses must be of the socket's family.
+  struct Outgoing {
+    IpAddress to;
+    Bytes bytes;
+    std::size_t segment_size = 0;
+  };
+  void send_many(std::span<const Outgoing> all);
+
   // Receives up to kBatchesMax batches. Fewer: the socket is empty.
   static constexpr std::size_t kBatchesMax = 16;
   std::span<Batch> receive();

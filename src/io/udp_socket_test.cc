@@ -65,6 +65,32 @@ TEST_P(UdpSocketTest, ABatchArrivesCutAsItWasSent) {
   EXPECT_EQ(out->stats().send_failed, 0u);
 }
 
+TEST_P(UdpSocketTest, BatchesForManyLeaveTogether) {
+  const auto [offload_out, offload_in] = GetParam();
+  auto out = bind_loopback(offload_out);
+  std::vector<std::unique_ptr<UdpSocket>> in;
+  std::vector<std::vector<std::uint8_t>> batches;
+  std::vector<UdpSocket::Outgoing> all;
+  for (std::size_t i = 0; i < 5; ++i) {
+    in.push_back(bind_loopback(offload_in));
+    batches.push_back(pattern(i % 2 == 0 ? 300 + i : 4 * 1200 + i));
+  }
+  for (int round = 0; round < 20; ++round) {
+    for (std::size_t i = 0; i < in.size(); ++i) {
+      all.push_back({in[i]->local_address(), batches[i], 1200});
+    }
+  }
+  out->send_many(all);
+  for (std::size_t i = 0; i < in.size(); ++i) {
+    const auto datagrams = receive_datagrams(*in[i], 20 * batches[i].size());
+    EXPECT_EQ(datagrams.size(), 20 * ((batches[i].size() + 1199) / 1200)) << i;
+  }
+  EXPECT_EQ(out->stats().send_failed, 0u);
+  if (out->segmentation_offload()) {
+    EXPECT_EQ(out->stats().send_calls, 2u) << "of 64 batches at most";
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Offload, UdpSocketTest,
                          testing::Combine(testing::Bool(), testing::Bool()));
 
