@@ -6,6 +6,7 @@
 #include <string>
 #include <thread>
 
+#include "io/system_random.h"
 #include "relay/leg.h"
 #include "traversal/stun.h"
 
@@ -74,7 +75,7 @@ class Client {
   Instant now() const { return clock_.now(); }
 
   relay::IdentityHash identity;
-  FastRandom random_{7};
+  SecureRandom random_{system_random_seed()};
   relay::Leg leg{random_};
   std::vector<std::vector<std::uint8_t>> got;
   std::vector<std::vector<std::uint8_t>> other;
