@@ -14,6 +14,7 @@ struct NetworkingMessages::Impl::Parts {
   EndpointConfig endpoint;
   Core::Sockets sockets;
   Settings settings;
+  Inbox::OnEviction on_eviction;
   bool own_thread = true;
 };
 
@@ -129,6 +130,16 @@ LogSink log_sink(const Config& config) {
   };
 }
 
+// They were confirmed to their senders, so the application is told, though no session fails by it.
+Inbox::OnEviction log_eviction(const EndpointConfig& config) {
+  if (!config.log || config.log_level < LogLevel::kWarning) return nullptr;
+  return [log = config.log](const Inbox::Eviction& what) {
+    std::string text = std::to_string(what.messages) + " unread messages of " + what.user.text();
+    if (what.users > 1) text += " and " + std::to_string(what.users - 1) + " others";
+    log(LogLevel::kWarning, text + " were dropped: their sessions are over, and nobody read them");
+  };
+}
+
 }  // namespace
 
 std::unique_ptr<NetworkingMessages::Impl> NetworkingMessages::Impl::create(const Config& config,
@@ -149,6 +160,7 @@ std::unique_ptr<NetworkingMessages::Impl> NetworkingMessages::Impl::create(const
   if (!fault) {
     parts.endpoint.session = parts.settings.session_options();
     parts.settings.apply_to(parts.endpoint.limits);
+    parts.on_eviction = log_eviction(parts.endpoint);
     std::unique_ptr<Impl> impl(new Impl(std::move(parts)));
     std::string route_error;
     const bool routed =
@@ -166,6 +178,7 @@ NetworkingMessages::Impl::Impl(Parts parts)
       core_(std::make_unique<Core>(std::move(parts.endpoint), std::move(parts.sockets), poller_,
                                    clock_, system_random_seed())),
       settings_(std::move(parts.settings)) {
+  inbox_.set_on_eviction(std::move(parts.on_eviction));
   apply_settings();
   if (!own_thread_) return;
   // Signals are for the application's threads.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <unordered_set>
+#include <utility>
 
 #include "node/message_access.h"
 
@@ -41,7 +42,7 @@ Inbox::Session* Inbox::session_of(SessionId id, const UserOf& user_of) {
 
 void Inbox::deliver(std::vector<DeliveredMessage>& delivered, const UserOf& user_of) {
   if (delivered.empty()) return;
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   size_.fetch_add(delivered.size(), std::memory_order_release);
   for (DeliveredMessage& one : delivered) {
     Session* session = session_of(one.session, user_of);
@@ -51,6 +52,16 @@ void Inbox::deliver(std::vector<DeliveredMessage>& delivered, const UserOf& user
   }
   delivered.clear();
   if (size() > look_at_messages_ || bytes_ > look_at_bytes_) limit_ended(user_of);
+  if (evictions_.empty()) return;
+  const std::vector<Eviction> evictions = std::exchange(evictions_, {});
+  lock.unlock();
+  if (!on_eviction_) return;
+  for (const Eviction& one : evictions) on_eviction_(one);
+}
+
+void Inbox::note_eviction(const Identity& user, std::uint64_t messages, std::size_t users) {
+  evicted_ += messages;
+  evictions_.push_back({user, messages, users});
 }
 
 void Inbox::add(Session& session, const ReceivedMessage& message) {
@@ -81,7 +92,7 @@ void Inbox::limit_user(Held& held) {
   while (sessions.size() > 1 &&
          (held.messages > user_messages_max_ || held.bytes > user_bytes_max_)) {
     sessions.front()->dropping = true;
-    if (sessions.front()->queued > 0) evicted_ += drop_marked();
+    if (sessions.front()->queued > 0) note_eviction(sessions.front()->user, drop_marked(), 1);
     sessions.front()->dropping = false;
     sessions.erase(sessions.begin());
   }
@@ -100,13 +111,15 @@ void Inbox::limit_ended(const UserOf& user_of) {
   if (bytes > kEndedBytesMax || messages > kEndedMessagesMax) {
     std::sort(ended.begin(), ended.end(),
               [](const Session* a, const Session* b) { return a->id < b->id; });
+    std::unordered_set<const Held*> users;
     for (Session* oldest : ended) {
       if (bytes <= kEndedBytesMax / 2 && messages <= kEndedMessagesMax / 2) break;
       oldest->dropping = true;
+      users.insert(oldest->held);
       bytes -= oldest->queued_bytes;
       messages -= oldest->queued;
     }
-    evicted_ += drop_marked();
+    note_eviction(ended.front()->user, drop_marked(), users.size());
     for (Session* one : ended) one->dropping = false;
   }
   // Not again for each batch where what is here is of sessions that are up.

@@ -33,6 +33,17 @@ class Inbox {
  public:
   using UserOf = std::function<Identity(SessionId)>;
 
+  // Unread messages that went because there were too many: of sessions of this user that were over, or of several users
+  // (this one's the oldest).
+  struct Eviction {
+    Identity user;
+    std::uint64_t messages = 0;
+    std::size_t users = 0;
+  };
+  using OnEviction = std::function<void(const Eviction&)>;
+  // Told of each by the thread that delivers, with no lock of the inbox held. Set before the first message.
+  void set_on_eviction(OnEviction tell) { on_eviction_ = std::move(tell); }
+
   // A session that was read so far without the core knowing makes take() ask for the driver.
   void set_report_thresholds(std::uint64_t bytes, std::uint64_t messages);
 
@@ -102,6 +113,7 @@ class Inbox {
   // Those of sessions that are marked. All queues are gone through once.
   std::size_t drop_from(Queue& queue);
   std::size_t drop_marked();
+  void note_eviction(const Identity& user, std::uint64_t messages, std::size_t users);
   void sweep();
 
   mutable std::mutex mutex_;
@@ -112,6 +124,8 @@ class Inbox {
   Session* last_ = nullptr;
   std::uint64_t bytes_ = 0;
   std::uint64_t evicted_ = 0;
+  std::vector<Eviction> evictions_;  // that nobody was told of yet
+  OnEviction on_eviction_;
   std::uint64_t user_bytes_max_ = UINT64_MAX;
   std::uint64_t user_messages_max_ = UINT64_MAX;
   // With so much here, it is looked how much of it is of sessions that are over.

@@ -108,6 +108,11 @@ TEST_F(InboxTest, DropsAllSessionsOfAUser) {
 
 TEST_F(InboxTest, AUserWhoComesAgainLosesWhatItsOldestSessionLeft) {
   inbox.set_user_limits(1000, 4);
+  std::vector<Inbox::Eviction> told;
+  inbox.set_on_eviction([&](const Inbox::Eviction& what) {
+    told.push_back(what);
+    inbox.size_of(0);  // no lock is held
+  });
   deliver(kAlice, 0, 10);
   deliver(kAlice, 500, 10);
   const auto again = [&](SessionId session, std::size_t size) {
@@ -127,6 +132,13 @@ TEST_F(InboxTest, AUserWhoComesAgainLosesWhatItsOldestSessionLeft) {
   EXPECT_EQ(inbox.size(), 5u);  // exactly so many bytes
   again(SessionId{4}, 1);
   EXPECT_EQ(inbox.evicted(), 5u);
+  ASSERT_EQ(told.size(), 2u);
+  EXPECT_EQ(told[0].messages, 2u);
+  EXPECT_EQ(told[1].messages, 3u);
+  for (const Inbox::Eviction& what : told) {
+    EXPECT_EQ(what.user, Identity::steam_id(1));
+    EXPECT_EQ(what.users, 1u);
+  }
   const auto left = take(0);
   ASSERT_EQ(left.size(), 3u);
   EXPECT_EQ(left[0].size(), 900u);  // bob is not touched
@@ -135,6 +147,12 @@ TEST_F(InboxTest, AUserWhoComesAgainLosesWhatItsOldestSessionLeft) {
 }
 
 TEST_F(InboxTest, HoldsSoMuchOfSessionsThatAreOver) {
+  std::uint64_t told = 0;
+  inbox.set_on_eviction([&](const Inbox::Eviction& what) {
+    told += what.messages;
+    EXPECT_EQ(what.users, what.messages / 16);
+    EXPECT_TRUE(what.user.valid());
+  });
   // Each of another user; those with an even number stay up.
   std::uint64_t sent = 0;
   const std::uint64_t rounds = Inbox::kEndedMessagesMax / 4;
@@ -152,6 +170,7 @@ TEST_F(InboxTest, HoldsSoMuchOfSessionsThatAreOver) {
     });
   }
   EXPECT_GT(inbox.evicted(), 0u);
+  EXPECT_EQ(told, inbox.evicted());
   EXPECT_EQ(inbox.size(), sent - inbox.evicted());
   EXPECT_GE(inbox.size(), sent / 2);  // nothing of those that are up
   EXPECT_LE(inbox.size(), sent / 2 + Inbox::kEndedMessagesMax * 3 / 2);
