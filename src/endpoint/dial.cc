@@ -50,6 +50,7 @@ HandshakeError Dial::on_response(Bytes datagram, UnixMillis unix_now) {
     }
     if (one != HandshakeError::kUnexpected) error = one;
   }
+  answers_unreadable_ = answers_unreadable_ || error == HandshakeError::kDecryptFailed;
   return error;
 }
 

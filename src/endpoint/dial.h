@@ -62,6 +62,8 @@ class Dial {
   Instant next_send() const { return next_send_; }
   // The packet has left more than once without an answer.
   bool repeats() const { return sent_ > 1; }
+  // Somebody answered there, but no answer could be read: sent by anybody, so good for a hint only.
+  bool answers_unreadable() const { return answers_unreadable_; }
   // Time from the first sending of what was answered to now; zero if it was sent more than once (Karn's rule, RFC 6298 3).
   Duration round_trip(Instant now) const;
 
@@ -92,6 +94,7 @@ class Dial {
   std::optional<Fault> fault_;
   unsigned fault_seen_at_ = 0;  // sends_ then
   unsigned faulty_sends_ = 0;   // that a fault answered
+  bool answers_unreadable_ = false;
 };
 
 }  // namespace whimbrel

@@ -27,6 +27,30 @@ bool grants_enough(const TransportParameters& granted) {
 
 std::uint64_t number(SessionId id) { return static_cast<std::uint64_t>(id); }
 
+// "10 s", "0.5 s".
+std::string seconds_text(Duration duration) {
+  const auto tenths = (to_milliseconds(duration) + 50) / 100;
+  const std::string whole = std::to_string(tenths / 10);
+  return (tenths % 10 == 0 ? whole : whole + "." + std::to_string(tenths % 10)) + " s";
+}
+
+// Why no session came about in time, with what is likely, as far as the answers tell.
+std::string timeout_text(const Peer& peer) {
+  const std::string waited = seconds_text(peer.options.timeout_initial);
+  if (!peer.dial) return peer.user.text() + " did not accept or answer in " + waited;
+  const std::string who = peer.user.text() + " at " + peer.dial->to().text();
+  if (peer.dial->stage() == Dial::Stage::kFinishSent) {
+    return who + " answered, but did not accept in " + waited +
+           ": it ignores us, wants a certificate, or knows our name under another key";
+  }
+  if (peer.dial->answers_unreadable()) {
+    return who + " did not accept or answer in " + waited +
+           " with anything that can be read: other app id, or other key";
+  }
+  return who + " did not accept or answer in " + waited +
+         ": not running, wrong address or key, other app id, a firewall, or it ignores us";
+}
+
 }  // namespace
 
 Peer* Endpoint::State::find(SessionId id) {
@@ -344,9 +368,7 @@ std::string Endpoint::State::failure_text(const Peer& peer, const SessionEnd& en
   const std::string who = peer.user.text() + " at " + peer.session->remote().text();
   switch (end.kind) {
     case SessionEnd::Kind::kTimedOut: {
-      const auto waited = to_milliseconds(end.waited) / 1000;
-      const std::string text =
-          "no answer from " + who + " directly in " + std::to_string(waited) + " s";
+      const std::string text = "no answer from " + who + " directly in " + seconds_text(end.waited);
       return end.text == "no answer" ? text : text + ", and " + end.text;
     }
     case SessionEnd::Kind::kClosedByPeer:
@@ -406,11 +428,8 @@ void Endpoint::State::advance_peer(Peer& peer, Instant now) {
       return fail_peer(peer, ConnectionState::kProblemDetectedLocally, fault.reason, fault.text,
                        now);
     }
-    const std::string where = peer.dial ? " at " + peer.dial->to().text() : std::string();
     return fail_peer(peer, ConnectionState::kProblemDetectedLocally, kEndMiscTimeout,
-                     peer.user.text() + where + " did not accept or answer in " +
-                         std::to_string(to_milliseconds(peer.options.timeout_initial)) + " ms",
-                     now);
+                     timeout_text(peer), now);
   }
   if (peer.wants_dial) {
     const SessionId id = peer.id;

@@ -114,6 +114,8 @@ bool Endpoint::State::resolve_conflict(Peer& peer, const Request& request, Insta
   // who keeps trying, is let in; if it answers, the stranger is an impostor. A mere claim makes it fail no sooner than
   // it would without: anybody can make one, while the peer is out of reach for a moment.
   counters.add(Count::kDroppedIdentityInUse);
+  log(LogLevel::kInfo, "somebody with another key calls himself " + request.user.text() +
+                           ", who has a session: not let in while that one lives");
   if (peer.session && !peer.dial) {
     peer.session->probe_liveness(proved, now);
     touch(peer, now);

@@ -99,9 +99,20 @@ Expected<std::vector<std::uint8_t>> parse_line(std::string_view text, std::strin
   return std::move(*bytes);
 }
 
+// What to do when a file of this kind is missing.
+std::string_view how_to_make(std::string_view word) {
+  if (word == kSecretKeyWord) return "; `whimbrel key FILE` makes one";
+  if (word == kCertificateWord) return "; `whimbrel cert issue` makes one";
+  return "; `whimbrel cert new-authority` makes one";
+}
+
 Expected<std::vector<std::uint8_t>> read_line(const std::string& path, std::string_view word) {
   FileContent content = read_file(path);
-  if (content.error != 0) return Error{system_error("read", path, content.error)};
+  if (content.error != 0) {
+    std::string text = system_error("read", path, content.error);
+    if (content.error == ENOENT) text += how_to_make(word);
+    return Error{std::move(text)};
+  }
   auto bytes = parse_line(content.text, word, path);
   secure_wipe({reinterpret_cast<std::uint8_t*>(content.text.data()), content.text.size()});
   return bytes;
