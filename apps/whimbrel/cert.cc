@@ -11,6 +11,7 @@
 #include "commands.h"
 #include "failure.h"
 #include "node_options.h"
+#include "session_json.h"
 #include "text.h"
 
 namespace {
@@ -77,7 +78,7 @@ int show_command(const ShowOptions& options) {
   const auto info = whimbrel::describe_certificate(options.file, &error);
   if (!info) throw Failure(error);
   if (options.json) {
-    fmt::print("{}\n", certificate_json(*info).dump(2));
+    fmt::print("{}\n", json_text(certificate_json(*info), 2));
   } else {
     print_certificate(*info);
   }

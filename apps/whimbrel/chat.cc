@@ -81,7 +81,11 @@ void Chat::on_request(const Identity& who) {
     tell(fmt::format("{} joined", short_name(who)));
   } else if (options_.accept.given() || ::isatty(STDIN_FILENO) != 1) {
     net_.close_session_with_user(who);
-    tell(fmt::format("{} asked and was refused", short_name(who)));
+    tell(fmt::format(
+        "{} asked and was refused{}", short_name(who),
+        options_.accept.given()
+            ? std::string()
+            : fmt::format(": --accept {} or --accept all lets them in", short_name(who))));
   } else {
     tell(fmt::format("{0} wants to talk: /accept {0} or /refuse {0}", short_name(who)));
   }

@@ -9,17 +9,22 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <sstream>
 #include <string>
 
 #include "commands.h"
 #include "failure.h"
 #include "node_options.h"
 #include "ping_messages.h"
+#include "standard_files.h"
 
 namespace {
 
 // Set by the command that was chosen, run when everything is parsed.
 using Run = std::function<int()>;
+
+constexpr std::int64_t kCountMax = 1'000'000'000'000;
+constexpr std::int64_t kAppIdMax = 4294967295;
 
 constexpr const char* kExamples = R"(First steps, in two terminals:
   whimbrel chat --name bob --listen 127.0.0.1:4000 --accept all
@@ -106,6 +111,7 @@ void add_node_options(CLI::App& command, NodeOptions& options) {
       ->group(group);
   command
       .add_option("--app-id", options.app_id, "Application number; peers must agree (default 0)")
+      ->check(CLI::Range(std::int64_t{0}, kAppIdMax))
       ->group(group);
   command
       .add_option("--set", options.settings,
@@ -194,6 +200,7 @@ void add_ping(CLI::App& parent, Run& run) {
   ping.app.add_flag("--answer", options.answer, "Answer the pings of others, until Ctrl-C");
   add_accept_option(ping.app, options.accept);
   ping.app.add_option("-c,--count", options.count, "How many; 0 = until Ctrl-C")
+      ->check(CLI::Range(std::int64_t{0}, kCountMax))
       ->capture_default_str();
   ping.app.add_option("-i,--interval", options.interval_s, "Seconds between two")
       ->check(CLI::Range(0.0, 3600.0))
@@ -220,7 +227,8 @@ void add_info(CLI::App& parent, Run& run) {
   info.app.add_option("USER", options.to, "Which user: a name, or an address HOST:PORT")
       ->required();
   info.app.add_flag("-w,--watch", options.watch, "Again and again, until Ctrl-C");
-  info.app.add_option("-c,--count", options.count, "With --watch: end after so many");
+  info.app.add_option("-c,--count", options.count, "With --watch: end after so many")
+      ->check(CLI::Range(std::int64_t{0}, kCountMax));
   info.app.add_option("-i,--interval", options.interval_s, "Seconds to watch before each")
       ->check(CLI::Range(0.1, 3600.0))
       ->capture_default_str();
@@ -253,7 +261,9 @@ void add_cert_issue(CLI::App& cert, Run& run) {
   issue.app.add_option("--days", options.days, "How long it is valid")
       ->check(CLI::Range(1, 3650))
       ->capture_default_str();
-  issue.app.add_option("--app-id", options.app_id, "Application number")->capture_default_str();
+  issue.app.add_option("--app-id", options.app_id, "Application number")
+      ->check(CLI::Range(std::int64_t{0}, kAppIdMax))
+      ->capture_default_str();
   issue.runs(run, issue_command);
 }
 
@@ -329,23 +339,49 @@ int wrong_use(const CLI::App& app, std::string why) {
   return 2;
 }
 
-}  // namespace
+// What stands where a command should, quoted and named; empty if there is nothing or a command was found.
+std::string unknown_word(const CLI::App& app, int argc, char** argv) {
+  const CLI::App* at = &app;
+  int depth = 1;
+  for (; !at->get_subcommands().empty(); ++depth) at = at->get_subcommands().front();
+  if (depth >= argc || at->get_require_subcommand_min() == 0) return "";
+  const std::string word = argv[depth];
+  const char* const kind = word.starts_with("-") ? "option" : "command";
+  return fmt::format("there is no {} \"{}\"", kind,
+                     depth == 1 ? word : at->get_name() + " " + word);
+}
 
-int run_command_line(int argc, char** argv) {
-  CLI::App app("Messages to users by name, direct and encrypted.", "whimbrel");
+int explain(CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
+  if (error.get_exit_code() == 0) {  // --help, --version
+    std::ostringstream text;
+    const int code = app.exit(error, text, text);
+    fmt::print("{}", text.str());  // which throws what is wrong with stdout
+    flush_standard_output();
+    return code;
+  }
+  const std::string unknown = unknown_word(app, argc, argv);
+  return wrong_use(app, unknown.empty() ? error.what() : unknown);
+}
+
+int parse_and_run(CLI::App& app, int argc, char** argv) {
   Run run;
   try {
     describe(app, run);
     app.parse(argc, argv);
-    const int code = run();
-    if (std::fflush(stdout) != 0) throw Failure("can't write to the standard output");
-    return code;
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    if (argc > 1 && argv[1][0] != '-' && app.get_subcommands().empty()) {
-      return wrong_use(app, fmt::format("there is no command \"{}\"", argv[1]));
-    }
-    return wrong_use(app, error.what());
+    return explain(app, error, argc, argv);
+  }
+  const int code = run();
+  flush_standard_output();
+  return code;
+}
+
+}  // namespace
+
+int run_command_line(int argc, char** argv) {
+  CLI::App app("Messages to users by name, direct and encrypted.", "whimbrel");
+  try {
+    return parse_and_run(app, argc, argv);
   } catch (const UsageError& error) {
     return wrong_use(app, error.what());
   } catch (const std::exception& error) {

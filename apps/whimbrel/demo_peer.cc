@@ -83,9 +83,7 @@ DemoPeer::DemoPeer(whimbrel::NetworkingMessages& net) : net_(net) {
   });
 }
 
-void DemoPeer::emit(const ordered_json& event) {
-  fmt::print("{}\n", event.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
-}
+void DemoPeer::emit(const ordered_json& event) { fmt::print("{}\n", json_text(event)); }
 
 // The answer's fields beside "event" and "do".
 ordered_json DemoPeer::execute(const ordered_json& command) {

@@ -76,7 +76,7 @@ void Inspector::print_json() const {
   if (options_.counters) {
     for (const auto& [name, value] : net_.counters()) out["counters"][std::string(name)] = value;
   }
-  fmt::print("{}\n", options_.watch ? out.dump() : out.dump(2));
+  fmt::print("{}\n", json_text(out, options_.watch ? -1 : 2));
 }
 
 void row(std::string_view name, std::string_view value) {

@@ -46,6 +46,20 @@ std::optional<HostPort> split_address(const std::string& text) {
   return parts;
 }
 
+// The library's addresses have no scope: without it the system would not know which network is meant.
+void refuse_scope(const std::string& host, const std::string& text) {
+  if (host.find('%') == std::string::npos) return;
+  throw UsageError(
+      fmt::format("{}: an address with a scope (\"{}\") can't be used: give one that needs none, "
+                  "like the computer's IPv4 or global IPv6 address",
+                  text, host.substr(host.find('%'))));
+}
+
+bool is_numeric(const HostPort& parts) {
+  in6_addr ignored{};
+  return ::inet_pton(parts.bracketed ? AF_INET6 : AF_INET, parts.host.c_str(), &ignored) == 1;
+}
+
 std::string numeric_host(const addrinfo& found) {
   std::array<char, INET6_ADDRSTRLEN> text{};
   const void* address = found.ai_family == AF_INET6
@@ -64,6 +78,7 @@ std::string resolve(const std::string& text) {
     throw UsageError(fmt::format(
         "\"{}\" is not an address: write HOST:PORT, like 192.168.1.7:4000 or [::1]:4000", text));
   }
+  refuse_scope(parts->host, text);
   addrinfo hints{};
   hints.ai_socktype = SOCK_DGRAM;
   addrinfo* found = nullptr;
@@ -92,6 +107,11 @@ whimbrel::Route parse_route(const std::string& text) {
     throw UsageError(
         fmt::format("--peer {}: write NAME=HOST:PORT, like bob=192.168.1.7:4000", text));
   }
+  if (text.find('=', equals + 1) != std::string::npos) {
+    throw UsageError(fmt::format(
+        "--peer {}: it has two \"=\"; write NAME=HOST:PORT, and --peer again for another user",
+        text));
+  }
   whimbrel::Route route;
   route.identity = parse_user(text.substr(0, equals));
   std::string address = text.substr(equals + 1);
@@ -119,6 +139,13 @@ void bind_addresses(const NodeOptions& options, whimbrel::Config& config) {
     if (!parts) {
       throw UsageError(fmt::format(
           "--listen {}: write HOST:PORT or :PORT, like 0.0.0.0:4000 or [::1]:4000", text));
+    }
+    refuse_scope(parts->host, "--listen " + text);
+    if (!parts->host.empty() && parts->host != "localhost" && !is_numeric(*parts)) {
+      throw UsageError(
+          fmt::format("--listen {}: \"{}\" is not an address of this computer in numbers; :{} "
+                      "listens on all of them",
+                      text, parts->host, parts->port));
     }
     const bool v6 = parts->bracketed;
     if (parts->host.empty()) {

@@ -20,7 +20,9 @@ namespace {
 constexpr auto kLookInterval = 100ms;
 
 std::string nowhere(const whimbrel::Identity& peer) {
-  return fmt::format("don't know where {0} is: say --peer {0}=HOST:PORT", short_name(peer));
+  return fmt::format(
+      "don't know where {0} is: say --peer {0}=HOST:PORT, or HOST:PORT in place of the name",
+      short_name(peer));
 }
 
 std::string why_not_sent(Result result, const whimbrel::Identity& peer) {

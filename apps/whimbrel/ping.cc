@@ -16,6 +16,7 @@
 #include "node_options.h"
 #include "peer_watch.h"
 #include "ping_messages.h"
+#include "session_json.h"
 #include "text.h"
 
 using namespace std::chrono_literals;
@@ -135,7 +136,7 @@ void Pinger::print_json(double loss) const {
     out["p99_ms"] = percentile(0.99) * 1e3;
     out["max_ms"] = round_trips_.back() * 1e3;
   }
-  fmt::print("{}\n", out.dump());
+  fmt::print("{}\n", json_text(out));
 }
 
 int Pinger::report() {
@@ -195,6 +196,10 @@ int answer_command(const PingOptions& options) {
 }  // namespace
 
 int ping_command(const PingOptions& options) {
+  if (options.answer && !options.to.empty()) {
+    throw UsageError(fmt::format(
+        "--answer takes no USER: it answers everybody, or --accept {} alone", options.to));
+  }
   if (options.answer) return answer_command(options);
   if (options.to.empty()) throw UsageError("USER is required, or --answer");
   const Identity to = parse_user(options.to);

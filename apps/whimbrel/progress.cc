@@ -40,7 +40,7 @@ void Progress::wipe() {
 std::string Progress::line(std::uint64_t bytes, std::string_view more) const {
   return fmt::format("{} {} in {}, {}{}{}", verb_, bytes_text(bytes),
                      duration_text(seconds(Clock::now() - begin_)), rate_text(rate_),
-                     more.empty() ? "" : ", ", more);
+                     more.empty() ? "" : ", ", printable(more));
 }
 
 void Progress::update(std::uint64_t bytes, std::string_view more) {
@@ -57,6 +57,11 @@ void Progress::update(std::uint64_t bytes, std::string_view more) {
     fmt::print(stderr, "whimbrel: {}\n", line(bytes, more));
   }
   drawn_ = tty_;
+}
+
+void Progress::say(std::string_view text) {
+  wipe();
+  fmt::print(stderr, "whimbrel: {}\n", printable(text));
 }
 
 void Progress::finish(std::uint64_t bytes, std::string_view more) {

@@ -19,6 +19,8 @@ class Progress {
   bool due() const { return !quiet_ && Clock::now() >= next_; }
   // Prints if it is due(). `more` is said behind the numbers.
   void update(std::uint64_t bytes, std::string_view more);
+  // A line of its own, even with `quiet`.
+  void say(std::string_view text);
   // The last line: how much, how long, how fast.
   void finish(std::uint64_t bytes, std::string_view more);
 

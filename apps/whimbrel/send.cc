@@ -3,11 +3,15 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <optional>
 #include <random>
+#include <span>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -32,6 +36,8 @@ constexpr std::string_view kDoing = "the transfer";
 constexpr auto kKeepAliveInterval = 45s;
 // Everything is confirmed then; only the last word of the session may be lost.
 constexpr auto kFarewellMax = 2s;
+// A receiver says at once that it has taken the stream; after so long with a session the user is told that none did.
+constexpr auto kPatience = 5s;
 
 class Sender {
  public:
@@ -56,8 +62,12 @@ class Sender {
   bool wait_for_input();
   std::size_t read_chunk();
   void send_chunk(std::size_t size);
+  void send_all();
   void wait_for_confirmation();
-  bool take_confirmation();
+  std::size_t take_answers();
+  void take_answer(std::span<const std::uint8_t> message);
+  void keep_alive();
+  void look_around();
   void wait_for_farewell();
   void show_progress();
 
@@ -70,6 +80,11 @@ class Sender {
   std::uint64_t id_ = 0;
   std::uint64_t bytes_ = 0;
   std::chrono::steady_clock::time_point said_at_;
+  std::optional<std::chrono::steady_clock::time_point> connected_at_;
+  bool taken_ = false;   // the receiver has said so
+  bool warned_ = false;  // that it has not
+  bool ended_ = false;   // the input
+  bool confirmed_ = false;
 };
 
 void Sender::show_progress() {
@@ -77,11 +92,61 @@ void Sender::show_progress() {
   whimbrel::ConnectionStatus status;
   const auto state = net_.get_session_connection_info(watch_.peer(), nullptr, &status);
   if (state != whimbrel::ConnectionState::kConnected) {
-    return progress_.update(bytes_, "waiting to be accepted");
+    return progress_.update(bytes_, "none of it has left: waiting to be accepted");
   }
   const auto held = status.pending_reliable + status.sent_unacknowledged_reliable;
   progress_.update(
       bytes_, fmt::format("{} of it unconfirmed", bytes_text(static_cast<std::uint64_t>(held))));
+}
+
+// Says once that nobody takes the stream, where there is a session but no `whimbrel recv`.
+void Sender::look_around() {
+  if (taken_ || warned_) return;
+  const auto now = std::chrono::steady_clock::now();
+  if (!connected_at_) {
+    const auto state = net_.get_session_connection_info(watch_.peer(), nullptr, nullptr);
+    if (state == whimbrel::ConnectionState::kConnected) connected_at_ = now;
+  } else if (now - *connected_at_ > kPatience) {
+    warned_ = true;
+    progress_.say(fmt::format(
+        "{} let us in, but nothing there takes the data: is the other side running `whimbrel "
+        "recv`, with the same --channel ({})? Still waiting; Ctrl-C ends",
+        watch_.peer().text(), channel_));
+  }
+}
+
+void Sender::keep_alive() {
+  if (std::chrono::steady_clock::now() - said_at_ > kKeepAliveInterval) {
+    say<0>(stream::kKeepAlive, {});
+  }
+}
+
+// Throws Failure when the receiver has something else than was sent, or could not take it.
+void Sender::take_answer(std::span<const std::uint8_t> message) {
+  if (message.empty()) return;
+  if (message[0] == stream::kRefuse) {
+    const auto reason =
+        message.subspan(1).first(std::min(message.size() - 1, stream::kReasonBytesMax));
+    throw Failure(fmt::format("{} could not take it: {}", watch_.peer().text(),
+                              std::string(reason.begin(), reason.end())));
+  }
+  if (stream::number_at(message, 0) != id_) return;
+  if (message[0] == stream::kTaken) taken_ = true;
+  if (message[0] != stream::kConfirm) return;
+  if (!ended_ || stream::number_at(message, 1) != bytes_) {
+    throw Failure(
+        fmt::format("{} confirmed another number of bytes than were sent: nothing is sure",
+                    watch_.peer().text()));
+  }
+  taken_ = confirmed_ = true;
+}
+
+// Reads what the receiver says; answers how many messages that was.
+std::size_t Sender::take_answers() {
+  const auto messages = net_.receive_messages_on_channel(channel_, 64);
+  for (const auto& message : messages) take_answer(message.payload());
+  pump_.found(messages.size());
+  return messages.size();
 }
 
 // Sleeps until stdin can be read or the session has news. True if stdin can.
@@ -90,15 +155,13 @@ bool Sender::wait_for_input() {
   if (::poll(fds.data(), fds.size(), 500) < 0 && errno != EINTR) {
     throw Failure(fmt::format("can't wait for the standard input: {}", std::strerror(errno)));
   }
-  const std::size_t found =
-      net_.run_callbacks() + net_.receive_messages_on_channel(channel_, 64).size();
+  const std::size_t found = net_.run_callbacks() + take_answers();
   // Unread messages on another channel would make this loop spin.
   if (fds[0].revents == 0 && fds[1].revents != 0 && found == 0) std::this_thread::sleep_for(2ms);
   watch_.check(kDoing);
+  look_around();
   if (fds[0].revents != 0) return true;
-  if (std::chrono::steady_clock::now() - said_at_ > kKeepAliveInterval) {
-    say<0>(stream::kKeepAlive, {});
-  }
+  keep_alive();
   show_progress();
   return false;
 }
@@ -120,7 +183,9 @@ void Sender::send_chunk(std::size_t size) {
   const std::span<const std::uint8_t> message(chunk_.data(), 1 + size);
   while (!watch_.try_send(message, kSendReliable, channel_, kDoing)) {
     pump_.wait(100ms);
+    take_answers();
     watch_.check(kDoing);
+    look_around();
     show_progress();
   }
   bytes_ += size;
@@ -128,37 +193,33 @@ void Sender::send_chunk(std::size_t size) {
   show_progress();
 }
 
-// True when the receiver has everything. Throws Failure when it has something else.
-bool Sender::take_confirmation() {
-  for (const auto& message : net_.receive_messages_on_channel(channel_, 16)) {
-    const auto payload = message.payload();
-    if (payload.empty() || payload[0] != stream::kConfirm) continue;
-    if (stream::number_at(payload, 0) != id_) continue;
-    if (stream::number_at(payload, 1) == bytes_) return true;
-    throw Failure(
-        fmt::format("{} confirmed another number of bytes than were sent: nothing is sure",
-                    watch_.peer().text()));
-  }
-  return false;
-}
-
 void Sender::wait_for_confirmation() {
-  while (!take_confirmation()) {
+  while (take_answers(), !confirmed_) {
     watch_.check(kDoing);
-    if (std::chrono::steady_clock::now() - said_at_ > kKeepAliveInterval) {
-      say<0>(stream::kKeepAlive, {});
-    }
+    look_around();
+    keep_alive();
     show_progress();
     pump_.wait(200ms);
   }
 }
 
-void Sender::run() {
+void Sender::send_all() {
   id_ = std::random_device()();
   say<1>(stream::kBegin, {id_});
   while (const std::size_t size = read_chunk()) send_chunk(size);
+  ended_ = true;
   say<1>(stream::kEnd, {bytes_});
   wait_for_confirmation();
+}
+
+void Sender::run() {
+  try {
+    send_all();
+  } catch (const Failure&) {
+    // The receiver's own reason, if it gave one before it closed, says more.
+    if (!interrupted()) take_answers();
+    throw;
+  }
   progress_.finish(bytes_, "confirmed by " + watch_.peer().text());
   wait_for_farewell();
 }

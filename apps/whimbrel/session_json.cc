@@ -13,6 +13,10 @@ double tidy(float value) { return std::round(static_cast<double>(value) * 1000) 
 
 }  // namespace
 
+std::string json_text(const ordered_json& json, int indent) {
+  return json.dump(indent, ' ', true, ordered_json::error_handler_t::replace);
+}
+
 ordered_json info_json(const ConnectionInfo& info) {
   return {{"identity", info.identity.text()},
           {"alias", info.alias.valid() ? ordered_json(info.alias.text()) : ordered_json()},

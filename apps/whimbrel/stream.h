@@ -3,7 +3,9 @@
 //   'D' bytes                  sender: data
 //   'K'                        sender: nothing for now, still there
 //   'E' u64 bytes              sender: the end, after so many bytes
+//   'T' u64 id                 receiver: the stream was taken, its data are being written
 //   'C' u64 id, u64 bytes      receiver: all of it is written
+//   'X' text                   receiver: it came to nothing, for this reason
 // Integers are big-endian. The transport already guarantees order and integrity; the count guards against mistakes here.
 #pragma once
 
@@ -16,8 +18,10 @@ namespace stream {
 
 using Bytes = std::span<const std::uint8_t>;
 
-inline constexpr std::uint8_t kBegin = 'B', kData = 'D', kKeepAlive = 'K', kEnd = 'E',
-                              kConfirm = 'C';
+inline constexpr std::uint8_t kBegin = 'B', kData = 'D', kKeepAlive = 'K', kEnd = 'E', kTaken = 'T',
+                              kConfirm = 'C', kRefuse = 'X';
+// Longest text of a refusal; what is longer is cut by either side.
+inline constexpr std::size_t kReasonBytesMax = 200;
 // Data bytes of one message.
 inline constexpr std::size_t kChunkBytes = 65536;
 

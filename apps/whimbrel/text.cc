@@ -2,9 +2,49 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
 #include <ctime>
 #include <utility>
+
+namespace {
+
+struct Character {
+  char32_t code = 0;
+  std::size_t size = 0;  // bytes; 0: these are no UTF-8
+};
+
+// How many bytes a character has that begins with this one, and the bits of it that this byte holds.
+Character lead(unsigned char byte) {
+  if (byte < 0x80) return {byte, 1};
+  if (byte >= 0xc2 && byte < 0xe0) return {byte & 0x1fu, 2};
+  if (byte >= 0xe0 && byte < 0xf0) return {byte & 0x0fu, 3};
+  if (byte >= 0xf0 && byte < 0xf5) return {byte & 0x07u, 4};
+  return {};
+}
+
+// RFC 3629 3 and 4: shortest forms only, no surrogates, nothing above U+10FFFF.
+Character first_character(std::string_view text) {
+  constexpr std::array<char32_t, 5> kSmallest = {0, 0, 0x80, 0x800, 0x10000};
+  Character found = lead(static_cast<unsigned char>(text[0]));
+  if (found.size == 0 || found.size > text.size()) return {};
+  for (std::size_t i = 1; i < found.size; ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if ((byte & 0xc0) != 0x80) return {};
+    found.code = found.code << 6 | (byte & 0x3fu);
+  }
+  const bool surrogate = found.code >= 0xd800 && found.code < 0xe000;
+  if (found.code < kSmallest[found.size] || found.code > 0x10ffff || surrogate) return {};
+  return found;
+}
+
+// Controls (C0, DEL, C1), line and paragraph separators, and what turns the direction of writing.
+bool steers(char32_t code) {
+  return code < 0x20 || (code >= 0x7f && code < 0xa0) || (code >= 0x2028 && code <= 0x202e) ||
+         (code >= 0x2066 && code <= 0x2069);
+}
+
+}  // namespace
 
 std::string bytes_text(std::uint64_t bytes) {
   constexpr std::array<const char*, 5> kUnits = {"B", "KiB", "MiB", "GiB", "TiB"};
@@ -30,10 +70,16 @@ std::string duration_text(double seconds) {
 std::string round_trip_text(double seconds) { return fmt::format("{:.2f} ms", seconds * 1e3); }
 
 std::string printable(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) c = '?';
+  std::string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    const Character next = first_character(text);
+    if (next.size == 0 || steers(next.code)) {
+      out += '?';
+    } else {
+      out += text.substr(0, next.size);
+    }
+    text.remove_prefix(std::max<std::size_t>(next.size, 1));
   }
   return out;
 }

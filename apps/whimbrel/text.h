@@ -17,7 +17,8 @@ std::string duration_text(double seconds);
 std::string share_text(double share);
 // "98.25 ms", for round trips.
 std::string round_trip_text(double seconds);
-// A peer's text with every control character as '?': it must not steer the terminal.
+// A peer's text with '?' for every control character (those of 8 bits, too) and every byte that is no UTF-8: it must not
+// steer the terminal.
 std::string printable(std::string_view text);
 // A name as people say it: "alice" for str:alice, otherwise the text form.
 std::string short_name(const whimbrel::Identity& user);

@@ -137,6 +137,42 @@ class Sessions(unittest.TestCase):
             alice.write("\x1b[2Jgone\n")
             bob.until(r"^alice: \?\[2Jgone$")
 
+    def test_chat_in_a_pipe_says_how_to_let_somebody_in(self):
+        with Scene() as scene:
+            bob, port = self.chatter(scene, "bob")
+            alice, _ = self.chatter(scene, "alice", "bob", "--peer", f"bob=127.0.0.1:{port}")
+            alice.write("hello\n")
+            bob.until(r"^\* alice asked and was refused: --accept alice ")
+
+    def test_a_name_that_is_no_text_as_json(self):
+        with Scene() as scene:
+            answerer = scene.start("bob", WHIMBREL, "ping", "--answer", "--name", b"b\xff\xc2\x9b", "--listen",
+                                   "127.0.0.1:0")
+            port = answerer.until(r"UDP port (\d+)", "err").group(1)
+            info = scene.run("info", WHIMBREL, "info", f"127.0.0.1:{port}", "--json")
+            self.assertEqual(info.code(), 0, info.report())
+            self.assertTrue(info.out.isascii(), info.out)
+            self.assertEqual(json.loads(info.out)["alias"], "str:b\ufffd\u009b")
+
+    def test_another_app_id_is_named_as_a_cause(self):
+        with Scene() as scene:
+            _, port = self.answerer(scene)
+            ping = scene.run("ping", WHIMBREL, "ping", "bob", "--app-id", "7", "--peer", f"bob=127.0.0.1:{port}",
+                             "--set", "TimeoutInitial=1500")
+            self.assertEqual(ping.code(), 1, ping.report())
+            self.assertRegex(ping.err, "in 1.5 s with anything that can be read: other app id")
+
+    def test_a_name_in_use_is_named_as_a_cause(self):
+        with Scene() as scene:
+            _, port = self.answerer(scene, "-v")
+            peer = ["bob", "--name", "alice", "--peer", f"bob=127.0.0.1:{port}"]
+            first = scene.start("first", WHIMBREL, "ping", *peer, "-c", "0")
+            first.until("round trip|session with")
+            second = scene.run("second", WHIMBREL, "ping", *peer, "--set", "TimeoutInitial=1500")
+            self.assertEqual(second.code(), 1, second.report())
+            self.assertRegex(second.err, "did not accept in 1.5 s: .*our name under another key")
+            scene.processes[0].until("another key calls himself str:alice", "err")
+
     def test_a_key_that_is_not_the_peers(self):
         with Scene() as scene:
             _, port = self.answerer(scene)

@@ -154,6 +154,76 @@ class Transfer(unittest.TestCase):
             send.end_input()
             self.assertEqual((send.code(), recv.code()), (1, 1), send.report() + recv.report())
             self.assertIn("No space left", recv.err)
+            self.assertIn("the receiver could not write: No space left", send.err)
+
+    def test_closed_files_are_not_taken_for_sockets(self):
+        with Scene() as scene:
+            recv = scene.start("recv", "sh", "-c", 'exec "$@" <&- >&-', "sh", WHIMBREL, "recv", "--name", "bob",
+                               "--listen", "127.0.0.1:0")
+            port = recv.until(r"UDP port (\d+)", "err").group(1)
+            send = self.sender(scene, port)
+            send.write("hello")
+            send.end_input()
+            self.assertEqual((send.code(), recv.code()), (1, 1), send.report() + recv.report())
+            self.assertIn("can't write to the standard output", recv.err)
+
+    def test_a_closed_input_is_no_empty_one(self):
+        with Scene() as scene:
+            recv, port = self.receiver(scene)
+            send = scene.start("send", "sh", "-c", 'exec "$@" <&-', "sh", WHIMBREL, "send", f"127.0.0.1:{port}")
+            self.assertEqual(send.code(), 1)
+            self.assertIn("can't read the standard input", send.err)
+            self.assertEqual(recv.out, "")
+
+    def test_who_only_looks_does_not_use_up_the_receiver(self):
+        with Scene() as scene:
+            recv, port = self.receiver(scene)
+            peer = ["bob", "--name", "alice", "--peer", f"bob=127.0.0.1:{port}"]
+            for command in (["ping", "-c", "2", "-i", "0.01"], ["info", "-i", "0.1"], ["ping", "-c", "1"]):
+                looker = scene.run("looker", WHIMBREL, *command[:1], *peer, *command[1:])
+                self.assertEqual(looker.code(), 0, looker.report() + recv.report())
+            stays = scene.start("stays", WHIMBREL, "info", *peer[:2], "eve", *peer[3:], "--watch", "-i", "0.1")
+            stays.until("state")
+            send = self.sender(scene, port)
+            send.write("hello")
+            send.end_input()
+            self.assertEqual((send.code(), recv.code()), (0, 0), send.report() + recv.report())
+            self.assertEqual(recv.out, "hello")
+
+    def test_another_program_is_turned_away(self):
+        with Scene() as scene:
+            recv, port = self.receiver(scene)
+            chat = scene.start("chat", WHIMBREL, "chat", "bob", "--name", "eve", "--channel", "1", "--peer",
+                               f"bob=127.0.0.1:{port}")
+            chat.write("hello\n")
+            recv.until("str:eve does not speak", "err")
+            send = self.sender(scene, port)
+            send.write("hello")
+            send.end_input()
+            self.assertEqual((send.code(), recv.code()), (0, 0), send.report() + recv.report())
+            self.assertEqual(recv.out, "hello")
+
+    def test_a_peer_that_takes_no_transfers(self):
+        with Scene() as scene:
+            chat = scene.start("chat", WHIMBREL, "chat", "--name", "bob", "--listen", "127.0.0.1:0", "-v",
+                               "--accept", "all")
+            send = self.sender(scene, chat.until(r"UDP port (\d+)", "err").group(1))
+            send.write("hello")
+            send.end_input()
+            send.until("is the other side running `whimbrel recv`", "err")
+            self.assertIsNone(send.popen.poll())  # it still waits
+            send.interrupt()
+            self.assertEqual(send.code(), 1)
+            self.assertEqual(send.err.count("is the other side running"), 1)
+
+    def test_a_name_steers_no_terminal(self):
+        evil = b"a\x1b[2J\xc2\x9b1\x9b2\xff"
+        with Scene() as scene:
+            recv, port = self.receiver(scene)
+            send = scene.start("send", WHIMBREL, "send", "bob", "--name", evil, "--peer", f"bob=127.0.0.1:{port}",
+                               stdin=subprocess.DEVNULL)
+            self.assertEqual((send.code(), recv.code()), (0, 0))
+            self.assertIn("from str:a?[2J?1?2?\n", recv.err)
 
 
 if __name__ == "__main__":

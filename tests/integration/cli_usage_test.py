@@ -60,6 +60,16 @@ class Usage(unittest.TestCase):
         self.assert_refused(2, "send --help", "send", "bob", "--nonsense")
         self.assert_refused(2, "USER", "ping")
         self.assert_refused(2, "count", "ping", "bob", "--count", "many")
+        self.assert_refused(2, "count", "ping", "bob", "-c", "-1")
+        self.assert_refused(2, "count", "info", "bob", "-c", "-1")
+        self.assert_refused(2, "app-id", "ping", "bob", "--app-id", "-1")
+        self.assert_refused(2, "--answer takes no USER", "ping", "--answer", "bob")
+
+    def test_unknown_words_are_named(self):
+        self.assert_refused(2, '"--nope"', "--nope")
+        self.assert_refused(2, '"cert foo"', "cert", "foo")
+        self.assert_refused(2, '"cert --foo"', "cert", "--foo")
+        self.assert_refused(2, "subcommand.*cert --help", "cert")
 
     def test_bad_names_and_addresses(self):
         self.assert_refused(2, "1 to 31 bytes", "send", "a" * 32)
@@ -68,7 +78,15 @@ class Usage(unittest.TestCase):
         self.assert_refused(2, "not an address", "send", "bob", "--peer", "bob=127.0.0.1")
         self.assert_refused(2, "64 hex digits", "send", "bob", "--peer", "bob=127.0.0.1:1,abc")
         self.assert_refused(2, "--listen", "recv", "--listen", "here")
+        self.assert_refused(2, "in numbers", "recv", "--listen", "myhost:4000")
+        self.assert_refused(2, "in numbers", "recv", "--listen", "[myhost]:4000")
         self.assert_refused(2, "not a user", "recv", "--accept", "steamid:x")
+        self.assert_refused(2, 'two "="', "send", "bob", "--peer", "a=b=127.0.0.1:1")
+
+    def test_addresses_with_a_scope(self):
+        for arguments in (["ping", "[fe80::1%lo]:4000"], ["ping", "bob", "--peer", "bob=[fe80::1%lo]:4000"],
+                          ["recv", "--listen", "[fe80::1%lo]:4000"]):
+            self.assert_refused(2, "scope", *arguments)
 
     def test_bad_settings_name_the_range(self):
         self.assert_refused(2, "0 to 100", "recv", "--set", "FakePacketLossSend=101")
@@ -98,13 +116,21 @@ class Usage(unittest.TestCase):
         self.assertEqual(out, "")
         self.assertIn("nobody sent", err)
 
+    def test_an_output_that_is_full(self):
+        for arguments in (["--help"], ["--version"], ["ping", "--help"], ["version"], ["options"]):
+            with Scene() as scene, open("/dev/full", "wb") as full:
+                process = scene.run("whimbrel", WHIMBREL, *arguments, stdout=full)
+                self.assertEqual(process.code(), 1, process.report())
+                self.assertIn("No space left", process.err)
+
     def test_nobody_answers(self):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
             silent.bind(("127.0.0.1", 0))
             port = silent.getsockname()[1]
             code, _, err = self.run_tool("ping", f"127.0.0.1:{port}", "--set", "TimeoutInitial=500")
         self.assertEqual(code, 1)
-        self.assertTrue("did not accept or answer" in err, err)
+        self.assertIn("did not accept or answer in 0.5 s: ", err)
+        self.assertIn("firewall", err)
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ class Process:
             time.sleep(0.01)
 
     def report(self):
-        return (f"$ {' '.join(self.command)}\ncode {self.popen.poll()}\n"
+        return (f"$ {' '.join(os.fsdecode(word) for word in self.command)}\ncode {self.popen.poll()}\n"
                 f"--- stdout\n{self.out[-2000:]}\n--- stderr\n{self.err[-2000:]}")
 
 
