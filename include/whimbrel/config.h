@@ -17,26 +17,31 @@ enum class DebugLevel : int { kError = 1, kWarning = 2, kInfo = 3, kDebug = 4 };
 
 // Options by number. Numbers below 100 are those of the Steamworks headers, so that old programs can set them.
 enum class Option : int {
-  kFakePacketLossSend = 2,  // percent, 0..100
-  kFakePacketLossRecv = 3,
-  kFakePacketLagSend = 4,  // ms, 0..5000
-  kFakePacketLagRecv = 5,
-  kFakePacketReorderSend = 6,  // percent
-  kFakePacketReorderRecv = 7,
-  kFakePacketReorderTime = 8,  // ms
+  // Fake...: a bad network of the whole instance, for tests; Send of datagrams that leave, Recv of those that come.
+  kFakePacketLossSend = 2,     // percent that are lost, 0..100; default 0
+  kFakePacketLossRecv = 3,     // the same
+  kFakePacketLagSend = 4,      // ms that each is late, 0..5000; default 0
+  kFakePacketLagRecv = 5,      // the same
+  kFakePacketReorderSend = 6,  // percent held back by ReorderTime, 0..100; default 0
+  kFakePacketReorderRecv = 7,  // the same
+  kFakePacketReorderTime = 8,  // ms, for both ways, 0..5000; default 15
   kSendBufferSize = 9,         // bytes of payload not yet released, 4096..268435456; default 524288
-  kSendRateMin = 10,           // bytes/s, 0 = the controller decides; default 0
+  // bytes/s, 0..10000000000; default 0. What the congestion controller allows, but at least Min; and of that at most Max,
+  // 0 = no bound.
+  kSendRateMin = 10,
   kSendRateMax = 11,
-  kNagleTime = 12,          // microseconds, 0..5000; default 5000
-  kAllowWithoutAuth = 23,   // 0: peers must show a certificate; 1, 2: not; default 1
+  kNagleTime = 12,  // microseconds, 0..5000; default 5000
+  // 0: peers must show a certificate; 1, 2: not. Never set: 0 where authorities are given, otherwise 1.
+  kAllowWithoutAuth = 23,
   kTimeoutInitial = 24,     // ms, 100..600000; default 10000
   kTimeoutConnected = 25,   // ms, 100..600000; default 10000
-  kFakePacketDupSend = 26,  // percent
-  kFakePacketDupRecv = 27,
-  kFakePacketDupTimeMax = 28,  // ms
-  kMtuPacketSize = 32,         // largest datagram tried, 1200..65000; default 1472
-  kFakeRateLimitSend = 42,     // bytes/s, 0 = none
-  kFakeRateLimitRecv = 44,
+  kFakePacketDupSend = 26,  // percent that come twice, 0..100; default 0
+  kFakePacketDupRecv = 27,  // the same
+  // ms, for both ways: the second copy comes up to so much after the first, 0..5000; default 10
+  kFakePacketDupTimeMax = 28,
+  kMtuPacketSize = 32,      // largest datagram tried, 1200..65000; default 1472
+  kFakeRateLimitSend = 42,  // bytes/s, 0..10000000000, 0 = none; default 0
+  kFakeRateLimitRecv = 44,  // the same
   kRecvBufferSize = 47,  // bytes received and unread, a session, 540672..268435456; default 1048576
   // Messages received and unread, a session, of both kinds together, 1..1000000; default 1000. Reliable ones may take half
   // of it (five eighths while no unreliable ones come), unreliable ones the rest; with 1 no unreliable one fits.
@@ -70,26 +75,29 @@ struct OptionValue {
 // round trip shorter and refuses anybody else at that address.
 struct Route {
   Identity identity;
-  std::string address;         // "192.168.1.7:4000", "[::1]:4000"
+  // Numeric, with a port: "192.168.1.7:4000", "[::1]:4000". No host names, no scope ("%eth0").
+  std::string address;
   std::string public_key_hex;  // 64 hex digits, or empty
 };
 
 struct Config {
   // Our own name. Invalid: peers know us by the ip: identity that they see.
   Identity identity;
-  // UDP addresses to bind, "0.0.0.0:0" style; port 0 = any. Empty text = that family is not used. Where IPv6 is not
+  // UDP addresses to bind, numeric, "0.0.0.0:0" style; port 0 = any. Empty text = that family is not used. Where IPv6 is not
   // available and the address is the default, IPv4 alone is used.
   std::string bind_v4 = "0.0.0.0:0";
   std::string bind_v6 = "[::]:0";
   // Peers must agree on it.
   std::uint32_t app_id = 0;
-  // File with our secret key (made if missing); empty: a fresh key each time.
+  // File with our secret key (made if missing); empty: a fresh key each time, so that after a restart a peer that still
+  // has the old session takes us for somebody else with our name until that session has timed out.
   std::string key_file;
   // File with our certificate, made by `whimbrel cert issue`; empty: none.
   std::string certificate_file;
-  // Public keys of authorities that we trust (files made by `whimbrel cert new-authority`).
+  // Public keys of authorities that we trust (files made by `whimbrel cert new-authority`). With any: peers without a
+  // certificate are refused, unless AllowWithoutAuth says otherwise. With none: everybody is unauthenticated.
   std::vector<std::string> authority_files;
-  // With authority_files: refuse peers without a certificate (default). Without: everybody is unauthenticated.
+  // Peers whose addresses are known at the start; add_route() takes more.
   std::vector<Route> routes;
   std::vector<OptionValue> options;
   // true: the instance owns an I/O thread. false: the application calls poll() (or wait()).

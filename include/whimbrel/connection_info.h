@@ -34,7 +34,7 @@ enum EndReason : int {
   kEndMiscGeneric = 5001,
   kEndMiscInternalError = 5002,
   kEndMiscTimeout = 5003,
-  kEndMiscRendezvous = 5008,
+  kEndMiscRendezvous = 5008,  // no address is known for the user
   kEndMiscNatFirewall = 5009,
   kEndMiscPeerSentNoConnection = 5010,
 };
@@ -59,8 +59,8 @@ struct ConnectionInfo {
   std::string remote_address;  // "203.0.113.5:4000"; empty while relayed or unknown
   std::uint32_t remote_pop = 0;  // four characters packed, first one in the low byte; 0 if none
   std::uint32_t pop_relay = 0;
-  int flags = 0;  // sum of kInfo...
-  std::int64_t user_data = -1;
+  int flags = 0;                // sum of kInfo...
+  std::int64_t user_data = -1;  // always -1: there is no call that sets it
 };
 
 struct ConnectionStatus {

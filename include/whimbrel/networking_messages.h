@@ -54,6 +54,7 @@ class Message {
   std::uint64_t message_number() const { return number_; }
   // Microseconds on the instance's clock, which starts near 0 at create().
   std::int64_t time_received_us() const { return received_us_; }
+  // Always -1: there is no call that sets it.
   std::int64_t user_data() const { return user_data_; }
 
  private:
@@ -89,8 +90,12 @@ class NetworkingMessages {
   // Sends `payload` (copied, 0 to kMessageBytesMax bytes) to a user on a channel (any number; small non-negative ones
   // are cheapest). Makes a session if there is none; accepts a pending request of that user.
   //   kOk: taken. A reliable message is delivered, or the session fails with a callback, or you close it.
-  //   kInvalidParam: identity invalid or not dialable at all, message too large, unknown flag. Nothing was created.
-  //   kLimitExceeded: more than SendBufferSize would wait; then wait() tells when there is room. Also where waiting
+  //     Whether anybody can be reached is seen later: a user with no route, or an ip: identity without a port, gives kOk
+  //     and then the callback, with kEndMiscRendezvous.
+  //   kInvalidParam: identity invalid, payload of more than kMessageBytesMax or null with a size, unknown flag. Nothing
+  //     was created.
+  //   kLimitExceeded: more than SendBufferSize would wait; then wait() tells when there is room. Where SendBufferSize is
+  //     kMessageBytesMax (the default) or more, an empty buffer takes a message of any size. Also where waiting
   //     does not help, and wait() tells nothing: a 257th channel of the session, one more than SessionsMax, or a payload
   //     larger than SendBufferSize. Nothing was queued.
   //   kIgnored: kSendNoDelay and it cannot leave now.
@@ -105,7 +110,8 @@ class NetworkingMessages {
   std::vector<Message> receive_messages_on_channel(int channel, int messages_max);
   // The same into a caller's array; returns how many.
   std::size_t receive_messages_on_channel(int channel, std::span<Message> out);
-  // False when there is no session with this user, pending or otherwise.
+  // Lets in a user who asked. True also where nothing was to be accepted because there is a session already, or one is
+  // being made; false when there is none with this user, pending or otherwise.
   bool accept_session_with_user(const Identity& user);
   // Closes, or refuses a pending request. False when there was nothing. Unread messages of this user are dropped;
   // reliable data already taken still leaves in the background for up to LingerTime.
@@ -143,7 +149,9 @@ class NetworkingMessages {
   // For one user's session, present and future ones of this instance.
   bool set_session_option(const Identity& user, Option option, std::int64_t value,
                           std::string* error = nullptr);
-  // Where a user can be found. Replaces an earlier route of the same identity.
+  // Where a user can be found. Replaces an earlier route of the same identity; a session that is up or dialled stays
+  // where it is. False when the identity is invalid, the address no numeric one with a port (host names are the caller's
+  // to resolve), the key not 64 hex digits, or after 65536 calls: then `*error` (if given) says which.
   bool add_route(const Route& route, std::string* error = nullptr);
 
   const Identity& identity() const;

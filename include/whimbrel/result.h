@@ -8,13 +8,13 @@ namespace whimbrel {
 enum class Result : int {
   kOk = 1,
   kFail = 2,
-  kNoConnection =
-      3,  // the session failed or was closed by the peer: close it, or send with kAutoRestartBrokenSession
+  // The session failed or was closed by the peer: close it, or send with kSendAutoRestartBrokenSession.
+  kNoConnection = 3,
   kInvalidParam = 8,  // nothing was created
   kInvalidState = 11,
   kLimitExceeded = 25,  // nothing was queued; try again when the queue has drained
   kConnectFailed = 35,
-  kIgnored = 41,  // kNoDelay, and it could not leave at once: dropped
+  kIgnored = 41,  // kSendNoDelay, and it could not leave at once: dropped
 };
 
 // "Ok", "LimitExceeded", ...; "?" for any other number.
