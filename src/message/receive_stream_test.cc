@@ -27,11 +27,12 @@ struct Receiver {
 std::vector<std::uint8_t> stream_of(std::initializer_list<std::size_t> sizes) {
   std::vector<std::uint8_t> bytes;
   for (const std::size_t size : sizes) {
-    std::vector<std::uint8_t> message(varint_size(size) + size);
-    ByteWriter out(message);
+    std::array<std::uint8_t, 8> length;
+    ByteWriter out(length);
     out.varint(size);
-    out.bytes(test_payload(size, size));
-    bytes.insert(bytes.end(), message.begin(), message.end());
+    bytes.insert(bytes.end(), out.written().begin(), out.written().end());
+    const SharedBytes payload = test_payload(size, size);
+    bytes.insert(bytes.end(), payload.data(), payload.data() + payload.size());
   }
   return bytes;
 }
