@@ -1,0 +1,244 @@
+// What a client and the rendezvous say to each other: each message is one reliable message of their session, on channel 0. The
+// first byte is its type. docs/PROTOCOL.md has the same as a table.
+//
+// `request` numbers are the client's; an answer repeats the one it answers. 0 names the login.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/bytes.h"
+#include "handshake/certificate.h"
+#include "rendezvous/message_fields.h"
+
+namespace whimbrel::rendezvous {
+
+inline constexpr std::uint8_t kVersion = 1;
+inline constexpr std::size_t kTokenTextMax = 4096;  // a JWT
+inline constexpr std::size_t kTextMax = 256;        // for a person
+inline constexpr std::size_t kSignalBytesMax = 2048;
+inline constexpr std::size_t kRelayTokenMax = 256;
+inline constexpr std::size_t kSiteNameMax = 16;
+
+// --- client to server ----------------------------------------------------------------------------------------------
+
+struct Login {
+  static constexpr std::uint8_t kType = 1;
+  std::uint8_t version = kVersion;
+  std::uint32_t app_id = 0;
+  std::string identity;  // wanted; empty: the server says who we are
+  std::string token;     // of the game's backend, in login mode token
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.number(version);
+    f.number(app_id);
+    f.text(identity, kIdentityTextSizeMax);
+    f.text(token, kTokenTextMax);
+  }
+};
+// Wants a newer certificate.
+struct Renew {
+  static constexpr std::uint8_t kType = 2;
+  template <typename Fields>
+  void fields(Fields&) {}
+};
+struct Lookup {
+  static constexpr std::uint8_t kType = 3;
+  std::uint32_t request = 0;
+  std::string identity;
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.number(request);
+    f.text(identity, kIdentityTextSizeMax);
+  }
+};
+struct Signal {
+  static constexpr std::uint8_t kType = 4;
+  std::uint32_t request = 0;
+  std::string to;
+  std::vector<std::uint8_t> body;
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.number(request);
+    f.text(to, kIdentityTextSizeMax);
+    f.blob(body, kSignalBytesMax);
+  }
+};
+struct WantRelayTicket {
+  static constexpr std::uint8_t kType = 5;
+  std::uint32_t request = 0;
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.number(request);
+  }
+};
+struct Ping {
+  static constexpr std::uint8_t kType = 6;
+  std::uint64_t number = 0;
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.number(number);
+  }
+};
+// Is told when the user comes or goes, and at once how it is now.
+struct Watch {
+  static constexpr std::uint8_t kType = 7;
+  std::string identity;
+  bool on = true;
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.text(identity, kIdentityTextSizeMax);
+    f.flag(on);
+  }
+};
+using ClientMessage = std::variant<Login, Renew, Lookup, Signal, WantRelayTicket, Ping, Watch>;
+
+// --- server to client ----------------------------------------------------------------------------------------------
+
+struct LoggedIn {
+  static constexpr std::uint8_t kType = 64;
+  std::string identity;
+  std::vector<std::uint8_t> certificate;
+  std::array<std::uint8_t, kKeySize> authority{};  // Ed25519 public key
+  std::int64_t unix_ms = 0;                        // the server's clock
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.text(identity, kIdentityTextSizeMax);
+    f.blob(certificate, kCertificateSizeMax);
+    f.fixed(authority);
+    f.number(unix_ms);
+  }
+};
+enum class RefusalCode : std::uint16_t {
+  kUnsupported = 1,   // version, or a type of message that the server does not know
+  kMalformed = 2,     // a message that is not one
+  kNotLoggedIn = 3,   // only a login may come first
+  kBadIdentity = 4,   // no identity, or not of this login mode
+  kNameTaken = 5,     // the name belongs to another key
+  kBadToken = 6,      // the backend's token is not valid
+  kWrongApp = 7,      // this server serves another application
+  kRevoked = 8,       // this key is not welcome any more
+  kFull = 9,          // too many clients, watches, ...
+  kTooOften = 10,     // rate limit
+  kNoRelay = 11,      // there is no relay
+  kUnavailable = 12,  // the server cannot, now: its disk, for example
+};
+struct Refused {
+  static constexpr std::uint8_t kType = 65;
+  std::uint32_t request = 0;
+  RefusalCode code{};
+  std::string text;
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.number(request);
+    auto number = static_cast<std::uint16_t>(code);
+    f.number(number);
+    code = static_cast<RefusalCode>(number);
+    f.text(text, kTextMax);
+  }
+};
+struct Found {
+  static constexpr std::uint8_t kType = 66;
+  std::uint32_t request = 0;
+  std::string identity;
+  bool online = false;
+  std::vector<std::uint8_t> certificate;  // empty unless online
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.number(request);
+    f.text(identity, kIdentityTextSizeMax);
+    f.flag(online);
+    f.blob(certificate, kCertificateSizeMax);
+  }
+};
+struct SignalDone {
+  static constexpr std::uint8_t kType = 67;
+  std::uint32_t request = 0;
+  bool delivered = false;  // handed to the user's session; false: offline
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.number(request);
+    f.flag(delivered);
+  }
+};
+struct Signalled {
+  static constexpr std::uint8_t kType = 68;
+  std::string from;
+  std::vector<std::uint8_t> body;
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.text(from, kIdentityTextSizeMax);
+    f.blob(body, kSignalBytesMax);
+  }
+};
+struct RelayTicket {
+  static constexpr std::uint8_t kType = 69;
+  std::uint32_t request = 0;
+  std::array<std::uint8_t, 16> address{};  // all zero: this server's own, as the client reached it
+  std::uint16_t port = 0;
+  std::string site;
+  std::vector<std::uint8_t> token;
+  std::array<std::uint8_t, kKeySize> secret{};
+  std::int64_t not_after = 0;  // Unix seconds
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.number(request);
+    f.fixed(address);
+    f.number(port);
+    f.text(site, kSiteNameMax);
+    f.blob(token, kRelayTokenMax);
+    f.fixed(secret);
+    f.number(not_after);
+  }
+};
+struct Pong {
+  static constexpr std::uint8_t kType = 70;
+  std::uint64_t number = 0;
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.number(number);
+  }
+};
+struct Presence {
+  static constexpr std::uint8_t kType = 71;
+  std::string identity;
+  bool online = false;
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.text(identity, kIdentityTextSizeMax);
+    f.flag(online);
+  }
+};
+struct Renewed {
+  static constexpr std::uint8_t kType = 72;
+  std::vector<std::uint8_t> certificate;
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.blob(certificate, kCertificateSizeMax);
+  }
+};
+// The session ends: another one of the same identity has begun, or the server stops.
+struct Farewell {
+  static constexpr std::uint8_t kType = 73;
+  bool replaced = false;
+  std::uint16_t seconds = 0;  // until the server stops
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.flag(replaced);
+    f.number(seconds);
+  }
+};
+using ServerMessage = std::variant<LoggedIn, Refused, Found, SignalDone, Signalled, RelayTicket,
+                                   Pong, Presence, Renewed, Farewell>;
+
+// Every field must be within its limit (ASSERT).
+std::vector<std::uint8_t> encode(const ClientMessage& message);
+std::vector<std::uint8_t> encode(const ServerMessage& message);
+// Nothing unless `bytes` is exactly one message of the kind.
+std::optional<ClientMessage> decode_client_message(Bytes bytes);
+std::optional<ServerMessage> decode_server_message(Bytes bytes);
+
+}  // namespace whimbrel::rendezvous
