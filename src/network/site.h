@@ -13,8 +13,8 @@
 #include "base/ip_address.h"
 #include "base/random.h"
 #include "base/time.h"
+#include "base/token_bucket.h"
 #include "endpoint/endpoint.h"
-#include "relay/bucket.h"
 #include "relay/server.h"
 
 namespace whimbrel {
@@ -62,7 +62,7 @@ class Site {
 
   SiteConfig config_;
   std::unique_ptr<relay::Server> relay_;
-  relay::Bucket stun_rate_;
+  TokenBucket stun_rate_;
   std::deque<Answer> stun_answers_;
   SiteCounters counters_;
 };

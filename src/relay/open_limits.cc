@@ -10,7 +10,7 @@ OpenLimits::OpenLimits(const Rates& rates, Random& random, Instant now)
     : random_(random),
       all_(rates.all, rates.all, now),
       without_cookie_(rates.without_cookie, rates.without_cookie, now),
-      prefixes_(kPlaces, Bucket(rates.prefix, rates.prefix, now)),
+      prefixes_(kPlaces, TokenBucket(rates.prefix, rates.prefix, now)),
       made_at_(now) {
   random.fill(prefix_key_);
   random.fill(current_.bytes);
@@ -24,7 +24,7 @@ bool OpenLimits::take(const IpAddress& from, Instant now) {
 bool OpenLimits::take_without_cookie(Instant now) { return without_cookie_.take(1, now); }
 
 // A /24 of IPv4, a /48 of IPv6.
-Bucket& OpenLimits::prefix_bucket(const IpAddress& from) {
+TokenBucket& OpenLimits::prefix_bucket(const IpAddress& from) {
   const SipTag hash = siphash24(prefix_key_, Bytes(from.bytes).first(from.is_v4() ? 15 : 6));
   return prefixes_[(static_cast<std::size_t>(hash[0]) << 8 | hash[1]) % kPlaces];
 }

@@ -8,9 +8,9 @@
 #include "base/ip_address.h"
 #include "base/random.h"
 #include "base/time.h"
+#include "base/token_bucket.h"
 #include "crypto/secret.h"
 #include "crypto/siphash.h"
-#include "relay/bucket.h"
 #include "relay/framing.h"
 
 namespace whimbrel::relay {
@@ -39,14 +39,14 @@ class OpenLimits {
   // Prefixes share places by a keyed hash: nobody can choose whom he shares with.
   static constexpr std::size_t kPlaces = 4096;
 
-  Bucket& prefix_bucket(const IpAddress& from);
+  TokenBucket& prefix_bucket(const IpAddress& from);
   RelayCookie cookie_of(const Secret& secret, const IpAddress& from, const Nonce& nonce) const;
   void rotate(Instant now);
 
   Random& random_;
-  Bucket all_;
-  Bucket without_cookie_;
-  std::vector<Bucket> prefixes_;
+  TokenBucket all_;
+  TokenBucket without_cookie_;
+  std::vector<TokenBucket> prefixes_;
   SipKey prefix_key_{};
   Secret current_;
   Secret previous_;

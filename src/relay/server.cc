@@ -21,7 +21,7 @@ constexpr double kBurst = 0.25;
 
 std::uint64_t half_of(Bytes bytes) { return ByteReader(bytes).u64(); }
 
-Bucket bucket_of(std::uint32_t asked, std::uint32_t otherwise, double least, Instant now) {
+TokenBucket bucket_of(std::uint32_t asked, std::uint32_t otherwise, double least, Instant now) {
   const double rate = asked == 0 ? otherwise : asked;
   return {rate, std::max(rate * kBurst, least), now};
 }

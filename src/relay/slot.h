@@ -8,8 +8,8 @@
 
 #include "base/ip_address.h"
 #include "base/time.h"
+#include "base/token_bucket.h"
 #include "crypto/replay_window.h"
-#include "relay/bucket.h"
 #include "relay/leg_keys.h"
 
 namespace whimbrel::relay {
@@ -40,8 +40,8 @@ struct Slot {
   SipKey down{};
   IpAddress address;
   BasicReplayWindow<256> window;
-  Bucket bytes;
-  Bucket packets;
+  TokenBucket bytes;
+  TokenBucket packets;
   std::array<Binding, kInlineBindings> bindings;
   std::unique_ptr<std::vector<Binding>> more_bindings;
   Instant heard{};

@@ -6,13 +6,13 @@
 
 #include "base/time.h"
 
-namespace whimbrel::relay {
+namespace whimbrel {
 
-class Bucket {
+class TokenBucket {
  public:
-  Bucket() = default;
+  TokenBucket() = default;
   // `per_second` units, up to `burst` at once. Full at first.
-  Bucket(double per_second, double burst, Instant now)
+  TokenBucket(double per_second, double burst, Instant now)
       : per_ns_(per_second * 1e-9), burst_(burst), level_(burst), filled_(now) {}
 
   // False, and nothing changes, when there is not as much. `now` never runs backwards.
@@ -33,4 +33,4 @@ class Bucket {
   Instant filled_{};
 };
 
-}  // namespace whimbrel::relay
+}  // namespace whimbrel

@@ -1,0 +1,136 @@
+#include "rendezvous/authority.h"
+
+namespace whimbrel::rendezvous {
+
+namespace {
+
+// As Steam numbers individual users of the public universe: design/relay.md, so that old scripts work.
+constexpr std::uint64_t kNumericBase = std::uint64_t{0x01100001} << 32;
+// Clocks of peers may be behind ours.
+constexpr std::int64_t kBackdateSeconds = 300;
+
+Rejection unavailable() {
+  return {RefusalCode::kUnavailable, "the server cannot look names up now: try again later"};
+}
+
+// Names that anybody may ask for: not addresses, not numbers that the server gives away.
+bool may_be_claimed(const Identity& identity) {
+  return identity.valid() && (identity.type() == IdentityType::kGenericString ||
+                              identity.type() == IdentityType::kGenericBytes);
+}
+
+}  // namespace
+
+Authority::Authority(AuthorityConfig config, SigningKey key, Registry& registry)
+    : config_(std::move(config)), key_(std::move(key)), registry_(registry) {}
+
+std::variant<Identity, Rejection> Authority::claim_name(const Login& login, const PublicKey& key) {
+  const auto wanted = Identity::parse(login.identity);
+  if (!wanted || !may_be_claimed(*wanted)) {
+    return Rejection{RefusalCode::kBadIdentity, "a name is needed, like str:alice"};
+  }
+  switch (registry_.claim(login.app_id, wanted->text(), key)) {
+    case Registry::Answer::kYes:
+      return *wanted;
+    case Registry::Answer::kNo:
+      return Rejection{
+          RefusalCode::kNameTaken,
+          wanted->text() +
+              " belongs to another key: choose another name, or use the key file it was made with"};
+    case Registry::Answer::kUnavailable:
+      break;
+  }
+  return unavailable();
+}
+
+std::variant<Identity, Rejection> Authority::name_of_token(const Login& login,
+                                                           std::int64_t unix_seconds) {
+  if (!config_.check_token || login.token.empty()) {
+    return Rejection{RefusalCode::kBadToken, "this server wants a token of the game's backend"};
+  }
+  auto checked = config_.check_token(login.token, unix_seconds);
+  if (const auto* fault = std::get_if<std::string>(&checked)) {
+    return Rejection{RefusalCode::kBadToken, *fault};
+  }
+  const auto& claim = std::get<BackendClaim>(checked);
+  if (claim.app_id && *claim.app_id != login.app_id) {
+    return Rejection{RefusalCode::kWrongApp, "the token is for another application"};
+  }
+  const auto identity = Identity::parse(claim.identity);
+  if (!identity || !identity->valid() || identity->type() == IdentityType::kIpAddress) {
+    return Rejection{RefusalCode::kBadIdentity,
+                     "the token's subject is not an identity, like str:alice"};
+  }
+  if (!login.identity.empty() && login.identity != identity->text()) {
+    return Rejection{RefusalCode::kBadIdentity, "the token is for " + identity->text()};
+  }
+  return *identity;
+}
+
+std::variant<Identity, Rejection> Authority::number(const Login& login, const PublicKey& key) {
+  const auto number = registry_.number_of(login.app_id, key);
+  if (!number) return unavailable();
+  const Identity identity = Identity::steam_id(kNumericBase | *number);
+  if (!login.identity.empty() && login.identity != identity.text()) {
+    return Rejection{RefusalCode::kBadIdentity,
+                     "this server gives numbers away, and this key has " + identity.text()};
+  }
+  return identity;
+}
+
+std::variant<Identity, Rejection> Authority::identify(const Login& login, const PublicKey& key,
+                                                      std::int64_t unix_seconds) {
+  if (login.version != kVersion) {
+    return Rejection{RefusalCode::kUnsupported, "the server speaks another version"};
+  }
+  if (config_.app_id && *config_.app_id != login.app_id) {
+    return Rejection{RefusalCode::kWrongApp, "this server serves another application"};
+  }
+  switch (registry_.revoked(key)) {
+    case Registry::Answer::kYes:
+      return Rejection{RefusalCode::kRevoked, "this key was revoked"};
+    case Registry::Answer::kUnavailable:
+      return unavailable();
+    case Registry::Answer::kNo:
+      break;
+  }
+  switch (config_.mode) {
+    case AuthorityConfig::Mode::kOpen:
+      return claim_name(login, key);
+    case AuthorityConfig::Mode::kToken:
+      return name_of_token(login, unix_seconds);
+    case AuthorityConfig::Mode::kNumeric:
+      break;
+  }
+  return number(login, key);
+}
+
+std::variant<Admission, Rejection> Authority::admit(const Login& login, const PublicKey& key,
+                                                    std::int64_t unix_seconds) {
+  auto identified = identify(login, key, unix_seconds);
+  if (auto* rejection = std::get_if<Rejection>(&identified)) return std::move(*rejection);
+  const Identity& identity = std::get<Identity>(identified);
+  return Admission{identity, certify(identity, login.app_id, key, unix_seconds)};
+}
+
+std::optional<std::vector<std::uint8_t>> Authority::renew(const Identity& identity,
+                                                          std::uint32_t app_id,
+                                                          const PublicKey& key,
+                                                          std::int64_t unix_seconds) {
+  if (registry_.revoked(key) == Registry::Answer::kYes) return std::nullopt;
+  return certify(identity, app_id, key, unix_seconds);
+}
+
+std::vector<std::uint8_t> Authority::certify(const Identity& identity, std::uint32_t app_id,
+                                             const PublicKey& key, std::int64_t unix_seconds) {
+  Certificate certificate;
+  certificate.app_id = app_id;
+  certificate.serial = ++serial_;
+  certificate.not_before = unix_seconds - kBackdateSeconds;
+  certificate.not_after = unix_seconds + config_.certificate_seconds;
+  certificate.static_key = key;
+  certificate.identity = identity.text();
+  return sign_certificate(std::move(certificate), key_);
+}
+
+}  // namespace whimbrel::rendezvous

@@ -1,0 +1,77 @@
+// Decides who a client is, and certifies it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <whimbrel/identity.h>
+
+#include "crypto/keys.h"
+#include "rendezvous/messages.h"
+#include "rendezvous/registry.h"
+
+namespace whimbrel::rendezvous {
+
+// What a backend's token says, once it is known to be genuine.
+struct BackendClaim {
+  std::string identity;
+  std::optional<std::uint32_t> app_id;
+};
+// Checks a token of the game's backend. The text says what is wrong with it.
+using TokenCheck = std::function<std::variant<BackendClaim, std::string>(
+    const std::string& token, std::int64_t unix_seconds)>;
+
+struct AuthorityConfig {
+  enum class Mode : std::uint8_t {
+    kOpen,     // a name is the first key's that claims it
+    kToken,    // a backend's token says who it is
+    kNumeric,  // everybody gets a number, in the shape of a Steam id
+  };
+  Mode mode = Mode::kOpen;
+  std::optional<std::uint32_t> app_id;  // the only one served
+  std::int64_t certificate_seconds = 24 * 3600;
+  TokenCheck check_token;  // of mode kToken
+};
+
+struct Admission {
+  Identity identity;
+  std::vector<std::uint8_t> certificate;
+};
+struct Rejection {
+  RefusalCode code{};
+  std::string text;
+};
+
+class Authority {
+ public:
+  // `registry` must outlive it.
+  Authority(AuthorityConfig config, SigningKey key, Registry& registry);
+
+  // `key` is what the client's session has proved.
+  std::variant<Admission, Rejection> admit(const Login& login, const PublicKey& key,
+                                           std::int64_t unix_seconds);
+  // A certificate for somebody who was admitted before. Nothing: not welcome any more.
+  std::optional<std::vector<std::uint8_t>> renew(const Identity& identity, std::uint32_t app_id,
+                                                 const PublicKey& key, std::int64_t unix_seconds);
+  const VerifyKey& public_key() const { return key_.verify_key(); }
+
+ private:
+  std::variant<Identity, Rejection> identify(const Login& login, const PublicKey& key,
+                                             std::int64_t unix_seconds);
+  std::variant<Identity, Rejection> claim_name(const Login& login, const PublicKey& key);
+  std::variant<Identity, Rejection> name_of_token(const Login& login, std::int64_t unix_seconds);
+  std::variant<Identity, Rejection> number(const Login& login, const PublicKey& key);
+  std::vector<std::uint8_t> certify(const Identity& identity, std::uint32_t app_id,
+                                    const PublicKey& key, std::int64_t unix_seconds);
+
+  AuthorityConfig config_;
+  SigningKey key_;
+  Registry& registry_;
+  std::uint64_t serial_ = 0;
+};
+
+}  // namespace whimbrel::rendezvous

@@ -1,0 +1,214 @@
+#include "rendezvous/client.h"
+
+#include <algorithm>
+
+namespace whimbrel::rendezvous {
+
+namespace {
+
+// Signals whose answer is awaited; the oldest is forgotten.
+constexpr std::size_t kSignalsMax = 256;
+// A certificate that could not be renewed is asked for again.
+constexpr Duration kRenewRetry = seconds(60);
+
+}  // namespace
+
+void Client::send(const ClientMessage& message) { outputs_.push_back(encode(message)); }
+
+// --- the connection ------------------------------------------------------------------------------------------------
+
+void Client::on_connected(Instant now) {
+  state_ = State::kLoggingIn;
+  outputs_.clear();
+  pong_due_ = kNever;
+  ping_at_ = now + kPingInterval;
+  send(Login{kVersion, config_.app_id, config_.identity, config_.token});
+}
+
+void Client::on_disconnected(Instant /*now*/) {
+  if (state_ != State::kRefused) state_ = State::kOffline;
+  outputs_.clear();
+  signals_.clear();
+  ping_at_ = pong_due_ = renew_at_ = kNever;
+}
+
+void Client::on(const LoggedIn& message, Instant now) {
+  const auto identity = Identity::parse(message.identity);
+  if (state_ != State::kLoggingIn || !identity || !identity->valid()) return;
+  state_ = State::kOnline;
+  identity_ = *identity;
+  OnlineEvent event{*identity, message.certificate, {}};
+  event.authority.bytes = message.authority;
+  events_.emplace_back(std::move(event));
+  take_certificate(message.certificate, message.unix_ms / 1000, now);
+  for (const auto& [request, question] : lookups_) send(Lookup{request, question.user.text()});
+  for (const Identity& user : watches_) send(Watch{user.text(), true});
+  if (ticket_wanted_) send(WantRelayTicket{next_request_++});
+}
+
+// Half of its life from now on.
+void Client::take_certificate(const std::vector<std::uint8_t>& encoded, std::int64_t unix_s,
+                              Instant now) {
+  const auto certificate = decode_certificate(encoded);
+  if (!certificate) return;
+  const std::int64_t left = unix_s > 0 ? certificate->not_after - unix_s
+                                       : certificate->not_after - certificate->not_before;
+  renew_at_ = now + seconds(std::clamp<std::int64_t>(left / 2, 30, 30 * 24 * 3600));
+}
+
+// --- messages ------------------------------------------------------------------------------------------------------
+
+void Client::on_message(Bytes bytes, Instant now) {
+  const auto message = decode_server_message(bytes);
+  if (!message) return;
+  std::visit([&](const auto& one) { on(one, now); }, *message);
+}
+
+void Client::on(const Refused& message, Instant now) {
+  if (message.request != 0) return fail_question(message.request, message.text);
+  if (state_ != State::kLoggingIn) {
+    if (message.code == RefusalCode::kRevoked) renew_at_ = now + kRenewRetry;
+    return;
+  }
+  const bool again =
+      message.code == RefusalCode::kFull || message.code == RefusalCode::kUnavailable ||
+      message.code == RefusalCode::kTooOften || message.code == RefusalCode::kNotLoggedIn;
+  state_ = again ? State::kOffline : State::kRefused;
+  events_.emplace_back(LoginRefusedEvent{message.code, message.text, again});
+}
+
+void Client::fail_question(std::uint32_t request, const std::string& text) {
+  const auto lookup = lookups_.find(request);
+  if (lookup == lookups_.end()) return;
+  events_.emplace_back(LookupFailedEvent{lookup->second.user, text});
+  lookups_.erase(lookup);
+}
+
+void Client::on(const Found& message, Instant) {
+  const auto at = lookups_.find(message.request);
+  if (at == lookups_.end()) return;
+  events_.emplace_back(FoundEvent{at->second.user, message.online, message.certificate});
+  lookups_.erase(at);
+}
+
+void Client::on(const SignalDone& message, Instant) {
+  const auto at = signals_.find(message.request);
+  if (at == signals_.end()) return;
+  if (!message.delivered) events_.emplace_back(UndeliveredEvent{at->second});
+  signals_.erase(at);
+}
+
+void Client::on(const Signalled& message, Instant) {
+  const auto from = Identity::parse(message.from);
+  if (from && from->valid()) events_.emplace_back(SignalEvent{*from, message.body});
+}
+
+void Client::on(const RelayTicket& message, Instant) {
+  ticket_wanted_ = false;
+  events_.emplace_back(TicketEvent{message});
+}
+
+void Client::on(const Pong& message, Instant now) {
+  if (message.number != ping_number_) return;
+  pong_due_ = kNever;
+  ping_at_ = now + kPingInterval;
+}
+
+void Client::on(const Presence& message, Instant) {
+  const auto user = Identity::parse(message.identity);
+  if (user && watches_.contains(*user)) events_.emplace_back(PresenceEvent{*user, message.online});
+}
+
+void Client::on(const Renewed& message, Instant now) {
+  take_certificate(message.certificate, 0, now);
+  events_.emplace_back(CertificateEvent{message.certificate});
+}
+
+void Client::on(const Farewell& message, Instant) {
+  events_.emplace_back(FarewellEvent{message.replaced, message.seconds});
+}
+
+// --- commands ------------------------------------------------------------------------------------------------------
+
+void Client::lookup(const Identity& user, Instant now) {
+  if (lookups_.size() >= kOpenMax) {
+    events_.emplace_back(LookupFailedEvent{user, "too many questions at once"});
+    return;
+  }
+  const std::uint32_t request = next_request_++;
+  lookups_[request] = {user, now + kAnswerTime};
+  if (state_ == State::kOnline) send(Lookup{request, user.text()});
+}
+
+void Client::signal(const Identity& to, std::vector<std::uint8_t> body) {
+  ASSERT(body.size() <= kSignalBytesMax);
+  if (state_ != State::kOnline) return;
+  const std::uint32_t request = next_request_++;
+  if (signals_.size() >= kSignalsMax) signals_.erase(signals_.begin());
+  signals_[request] = to;
+  send(Signal{request, to.text(), std::move(body)});
+}
+
+void Client::want_ticket() {
+  ticket_wanted_ = true;
+  if (state_ == State::kOnline) send(WantRelayTicket{next_request_++});
+}
+
+void Client::watch(const Identity& user, bool on) {
+  const bool changed = on ? watches_.insert(user).second : watches_.erase(user) > 0;
+  if (changed && state_ == State::kOnline) send(Watch{user.text(), on});
+}
+
+void Client::ping(Duration patience, Instant now) {
+  send(Ping{++ping_number_});
+  pong_due_ = std::min(pong_due_, now + patience);
+  ping_at_ = kNever;
+}
+
+void Client::check_server(Duration patience, Instant now) {
+  if (state_ == State::kOnline) ping(patience, now);
+}
+
+// --- time, outputs -------------------------------------------------------------------------------------------------
+
+void Client::advance(Instant now) {
+  while (!lookups_.empty()) {
+    // Requests are numbered in the order they were made, so the first is the oldest.
+    const auto& [request, question] = *lookups_.begin();
+    if (question.fails_at > now) break;
+    fail_question(request, state_ == State::kOnline ? "the rendezvous does not answer"
+                                                    : "there is no connection to the rendezvous");
+  }
+  if (state_ == State::kOnline && now >= renew_at_) {
+    renew_at_ = now + kRenewRetry;
+    send(Renew{});
+  }
+  if (now >= pong_due_) {
+    pong_due_ = kNever;
+    events_.emplace_back(SilentEvent{});
+  }
+  if (now >= ping_at_) ping(kPongTime, now);
+}
+
+Instant Client::next_deadline() const {
+  if (!outputs_.empty()) return Instant::min();
+  Instant next = std::min({renew_at_, ping_at_, pong_due_});
+  if (!lookups_.empty()) next = std::min(next, lookups_.begin()->second.fails_at);
+  return next;
+}
+
+std::optional<std::vector<std::uint8_t>> Client::poll_output() {
+  if (outputs_.empty()) return std::nullopt;
+  std::vector<std::uint8_t> message = std::move(outputs_.front());
+  outputs_.pop_front();
+  return message;
+}
+
+std::optional<ClientEvent> Client::poll_event() {
+  if (events_.empty()) return std::nullopt;
+  ClientEvent event = std::move(events_.front());
+  events_.pop_front();
+  return event;
+}
+
+}  // namespace whimbrel::rendezvous

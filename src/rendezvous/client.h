@@ -1,0 +1,155 @@
+// The program's side of the rendezvous: logs in, keeps the certificate fresh, asks where users are, carries signals.
+//
+// Sans-I/O, one driver. It neither connects nor reconnects: the layer above does, and tells on_connected() and on_disconnected().
+// Questions that are open when the connection ends are asked again after the next login; signals are gone, as packets may be.
+#pragma once
+
+#include <whimbrel/identity.h>
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/time.h"
+#include "rendezvous/messages.h"
+
+namespace whimbrel::rendezvous {
+
+struct ClientConfig {
+  std::uint32_t app_id = 0;
+  std::string identity;  // wanted; empty: the server says
+  std::string token;     // of the game's backend
+};
+
+// What the layer above is told.
+struct OnlineEvent {
+  Identity identity;
+  std::vector<std::uint8_t> certificate;
+  VerifyKey authority;
+};
+// Final until something is changed, unless `again`: then a later try may work.
+struct LoginRefusedEvent {
+  RefusalCode code{};
+  std::string text;
+  bool again = false;
+};
+struct CertificateEvent {
+  std::vector<std::uint8_t> certificate;
+};
+struct FoundEvent {
+  Identity user;
+  bool online = false;
+  std::vector<std::uint8_t> certificate;
+};
+// A question that was not answered, or refused.
+struct LookupFailedEvent {
+  Identity user;
+  std::string text;
+};
+struct SignalEvent {
+  Identity from;
+  std::vector<std::uint8_t> body;
+};
+struct UndeliveredEvent {
+  Identity to;  // went offline
+};
+struct TicketEvent {
+  RelayTicket ticket;
+};
+struct PresenceEvent {
+  Identity user;
+  bool online = false;
+};
+// The server does not answer: connect again.
+struct SilentEvent {};
+struct FarewellEvent {
+  bool replaced = false;
+  std::uint16_t seconds = 0;
+};
+using ClientEvent = std::variant<OnlineEvent, LoginRefusedEvent, CertificateEvent, FoundEvent,
+                                 LookupFailedEvent, SignalEvent, UndeliveredEvent, TicketEvent,
+                                 PresenceEvent, SilentEvent, FarewellEvent>;
+
+class Client {
+ public:
+  enum class State : std::uint8_t { kOffline, kLoggingIn, kOnline, kRefused };
+
+  // A question that gets no answer fails after this.
+  static constexpr Duration kAnswerTime = seconds(5);
+  // Between pings; and how long an answer may take.
+  static constexpr Duration kPingInterval = seconds(10);
+  static constexpr Duration kPongTime = seconds(2);
+  // Questions that are open at once; further ones fail.
+  static constexpr std::size_t kOpenMax = 1024;
+
+  explicit Client(ClientConfig config) : config_(std::move(config)) {}
+
+  // --- inputs ----------------------------------------------------------------------------------------------------
+  void on_connected(Instant now);
+  void on_disconnected(Instant now);
+  void on_message(Bytes message, Instant now);
+  void advance(Instant now);
+
+  // --- commands --------------------------------------------------------------------------------------------------
+  // Answered by FoundEvent or LookupFailedEvent. While offline it waits for the login, kAnswerTime at most.
+  void lookup(const Identity& user, Instant now);
+  // At most kSignalBytesMax bytes. Lost while offline.
+  void signal(const Identity& to, std::vector<std::uint8_t> body);
+  // Answered by TicketEvent, or not at all.
+  void want_ticket();
+  void watch(const Identity& user, bool on);
+  // Somebody suspects that the server is gone: a ping is sent now, and its answer expected within `patience`.
+  void check_server(Duration patience, Instant now);
+
+  // --- outputs ---------------------------------------------------------------------------------------------------
+  std::optional<std::vector<std::uint8_t>> poll_output();
+  std::optional<ClientEvent> poll_event();
+  Instant next_deadline() const;
+
+  State state() const { return state_; }
+  const Identity& identity() const { return identity_; }
+
+ private:
+  struct Question {
+    Identity user;
+    Instant fails_at{};
+  };
+
+  void on(const LoggedIn& message, Instant now);
+  void on(const Refused& message, Instant now);
+  void on(const Found& message, Instant now);
+  void on(const SignalDone& message, Instant now);
+  void on(const Signalled& message, Instant now);
+  void on(const RelayTicket& message, Instant now);
+  void on(const Pong& message, Instant now);
+  void on(const Presence& message, Instant now);
+  void on(const Renewed& message, Instant now);
+  void on(const Farewell& message, Instant now);
+
+  void send(const ClientMessage& message);
+  void take_certificate(const std::vector<std::uint8_t>& encoded, std::int64_t unix_s, Instant now);
+  void ping(Duration patience, Instant now);
+  void fail_question(std::uint32_t request, const std::string& text);
+
+  ClientConfig config_;
+  State state_ = State::kOffline;
+  Identity identity_;
+  std::uint32_t next_request_ = 1;
+  std::map<std::uint32_t, Question> lookups_;
+  std::map<std::uint32_t, Identity> signals_;
+  std::set<Identity> watches_;
+  bool ticket_wanted_ = false;
+  Instant renew_at_ = kNever;
+  Instant ping_at_ = kNever;
+  Instant pong_due_ = kNever;
+  std::uint64_t ping_number_ = 0;
+  std::deque<std::vector<std::uint8_t>> outputs_;
+  std::deque<ClientEvent> events_;
+};
+
+}  // namespace whimbrel::rendezvous

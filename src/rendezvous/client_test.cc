@@ -1,0 +1,83 @@
+#include "rendezvous/client.h"
+
+#include "rendezvous/test_rendezvous.h"
+
+namespace whimbrel::rendezvous {
+namespace {
+
+using RendezvousClient = TestRendezvous;
+
+TEST_F(RendezvousClient, AsksAgainAfterAReconnect) {
+  User& alice = logged_in("str:alice");
+  logged_in("str:bob");
+  restart();
+  alice.client.lookup(name("str:bob"), now);
+  alice.client.watch(name("str:bob"), true);
+  alice.client.want_ticket();
+  run();
+  EXPECT_TRUE(alice.all<FoundEvent>().empty());
+  connect(*users[1]);
+  connect(alice);
+  ASSERT_EQ(alice.all<FoundEvent>().size(), 1u);
+  EXPECT_TRUE(alice.all<FoundEvent>()[0].online);
+  EXPECT_EQ(alice.all<PresenceEvent>().size(), 1u);
+  EXPECT_EQ(alice.all<TicketEvent>().size(), 1u);
+}
+
+TEST_F(RendezvousClient, QuestionsFailInTime) {
+  User& alice = logged_in("str:alice");
+  disconnect(alice);
+  alice.client.lookup(name("str:bob"), now);
+  run_for(seconds(6));
+  ASSERT_EQ(alice.all<LookupFailedEvent>().size(), 1u);
+  EXPECT_EQ(alice.all<LookupFailedEvent>()[0].user, name("str:bob"));
+}
+
+TEST_F(RendezvousClient, NoticesASilentServer) {
+  User& alice = logged_in("str:alice");
+  run_for(seconds(100));
+  EXPECT_TRUE(alice.all<SilentEvent>().empty());
+  // It is gone, and nobody says so.
+  server = std::make_unique<Server>(limits, *authority, &tickets, now, unix_ms());
+  run_for(seconds(13));
+  EXPECT_EQ(alice.all<SilentEvent>().size(), 1u);
+}
+
+TEST_F(RendezvousClient, NoticesItSoonWhenSomebodySuspects) {
+  User& alice = logged_in("str:alice");
+  server = std::make_unique<Server>(limits, *authority, &tickets, now, unix_ms());
+  alice.client.check_server(milliseconds(300), now);
+  run_for(milliseconds(310));
+  EXPECT_EQ(alice.all<SilentEvent>().size(), 1u);
+}
+
+TEST_F(RendezvousClient, JunkOfAServerChangesNothing) {
+  User& alice = logged_in("str:alice");
+  for (int i = 0; i < 5000; ++i) {
+    std::vector<std::uint8_t> junk(random.below(80));
+    random.fill(junk);
+    if (!junk.empty()) junk[0] = static_cast<std::uint8_t>(64 + junk[0] % 11);
+    alice.client.on_message(junk, now);
+  }
+  run();
+  EXPECT_TRUE(alice.online());
+}
+
+TEST_F(RendezvousClient, LimitOfQuestions) {
+  User& alice = add("str:alice");
+  for (std::size_t i = 0; i < Client::kOpenMax + 5; ++i) alice.client.lookup(name("str:bob"), now);
+  run();
+  EXPECT_EQ(alice.all<LookupFailedEvent>().size(), 5u);
+}
+
+TEST_F(RendezvousClient, IsToldThatTheServerStops) {
+  User& alice = logged_in("str:alice");
+  server->farewell(seconds(10));
+  run();
+  ASSERT_EQ(alice.all<FarewellEvent>().size(), 1u);
+  EXPECT_EQ(alice.all<FarewellEvent>()[0].seconds, 10);
+  EXPECT_FALSE(alice.all<FarewellEvent>()[0].replaced);
+}
+
+}  // namespace
+}  // namespace whimbrel::rendezvous

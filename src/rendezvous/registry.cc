@@ -1,0 +1,28 @@
+#include "rendezvous/registry.h"
+
+namespace whimbrel::rendezvous {
+
+Registry::Answer MemoryRegistry::claim(std::uint32_t app_id, std::string_view identity,
+                                       const PublicKey& key) {
+  const auto name = std::make_pair(app_id, std::string(identity));
+  const auto known = names_.find(name);
+  if (known != names_.end()) return known->second == key ? Answer::kYes : Answer::kNo;
+  if (names_.size() >= entries_max_) return Answer::kUnavailable;
+  names_.emplace(name, key);
+  return Answer::kYes;
+}
+
+std::optional<std::uint32_t> MemoryRegistry::number_of(std::uint32_t app_id, const PublicKey& key) {
+  const auto known = numbers_.find({app_id, key});
+  if (known != numbers_.end()) return known->second;
+  std::uint32_t& last = last_number_[app_id];
+  if (numbers_.size() >= entries_max_ || last == UINT32_MAX) return std::nullopt;
+  numbers_.emplace(std::make_pair(app_id, key), ++last);
+  return last;
+}
+
+Registry::Answer MemoryRegistry::revoked(const PublicKey& key) {
+  return revoked_.contains(key) ? Answer::kYes : Answer::kNo;
+}
+
+}  // namespace whimbrel::rendezvous

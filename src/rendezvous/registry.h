@@ -1,0 +1,49 @@
+// What a rendezvous remembers over restarts: who owns which name, who got which number, who is not welcome.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "crypto/keys.h"
+
+namespace whimbrel::rendezvous {
+
+class Registry {
+ public:
+  virtual ~Registry() = default;
+
+  // What a question came to. kUnavailable: the store cannot answer now; nothing was changed.
+  enum class Answer : std::uint8_t { kYes, kNo, kUnavailable };
+
+  // Makes the name this key's if it is nobody's. kNo: it is another key's.
+  virtual Answer claim(std::uint32_t app_id, std::string_view identity, const PublicKey& key) = 0;
+  // The number of this key, from 1 on; a new one if it has none. Nothing: unavailable, or all are given away.
+  virtual std::optional<std::uint32_t> number_of(std::uint32_t app_id, const PublicKey& key) = 0;
+  virtual Answer revoked(const PublicKey& key) = 0;
+};
+
+// Forgets everything with the process. Bounded: a claim beyond the limit is answered by kUnavailable.
+class MemoryRegistry final : public Registry {
+ public:
+  explicit MemoryRegistry(std::size_t entries_max = 1'000'000) : entries_max_(entries_max) {}
+
+  Answer claim(std::uint32_t app_id, std::string_view identity, const PublicKey& key) override;
+  std::optional<std::uint32_t> number_of(std::uint32_t app_id, const PublicKey& key) override;
+  Answer revoked(const PublicKey& key) override;
+
+  void revoke(const PublicKey& key) { revoked_.insert(key); }
+
+ private:
+  std::size_t entries_max_;
+  std::map<std::pair<std::uint32_t, std::string>, PublicKey> names_;
+  std::map<std::pair<std::uint32_t, PublicKey>, std::uint32_t> numbers_;
+  std::map<std::uint32_t, std::uint32_t> last_number_;  // by app
+  std::set<PublicKey> revoked_;
+};
+
+}  // namespace whimbrel::rendezvous

@@ -1,0 +1,272 @@
+#include "rendezvous/server.h"
+
+namespace whimbrel::rendezvous {
+
+namespace {
+
+std::uint32_t request_of(const ClientMessage& message) {
+  if (const auto* lookup = std::get_if<Lookup>(&message)) return lookup->request;
+  if (const auto* signal = std::get_if<Signal>(&message)) return signal->request;
+  if (const auto* want = std::get_if<WantRelayTicket>(&message)) return want->request;
+  return 0;
+}
+
+}  // namespace
+
+Server::Server(const ServerLimits& limits, Authority& authority, RelayTickets* tickets, Instant now,
+               UnixMillis unix_now)
+    : limits_(limits),
+      authority_(authority),
+      tickets_(tickets),
+      start_(now),
+      unix_start_(unix_now) {}
+
+std::int64_t Server::unix_seconds(Instant now) const {
+  return (unix_start_ + to_milliseconds(now - start_)) / 1000;
+}
+
+// --- clients come and go -------------------------------------------------------------------------------------------
+
+void Server::on_connected(ClientId id, const PublicKey& key, Instant now) {
+  if (clients_.size() >= limits_.clients_max) {
+    ++counters_.logins_refused;
+    refuse(id, 0, RefusalCode::kFull, "the server is full: try again later");
+    return close(id);
+  }
+  Client& client = clients_[id];
+  client.key = key;
+  client.requests = TokenBucket(limits_.requests_per_second, limits_.requests_per_second, now);
+  logins_due_.emplace_back(now + limits_.login_time, id);
+}
+
+void Server::on_disconnected(ClientId id, Instant /*now*/) {
+  const auto at = clients_.find(id);
+  if (at == clients_.end()) return;
+  leave(id, at->second);
+  clients_.erase(at);
+}
+
+void Server::leave(ClientId id, Client& client) {
+  forget_watches(id, client);
+  if (!client.user) return;
+  const User user = *client.user;
+  client.user.reset();
+  const auto at = by_user_.find(user);
+  if (at == by_user_.end() || at->second != id) return;
+  by_user_.erase(at);
+  tell_watchers(user, false);
+}
+
+void Server::close(ClientId id) {
+  const auto at = clients_.find(id);
+  if (at != clients_.end()) {
+    leave(id, at->second);
+    clients_.erase(at);
+  }
+  outputs_.push_back({id, {}});
+}
+
+void Server::advance(Instant now) {
+  while (!logins_due_.empty() && logins_due_.front().first <= now) {
+    const ClientId id = logins_due_.front().second;
+    logins_due_.pop_front();
+    const auto at = clients_.find(id);
+    if (at == clients_.end() || at->second.user) continue;
+    ++counters_.late;
+    refuse(id, 0, RefusalCode::kNotLoggedIn, "no login came in time");
+    close(id);
+  }
+}
+
+Instant Server::next_deadline() const {
+  if (!outputs_.empty()) return Instant::min();
+  return logins_due_.empty() ? kNever : logins_due_.front().first;
+}
+
+void Server::farewell(Duration left) {
+  const auto whole = static_cast<std::uint16_t>(to_milliseconds(left) / 1000);
+  for (const auto& [id, client] : clients_) send(id, Farewell{false, whole});
+}
+
+// --- messages ------------------------------------------------------------------------------------------------------
+
+void Server::on_message(ClientId id, Bytes bytes, Instant now) {
+  const auto at = clients_.find(id);
+  if (at == clients_.end()) return;
+  Client& client = at->second;
+  const auto message = decode_client_message(bytes);
+  if (!message) {
+    ++counters_.malformed;
+    return refuse(id, 0, RefusalCode::kMalformed, "this is no message that the server knows");
+  }
+  const bool is_login = std::holds_alternative<Login>(*message);
+  if (!client.user && !is_login) {
+    ++counters_.not_logged_in;
+    return refuse(id, request_of(*message), RefusalCode::kNotLoggedIn, "log in first");
+  }
+  if (!client.requests.take(1, now)) {
+    ++counters_.rate_limited;
+    return refuse(id, request_of(*message), RefusalCode::kTooOften, "too many requests a second");
+  }
+  std::visit([&](const auto& one) { on(id, client, one, now); }, *message);
+}
+
+void Server::on(ClientId id, Client& client, const Login& login, Instant now) {
+  if (client.user) return refuse(id, 0, RefusalCode::kMalformed, "logged in already");
+  auto result = authority_.admit(login, client.key, unix_seconds(now));
+  if (auto* rejection = std::get_if<Rejection>(&result)) {
+    ++counters_.logins_refused;
+    refuse(id, 0, rejection->code, rejection->text);
+    return close(id);
+  }
+  auto& admission = std::get<Admission>(result);
+  const User user{login.app_id, admission.identity};
+  replace_older(user, id, now);
+  client.user = user;
+  client.certificate = admission.certificate;
+  by_user_[user] = id;
+  ++counters_.logins;
+  LoggedIn answer;
+  answer.identity = admission.identity.text();
+  answer.certificate = std::move(admission.certificate);
+  answer.authority = authority_.public_key().bytes;
+  answer.unix_ms = unix_start_ + to_milliseconds(now - start_);
+  send(id, answer);
+  tell_watchers(user, true);
+}
+
+// The same user again: the older session is dead, or another program of his.
+void Server::replace_older(const User& user, ClientId newer, Instant /*now*/) {
+  const auto at = by_user_.find(user);
+  if (at == by_user_.end() || at->second == newer) return;
+  const ClientId older = at->second;
+  Client& client = clients_.at(older);
+  forget_watches(older, client);  // nobody is told that the user left: he did not
+  send(older, Farewell{true, 0});
+  clients_.erase(older);
+  outputs_.push_back({older, {}});
+}
+
+void Server::on(ClientId id, Client& client, const Renew&, Instant now) {
+  auto certificate =
+      authority_.renew(client.user->second, client.user->first, client.key, unix_seconds(now));
+  if (!certificate) {
+    refuse(id, 0, RefusalCode::kRevoked, "this key was revoked");
+    return close(id);
+  }
+  client.certificate = *certificate;
+  send(id, Renewed{std::move(*certificate)});
+}
+
+const Server::Client* Server::find(const User& user, ClientId* id) const {
+  const auto at = by_user_.find(user);
+  if (at == by_user_.end()) return nullptr;
+  if (id != nullptr) *id = at->second;
+  return &clients_.at(at->second);
+}
+
+void Server::on(ClientId id, Client& client, const Lookup& lookup, Instant) {
+  ++counters_.lookups;
+  Found answer;
+  answer.request = lookup.request;
+  answer.identity = lookup.identity;
+  const auto identity = Identity::parse(lookup.identity);
+  const Client* other = identity ? find({client.user->first, *identity}) : nullptr;
+  if (other != nullptr) {
+    answer.online = true;
+    answer.certificate = other->certificate;
+  } else {
+    ++counters_.lookups_offline;
+  }
+  send(id, answer);
+}
+
+void Server::on(ClientId id, Client& client, const Signal& signal, Instant) {
+  ++counters_.signals;
+  const auto identity = Identity::parse(signal.to);
+  ClientId to{};
+  const bool online = identity && find({client.user->first, *identity}, &to) != nullptr;
+  if (online) {
+    send(to, Signalled{client.user->second.text(), signal.body});
+  } else {
+    ++counters_.signals_offline;
+  }
+  send(id, SignalDone{signal.request, online});
+}
+
+void Server::on(ClientId id, Client& client, const WantRelayTicket& want, Instant now) {
+  auto ticket = tickets_ == nullptr
+                    ? std::nullopt
+                    : tickets_->issue(client.user->second, client.user->first, unix_seconds(now));
+  if (!ticket) {
+    return refuse(id, want.request, RefusalCode::kNoRelay, "this server has no relay");
+  }
+  ++counters_.tickets;
+  ticket->request = want.request;
+  send(id, *ticket);
+}
+
+void Server::on(ClientId id, Client&, const Ping& ping, Instant) { send(id, Pong{ping.number}); }
+
+void Server::on(ClientId id, Client& client, const Watch& watch, Instant) {
+  const auto identity = Identity::parse(watch.identity);
+  if (!identity || !identity->valid()) {
+    return refuse(id, 0, RefusalCode::kBadIdentity, "to watch, name an identity");
+  }
+  const User user{client.user->first, *identity};
+  if (!watch.on) {
+    client.watches.erase(*identity);
+    const auto at = watchers_.find(user);
+    if (at != watchers_.end() && at->second.erase(id) > 0 && at->second.empty()) {
+      watchers_.erase(at);
+    }
+    return;
+  }
+  if (!client.watches.contains(*identity) && client.watches.size() >= limits_.watches_max) {
+    return refuse(id, 0, RefusalCode::kFull, "too many users are watched");
+  }
+  client.watches.insert(*identity);
+  watchers_[user].insert(id);
+  send(id, Presence{identity->text(), find(user) != nullptr});
+}
+
+void Server::tell_watchers(const User& user, bool online) {
+  const auto at = watchers_.find(user);
+  if (at == watchers_.end()) return;
+  for (const ClientId id : at->second) send(id, Presence{user.second.text(), online});
+}
+
+void Server::forget_watches(ClientId id, Client& client) {
+  if (!client.user) return;
+  for (const Identity& watched : client.watches) {
+    const auto at = watchers_.find({client.user->first, watched});
+    if (at != watchers_.end() && at->second.erase(id) > 0 && at->second.empty()) {
+      watchers_.erase(at);
+    }
+  }
+  client.watches.clear();
+}
+
+// --- outputs -------------------------------------------------------------------------------------------------------
+
+void Server::send(ClientId to, const ServerMessage& message) {
+  if (outputs_.size() >= limits_.outputs_max) {
+    ++counters_.dropped_outputs;
+    return;
+  }
+  outputs_.push_back({to, encode(message)});
+}
+
+void Server::refuse(ClientId to, std::uint32_t request, RefusalCode code, std::string text) {
+  if (text.size() > kTextMax) text.resize(kTextMax);
+  send(to, Refused{request, code, std::move(text)});
+}
+
+std::optional<Server::Output> Server::poll_output() {
+  if (outputs_.empty()) return std::nullopt;
+  Output output = std::move(outputs_.front());
+  outputs_.pop_front();
+  return output;
+}
+
+}  // namespace whimbrel::rendezvous

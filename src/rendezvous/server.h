@@ -1,0 +1,119 @@
+// The rendezvous: knows which users are here, answers where somebody is, and carries signals between them.
+//
+// Sans-I/O, one driver. Clients are numbers that the driver gives to its sessions; what reaches the server is what a client
+// proved there: its key. Whoever is not logged in can do nothing but log in, and not for long.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "base/time.h"
+#include "base/token_bucket.h"
+#include "rendezvous/authority.h"
+#include "rendezvous/messages.h"
+
+namespace whimbrel::rendezvous {
+
+enum class ClientId : std::uint64_t {};
+
+// Who gives out what opens a relay. Nothing: there is no relay, or not now.
+class RelayTickets {
+ public:
+  virtual ~RelayTickets() = default;
+  // `request` of the ticket is the caller's to fill in.
+  virtual std::optional<RelayTicket> issue(const Identity& identity, std::uint32_t app_id,
+                                           std::int64_t unix_seconds) = 0;
+};
+
+// What happens at each limit stands beside it.
+struct ServerLimits {
+  std::size_t clients_max = 100'000;       // refused, and its session closed
+  Duration login_time = seconds(10);       // then the session is closed
+  std::uint32_t requests_per_second = 50;  // of one client, all together: refused
+  std::size_t watches_max = 256;           // of one client: refused
+  std::size_t outputs_max = 65'536;        // messages that wait for the driver: dropped and counted
+};
+
+// They only grow.
+struct ServerCounters {
+  std::uint64_t logins = 0, logins_refused = 0, lookups = 0, lookups_offline = 0;
+  std::uint64_t signals = 0, signals_offline = 0, tickets = 0;
+  std::uint64_t malformed = 0, not_logged_in = 0, rate_limited = 0, late = 0, dropped_outputs = 0;
+};
+
+class Server {
+ public:
+  // `authority` and `tickets` (null: no relay) must outlive it.
+  Server(const ServerLimits& limits, Authority& authority, RelayTickets* tickets, Instant now,
+         UnixMillis unix_now);
+
+  // --- inputs ----------------------------------------------------------------------------------------------------
+  void on_connected(ClientId client, const PublicKey& key, Instant now);
+  void on_message(ClientId client, Bytes message, Instant now);
+  void on_disconnected(ClientId client, Instant now);
+  void advance(Instant now);
+  // Everybody is told that the server stops.
+  void farewell(Duration left);
+
+  // --- outputs ---------------------------------------------------------------------------------------------------
+  struct Output {
+    ClientId to{};
+    std::vector<std::uint8_t> message;  // empty: close the session
+  };
+  std::optional<Output> poll_output();
+  Instant next_deadline() const;
+
+  // Connected, and logged in.
+  std::size_t client_count() const { return clients_.size(); }
+  std::size_t user_count() const { return by_user_.size(); }
+  const ServerCounters& counters() const { return counters_; }
+
+ private:
+  using User = std::pair<std::uint32_t, Identity>;  // app id, identity
+  struct Client {
+    PublicKey key;
+    std::optional<User> user;  // logged in
+    std::vector<std::uint8_t> certificate;
+    TokenBucket requests;
+    std::set<Identity> watches;
+  };
+
+  void on(ClientId id, Client& client, const Login& login, Instant now);
+  void on(ClientId id, Client& client, const Renew& renew, Instant now);
+  void on(ClientId id, Client& client, const Lookup& lookup, Instant now);
+  void on(ClientId id, Client& client, const Signal& signal, Instant now);
+  void on(ClientId id, Client& client, const WantRelayTicket& want, Instant now);
+  void on(ClientId id, Client& client, const Ping& ping, Instant now);
+  void on(ClientId id, Client& client, const Watch& watch, Instant now);
+
+  // Who is logged in under that name; null if nobody is.
+  const Client* find(const User& user, ClientId* id = nullptr) const;
+  void replace_older(const User& user, ClientId newer, Instant now);
+  void leave(ClientId id, Client& client);
+  void tell_watchers(const User& user, bool online);
+  void forget_watches(ClientId id, Client& client);
+  void send(ClientId to, const ServerMessage& message);
+  void refuse(ClientId to, std::uint32_t request, RefusalCode code, std::string text);
+  void close(ClientId id);
+  std::int64_t unix_seconds(Instant now) const;
+
+  ServerLimits limits_;
+  Authority& authority_;
+  RelayTickets* tickets_;
+  Instant start_;
+  UnixMillis unix_start_;
+  std::map<ClientId, Client> clients_;
+  std::map<User, ClientId> by_user_;
+  std::map<User, std::set<ClientId>> watchers_;
+  std::deque<std::pair<Instant, ClientId>> logins_due_;
+  std::deque<Output> outputs_;
+  ServerCounters counters_;
+};
+
+}  // namespace whimbrel::rendezvous

@@ -1,0 +1,306 @@
+#include "rendezvous/server.h"
+
+#include "rendezvous/test_rendezvous.h"
+
+namespace whimbrel::rendezvous {
+namespace {
+
+using Rendezvous = TestRendezvous;
+
+CertificateStatus status_of(const std::vector<std::uint8_t>& encoded, const VerifyKey& authority,
+                            const std::string& identity, const PublicKey& key, std::int64_t unix_s,
+                            std::uint32_t app_id = 7) {
+  TrustStore trust;
+  trust.add_authority(authority);
+  return trust.verify(encoded, {app_id, identity, key}, unix_s * 1000);
+}
+
+TEST_F(Rendezvous, LoginGivesACertificateThatPeersBelieve) {
+  User& alice = logged_in("str:alice");
+  const auto online = alice.all<OnlineEvent>();
+  ASSERT_EQ(online.size(), 1u);
+  EXPECT_EQ(online[0].identity, name("str:alice"));
+  EXPECT_EQ(status_of(online[0].certificate, online[0].authority, "str:alice",
+                      alice.keys.public_key, unix_ms() / 1000),
+            CertificateStatus::kValid);
+  EXPECT_EQ(status_of(online[0].certificate, online[0].authority, "str:bob", alice.keys.public_key,
+                      unix_ms() / 1000),
+            CertificateStatus::kWrongIdentity);
+}
+
+TEST_F(Rendezvous, FindsWhoIsHere) {
+  User& alice = logged_in("str:alice");
+  User& bob = logged_in("str:bob");
+  alice.client.lookup(name("str:bob"), now);
+  alice.client.lookup(name("str:carol"), now);
+  run();
+  const auto found = alice.all<FoundEvent>();
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_TRUE(found[0].online);
+  EXPECT_EQ(decode_certificate(found[0].certificate)->static_key, bob.keys.public_key);
+  EXPECT_FALSE(found[1].online);
+}
+
+TEST_F(Rendezvous, CarriesSignalsUnderTheirSendersName) {
+  User& alice = logged_in("str:alice");
+  User& bob = logged_in("str:bob");
+  alice.client.signal(name("str:bob"), {1, 2, 3});
+  alice.client.signal(name("str:carol"), {4});
+  run();
+  const auto signals = bob.all<SignalEvent>();
+  ASSERT_EQ(signals.size(), 1u);
+  EXPECT_EQ(signals[0].from, name("str:alice"));
+  EXPECT_EQ(signals[0].body, (std::vector<std::uint8_t>{1, 2, 3}));
+  ASSERT_EQ(alice.all<UndeliveredEvent>().size(), 1u);
+  EXPECT_EQ(alice.all<UndeliveredEvent>()[0].to, name("str:carol"));
+}
+
+TEST_F(Rendezvous, ANameIsTheFirstKeysThatClaimsIt) {
+  User& alice = logged_in("str:alice");
+  disconnect(alice);
+  User& eve = add("str:alice");
+  connect(eve);
+  EXPECT_EQ(eve.client.state(), Client::State::kRefused);
+  ASSERT_EQ(eve.all<LoginRefusedEvent>().size(), 1u);
+  EXPECT_EQ(eve.all<LoginRefusedEvent>()[0].code, RefusalCode::kNameTaken);
+  EXPECT_TRUE(eve.closed_by_server);
+  connect(alice);
+  EXPECT_TRUE(alice.online());
+}
+
+TEST_F(Rendezvous, NamesOfAddressesAndNumbersCannotBeClaimed) {
+  for (const char* wanted : {"ip:1.2.3.4:5", "steamid:76561197960287930", "", "nonsense:x"}) {
+    User& user = add(wanted);
+    connect(user);
+    ASSERT_EQ(user.all<LoginRefusedEvent>().size(), 1u) << wanted;
+    EXPECT_EQ(user.all<LoginRefusedEvent>()[0].code, RefusalCode::kBadIdentity);
+  }
+}
+
+TEST_F(Rendezvous, AppsDoNotMeet) {
+  User& alice = logged_in("str:alice", 1);
+  User& other_bob = logged_in("str:bob", 2);
+  alice.client.lookup(name("str:bob"), now);
+  alice.client.signal(name("str:bob"), {1});
+  run();
+  EXPECT_FALSE(alice.all<FoundEvent>().at(0).online);
+  EXPECT_TRUE(other_bob.all<SignalEvent>().empty());
+  logged_in("str:bob", 1);
+}
+
+TEST_F(Rendezvous, NobodyDoesAnythingBeforeLogin) {
+  logged_in("str:bob");
+  User& eve = add("str:eve");
+  eve.id = ClientId{next_id++};
+  server->on_connected(eve.id, eve.keys.public_key, now);
+  for (const ClientMessage& message :
+       {ClientMessage(Lookup{1, "str:bob"}), ClientMessage(Signal{2, "str:bob", {1}}),
+        ClientMessage(WantRelayTicket{3}), ClientMessage(Watch{"str:bob", true}),
+        ClientMessage(Renew{}), ClientMessage(Ping{1})}) {
+    server->on_message(eve.id, encode(message), now);
+    const auto output = server->poll_output();
+    ASSERT_TRUE(output.has_value());
+    const auto answer = decode_server_message(output->message);
+    EXPECT_EQ(std::get<Refused>(*answer).code, RefusalCode::kNotLoggedIn);
+    EXPECT_FALSE(server->poll_output().has_value());
+  }
+}
+
+TEST_F(Rendezvous, WhoNeverLogsInIsSentAway) {
+  User& eve = add("str:eve");
+  eve.id = ClientId{next_id++};
+  eve.connected = true;
+  server->on_connected(eve.id, eve.keys.public_key, now);
+  run_for(seconds(11));
+  EXPECT_TRUE(eve.closed_by_server);
+  EXPECT_EQ(server->client_count(), 0u);
+}
+
+TEST_F(Rendezvous, ASecondLoginReplacesTheFirst) {
+  User& alice = logged_in("str:alice");
+  User& again = add("str:alice");
+  again.keys = alice.keys;
+  connect(again);
+  EXPECT_TRUE(again.online());
+  EXPECT_TRUE(alice.closed_by_server);
+  ASSERT_EQ(alice.all<FarewellEvent>().size(), 1u);
+  EXPECT_TRUE(alice.all<FarewellEvent>()[0].replaced);
+  EXPECT_EQ(server->user_count(), 1u);
+  // The end of the old session takes nothing from the new one.
+  server->on_disconnected(alice.id, now);
+  EXPECT_EQ(server->user_count(), 1u);
+}
+
+TEST_F(Rendezvous, WatchersSeeUsersComeAndGo) {
+  User& alice = logged_in("str:alice");
+  alice.client.watch(name("str:bob"), true);
+  run();
+  User& bob = logged_in("str:bob");
+  disconnect(bob);
+  const auto seen = alice.all<PresenceEvent>();
+  ASSERT_EQ(seen.size(), 3u);
+  EXPECT_FALSE(seen[0].online);
+  EXPECT_TRUE(seen[1].online);
+  EXPECT_FALSE(seen[2].online);
+  alice.client.watch(name("str:bob"), false);
+  run();
+  connect(bob);
+  EXPECT_EQ(alice.all<PresenceEvent>().size(), 3u);
+}
+
+TEST_F(Rendezvous, TicketsAreForWhoAsks) {
+  User& alice = logged_in("str:alice");
+  alice.client.want_ticket();
+  run();
+  ASSERT_EQ(alice.all<TicketEvent>().size(), 1u);
+  EXPECT_EQ(as_text(alice.all<TicketEvent>()[0].ticket.token), "str:alice");
+}
+
+TEST_F(Rendezvous, CertificatesAreRenewedInTime) {
+  User& alice = logged_in("str:alice");
+  std::size_t seen = 0;
+  for (int hour = 0; hour < 72; ++hour) {
+    run_for(seconds(3600));
+    seen = alice.all<CertificateEvent>().size();
+    const std::vector<std::uint8_t> latest = seen == 0
+                                                 ? alice.all<OnlineEvent>().back().certificate
+                                                 : alice.all<CertificateEvent>().back().certificate;
+    ASSERT_EQ(status_of(latest, authority->public_key(), "str:alice", alice.keys.public_key,
+                        unix_ms() / 1000),
+              CertificateStatus::kValid)
+        << hour;
+  }
+  EXPECT_GE(seen, 5u);
+  EXPECT_LE(seen, 7u);
+}
+
+TEST_F(Rendezvous, ARevokedKeyIsNotRenewedAndNotLetIn) {
+  User& alice = logged_in("str:alice");
+  registry.revoke(alice.keys.public_key);
+  run_for(seconds(13 * 3600));
+  EXPECT_TRUE(alice.closed_by_server);
+  connect(alice);
+  EXPECT_EQ(alice.all<LoginRefusedEvent>().back().code, RefusalCode::kRevoked);
+}
+
+TEST_F(Rendezvous, NumbersAreGivenAway) {
+  authority_config.mode = AuthorityConfig::Mode::kNumeric;
+  restart();
+  User& first = logged_in("");
+  User& second = logged_in("");
+  EXPECT_EQ(first.client.identity(), Identity::steam_id(0x0110000100000001));
+  EXPECT_EQ(second.client.identity(), Identity::steam_id(0x0110000100000002));
+  disconnect(first);
+  connect(first);
+  EXPECT_EQ(first.client.identity(), Identity::steam_id(0x0110000100000001))
+      << "the key's for good";
+  User& liar = add("steamid:76561197960265729");
+  connect(liar);
+  EXPECT_EQ(liar.all<LoginRefusedEvent>().at(0).code, RefusalCode::kBadIdentity);
+}
+
+TEST_F(Rendezvous, ABackendsTokenSaysWhoItIs) {
+  authority_config.mode = AuthorityConfig::Mode::kToken;
+  authority_config.check_token = [](const std::string& token,
+                                    std::int64_t) -> std::variant<BackendClaim, std::string> {
+    if (token.rfind("good:", 0) != 0) return "the token is not the backend's";
+    return BackendClaim{token.substr(5), 7};
+  };
+  restart();
+  User& alice = add("", 7, "good:str:alice");
+  connect(alice);
+  EXPECT_EQ(alice.client.identity(), name("str:alice"));
+  User& eve = add("", 7, "forged");
+  connect(eve);
+  EXPECT_EQ(eve.all<LoginRefusedEvent>().at(0).code, RefusalCode::kBadToken);
+  User& elsewhere = add("", 8, "good:str:alice");
+  connect(elsewhere);
+  EXPECT_EQ(elsewhere.all<LoginRefusedEvent>().at(0).code, RefusalCode::kWrongApp);
+}
+
+TEST_F(Rendezvous, AnotherApplicationIsSentAway) {
+  authority_config.app_id = 7;
+  restart();
+  logged_in("str:alice", 7);
+  User& other = add("str:bob", 8);
+  connect(other);
+  EXPECT_EQ(other.all<LoginRefusedEvent>().at(0).code, RefusalCode::kWrongApp);
+}
+
+TEST_F(Rendezvous, JunkIsRefusedAndNothingElse) {
+  User& alice = logged_in("str:alice");
+  User& bob = logged_in("str:bob");
+  for (int i = 0; i < 2000; ++i) {
+    std::vector<std::uint8_t> junk(random.below(64));
+    random.fill(junk);
+    if (!junk.empty()) junk[0] = static_cast<std::uint8_t>(junk[0] % 9);
+    server->on_message(alice.id, junk, now);
+    now += milliseconds(30);
+    while (server->poll_output()) {
+    }
+  }
+  bob.client.lookup(name("str:bob"), now);
+  run();
+  EXPECT_TRUE(bob.all<FoundEvent>().at(0).online);
+}
+
+// --- limits --------------------------------------------------------------------------------------------------------
+
+TEST_F(Rendezvous, LimitOfClients) {
+  limits.clients_max = 2;
+  restart();
+  logged_in("str:a");
+  logged_in("str:b");
+  User& late = add("str:c");
+  connect(late);
+  EXPECT_FALSE(late.online());
+  EXPECT_TRUE(late.closed_by_server);
+  EXPECT_TRUE(late.all<LoginRefusedEvent>().at(0).again);
+  disconnect(*users[0]);
+  connect(late);
+  EXPECT_TRUE(late.online());
+}
+
+TEST_F(Rendezvous, LimitOfRequests) {
+  limits.requests_per_second = 10;
+  restart();
+  User& alice = logged_in("str:alice");
+  User& bob = logged_in("str:bob");
+  for (int i = 0; i < 100; ++i) alice.client.signal(name("str:bob"), {1});
+  run();
+  EXPECT_EQ(bob.all<SignalEvent>().size(), 9u) << "the login was one";
+  now += seconds(1);
+  for (int i = 0; i < 100; ++i) alice.client.signal(name("str:bob"), {1});
+  run();
+  EXPECT_EQ(bob.all<SignalEvent>().size(), 19u);
+  EXPECT_TRUE(alice.connected);
+}
+
+TEST_F(Rendezvous, LimitOfWatches) {
+  limits.watches_max = 3;
+  restart();
+  User& alice = logged_in("str:alice");
+  for (int i = 0; i < 10; ++i) alice.client.watch(name("str:w" + std::to_string(i)), true);
+  run();
+  EXPECT_EQ(alice.all<PresenceEvent>().size(), 3u);
+}
+
+TEST_F(Rendezvous, LimitOfOutputs) {
+  limits.outputs_max = 5;
+  restart();
+  User& alice = logged_in("str:alice");
+  for (int i = 0; i < 20; ++i) server->on_message(alice.id, encode(ClientMessage(Ping{1})), now);
+  EXPECT_EQ(server->counters().dropped_outputs, 15u);
+}
+
+TEST_F(Rendezvous, LimitOfClaims) {
+  MemoryRegistry small(2);
+  const PublicKey owner = generate_x25519(random).public_key;
+  EXPECT_EQ(small.claim(1, "str:a", owner), Registry::Answer::kYes);
+  EXPECT_EQ(small.claim(1, "str:b", owner), Registry::Answer::kYes);
+  EXPECT_EQ(small.claim(1, "str:c", owner), Registry::Answer::kUnavailable);
+  EXPECT_EQ(small.claim(1, "str:a", owner), Registry::Answer::kYes) << "those that are known stay";
+}
+
+}  // namespace
+}  // namespace whimbrel::rendezvous
