@@ -1,5 +1,9 @@
 #include "rendezvous/authority.h"
 
+#include <algorithm>
+
+#include "rendezvous/backend_token.h"
+
 namespace whimbrel::rendezvous {
 
 namespace {
@@ -43,7 +47,7 @@ std::variant<Identity, Rejection> Authority::claim_name(const Login& login, cons
   return unavailable();
 }
 
-std::variant<Identity, Rejection> Authority::name_of_token(const Login& login,
+std::variant<Identity, Rejection> Authority::name_of_token(const Login& login, const PublicKey& key,
                                                            std::int64_t unix_seconds) {
   if (!config_.check_token || login.token.empty()) {
     return Rejection{RefusalCode::kBadToken, "this server wants a token of the game's backend"};
@@ -55,6 +59,9 @@ std::variant<Identity, Rejection> Authority::name_of_token(const Login& login,
   const auto& claim = std::get<BackendClaim>(checked);
   if (claim.app_id && *claim.app_id != login.app_id) {
     return Rejection{RefusalCode::kWrongApp, "the token is for another application"};
+  }
+  if (claim.key_thumbprint && *claim.key_thumbprint != key_thumbprint(key)) {
+    return Rejection{RefusalCode::kBadToken, "the token is for another key"};
   }
   const auto identity = Identity::parse(claim.identity);
   if (!identity || !identity->valid() || identity->type() == IdentityType::kIpAddress) {
@@ -98,7 +105,7 @@ std::variant<Identity, Rejection> Authority::identify(const Login& login, const 
     case AuthorityConfig::Mode::kOpen:
       return claim_name(login, key);
     case AuthorityConfig::Mode::kToken:
-      return name_of_token(login, unix_seconds);
+      return name_of_token(login, key, unix_seconds);
     case AuthorityConfig::Mode::kNumeric:
       break;
   }
@@ -125,7 +132,9 @@ std::vector<std::uint8_t> Authority::certify(const Identity& identity, std::uint
                                              const PublicKey& key, std::int64_t unix_seconds) {
   Certificate certificate;
   certificate.app_id = app_id;
-  certificate.serial = ++serial_;
+  // Above all that an earlier run gave away, as long as it gave less than a million a second.
+  serial_ = std::max(serial_ + 1, static_cast<std::uint64_t>(unix_seconds) << 20);
+  certificate.serial = serial_;
   certificate.not_before = unix_seconds - kBackdateSeconds;
   certificate.not_after = unix_seconds + config_.certificate_seconds;
   certificate.static_key = key;

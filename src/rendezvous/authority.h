@@ -11,6 +11,7 @@
 #include <whimbrel/identity.h>
 
 #include "crypto/keys.h"
+#include "crypto/secret.h"
 #include "rendezvous/messages.h"
 #include "rendezvous/registry.h"
 
@@ -20,6 +21,7 @@ namespace whimbrel::rendezvous {
 struct BackendClaim {
   std::string identity;
   std::optional<std::uint32_t> app_id;
+  std::optional<Digest> key_thumbprint;  // of the only key that may use it (backend_token.h)
 };
 // Checks a token of the game's backend. The text says what is wrong with it.
 using TokenCheck = std::function<std::variant<BackendClaim, std::string>(
@@ -63,7 +65,8 @@ class Authority {
   std::variant<Identity, Rejection> identify(const Login& login, const PublicKey& key,
                                              std::int64_t unix_seconds);
   std::variant<Identity, Rejection> claim_name(const Login& login, const PublicKey& key);
-  std::variant<Identity, Rejection> name_of_token(const Login& login, std::int64_t unix_seconds);
+  std::variant<Identity, Rejection> name_of_token(const Login& login, const PublicKey& key,
+                                                  std::int64_t unix_seconds);
   std::variant<Identity, Rejection> number(const Login& login, const PublicKey& key);
   std::vector<std::uint8_t> certify(const Identity& identity, std::uint32_t app_id,
                                     const PublicKey& key, std::int64_t unix_seconds);
@@ -71,7 +74,7 @@ class Authority {
   AuthorityConfig config_;
   SigningKey key_;
   Registry& registry_;
-  std::uint64_t serial_ = 0;
+  std::uint64_t serial_ = 0;  // of the last certificate
 };
 
 }  // namespace whimbrel::rendezvous

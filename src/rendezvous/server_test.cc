@@ -204,7 +204,7 @@ TEST_F(Rendezvous, ABackendsTokenSaysWhoItIs) {
   authority_config.check_token = [](const std::string& token,
                                     std::int64_t) -> std::variant<BackendClaim, std::string> {
     if (token.rfind("good:", 0) != 0) return "the token is not the backend's";
-    return BackendClaim{token.substr(5), 7};
+    return BackendClaim{token.substr(5), 7, std::nullopt};
   };
   restart();
   User& alice = add("", 7, "good:str:alice");
