@@ -224,6 +224,12 @@ void Endpoint::set_certificate(std::vector<std::uint8_t> encoded) {
   state_->handshake.certificate = std::move(encoded);
 }
 
+void Endpoint::set_identity(const Identity& identity) {
+  if (state_->config.identity.valid()) return;
+  state_->config.identity = identity;
+  state_->handshake.identity = identity.text();
+}
+
 bool Endpoint::add_authority(const VerifyKey& key) {
   return state_->config.trust.add_authority(key);
 }

@@ -116,6 +116,8 @@ class Endpoint {
   void refuse_route(const Identity& user, int reason, const std::string& text, Instant now);
   // What handshakes show from now on, and an authority more to trust. False: `key` is not usable, or known already.
   void set_certificate(std::vector<std::uint8_t> encoded);
+  // Who we are, told late: only where EndpointConfig said nothing.
+  void set_identity(const Identity& identity);
   bool add_authority(const VerifyKey& key);
   // Closes every session: reason 1001.
   void close_all(Instant now);

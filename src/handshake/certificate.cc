@@ -128,6 +128,12 @@ CertificateStatus TrustStore::verify(Bytes encoded, const CertificateClaim& clai
   return CertificateStatus::kValid;
 }
 
+std::vector<VerifyKey> TrustStore::authorities() const {
+  std::vector<VerifyKey> keys;
+  for (const Authority& authority : authorities_) keys.push_back(authority.key);
+  return keys;
+}
+
 const TrustStore::Authority* TrustStore::find(const AuthorityKeyId& id) const {
   const auto found = std::find_if(authorities_.begin(), authorities_.end(),
                                   [&](const Authority& authority) { return authority.id == id; });

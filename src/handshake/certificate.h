@@ -85,6 +85,7 @@ class TrustStore {
   bool add_authority(const VerifyKey& key);
   bool empty() const { return authorities_.empty(); }
   std::size_t authority_count() const { return authorities_.size(); }
+  std::vector<VerifyKey> authorities() const;
 
   // `encoded` may be empty (kAbsent). Cheap checks come before the
   // signature; signatures found valid are remembered (kVerifiedMax, oldest out), because one costs

@@ -141,9 +141,21 @@ void Router::on_signal(const Identity& user, Bytes body, Instant now) {
   }
   if (!has_session(user, now)) return;
   if (signal->kind == SignalKind::kAskGrant) {
+    // Perhaps the slot is gone and we have not noticed; then all get new grants when there is another.
+    leg_.suspect(now);
     this->signal(*remote, SignalKind::kGrant, {}, true, now);
   } else {
     flush_waiting(*remote, now);
+  }
+}
+
+void Router::on_online(Instant now) {
+  leg_.suspect(now);
+  for (auto& [id, remote] : remotes_) {
+    if (!has_session(remote.user, now)) continue;
+    remote.asked_once = false;
+    signal(remote, SignalKind::kGrant, {}, true, now);
+    if (!remote.grant) ask_grant(remote, now);
   }
 }
 

@@ -61,6 +61,8 @@ class Router {
   void on_not_found(const Identity& user, int reason, const std::string& text, Instant now);
   // `user` is who the rendezvous says it is; what the packet inside proves is the endpoint's to see.
   void on_signal(const Identity& user, Bytes body, Instant now);
+  // The rendezvous carries signals again: what may have been lost is said once more.
+  void on_online(Instant now);
   // Where the relay is, and what opens it.
   void on_ticket(const relay::Ticket& ticket, Instant now);
 

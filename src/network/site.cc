@@ -11,10 +11,14 @@ namespace {
 constexpr std::size_t kStunAnswersMax = 256;
 }  // namespace
 
-Site::Site(const SiteConfig& config, relay::SiteKeys& keys, Random& random, Instant now,
-           UnixMillis unix_now)
+Site::Site(const SiteConfig& config, rendezvous::Authority* authority, relay::SiteKeys& keys,
+           Random& random, Instant now, UnixMillis unix_now)
     : config_(config),
       stun_rate_(config.stun_answers_per_second, config.stun_answers_per_second, now) {
+  if (config.rendezvous) {
+    ASSERT(authority != nullptr);
+    control_ = std::make_unique<SiteControl>(config, *authority, keys, random, now, unix_now);
+  }
   if (config.relay) {
     relay_ = std::make_unique<relay::Server>(config.relay_config, keys, random, now, unix_now);
   }
@@ -29,6 +33,8 @@ std::optional<IpAddress> Site::receive(const IpAddress& from, MutableBytes datag
     return relay_->receive(from, datagram, now);
   } else if (config_.stun && is_stun_packet(datagram[0])) {
     on_stun(from, datagram, now);
+  } else if (control_ && packet_kind(datagram[0]) != PacketKind::kOther) {
+    control_->receive(from, datagram, now);
   } else {
     ++counters_.dropped_unknown_type;
   }
@@ -53,10 +59,11 @@ void Site::on_stun(const IpAddress& from, Bytes datagram, Instant now) {
 }
 
 void Site::advance(Instant now) {
+  if (control_) control_->advance(now);
   if (relay_) relay_->advance(now);
 }
 
-std::optional<Transmit> Site::poll_transmit(MutableBytes buffer, Instant /*now*/) {
+std::optional<Transmit> Site::poll_transmit(MutableBytes buffer, Instant now) {
   if (!stun_answers_.empty()) {
     const Answer& answer = stun_answers_.front();
     std::copy_n(answer.bytes.begin(), answer.size, buffer.begin());
@@ -69,12 +76,16 @@ std::optional<Transmit> Site::poll_transmit(MutableBytes buffer, Instant /*now*/
       return Transmit{reply->to, reply->size, reply->size};
     }
   }
-  return std::nullopt;
+  return control_ ? control_->poll_transmit(buffer, now) : std::nullopt;
 }
 
-Instant Site::next_deadline() const { return relay_ ? relay_->next_deadline() : kNever; }
+Instant Site::next_deadline() const {
+  const Instant relay = relay_ ? relay_->next_deadline() : kNever;
+  return control_ ? std::min(relay, control_->next_deadline()) : relay;
+}
 
 void Site::drain(Duration time, Instant now) {
+  if (control_) control_->farewell(time);
   if (relay_) relay_->drain(time, now);
 }
 

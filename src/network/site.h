@@ -9,20 +9,29 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "base/ip_address.h"
 #include "base/random.h"
 #include "base/time.h"
 #include "base/token_bucket.h"
 #include "endpoint/endpoint.h"
+#include "network/site_control.h"
 #include "relay/server.h"
 
 namespace whimbrel {
 
 struct SiteConfig {
+  bool rendezvous = true;
   bool relay = true;
   bool stun = true;
+  KeyPair keys;  // of the server itself: who was told the public one knows the server by it
+  rendezvous::ServerLimits rendezvous_limits;
   relay::ServerConfig relay_config;
+  // Told to clients with their relay tickets; all zero: where they reached this server.
+  IpAddress relay_address;
+  std::string site_name = "home";
+  std::int64_t ticket_seconds = 600;
   // Answers to STUN: as many a second; further requests are dropped. An answer is larger than its request by up to 24 bytes.
   std::uint32_t stun_answers_per_second = 10'000;
 };
@@ -33,9 +42,9 @@ struct SiteCounters {
 
 class Site {
  public:
-  // `keys` and `random` must outlive it.
-  Site(const SiteConfig& config, relay::SiteKeys& keys, Random& random, Instant now,
-       UnixMillis unix_now);
+  // `authority` may be null where rendezvous is off; it, `keys` and `random` must outlive the site.
+  Site(const SiteConfig& config, rendezvous::Authority* authority, relay::SiteKeys& keys,
+       Random& random, Instant now, UnixMillis unix_now);
   ~Site();
 
   // One datagram as it came. Where it goes next, if it is forwarded: the same memory, the same size, another header.
@@ -50,6 +59,7 @@ class Site {
 
   // Null where that part is off.
   const relay::Server* relay() const { return relay_.get(); }
+  const SiteControl* control() const { return control_.get(); }
   const SiteCounters& counters() const { return counters_; }
 
  private:
@@ -61,6 +71,7 @@ class Site {
   void on_stun(const IpAddress& from, Bytes datagram, Instant now);
 
   SiteConfig config_;
+  std::unique_ptr<SiteControl> control_;
   std::unique_ptr<relay::Server> relay_;
   TokenBucket stun_rate_;
   std::deque<Answer> stun_answers_;

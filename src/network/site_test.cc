@@ -11,7 +11,9 @@ namespace {
 
 class SiteTest : public ::testing::Test {
  protected:
-  void make() { site = std::make_unique<Site>(config, keys, random, now, 1'800'000'000'000); }
+  void make() {
+    site = std::make_unique<Site>(config, &authority, keys, random, now, 1'800'000'000'000);
+  }
   std::vector<std::uint8_t> stun_request() {
     std::vector<std::uint8_t> request(28);
     write_binding_request(request, StunTransaction{1, 2, 3});
@@ -21,6 +23,8 @@ class SiteTest : public ::testing::Test {
   Instant now{};
   FastRandom random{1};
   relay::SiteKeys keys{Secret(), 1'800'000'000'000, now};
+  rendezvous::MemoryRegistry registry;
+  rendezvous::Authority authority{{}, SigningKey::generate(random), registry};
   SiteConfig config;
   std::unique_ptr<Site> site;
   std::vector<std::uint8_t> buffer = std::vector<std::uint8_t>(65536);
@@ -61,7 +65,7 @@ TEST_F(SiteTest, KeepsNoMoreAnswersThanItsLimit) {
 }
 
 TEST_F(SiteTest, PartsThatAreOffAreSilent) {
-  config.relay = config.stun = false;
+  config.rendezvous = config.relay = config.stun = false;
   make();
   for (int first = 0; first < 256; ++first) {
     std::vector<std::uint8_t> datagram(600);

@@ -16,6 +16,10 @@ constexpr Duration kBindRetryMax = seconds(2);
 constexpr Duration kKeepAlive = seconds(15);
 // While we send and hear nothing, we ask this often; what is an answer is any packet.
 constexpr Duration kQuietMin = milliseconds(100);
+// What has delivered to us lately and has gone quiet is asked a little later: perhaps there is nothing to deliver, perhaps the
+// relay has started again and knows us no more.
+constexpr Duration kQuietAfterPayload = seconds(1);
+constexpr Duration kLately = seconds(10);
 constexpr Duration kAskInterval = milliseconds(50);
 // So long without an answer, or four round trips, and a leg that carries something is dead; an idle one has more time.
 constexpr Duration kSilenceBusy = milliseconds(400);
@@ -57,6 +61,8 @@ void Leg::start_opening(Instant now) {
   next_open_ = now;
   next_ping_ = kNever;
   asked_since_ = kNever;
+  payload_at_.reset();
+  suspected_ = false;
   out_.clear();
 }
 
@@ -149,7 +155,9 @@ std::optional<Leg::Received> Leg::receive(MutableBytes datagram, Instant now) {
   window_.commit(header->sequence);
   heard_ = now;
   asked_since_ = kNever;
+  suspected_ = false;
   if (header->kind == Kind::kDeliver) {
+    payload_at_ = now;
     return Received{header->slot, datagram.subspan(kHeaderSize)};
   }
   if (header->kind == Kind::kTell && header->slot == slot_ &&
@@ -307,17 +315,28 @@ bool Leg::bound(SlotId slot) const {
 
 // --- time ----------------------------------------------------------------------------------------------------------
 
-Duration Leg::silence_max() const {
-  return std::max(sent_at_ > heard_ ? kSilenceBusy : kSilenceIdle, 4 * rtt_);
+Duration Leg::quiet_max(Instant now) const {
+  if (sent_at_ > heard_) return kQuietMin;
+  return payload_at_ && now - *payload_at_ < kLately ? kQuietAfterPayload : kKeepAlive;
+}
+
+Duration Leg::silence_max(Instant now) const {
+  const bool idle = !suspected_ && quiet_max(now) == kKeepAlive;
+  return std::max(idle ? kSilenceIdle : kSilenceBusy, 4 * rtt_);
+}
+
+void Leg::suspect(Instant now) {
+  if (state_ != State::kOpen || suspected_) return;
+  suspected_ = true;
+  ping(now);
 }
 
 Instant Leg::next_deadline() const {
   if (!out_.empty()) return Instant::min();
   if (state_ == State::kOpening) return next_open_;
   if (state_ == State::kClosed) return kNever;
-  Instant next = heard_ + kKeepAlive;
-  if (sent_at_ > heard_) next = std::min(next, heard_ + kQuietMin);
-  if (asked_since_ != kNever) next = std::min(next_ping_, asked_since_ + silence_max());
+  Instant next = heard_ + quiet_max(heard_);
+  if (asked_since_ != kNever) next = std::min(next_ping_, asked_since_ + silence_max(asked_since_));
   for (const auto& [slot, bound] : bound_) next = std::min(next, bound.ask_at);
   return next;
 }
@@ -339,11 +358,12 @@ void Leg::advance(Instant now) {
 
 void Leg::check_silence(Instant now) {
   if (asked_since_ != kNever) {
-    if (now - asked_since_ >= silence_max()) return lose({LegLost::Why::kSilence, {}}, now);
+    if (now - asked_since_ >= silence_max(asked_since_))
+      return lose({LegLost::Why::kSilence, {}}, now);
     if (now >= next_ping_) ping(now);
     return;
   }
-  if (now - heard_ >= (sent_at_ > heard_ ? kQuietMin : kKeepAlive)) ping(now);
+  if (now - heard_ >= quiet_max(heard_)) ping(now);
 }
 
 }  // namespace whimbrel::relay

@@ -83,6 +83,8 @@ class Leg {
   void bind(const Grant& grant, Instant now);
   void unbind(SlotId slot);
   bool bound(SlotId slot) const;
+  // Somebody says that our slot is gone: the relay is asked at once, and the leg is lost if it does not answer soon.
+  void suspect(Instant now);
   // Writes the packet that carries `payload` to `slot`: kHeaderSize more. 0: not bound, or not open.
   std::size_t wrap(SlotId slot, Bytes payload, MutableBytes out, Instant now);
 
@@ -113,7 +115,8 @@ class Leg {
   void ask(Ask kind, Bytes body);
   void ping(Instant now);
   void check_silence(Instant now);
-  Duration silence_max() const;
+  Duration silence_max(Instant now) const;
+  Duration quiet_max(Instant now) const;
   void post(LegEvent event);
 
   Random& random_;
@@ -137,6 +140,8 @@ class Leg {
   Instant asked_since_ = kNever;  // since when we wait for any packet
   Instant next_ping_ = kNever;
   Instant sent_at_{};
+  std::optional<Instant> payload_at_;  // something was delivered
+  bool suspected_ = false;
   std::map<SlotId, Bound> bound_;
   std::deque<std::vector<std::uint8_t>> out_;
   std::deque<LegEvent> events_;

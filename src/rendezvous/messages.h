@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -17,6 +18,8 @@
 namespace whimbrel::rendezvous {
 
 inline constexpr std::uint8_t kVersion = 1;
+// The name that a server shows in the handshake, as a generic string. Its key is what tells it from others.
+inline constexpr std::string_view kServerName = "whimbrel server";
 inline constexpr std::size_t kTokenTextMax = 4096;  // a JWT
 inline constexpr std::size_t kTextMax = 256;        // for a person
 inline constexpr std::size_t kSignalBytesMax = 2048;

@@ -29,7 +29,7 @@ ServerLoop::ServerLoop(const ServerLoopConfig& config,
     : poller_(clock_),
       random_(system_random_seed()),
       keys_(config.site_master, unix_now(), clock_.now()),
-      site_(config.site, keys_, random_, clock_.now(), unix_now()),
+      site_(config.site, config.authority, keys_, random_, clock_.now(), unix_now()),
       sockets_(std::move(sockets)),
       buffer_(new std::uint8_t[kTransmitBufferSize]) {
   for (const auto& socket : sockets_) poller_.add(socket->descriptor());

@@ -20,6 +20,8 @@ namespace whimbrel {
 struct ServerLoopConfig {
   std::vector<IpAddress> listen;  // at most one of each family
   SiteConfig site;
+  rendezvous::Authority* authority =
+      nullptr;         // used inside run() only; null where rendezvous is off
   Secret site_master;  // of the relay's tokens: who shares it may give them out
   UdpSocket::Settings sockets;
 };

@@ -100,6 +100,7 @@ class ServerLoopTest : public testing::TestWithParam<bool> {
     ServerLoopConfig config;
     config.listen = {*IpAddress::parse(kLoopback)};
     config.site_master = test_master();
+    config.site.rendezvous = false;
     config.sockets.offload = GetParam();
     server_ = std::move(*ServerLoop::open(config));
     thread_ = std::thread([this] { server_->run(); });

@@ -1,0 +1,44 @@
+#include "network/network.h"
+
+#include <algorithm>
+
+#include "network/online.h"
+
+namespace whimbrel {
+
+Network::Network(EndpointConfig users, const std::optional<NetworkConfig>& server, Random& random,
+                 Instant now, UnixMillis unix_now) {
+  std::optional<OnlineConfig> online;
+  if (server) {
+    users.asks_routes = true;
+    online = OnlineConfig{*server,   users.keys,      users.identity,           users.app_id,
+                          users.log, users.log_level, users.trust.authorities()};
+  }
+  users_ = std::make_unique<Endpoint>(std::move(users), random, now, unix_now);
+  if (online) online_ = std::make_unique<Online>(*users_, *online, random, now, unix_now);
+}
+
+Network::~Network() = default;
+
+void Network::receive(const IpAddress& from, MutableBytes datagram, Instant now) {
+  if (online_) return online_->receive(from, datagram, now);
+  users_->receive(from, datagram, now);
+}
+
+void Network::advance(Instant now) {
+  users_->advance(now);
+  if (online_) online_->advance(now);
+}
+
+std::optional<Transmit> Network::poll_transmit(MutableBytes buffer, Instant now) {
+  return online_ ? online_->poll_transmit(buffer, now) : users_->poll_transmit(buffer, now);
+}
+
+Instant Network::next_deadline() const {
+  const Instant users = users_->next_deadline();
+  return online_ ? std::min(users, online_->next_deadline()) : users;
+}
+
+NetworkStatus Network::status() const { return online_ ? online_->status() : NetworkStatus(); }
+
+}  // namespace whimbrel

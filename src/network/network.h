@@ -1,0 +1,69 @@
+// One user's place in the world: the endpoint with its sessions, and, where a server is configured, the way to everybody whom
+// that server knows: a session to its rendezvous, a leg to its relay, and the router between.
+//
+// Without a server it is the endpoint and nothing else. Sans-I/O, one driver, as everything below io.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/random.h"
+#include "base/time.h"
+#include "endpoint/endpoint.h"
+
+namespace whimbrel {
+
+struct NetworkConfig {
+  IpAddress server;
+  std::optional<PublicKey> server_key;  // known beforehand: nobody else is taken for the server
+  std::string token;                    // of the game's backend, where the server wants one
+  bool require_certificates = true;     // of peers, once logged in
+};
+
+struct NetworkStatus {
+  enum class State : std::uint8_t {
+    kNone,        // no server is configured
+    kConnecting,  // or waiting to try again
+    kOnline,
+    kRefused,  // the server does not want us; nothing is tried any more
+  };
+  State state = State::kNone;
+  bool relay = false;  // a slot is open
+  Duration relay_rtt{};
+  IpAddress observed;  // where the relay sees us
+  std::string site;
+  std::string text;  // why not, for a person
+};
+
+class Network {
+ public:
+  // `random` must outlive it.
+  Network(EndpointConfig users, const std::optional<NetworkConfig>& server, Random& random,
+          Instant now, UnixMillis unix_now);
+  ~Network();
+
+  // For commands, events, messages and getters. Its inputs and outputs are ours.
+  Endpoint& endpoint() { return *users_; }
+  const Endpoint& endpoint() const { return *users_; }
+
+  // --- inputs ----------------------------------------------------------------------------------------------------
+  void receive(const IpAddress& from, MutableBytes datagram, Instant now);
+  void advance(Instant now);
+
+  // --- outputs ---------------------------------------------------------------------------------------------------
+  // `buffer`: 64 KiB.
+  std::optional<Transmit> poll_transmit(MutableBytes buffer, Instant now);
+  Instant next_deadline() const;
+
+  NetworkStatus status() const;
+
+ private:
+  class Online;
+
+  std::unique_ptr<Endpoint> users_;
+  std::unique_ptr<Online> online_;  // null without a server
+};
+
+}  // namespace whimbrel

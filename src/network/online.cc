@@ -1,0 +1,293 @@
+#include "network/online.h"
+
+#include <algorithm>
+
+namespace whimbrel {
+
+namespace {
+
+constexpr ChannelId kControlChannel = 0;
+// A server that was lost is tried again at once, then after this, doubled each time, up to the second; give or take a
+// quarter, so that a thousand clients do not come as one.
+constexpr Duration kRetryFirst = milliseconds(250);
+constexpr Duration kRetryMax = seconds(15);
+// Relay tickets last ten minutes.
+constexpr Duration kTicketInterval = seconds(240);
+constexpr Duration kTicketRetry = seconds(5);
+// The relay went silent, so the rendezvous may have, too: it lives in the same program.
+constexpr Duration kSuspicion = milliseconds(500);
+
+const Identity& server_name() {
+  static const Identity name = Identity::generic_string(rendezvous::kServerName);
+  return name;
+}
+
+EndpointConfig control_config(const OnlineConfig& users) {
+  EndpointConfig config;
+  config.keys = users.keys;
+  config.tells_ends = true;
+  config.log = users.log;
+  config.log_level = users.log_level;
+  config.limits.sessions_max = 4;
+  config.session.idle_timeout = seconds(24 * 3600);
+  config.session.timeout_initial = seconds(3);
+  config.session.timeout_connected = seconds(5);
+  config.session.linger = Duration::zero();
+  return config;
+}
+
+rendezvous::ClientConfig client_config(const OnlineConfig& users) {
+  rendezvous::ClientConfig made;
+  made.app_id = users.app_id;
+  if (users.identity.valid()) made.identity = users.identity.text();
+  made.token = users.network.token;
+  return made;
+}
+
+}  // namespace
+
+Network::Online::Online(Endpoint& users, const OnlineConfig& config, Random& random, Instant now,
+                        UnixMillis unix_now)
+    : users_(users),
+      config_(config.network),
+      app_id_(config.app_id),
+      authority_given_(!config.authorities.empty()),
+      random_(random),
+      start_(now),
+      unix_start_(unix_now),
+      control_(control_config(config), random, now, unix_now),
+      client_(client_config(config)),
+      router_(users, config.app_id, random, now, unix_now),
+      connect_at_(now) {
+  for (const VerifyKey& authority : config.authorities) trust_.add_authority(authority);
+  control_.set_route(server_name(), config_.server, config_.server_key);
+}
+
+// --- the connection ------------------------------------------------------------------------------------------------
+
+void Network::Online::connect(Instant now) {
+  connect_at_ = kNever;
+  connected_ = true;
+  client_.on_connected(now);
+}
+
+void Network::Online::lose(const std::string& why, bool at_once, Instant now) {
+  text_ = why;
+  ticket_at_ = kNever;
+  if (connected_) {
+    connected_ = false;
+    client_.on_disconnected(now);
+    control_.close_session(server_name(), now);
+  }
+  if (client_.state() == rendezvous::Client::State::kRefused) return;
+  Duration wait = at_once && tries_ == 0 ? Duration::zero() : kRetryFirst;
+  for (unsigned i = 1; i < std::min(tries_, 10u); ++i) wait *= 2;
+  wait = std::min(wait, kRetryMax);
+  ++tries_;
+  const double spread = 0.75 + 0.5 * random_.unit();
+  connect_at_ =
+      now + Duration(static_cast<std::int64_t>(static_cast<double>(wait.count()) * spread));
+}
+
+void Network::Online::take_control(Instant now) {
+  while (auto event = control_.poll_event()) {
+    if (const auto* failed = std::get_if<SessionFailedEvent>(&*event)) {
+      if (connected_)
+        lose("the server at " + config_.server.text() + ": " + failed->info.end_debug, true, now);
+    } else {
+      control_.close_session(std::get<SessionRequestEvent>(*event).identity, now);
+    }
+  }
+  control_.take_messages(delivered_);
+  for (const DeliveredMessage& delivered : delivered_) {
+    const ReceivedMessage& message = delivered.message;
+    if (message.channel == kControlChannel) client_.on_message(message.payload, now);
+    control_.consumed(delivered.session, message.channel, message.reliable, message.payload.size(),
+                      1, now);
+  }
+  delivered_.clear();
+  while (auto message = client_.poll_output()) {
+    const Result result =
+        control_.send(server_name(), SharedBytes::copy(*message),
+                      kSendReliable | kSendAutoRestartBrokenSession, kControlChannel, now);
+    if (result != Result::kOk) return lose("the server takes nothing", false, now);
+  }
+}
+
+// --- the rendezvous ------------------------------------------------------------------------------------------------
+
+void Network::Online::take_client_events(Instant now) {
+  while (auto event = client_.poll_event()) {
+    std::visit([&](const auto& one) { on(one, now); }, *event);
+  }
+}
+
+void Network::Online::on(const rendezvous::OnlineEvent& event, Instant now) {
+  if (!authority_given_) trust_.add_authority(event.authority);
+  const auto certificate = decode_certificate(event.certificate);
+  const CertificateClaim claim{app_id_, certificate ? certificate->identity : "",
+                               users_.public_key()};
+  const CertificateStatus status = trust_.verify(event.certificate, claim, unix_at(now));
+  if (status != CertificateStatus::kValid) {
+    return lose(
+        std::string("the certificate that the server gives is not accepted: ") + to_string(status),
+        false, now);
+  }
+  tries_ = 0;
+  text_ = "online as " + event.identity.text();
+  users_.set_identity(event.identity);
+  users_.set_certificate(event.certificate);
+  if (!authority_given_) users_.add_authority(event.authority);
+  if (config_.require_certificates) users_.set_require_certificate(true);
+  client_.want_ticket();
+  ticket_at_ = now + kTicketRetry;
+  router_.on_online(now);
+}
+
+void Network::Online::on(const rendezvous::LoginRefusedEvent& event, Instant now) {
+  lose("the server refuses: " + event.text, false, now);
+}
+
+void Network::Online::on(const rendezvous::CertificateEvent& event, Instant) {
+  users_.set_certificate(event.certificate);
+}
+
+void Network::Online::on(const rendezvous::FoundEvent& event, Instant now) {
+  if (!event.online) {
+    return router_.on_not_found(event.user, kEndMiscRendezvous,
+                                event.user.text() + " is not online", now);
+  }
+  const auto certificate = decode_certificate(event.certificate);
+  if (!certificate) {
+    return router_.on_not_found(event.user, kEndRemoteBadCert,
+                                "the server's answer about " + event.user.text() + " is malformed",
+                                now);
+  }
+  const std::string name = event.user.text();
+  const CertificateStatus status =
+      trust_.verify(event.certificate, {app_id_, name, certificate->static_key}, unix_at(now));
+  if (status != CertificateStatus::kValid) {
+    return router_.on_not_found(
+        event.user, kEndRemoteBadCert,
+        "the certificate of " + name + " is not accepted: " + to_string(status), now);
+  }
+  router_.on_found(event.user, certificate->static_key, now);
+}
+
+void Network::Online::on(const rendezvous::LookupFailedEvent& event, Instant now) {
+  router_.on_not_found(event.user, kEndMiscRendezvous,
+                       "can't find " + event.user.text() + ": " + event.text, now);
+}
+
+void Network::Online::on(const rendezvous::SignalEvent& event, Instant now) {
+  router_.on_signal(event.from, event.body, now);
+}
+
+// The dial goes on: whoever went may come back before its time is over.
+void Network::Online::on(const rendezvous::UndeliveredEvent&, Instant) {}
+
+void Network::Online::on(const rendezvous::TicketEvent& event, Instant now) {
+  relay::Ticket ticket;
+  ticket.relay.bytes = event.ticket.address;
+  ticket.relay.port = event.ticket.port;
+  if (ticket.relay.empty()) ticket.relay = config_.server;
+  ticket.token = event.ticket.token;
+  ticket.secret.bytes = event.ticket.secret;
+  site_ = event.ticket.site;
+  ticket_at_ = now + kTicketInterval;
+  router_.on_ticket(ticket, now);
+}
+
+void Network::Online::on(const rendezvous::PresenceEvent&, Instant) {}
+
+void Network::Online::on(const rendezvous::SilentEvent&, Instant now) {
+  lose("the server at " + config_.server.text() + " went silent", true, now);
+}
+
+void Network::Online::on(const rendezvous::FarewellEvent& event, Instant now) {
+  if (event.replaced) {
+    // Two programs under one name would throw each other out for ever.
+    tries_ = 6;
+    return lose("another program has logged in under this name", false, now);
+  }
+  text_ = "the server is about to stop";
+}
+
+// --- moving --------------------------------------------------------------------------------------------------------
+
+void Network::Online::take_router(Instant now) {
+  while (auto request = router_.poll_request()) {
+    if (const auto* lookup = std::get_if<LookupRequest>(&*request)) {
+      client_.lookup(lookup->user, now);
+    } else {
+      auto& signal = std::get<SignalRequest>(*request);
+      client_.signal(signal.user, std::move(signal.body));
+    }
+  }
+  while (const auto event = router_.poll_leg_event()) {
+    const auto* lost = std::get_if<relay::LegLost>(&*event);
+    if (lost == nullptr) continue;
+    if (lost->why == relay::LegLost::Why::kNoToken) client_.want_ticket();
+    if (lost->why == relay::LegLost::Why::kSilence) client_.check_server(kSuspicion, now);
+  }
+}
+
+void Network::Online::settle(Instant now) {
+  take_router(now);
+  take_control(now);
+  take_client_events(now);
+  // What was answered may ask for more, once.
+  take_router(now);
+  take_control(now);
+}
+
+void Network::Online::receive(const IpAddress& from, MutableBytes datagram, Instant now) {
+  if (is_discard_only(from)) return;
+  if (router_.receive(from, datagram, now)) return settle(now);
+  if (from != config_.server) return users_.receive(from, datagram, now);
+  control_.receive(from, datagram, now);
+  settle(now);
+}
+
+void Network::Online::advance(Instant now) {
+  if (now >= connect_at_) connect(now);
+  client_.advance(now);
+  control_.advance(now);
+  router_.advance(now);
+  if (now >= ticket_at_) {
+    ticket_at_ = now + kTicketRetry;
+    client_.want_ticket();
+  }
+  settle(now);
+}
+
+std::optional<Transmit> Network::Online::poll_transmit(MutableBytes buffer, Instant now) {
+  settle(now);
+  if (auto out = control_.poll_transmit(buffer, now)) return out;
+  auto out = router_.poll_transmit(buffer, now);
+  if (out) return out;
+  // Signals that the endpoint's handshake packets have become.
+  settle(now);
+  return control_.poll_transmit(buffer, now);
+}
+
+Instant Network::Online::next_deadline() const {
+  return std::min({connect_at_, ticket_at_, client_.next_deadline(), control_.next_deadline(),
+                   router_.next_deadline()});
+}
+
+NetworkStatus Network::Online::status() const {
+  NetworkStatus status;
+  using State = rendezvous::Client::State;
+  status.state = client_.state() == State::kOnline    ? NetworkStatus::State::kOnline
+                 : client_.state() == State::kRefused ? NetworkStatus::State::kRefused
+                                                      : NetworkStatus::State::kConnecting;
+  status.relay = router_.leg().state() == relay::Leg::State::kOpen;
+  status.relay_rtt = router_.leg().rtt();
+  status.observed = router_.leg().observed();
+  status.site = site_;
+  status.text = text_;
+  return status;
+}
+
+}  // namespace whimbrel

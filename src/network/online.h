@@ -1,0 +1,80 @@
+// What a network is beyond its endpoint: the session to the server, and what hangs on it. The inside of network.h.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "handshake/certificate.h"
+#include "network/network.h"
+#include "network/router.h"
+#include "rendezvous/client.h"
+
+namespace whimbrel {
+
+// What it has to know of the endpoint's own configuration.
+struct OnlineConfig {
+  NetworkConfig network;
+  KeyPair keys;
+  Identity identity;  // invalid: the server says
+  std::uint32_t app_id = 0;
+  LogSink log;
+  LogLevel log_level = LogLevel::kWarning;
+  std::vector<VerifyKey> authorities;  // given beforehand: the server's must be one of these
+};
+
+class Network::Online {
+ public:
+  Online(Endpoint& users, const OnlineConfig& config, Random& random, Instant now,
+         UnixMillis unix_now);
+
+  void receive(const IpAddress& from, MutableBytes datagram, Instant now);
+  void advance(Instant now);
+  std::optional<Transmit> poll_transmit(MutableBytes buffer, Instant now);
+  Instant next_deadline() const;
+  NetworkStatus status() const;
+
+ private:
+  // Moves everything between the parts until nothing moves.
+  void settle(Instant now);
+  void connect(Instant now);
+  // The session to the server is over; when to make another.
+  void lose(const std::string& why, bool at_once, Instant now);
+  void take_control(Instant now);
+  void take_client_events(Instant now);
+  void take_router(Instant now);
+
+  void on(const rendezvous::OnlineEvent& event, Instant now);
+  void on(const rendezvous::LoginRefusedEvent& event, Instant now);
+  void on(const rendezvous::CertificateEvent& event, Instant now);
+  void on(const rendezvous::FoundEvent& event, Instant now);
+  void on(const rendezvous::LookupFailedEvent& event, Instant now);
+  void on(const rendezvous::SignalEvent& event, Instant now);
+  void on(const rendezvous::UndeliveredEvent& event, Instant now);
+  void on(const rendezvous::TicketEvent& event, Instant now);
+  void on(const rendezvous::PresenceEvent& event, Instant now);
+  void on(const rendezvous::SilentEvent& event, Instant now);
+  void on(const rendezvous::FarewellEvent& event, Instant now);
+
+  UnixMillis unix_at(Instant now) const { return unix_start_ + to_milliseconds(now - start_); }
+
+  Endpoint& users_;
+  NetworkConfig config_;
+  std::uint32_t app_id_;
+  bool authority_given_;
+  Random& random_;
+  Instant start_;
+  UnixMillis unix_start_;
+  TrustStore trust_;
+  Endpoint control_;
+  rendezvous::Client client_;
+  Router router_;
+  std::string text_ = "connecting";
+  std::string site_;
+  bool connected_ = false;
+  unsigned tries_ = 0;
+  Instant connect_at_;
+  Instant ticket_at_ = kNever;
+  std::vector<DeliveredMessage> delivered_;  // scratch
+};
+
+}  // namespace whimbrel

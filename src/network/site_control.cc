@@ -1,0 +1,146 @@
+#include "network/site_control.h"
+
+#include <algorithm>
+
+#include "network/site.h"
+
+namespace whimbrel {
+
+namespace {
+
+// Clients speak on this channel; what comes on another is dropped.
+constexpr ChannelId kControlChannel = 0;
+
+EndpointConfig endpoint_config(const SiteConfig& config) {
+  EndpointConfig made;
+  made.identity = Identity::generic_string(rendezvous::kServerName);
+  made.keys = config.keys;
+  made.names_by_key = true;
+  made.tells_ends = true;
+  made.limits.sessions_max = config.rendezvous_limits.clients_max + 64;
+  made.limits.pending_requests_max = 1024;
+  // A client is silent for as long as nobody asks it anything.
+  made.session.idle_timeout = seconds(24 * 3600);
+  return made;
+}
+
+}  // namespace
+
+// --- tickets -------------------------------------------------------------------------------------------------------
+
+SiteTickets::SiteTickets(const SiteConfig& config, relay::SiteKeys& keys, Random& random)
+    : config_(config), keys_(keys), random_(random) {}
+
+std::optional<rendezvous::RelayTicket> SiteTickets::issue(const Identity& identity,
+                                                          std::uint32_t app_id,
+                                                          std::int64_t unix_seconds) {
+  const bool elsewhere = !config_.relay_address.empty();
+  if (!config_.relay && !elsewhere) return std::nullopt;
+  relay::Token token;
+  random_.fill(token.id);
+  token.identity = relay::identity_hash(app_id, identity.text());
+  token.app_id = app_id;
+  token.not_after = unix_seconds + config_.ticket_seconds;
+  random_.fill(token.secret.bytes);
+  const relay::SealedToken sealed = keys_.seal(token, random_, now_);
+  rendezvous::RelayTicket ticket;
+  ticket.address = config_.relay_address.bytes;
+  ticket.port = config_.relay_address.port;
+  ticket.site = config_.site_name;
+  ticket.token.assign(sealed.begin(), sealed.end());
+  ticket.secret = token.secret.bytes;
+  ticket.not_after = token.not_after;
+  return ticket;
+}
+
+// --- sessions ------------------------------------------------------------------------------------------------------
+
+SiteControl::SiteControl(const SiteConfig& config, rendezvous::Authority& authority,
+                         relay::SiteKeys& keys, Random& random, Instant now, UnixMillis unix_now)
+    : endpoint_(endpoint_config(config), random, now, unix_now),
+      tickets_(config, keys, random),
+      server_(config.rendezvous_limits, authority, &tickets_, now, unix_now) {}
+
+void SiteControl::receive(const IpAddress& from, MutableBytes datagram, Instant now) {
+  endpoint_.receive(from, datagram, now);
+  take_events(now);
+  take_messages(now);
+  give_outputs(now);
+}
+
+void SiteControl::advance(Instant now) {
+  endpoint_.advance(now);
+  take_events(now);
+  server_.advance(now);
+  give_outputs(now);
+}
+
+void SiteControl::take_events(Instant now) {
+  while (auto event = endpoint_.poll_event()) {
+    if (const auto* request = std::get_if<SessionRequestEvent>(&*event)) {
+      welcome(request->identity, now);
+    } else {
+      dismiss(std::get<SessionFailedEvent>(*event).info.identity, now);
+    }
+  }
+}
+
+void SiteControl::welcome(const Identity& user, Instant now) {
+  dismiss(user, now);  // who comes again without a word was gone
+  const auto key = public_key_from(user.bytes());
+  if (!key || !endpoint_.accept(user, now)) return;
+  const rendezvous::ClientId id{next_client_++};
+  by_user_[user] = id;
+  by_client_[id] = user;
+  server_.on_connected(id, *key, now);
+}
+
+void SiteControl::dismiss(const Identity& user, Instant now) {
+  const auto at = by_user_.find(user);
+  if (at == by_user_.end()) return;
+  server_.on_disconnected(at->second, now);
+  by_client_.erase(at->second);
+  by_user_.erase(at);
+}
+
+void SiteControl::take_messages(Instant now) {
+  tickets_.set_now(now);
+  endpoint_.take_messages(delivered_);
+  for (const DeliveredMessage& delivered : delivered_) {
+    const ReceivedMessage& message = delivered.message;
+    const auto at = by_user_.find(endpoint_.user_of(delivered.session));
+    if (at != by_user_.end() && message.channel == kControlChannel) {
+      server_.on_message(at->second, message.payload, now);
+    }
+    endpoint_.consumed(delivered.session, message.channel, message.reliable, message.payload.size(),
+                       1, now);
+  }
+  delivered_.clear();
+}
+
+void SiteControl::give_outputs(Instant now) {
+  while (auto output = server_.poll_output()) {
+    const auto at = by_client_.find(output->to);
+    if (at == by_client_.end()) continue;
+    const Identity user = at->second;
+    const bool sent = !output->message.empty() &&
+                      endpoint_.send(user, SharedBytes::copy(output->message), kSendReliable,
+                                     kControlChannel, now) == Result::kOk;
+    if (sent) continue;
+    // Asked for, or a client that does not take what it asked for.
+    dismiss(user, now);
+    endpoint_.close_session(user, now);
+  }
+}
+
+std::optional<Transmit> SiteControl::poll_transmit(MutableBytes buffer, Instant now) {
+  auto out = endpoint_.poll_transmit(buffer, now);
+  if (!out) take_events(now);
+  return out;
+}
+
+Instant SiteControl::next_deadline() const {
+  return std::min(endpoint_.next_deadline(), server_.next_deadline());
+}
+
+}  // namespace whimbrel

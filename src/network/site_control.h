@@ -1,0 +1,68 @@
+// The part of a site that speaks sessions: an endpoint whose peers are the clients, and the rendezvous that they talk to.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+
+#include "base/ip_address.h"
+#include "base/random.h"
+#include "base/time.h"
+#include "endpoint/endpoint.h"
+#include "relay/token.h"
+#include "rendezvous/server.h"
+
+namespace whimbrel {
+
+struct SiteConfig;
+
+// Relay tickets, sealed with the site's key.
+class SiteTickets final : public rendezvous::RelayTickets {
+ public:
+  SiteTickets(const SiteConfig& config, relay::SiteKeys& keys, Random& random);
+
+  // The time of the tickets that are issued from now on.
+  void set_now(Instant now) { now_ = now; }
+  std::optional<rendezvous::RelayTicket> issue(const Identity& identity, std::uint32_t app_id,
+                                               std::int64_t unix_seconds) override;
+
+ private:
+  const SiteConfig& config_;
+  relay::SiteKeys& keys_;
+  Random& random_;
+  Instant now_{};
+};
+
+class SiteControl {
+ public:
+  // All must outlive it.
+  SiteControl(const SiteConfig& config, rendezvous::Authority& authority, relay::SiteKeys& keys,
+              Random& random, Instant now, UnixMillis unix_now);
+
+  void receive(const IpAddress& from, MutableBytes datagram, Instant now);
+  void advance(Instant now);
+  std::optional<Transmit> poll_transmit(MutableBytes buffer, Instant now);
+  Instant next_deadline() const;
+  void farewell(Duration left) { server_.farewell(left); }
+
+  const Endpoint& endpoint() const { return endpoint_; }
+  const rendezvous::Server& server() const { return server_; }
+
+ private:
+  void take_events(Instant now);
+  void take_messages(Instant now);
+  void give_outputs(Instant now);
+  void welcome(const Identity& user, Instant now);
+  void dismiss(const Identity& user, Instant now);
+
+  Endpoint endpoint_;
+  SiteTickets tickets_;
+  rendezvous::Server server_;
+  std::map<Identity, rendezvous::ClientId> by_user_;  // the endpoint's names: keys
+  std::map<rendezvous::ClientId, Identity> by_client_;
+  std::uint64_t next_client_ = 1;
+  std::vector<DeliveredMessage> delivered_;  // scratch
+};
+
+}  // namespace whimbrel
