@@ -33,17 +33,38 @@ class FieldWriter {
   void blob(const std::vector<std::uint8_t>& value, std::size_t size_max) {
     blob_of(value, size_max);
   }
+  // One byte, from zero to `last`.
+  template <typename Enum>
+  void choice(const Enum& value, Enum last) {
+    ASSERT(value <= last);
+    bytes_.push_back(static_cast<std::uint8_t>(value));
+  }
+  // A number of a type of its own.
+  template <typename Enum>
+  void id(const Enum& value) {
+    number(static_cast<std::uint64_t>(value));
+  }
+  // The count, then each element's fields.
+  template <typename Element>
+  void list(std::vector<Element>& elements, std::size_t count_max) {
+    ASSERT(elements.size() <= count_max);
+    varint(elements.size());
+    for (Element& element : elements) element.fields(*this);
+  }
 
   std::vector<std::uint8_t> take() && { return std::move(bytes_); }
 
  private:
   void blob_of(Bytes value, std::size_t size_max) {
     ASSERT(value.size() <= size_max);
-    std::array<std::uint8_t, 8> size;
-    ByteWriter out(size);
-    out.varint(value.size());
-    bytes_.insert(bytes_.end(), out.written().begin(), out.written().end());
+    varint(value.size());
     bytes_.insert(bytes_.end(), value.begin(), value.end());
+  }
+  void varint(std::uint64_t value) {
+    std::array<std::uint8_t, 8> bytes;
+    ByteWriter out(bytes);
+    out.varint(value);
+    bytes_.insert(bytes_.end(), out.written().begin(), out.written().end());
   }
 
   std::vector<std::uint8_t> bytes_;
@@ -72,6 +93,22 @@ class FieldReader {
   void blob(std::vector<std::uint8_t>& value, std::size_t size_max) {
     const Bytes bytes = blob_of(size_max);
     value.assign(bytes.begin(), bytes.end());
+  }
+  template <typename Enum>
+  void choice(Enum& value, Enum last) {
+    const std::uint8_t byte = in_.u8();
+    if (byte > static_cast<std::uint8_t>(last)) return in_.fail();
+    value = static_cast<Enum>(byte);
+  }
+  template <typename Enum>
+  void id(Enum& value) {
+    value = static_cast<Enum>(in_.u64());
+  }
+  template <typename Element>
+  void list(std::vector<Element>& elements, std::size_t count_max) {
+    const std::uint64_t count = in_.varint();
+    if (count > count_max) in_.fail();
+    for (std::uint64_t i = 0; in_.ok() && i < count; ++i) elements.emplace_back().fields(*this);
   }
 
   // Everything was read, and nothing is left over.

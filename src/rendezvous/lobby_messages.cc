@@ -1,0 +1,52 @@
+#include "rendezvous/lobby_messages.h"
+
+#include "rendezvous/message_codec.h"
+
+namespace whimbrel::rendezvous {
+
+const char* to_string(LobbyResult result) {
+  switch (result) {
+    case LobbyResult::kOk:
+      return "ok";
+    case LobbyResult::kNoSuchLobby:
+      return "no such lobby";
+    case LobbyResult::kFull:
+      return "the lobby is full";
+    case LobbyResult::kNotJoinable:
+      return "the lobby lets nobody in now";
+    case LobbyResult::kNotMember:
+      return "not a member";
+    case LobbyResult::kNotOwner:
+      return "only the owner may";
+    case LobbyResult::kTooMuch:
+      return "over a limit";
+    case LobbyResult::kTooOften:
+      return "too many requests: slow down";
+    case LobbyResult::kNotLoggedIn:
+      return "log in first";
+    case LobbyResult::kUnsupported:
+      return "this server has no lobbies";
+    case LobbyResult::kTimeout:
+      return "no answer came";
+    case LobbyResult::kOffline:
+      return "not connected to the rendezvous";
+  }
+  return "?";
+}
+
+std::uint32_t request_of(const LobbyRequest& request) {
+  return std::visit([](const auto& one) { return one.request; }, request);
+}
+
+std::vector<std::uint8_t> encode(const LobbyRequest& request) {
+  return detail::encode_any(request);
+}
+std::vector<std::uint8_t> encode(const LobbyNotice& notice) { return detail::encode_any(notice); }
+std::optional<LobbyRequest> decode_lobby_request(Bytes bytes) {
+  return detail::decode_any<LobbyRequest>(bytes);
+}
+std::optional<LobbyNotice> decode_lobby_notice(Bytes bytes) {
+  return detail::decode_any<LobbyNotice>(bytes);
+}
+
+}  // namespace whimbrel::rendezvous

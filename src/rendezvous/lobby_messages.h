@@ -1,0 +1,388 @@
+// What a client and the rendezvous say to each other about lobbies. As messages.h: one reliable message on channel 0 each, the
+// first byte its type; requests are numbered by the client, apart from those of messages.h. Everything but LobbyEntered and
+// LobbyListed, which answer for themselves, is answered by LobbyAnswer.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/bytes.h"
+#include "handshake/certificate.h"
+#include "rendezvous/message_fields.h"
+
+namespace whimbrel::rendezvous {
+
+inline constexpr std::size_t kLobbyMembersMax = 250;
+inline constexpr std::size_t kLobbyKeysMax = 64;
+inline constexpr std::size_t kLobbyKeyBytesMax = 64;
+inline constexpr std::size_t kLobbyValueBytesMax = 512;
+inline constexpr std::size_t kMemberKeysMax = 16;
+inline constexpr std::size_t kMemberDataBytesMax =
+    512;  // of one member: all keys and values together
+inline constexpr std::size_t kLobbyChatBytesMax = 1024;
+inline constexpr std::size_t kLobbyFiltersMax = 16;
+inline constexpr std::size_t kLobbyResultsMax = 50;
+inline constexpr std::size_t kLobbyTextMax = 128;  // for a person
+// Data in one LobbyListed; lobbies that do not fit are left out.
+inline constexpr std::size_t kLobbyListBytesMax = 64 * 1024;
+inline constexpr std::size_t kLobbiesOfUserMax = 8;
+
+// Hard to guess: who knows the id of a private lobby was told it.
+enum class LobbyId : std::uint64_t {};
+
+enum class LobbyKind : std::uint8_t {
+  kPublic,     // listed
+  kPrivate,    // not listed: for friends, who are told the id
+  kInvisible,  // listed, as kPublic; the mark says that programs do not show it as where a user is
+};
+enum class LobbyResult : std::uint8_t {
+  kOk,
+  kNoSuchLobby,  // or one of another application
+  kFull,
+  kNotJoinable,
+  kNotMember,  // the caller, or whom the request is about
+  kNotOwner,
+  kTooMuch,  // a limit: of lobbies, keys, bytes
+  kTooOften,
+  kNotLoggedIn,
+  kUnsupported,  // this server has no lobbies
+  kTimeout,      // made by the client: no answer came, the server may have done it or not
+  kOffline,      // made by the client: not connected, or not any more
+};
+const char* to_string(LobbyResult result);
+
+struct LobbyDatum {
+  std::string key;
+  std::string value;
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.text(key, kLobbyKeyBytesMax);
+    f.text(value, kLobbyValueBytesMax);
+  }
+};
+
+// --- client to server ----------------------------------------------------------------------------------------------
+
+// Answered by LobbyEntered: who makes a lobby is in it, and owns it.
+struct LobbyCreate {
+  static constexpr std::uint8_t kType = 16;
+  std::uint32_t request = 0;
+  LobbyKind kind{};
+  std::uint8_t members_max = 0;  // 1 to kLobbyMembersMax
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.number(request);
+    f.choice(kind, LobbyKind::kInvisible);
+    f.number(members_max);
+  }
+};
+struct LobbyFilter {
+  enum class Compare : std::uint8_t {
+    kTextEqual,  // a key that is missing has the empty text
+    kTextNotEqual,
+    kEqual,  // from here on: numbers. A value that is none fits no comparison.
+    kNotEqual,
+    kLess,
+    kLessOrEqual,
+    kGreater,
+    kGreaterOrEqual,
+  };
+  std::string key;
+  Compare compare{};
+  std::string text;
+  std::int64_t number = 0;
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.text(key, kLobbyKeyBytesMax);
+    f.choice(compare, Compare::kGreaterOrEqual);
+    f.text(text, kLobbyValueBytesMax);
+    f.number(number);
+  }
+};
+// Answered by LobbyListed.
+struct LobbyList {
+  static constexpr std::uint8_t kType = 17;
+  std::uint32_t request = 0;
+  std::vector<LobbyFilter> filters;  // all must fit
+  std::uint8_t slots_min = 0;        // free places
+  std::uint8_t results_max = 0;      // above kLobbyResultsMax is as much as that
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.number(request);
+    f.list(filters, kLobbyFiltersMax);
+    f.number(slots_min);
+    f.number(results_max);
+  }
+};
+// Answered by LobbyEntered, for members too.
+struct LobbyJoin {
+  static constexpr std::uint8_t kType = 18;
+  std::uint32_t request = 0;
+  LobbyId lobby{};
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.number(request);
+    f.id(lobby);
+  }
+};
+struct LobbyLeave {
+  static constexpr std::uint8_t kType = 19;
+  std::uint32_t request = 0;
+  LobbyId lobby{};
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.number(request);
+    f.id(lobby);
+  }
+};
+// The owner's; `of_member`: each member's own.
+struct LobbySetData {
+  static constexpr std::uint8_t kType = 20;
+  std::uint32_t request = 0;
+  LobbyId lobby{};
+  bool of_member = false;
+  bool remove = false;
+  LobbyDatum datum;
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.number(request);
+    f.id(lobby);
+    f.flag(of_member);
+    f.flag(remove);
+    datum.fields(f);
+  }
+};
+struct LobbyChat {
+  static constexpr std::uint8_t kType = 21;
+  std::uint32_t request = 0;
+  LobbyId lobby{};
+  std::vector<std::uint8_t> body;
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.number(request);
+    f.id(lobby);
+    f.blob(body, kLobbyChatBytesMax);
+  }
+};
+// The owner's.
+struct LobbyKick {
+  static constexpr std::uint8_t kType = 22;
+  std::uint32_t request = 0;
+  LobbyId lobby{};
+  std::string member;
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.number(request);
+    f.id(lobby);
+    f.text(member, kIdentityTextSizeMax);
+  }
+};
+// The owner's.
+struct LobbySetOwner {
+  static constexpr std::uint8_t kType = 23;
+  std::uint32_t request = 0;
+  LobbyId lobby{};
+  std::string member;
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.number(request);
+    f.id(lobby);
+    f.text(member, kIdentityTextSizeMax);
+  }
+};
+// The owner's. `members_max` may be below the count of members: nobody is sent away, nobody comes in.
+struct LobbyConfigure {
+  static constexpr std::uint8_t kType = 24;
+  std::uint32_t request = 0;
+  LobbyId lobby{};
+  LobbyKind kind{};
+  std::uint8_t members_max = 0;
+  bool joinable = true;
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.number(request);
+    f.id(lobby);
+    f.choice(kind, LobbyKind::kInvisible);
+    f.number(members_max);
+    f.flag(joinable);
+  }
+};
+using LobbyRequest = std::variant<LobbyCreate, LobbyList, LobbyJoin, LobbyLeave, LobbySetData,
+                                  LobbyChat, LobbyKick, LobbySetOwner, LobbyConfigure>;
+inline bool is_lobby_request(Bytes message) {
+  return !message.empty() && message[0] >= LobbyCreate::kType &&
+         message[0] <= LobbyConfigure::kType;
+}
+
+// --- server to client ----------------------------------------------------------------------------------------------
+
+struct LobbyAnswer {
+  static constexpr std::uint8_t kType = 96;
+  std::uint32_t request = 0;
+  LobbyResult result{};
+  std::string text;  // says what to do; empty with kOk
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.number(request);
+    f.choice(result, LobbyResult::kOffline);
+    f.text(text, kLobbyTextMax);
+  }
+};
+struct LobbyMemberState {
+  std::string identity;
+  std::vector<LobbyDatum> data;
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.text(identity, kIdentityTextSizeMax);
+    f.list(data, kMemberKeysMax);
+  }
+};
+// The whole of a lobby. `request` 0: a member who reconnected is in it still.
+struct LobbyEntered {
+  static constexpr std::uint8_t kType = 97;
+  std::uint32_t request = 0;
+  LobbyId lobby{};
+  LobbyKind kind{};
+  std::uint8_t members_max = 0;
+  bool joinable = true;
+  std::string owner;
+  std::vector<LobbyMemberState> members;  // the longest member first
+  std::vector<LobbyDatum> data;
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.number(request);
+    f.id(lobby);
+    f.choice(kind, LobbyKind::kInvisible);
+    f.number(members_max);
+    f.flag(joinable);
+    f.text(owner, kIdentityTextSizeMax);
+    f.list(members, kLobbyMembersMax);
+    f.list(data, kLobbyKeysMax);
+  }
+};
+struct LobbyInfo {
+  LobbyId lobby{};
+  std::uint8_t member_count = 0;
+  std::uint8_t members_max = 0;
+  std::vector<LobbyDatum> data;
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.id(lobby);
+    f.number(member_count);
+    f.number(members_max);
+    f.list(data, kLobbyKeysMax);
+  }
+};
+struct LobbyListed {
+  static constexpr std::uint8_t kType = 98;
+  std::uint32_t request = 0;
+  std::vector<LobbyInfo> lobbies;
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.number(request);
+    f.list(lobbies, kLobbyResultsMax);
+  }
+};
+// After each login: the lobbies that the user is in. LobbyEntered of each follows.
+struct LobbyMemberships {
+  static constexpr std::uint8_t kType = 99;
+  struct Entry {
+    LobbyId lobby{};
+    template <typename Fields>
+    void fields(Fields& f) {
+      f.id(lobby);
+    }
+  };
+  std::vector<Entry> lobbies;
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.list(lobbies, kLobbiesOfUserMax);
+  }
+};
+struct LobbyMemberJoined {
+  static constexpr std::uint8_t kType = 100;
+  LobbyId lobby{};
+  std::string member;
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.id(lobby);
+    f.text(member, kIdentityTextSizeMax);
+  }
+};
+enum class LobbyLeaveWhy : std::uint8_t { kLeft, kKicked, kDisconnected };
+// Who leaves is told too.
+struct LobbyMemberLeft {
+  static constexpr std::uint8_t kType = 101;
+  LobbyId lobby{};
+  std::string member;
+  LobbyLeaveWhy why{};
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.id(lobby);
+    f.text(member, kIdentityTextSizeMax);
+    f.choice(why, LobbyLeaveWhy::kDisconnected);
+  }
+};
+struct LobbyDataChanged {
+  static constexpr std::uint8_t kType = 102;
+  LobbyId lobby{};
+  std::string member;  // empty: the lobby's own data
+  bool removed = false;
+  LobbyDatum datum;
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.id(lobby);
+    f.text(member, kIdentityTextSizeMax);
+    f.flag(removed);
+    datum.fields(f);
+  }
+};
+struct LobbyChatted {
+  static constexpr std::uint8_t kType = 103;
+  LobbyId lobby{};
+  std::string from;
+  std::vector<std::uint8_t> body;
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.id(lobby);
+    f.text(from, kIdentityTextSizeMax);
+    f.blob(body, kLobbyChatBytesMax);
+  }
+};
+// Owner or configuration.
+struct LobbyChanged {
+  static constexpr std::uint8_t kType = 104;
+  LobbyId lobby{};
+  LobbyKind kind{};
+  std::uint8_t members_max = 0;
+  bool joinable = true;
+  std::string owner;
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.id(lobby);
+    f.choice(kind, LobbyKind::kInvisible);
+    f.number(members_max);
+    f.flag(joinable);
+    f.text(owner, kIdentityTextSizeMax);
+  }
+};
+using LobbyNotice =
+    std::variant<LobbyAnswer, LobbyEntered, LobbyListed, LobbyMemberships, LobbyMemberJoined,
+                 LobbyMemberLeft, LobbyDataChanged, LobbyChatted, LobbyChanged>;
+inline bool is_lobby_notice(Bytes message) {
+  return !message.empty() && message[0] >= LobbyAnswer::kType && message[0] <= LobbyChanged::kType;
+}
+
+std::uint32_t request_of(const LobbyRequest& request);
+
+// Every field must be within its limit (ASSERT).
+std::vector<std::uint8_t> encode(const LobbyRequest& request);
+std::vector<std::uint8_t> encode(const LobbyNotice& notice);
+// Nothing unless `bytes` is exactly one message of the kind.
+std::optional<LobbyRequest> decode_lobby_request(Bytes bytes);
+std::optional<LobbyNotice> decode_lobby_notice(Bytes bytes);
+
+}  // namespace whimbrel::rendezvous
