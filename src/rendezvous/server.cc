@@ -1,5 +1,7 @@
 #include "rendezvous/server.h"
 
+#include <algorithm>
+
 namespace whimbrel::rendezvous {
 
 namespace {
@@ -21,6 +23,15 @@ Server::Server(const ServerLimits& limits, Authority& authority, RelayTickets* t
       start_(now),
       unix_start_(unix_now) {}
 
+void Server::enable_lobbies(const LobbyLimits& limits, Random& random) {
+  ASSERT(clients_.empty());
+  lobbies_ =
+      std::make_unique<LobbyServer>(limits, random, [this](const LobbyUser& to, Bytes message) {
+        const auto at = by_user_.find(to);
+        if (at != by_user_.end()) push(at->second, {message.begin(), message.end()});
+      });
+}
+
 std::int64_t Server::unix_seconds(Instant now) const {
   return (unix_start_ + to_milliseconds(now - start_)) / 1000;
 }
@@ -31,7 +42,7 @@ void Server::on_connected(ClientId id, const PublicKey& key, Instant now) {
   if (clients_.size() >= limits_.clients_max) {
     ++counters_.logins_refused;
     refuse(id, 0, RefusalCode::kFull, "the server is full: try again later");
-    return close(id);
+    return close(id, now);
   }
   Client& client = clients_[id];
   client.key = key;
@@ -39,14 +50,14 @@ void Server::on_connected(ClientId id, const PublicKey& key, Instant now) {
   logins_due_.emplace_back(now + limits_.login_time, id);
 }
 
-void Server::on_disconnected(ClientId id, Instant /*now*/) {
+void Server::on_disconnected(ClientId id, Instant now) {
   const auto at = clients_.find(id);
   if (at == clients_.end()) return;
-  leave(id, at->second);
+  leave(id, at->second, now);
   clients_.erase(at);
 }
 
-void Server::leave(ClientId id, Client& client) {
+void Server::leave(ClientId id, Client& client, Instant now) {
   forget_watches(id, client);
   if (!client.user) return;
   const User user = *client.user;
@@ -54,19 +65,21 @@ void Server::leave(ClientId id, Client& client) {
   const auto at = by_user_.find(user);
   if (at == by_user_.end() || at->second != id) return;
   by_user_.erase(at);
+  if (lobbies_) lobbies_->on_offline(user, now);
   tell_watchers(user, false);
 }
 
-void Server::close(ClientId id) {
+void Server::close(ClientId id, Instant now) {
   const auto at = clients_.find(id);
   if (at != clients_.end()) {
-    leave(id, at->second);
+    leave(id, at->second, now);
     clients_.erase(at);
   }
   outputs_.push_back({id, {}});
 }
 
 void Server::advance(Instant now) {
+  if (lobbies_) lobbies_->advance(now);
   while (!logins_due_.empty() && logins_due_.front().first <= now) {
     const ClientId id = logins_due_.front().second;
     logins_due_.pop_front();
@@ -74,13 +87,14 @@ void Server::advance(Instant now) {
     if (at == clients_.end() || at->second.user) continue;
     ++counters_.late;
     refuse(id, 0, RefusalCode::kNotLoggedIn, "no login came in time");
-    close(id);
+    close(id, now);
   }
 }
 
 Instant Server::next_deadline() const {
   if (!outputs_.empty()) return Instant::min();
-  return logins_due_.empty() ? kNever : logins_due_.front().first;
+  const Instant login = logins_due_.empty() ? kNever : logins_due_.front().first;
+  return lobbies_ ? std::min(login, lobbies_->next_deadline()) : login;
 }
 
 void Server::farewell(Duration left) {
@@ -94,6 +108,7 @@ void Server::on_message(ClientId id, Bytes bytes, Instant now) {
   const auto at = clients_.find(id);
   if (at == clients_.end()) return;
   Client& client = at->second;
+  if (is_lobby_request(bytes)) return on_lobby_message(id, client, bytes, now);
   const auto message = decode_client_message(bytes);
   if (!message) {
     ++counters_.malformed;
@@ -111,13 +126,33 @@ void Server::on_message(ClientId id, Bytes bytes, Instant now) {
   std::visit([&](const auto& one) { on(id, client, one, now); }, *message);
 }
 
+void Server::on_lobby_message(ClientId id, Client& client, Bytes bytes, Instant now) {
+  const auto request = decode_lobby_request(bytes);
+  if (!request) {
+    ++counters_.malformed;
+    return refuse(id, 0, RefusalCode::kMalformed, "this is no message that the server knows");
+  }
+  LobbyResult fault = LobbyResult::kOk;
+  if (!client.user) {
+    ++counters_.not_logged_in;
+    fault = LobbyResult::kNotLoggedIn;
+  } else if (!client.requests.take(1, now)) {
+    ++counters_.rate_limited;
+    fault = LobbyResult::kTooOften;
+  } else if (!lobbies_) {
+    fault = LobbyResult::kUnsupported;
+  }
+  if (fault == LobbyResult::kOk) return lobbies_->on_request(*client.user, *request, now);
+  push(id, encode(LobbyNotice(LobbyAnswer{request_of(*request), fault, to_string(fault)})));
+}
+
 void Server::on(ClientId id, Client& client, const Login& login, Instant now) {
   if (client.user) return refuse(id, 0, RefusalCode::kMalformed, "logged in already");
   auto result = authority_.admit(login, client.key, unix_seconds(now));
   if (auto* rejection = std::get_if<Rejection>(&result)) {
     ++counters_.logins_refused;
     refuse(id, 0, rejection->code, rejection->text);
-    return close(id);
+    return close(id, now);
   }
   auto& admission = std::get<Admission>(result);
   const User user{login.app_id, admission.identity};
@@ -132,6 +167,7 @@ void Server::on(ClientId id, Client& client, const Login& login, Instant now) {
   answer.authority = authority_.public_key().bytes;
   answer.unix_ms = unix_start_ + to_milliseconds(now - start_);
   send(id, answer);
+  if (lobbies_) lobbies_->on_online(user, now);
   tell_watchers(user, true);
 }
 
@@ -152,7 +188,7 @@ void Server::on(ClientId id, Client& client, const Renew&, Instant now) {
       authority_.renew(client.user->second, client.user->first, client.key, unix_seconds(now));
   if (!certificate) {
     refuse(id, 0, RefusalCode::kRevoked, "this key was revoked");
-    return close(id);
+    return close(id, now);
   }
   client.certificate = *certificate;
   send(id, Renewed{std::move(*certificate)});
@@ -249,12 +285,12 @@ void Server::forget_watches(ClientId id, Client& client) {
 
 // --- outputs -------------------------------------------------------------------------------------------------------
 
-void Server::send(ClientId to, const ServerMessage& message) {
+void Server::push(ClientId to, std::vector<std::uint8_t> message) {
   if (outputs_.size() >= limits_.outputs_max) {
     ++counters_.dropped_outputs;
     return;
   }
-  outputs_.push_back({to, encode(message)});
+  outputs_.push_back({to, std::move(message)});
 }
 
 void Server::refuse(ClientId to, std::uint32_t request, RefusalCode code, std::string text) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -16,6 +17,7 @@
 #include "base/time.h"
 #include "base/token_bucket.h"
 #include "rendezvous/authority.h"
+#include "rendezvous/lobby_server.h"
 #include "rendezvous/messages.h"
 
 namespace whimbrel::rendezvous {
@@ -52,6 +54,14 @@ class Server {
   // `authority` and `tickets` (null: no relay) must outlive it.
   Server(const ServerLimits& limits, Authority& authority, RelayTickets* tickets, Instant now,
          UnixMillis unix_now);
+
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Without this, lobbies are answered by kUnsupported. Before the first client. `random`: as LobbyServer wants it.
+  void enable_lobbies(const LobbyLimits& limits, Random& random);
+  // Null: not enabled.
+  const LobbyServer* lobbies() const { return lobbies_.get(); }
 
   // --- inputs ----------------------------------------------------------------------------------------------------
   void on_connected(ClientId client, const PublicKey& key, Instant now);
@@ -95,12 +105,14 @@ class Server {
   // Who is logged in under that name; null if nobody is.
   const Client* find(const User& user, ClientId* id = nullptr) const;
   void replace_older(const User& user, ClientId newer, Instant now);
-  void leave(ClientId id, Client& client);
+  void on_lobby_message(ClientId id, Client& client, Bytes message, Instant now);
+  void leave(ClientId id, Client& client, Instant now);
   void tell_watchers(const User& user, bool online);
   void forget_watches(ClientId id, Client& client);
-  void send(ClientId to, const ServerMessage& message);
+  void send(ClientId to, const ServerMessage& message) { push(to, encode(message)); }
+  void push(ClientId to, std::vector<std::uint8_t> message);
   void refuse(ClientId to, std::uint32_t request, RefusalCode code, std::string text);
-  void close(ClientId id);
+  void close(ClientId id, Instant now);
   std::int64_t unix_seconds(Instant now) const;
 
   ServerLimits limits_;
@@ -113,6 +125,7 @@ class Server {
   std::map<User, std::set<ClientId>> watchers_;
   std::deque<std::pair<Instant, ClientId>> logins_due_;
   std::deque<Output> outputs_;
+  std::unique_ptr<LobbyServer> lobbies_;
   ServerCounters counters_;
 };
 

@@ -1,0 +1,160 @@
+#include "rendezvous/lobby.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace whimbrel::rendezvous {
+
+namespace {
+
+using Compare = LobbyFilter::Compare;
+
+std::size_t size_of(const std::map<std::string, std::string>& data) {
+  std::size_t size = 0;
+  for (const auto& [key, value] : data) size += key.size() + value.size();
+  return size;
+}
+
+std::vector<LobbyDatum> list_of(const std::map<std::string, std::string>& data) {
+  std::vector<LobbyDatum> list;
+  list.reserve(data.size());
+  for (const auto& [key, value] : data) list.push_back({key, value});
+  return list;
+}
+
+bool number_fits(Compare compare, std::int64_t value, std::int64_t wanted) {
+  switch (compare) {
+    case Compare::kEqual:
+      return value == wanted;
+    case Compare::kNotEqual:
+      return value != wanted;
+    case Compare::kLess:
+      return value < wanted;
+    case Compare::kLessOrEqual:
+      return value <= wanted;
+    case Compare::kGreater:
+      return value > wanted;
+    case Compare::kGreaterOrEqual:
+      return value >= wanted;
+    case Compare::kTextEqual:
+    case Compare::kTextNotEqual:
+      break;
+  }
+  return false;
+}
+
+bool fits(const LobbyFilter& filter, const std::map<std::string, std::string>& data) {
+  const auto at = data.find(filter.key);
+  const std::string_view text = at == data.end() ? std::string_view() : at->second;
+  if (filter.compare == Compare::kTextEqual) return text == filter.text;
+  if (filter.compare == Compare::kTextNotEqual) return text != filter.text;
+  std::int64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stopped, error] = std::from_chars(text.data(), end, value);
+  return error == std::errc() && stopped == end &&
+         number_fits(filter.compare, value, filter.number);
+}
+
+std::uint8_t clamp_members(std::uint8_t wanted) {
+  return std::clamp<std::uint8_t>(wanted, 1, kLobbyMembersMax);
+}
+
+}  // namespace
+
+Lobby::Lobby(LobbyId id, std::uint32_t app_id, const LobbyCreate& create, const Identity& owner)
+    : id_(id),
+      app_id_(app_id),
+      kind_(create.kind),
+      members_max_(clamp_members(create.members_max)),
+      owner_(owner) {
+  members_.push_back({owner, {}});
+}
+
+const Lobby::Member* Lobby::find(const Identity& user) const {
+  const auto at = std::find_if(members_.begin(), members_.end(),
+                               [&](const Member& member) { return member.identity == user; });
+  return at == members_.end() ? nullptr : &*at;
+}
+
+Lobby::Member* Lobby::find(const Identity& user) {
+  return const_cast<Member*>(std::as_const(*this).find(user));
+}
+
+LobbyResult Lobby::add(const Identity& user) {
+  if (has(user)) return LobbyResult::kOk;
+  if (!joinable_) return LobbyResult::kNotJoinable;
+  if (members_.size() >= members_max_) return LobbyResult::kFull;
+  members_.push_back({user, {}});
+  return LobbyResult::kOk;
+}
+
+void Lobby::remove(const Identity& user) {
+  const Member* member = find(user);
+  if (member == nullptr) return;
+  data_bytes_ -= size_of(member->data);
+  members_.erase(members_.begin() + (member - members_.data()));
+  if (user == owner_ && !members_.empty()) owner_ = members_.front().identity;
+}
+
+LobbyResult Lobby::set_owner(const Identity& user) {
+  if (!has(user)) return LobbyResult::kNotMember;
+  owner_ = user;
+  return LobbyResult::kOk;
+}
+
+void Lobby::configure(const LobbyConfigure& configure) {
+  kind_ = configure.kind;
+  members_max_ = clamp_members(configure.members_max);
+  joinable_ = configure.joinable;
+}
+
+bool Lobby::room_for(const Data& data, bool of_member, const LobbyDatum& datum) const {
+  const auto at = data.find(datum.key);
+  const std::size_t keys = data.size() + (at == data.end() ? 1 : 0);
+  if (keys > (of_member ? kMemberKeysMax : kLobbyKeysMax)) return false;
+  if (!of_member) return true;
+  const std::size_t before = at == data.end() ? 0 : at->first.size() + at->second.size();
+  return size_of(data) - before + datum.key.size() + datum.value.size() <= kMemberDataBytesMax;
+}
+
+LobbyResult Lobby::set_data(const std::optional<Identity>& member, const LobbySetData& set) {
+  Member* found = member ? find(*member) : nullptr;
+  if (member && found == nullptr) return LobbyResult::kNotMember;
+  Data& data = found == nullptr ? data_ : found->data;
+  if (!set.remove && !room_for(data, found != nullptr, set.datum)) return LobbyResult::kTooMuch;
+  const auto at = data.find(set.datum.key);
+  if (at != data.end()) {
+    data_bytes_ -= at->first.size() + at->second.size();
+    data.erase(at);
+  }
+  if (set.remove) return LobbyResult::kOk;
+  data_bytes_ += set.datum.key.size() + set.datum.value.size();
+  data.emplace(set.datum.key, set.datum.value);
+  return LobbyResult::kOk;
+}
+
+bool Lobby::matches(const LobbyList& list) const {
+  if (!listed() || !joinable_) return false;
+  // Also of use to who asks for no free place: members_max_ may be below the count.
+  const std::size_t free = members_max_ - std::min<std::size_t>(members_max_, members_.size());
+  if (free < list.slots_min) return false;
+  return std::all_of(list.filters.begin(), list.filters.end(),
+                     [&](const LobbyFilter& filter) { return fits(filter, data_); });
+}
+
+LobbyInfo Lobby::info() const {
+  return {id_, static_cast<std::uint8_t>(members_.size()), members_max_, list_of(data_)};
+}
+
+LobbyEntered Lobby::entered(std::uint32_t request) const {
+  LobbyEntered all{request, id_, kind_, members_max_, joinable_, owner_.text(), {}, list_of(data_)};
+  all.members.reserve(members_.size());
+  for (const Member& member : members_) {
+    all.members.push_back({member.identity.text(), list_of(member.data)});
+  }
+  return all;
+}
+
+LobbyChanged Lobby::changed() const { return {id_, kind_, members_max_, joinable_, owner_.text()}; }
+
+}  // namespace whimbrel::rendezvous

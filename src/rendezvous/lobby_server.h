@@ -1,0 +1,110 @@
+// The lobbies of a rendezvous: small rooms where users find each other before they talk.
+//
+// Sans-I/O, one driver. Users are those who are logged in; who goes offline keeps its places for a grace, and finds them again when
+// it is back in time. Everything is in memory: a server that ends takes its lobbies along.
+#pragma once
+
+#include <whimbrel/identity.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/random.h"
+#include "base/time.h"
+#include "base/token_bucket.h"
+#include "rendezvous/lobby.h"
+#include "rendezvous/lobby_messages.h"
+
+namespace whimbrel::rendezvous {
+
+// App id and identity: users of two applications never meet.
+using LobbyUser = std::pair<std::uint32_t, Identity>;
+
+// What happens at each limit stands beside it.
+struct LobbyLimits {
+  std::size_t lobbies_max = 50'000;                 // kTooMuch
+  std::size_t lobbies_of_user = kLobbiesOfUserMax;  // kTooMuch; at most kLobbiesOfUserMax
+  std::size_t data_bytes_max = 256 << 20;           // of all lobbies together: kTooMuch
+  std::size_t scan_max = 5000;     // lobbies that one list looks at; others are not found this time
+  double changes_per_second = 10;  // of one user, lists aside: kTooOften
+  double changes_burst = 64;
+  double lists_per_second = 2;  // kTooOften
+  double lists_burst = 5;
+  Duration grace = seconds(10);  // of an absent member
+};
+
+// They only grow.
+struct LobbyCounters {
+  std::uint64_t created = 0, joined = 0, left = 0, lists = 0, chats = 0;
+  std::uint64_t refused = 0, rate_limited = 0;
+};
+
+class LobbyServer {
+ public:
+  // Called with each message for a user who is online, from within the calls below; must not call back.
+  using Send = std::function<void(const LobbyUser& to, Bytes message)>;
+  // `random` must outlive it, and not be guessable: ids of private lobbies come from it.
+  LobbyServer(const LobbyLimits& limits, Random& random, Send send);
+
+  // At each login, also one that replaces an older session: the user is told which lobbies it is in.
+  void on_online(const LobbyUser& user, Instant now);
+  void on_offline(const LobbyUser& user, Instant now);
+  // Ignored unless the user is online.
+  void on_request(const LobbyUser& user, const LobbyRequest& request, Instant now);
+  void advance(Instant now);
+  Instant next_deadline() const;
+
+  std::size_t lobby_count() const { return lobbies_.size(); }
+  // Online, or with a place that is kept.
+  std::size_t user_count() const { return users_.size(); }
+  std::size_t data_bytes() const { return data_bytes_; }
+  const LobbyCounters& counters() const { return counters_; }
+
+ private:
+  struct UserState {
+    bool online = false;
+    std::set<LobbyId> lobbies;
+    TokenBucket changes, lists;
+    Instant leaves_at = kNever;  // while offline
+  };
+
+  // Each does the request, tells others, and gives the result; kOk is answered unless the answer was of its own kind.
+  LobbyResult on(const LobbyUser& user, UserState& state, const LobbyCreate& create);
+  LobbyResult on(const LobbyUser& user, UserState& state, const LobbyList& list);
+  LobbyResult on(const LobbyUser& user, UserState& state, const LobbyJoin& join);
+  LobbyResult on(const LobbyUser& user, UserState& state, const LobbyLeave& leave);
+  LobbyResult on(const LobbyUser& user, UserState& state, const LobbySetData& set);
+  LobbyResult on(const LobbyUser& user, UserState& state, const LobbyChat& chat);
+  LobbyResult on(const LobbyUser& user, UserState& state, const LobbyKick& kick);
+  LobbyResult on(const LobbyUser& user, UserState& state, const LobbySetOwner& set);
+  LobbyResult on(const LobbyUser& user, UserState& state, const LobbyConfigure& configure);
+
+  // Null: there is none, or not of this application.
+  Lobby* find(const LobbyUser& user, LobbyId id);
+  // The lobby that `user` is in, or owns; null, and `why` says so.
+  Lobby* find_as_member(const LobbyUser& user, LobbyId id, LobbyResult& why);
+  Lobby* find_as_owner(const LobbyUser& user, LobbyId id, LobbyResult& why);
+  LobbyId new_id();
+  void remove_member(Lobby& lobby, const Identity& member, LobbyLeaveWhy why);
+  void tell(const Lobby& lobby, const LobbyNotice& notice, const Identity* except = nullptr);
+  void send(const LobbyUser& to, const LobbyNotice& notice) { send_(to, encode(notice)); }
+  void leave_all(const LobbyUser& user, UserState& state);
+
+  LobbyLimits limits_;
+  Random& random_;
+  Send send_;
+  std::map<LobbyId, Lobby> lobbies_;
+  std::map<std::uint32_t, std::set<LobbyId>> of_app_;
+  std::map<LobbyUser, UserState> users_;
+  std::set<std::pair<Instant, LobbyUser>> leaving_;
+  std::size_t data_bytes_ = 0;
+  LobbyCounters counters_;
+};
+
+}  // namespace whimbrel::rendezvous
