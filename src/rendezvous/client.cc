@@ -28,6 +28,7 @@ void Client::on_connected(Instant now) {
 void Client::on_disconnected(Instant /*now*/) {
   if (state_ != State::kRefused) state_ = State::kOffline;
   outputs_.clear();
+  lobbies_.on_offline();
   signals_.clear();
   ping_at_ = pong_due_ = renew_at_ = kNever;
 }
@@ -37,6 +38,7 @@ void Client::on(const LoggedIn& message, Instant now) {
   if (state_ != State::kLoggingIn || !identity || !identity->valid()) return;
   state_ = State::kOnline;
   identity_ = *identity;
+  lobbies_.on_online(identity_, now);
   OnlineEvent event{*identity, message.certificate, {}};
   event.authority.bytes = message.authority;
   events_.emplace_back(std::move(event));
@@ -59,6 +61,7 @@ void Client::take_certificate(const std::vector<std::uint8_t>& encoded, std::int
 // --- messages ------------------------------------------------------------------------------------------------------
 
 void Client::on_message(Bytes bytes, Instant now) {
+  if (is_lobby_notice(bytes)) return lobbies_.on_message(bytes);
   const auto message = decode_server_message(bytes);
   if (!message) return;
   std::visit([&](const auto& one) { on(one, now); }, *message);
@@ -187,18 +190,19 @@ void Client::advance(Instant now) {
     pong_due_ = kNever;
     events_.emplace_back(SilentEvent{});
   }
+  lobbies_.advance(now);
   if (now >= ping_at_) ping(kPongTime, now);
 }
 
 Instant Client::next_deadline() const {
   if (!outputs_.empty()) return Instant::min();
-  Instant next = std::min({renew_at_, ping_at_, pong_due_});
+  Instant next = std::min({renew_at_, ping_at_, pong_due_, lobbies_.next_deadline()});
   if (!lookups_.empty()) next = std::min(next, lookups_.begin()->second.fails_at);
   return next;
 }
 
 std::optional<std::vector<std::uint8_t>> Client::poll_output() {
-  if (outputs_.empty()) return std::nullopt;
+  if (outputs_.empty()) return lobbies_.poll_output();
   std::vector<std::uint8_t> message = std::move(outputs_.front());
   outputs_.pop_front();
   return message;

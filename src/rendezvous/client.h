@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "rendezvous/lobby_client.h"
 #include "rendezvous/messages.h"
 
 namespace whimbrel::rendezvous {
@@ -106,6 +107,10 @@ class Client {
   // Somebody suspects that the server is gone: a ping is sent now, and its answer expected within `patience`.
   void check_server(Duration patience, Instant now);
 
+  // Lobbies have commands and events of their own; messages and time go through this class.
+  LobbyClient& lobbies() { return lobbies_; }
+  const LobbyClient& lobbies() const { return lobbies_; }
+
   // --- outputs ---------------------------------------------------------------------------------------------------
   std::optional<std::vector<std::uint8_t>> poll_output();
   std::optional<ClientEvent> poll_event();
@@ -150,6 +155,7 @@ class Client {
   std::uint64_t ping_number_ = 0;
   std::deque<std::vector<std::uint8_t>> outputs_;
   std::deque<ClientEvent> events_;
+  LobbyClient lobbies_;
 };
 
 }  // namespace whimbrel::rendezvous
