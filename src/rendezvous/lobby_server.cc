@@ -237,18 +237,17 @@ LobbyResult LobbyServer::on(const LobbyUser& user, UserState&, const LobbyConfig
 
 // --- members -------------------------------------------------------------------------------------------------------
 
-// Ends the lobby with its last member; `lobby` may be gone afterwards.
+// Ends the lobby with its last member; `lobby` may be gone afterwards. `member` is not the lobby's own copy.
 void LobbyServer::remove_member(Lobby& lobby, const Identity& member, LobbyLeaveWhy why) {
-  const Identity gone = member;  // `member` may be the lobby's own
   const LobbyId id = lobby.id();
   const std::uint32_t app_id = lobby.app_id();
-  const bool owned = lobby.owner() == gone;
+  const bool owned = lobby.owner() == member;
   ++counters_.left;
-  tell(lobby, LobbyMemberLeft{id, gone.text(), why});
+  tell(lobby, LobbyMemberLeft{id, member.text(), why});
   data_bytes_ -= lobby.data_bytes();
-  lobby.remove(gone);
+  lobby.remove(member);
   data_bytes_ += lobby.data_bytes();
-  users_.at({app_id, gone}).lobbies.erase(id);
+  users_.at({app_id, member}).lobbies.erase(id);
   if (!lobby.empty()) {
     if (owned) tell(lobby, lobby.changed());
     return;

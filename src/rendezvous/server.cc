@@ -99,7 +99,9 @@ Instant Server::next_deadline() const {
 
 void Server::farewell(Duration left) {
   const auto whole = static_cast<std::uint16_t>(to_milliseconds(left) / 1000);
-  for (const auto& [id, client] : clients_) send(id, Farewell{false, whole});
+  // Past the limit of outputs: whoever is not told would run into a timeout.
+  for (const auto& [id, client] : clients_)
+    outputs_.push_back({id, encode(Farewell{false, whole})});
 }
 
 // --- messages ------------------------------------------------------------------------------------------------------
@@ -260,6 +262,11 @@ void Server::on(ClientId id, Client& client, const Watch& watch, Instant) {
   }
   if (!client.watches.contains(*identity) && client.watches.size() >= limits_.watches_max) {
     return refuse(id, 0, RefusalCode::kFull, "too many users are watched");
+  }
+  const auto watched = watchers_.find(user);
+  if (watched != watchers_.end() && watched->second.size() >= limits_.watchers_max &&
+      !watched->second.contains(id)) {
+    return refuse(id, 0, RefusalCode::kFull, "too many watch that user");
   }
   client.watches.insert(*identity);
   watchers_[user].insert(id);

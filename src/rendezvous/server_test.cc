@@ -285,6 +285,32 @@ TEST_F(Rendezvous, LimitOfWatches) {
   EXPECT_EQ(alice.all<PresenceEvent>().size(), 3u);
 }
 
+TEST_F(Rendezvous, LimitOfWatchersOfOneUser) {
+  limits.watchers_max = 2;
+  restart();
+  for (const char* who : {"str:a", "str:b", "str:c"}) {
+    logged_in(who).client.watch(name("str:star"), true);
+    run();
+  }
+  logged_in("str:star");
+  EXPECT_EQ(users[0]->all<PresenceEvent>().size(), 2u);
+  EXPECT_EQ(users[1]->all<PresenceEvent>().size(), 2u);
+  EXPECT_TRUE(users[2]->all<PresenceEvent>().empty());
+  // Who watches already may ask again.
+  server->on_message(users[0]->id, encode(ClientMessage(Watch{"str:star", true})), now);
+  run();
+  EXPECT_EQ(users[0]->all<PresenceEvent>().size(), 3u);
+}
+
+TEST_F(Rendezvous, AFarewellReachesEverybody) {
+  limits.outputs_max = 2;
+  restart();
+  for (const char* who : {"str:a", "str:b", "str:c", "str:d"}) logged_in(who);
+  server->farewell(seconds(10));
+  run();
+  for (const auto& user : users) EXPECT_EQ(user->all<FarewellEvent>().size(), 1u);
+}
+
 TEST_F(Rendezvous, LimitOfOutputs) {
   limits.outputs_max = 5;
   restart();
