@@ -101,6 +101,11 @@ void add_node_options(CLI::App& command, NodeOptions& options) {
                   "key in hex")
       ->allow_extra_args(false)
       ->group(group);
+  command
+      .add_option("--server", options.server,
+                  "A whimbreld that knows the users: HOST:PORT, or HOST:PORT,KEY with its public "
+                  "key in hex")
+      ->group(group);
   command.add_option("--key", options.key_file, "File with our secret key; made if missing")
       ->group(group);
   command.add_option("--cert", options.certificate_file, "File with our certificate")->group(group);

@@ -223,6 +223,7 @@ whimbrel::Config make_config(const NodeOptions& options) {
   bind_addresses(options, config);
   for (const std::string& text : options.peers) config.routes.push_back(parse_route(text));
   for (const std::string& text : options.settings) config.options.push_back(parse_setting(text));
+  config.server = options.server;
   config.key_file = options.key_file;
   config.certificate_file = options.certificate_file;
   config.authority_files = options.authority_files;

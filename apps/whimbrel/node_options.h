@@ -13,6 +13,7 @@ struct NodeOptions {
   std::string name;
   std::vector<std::string> listen;
   std::vector<std::string> peers;
+  std::string server;
   std::string key_file;
   std::string certificate_file;
   std::vector<std::string> authority_files;

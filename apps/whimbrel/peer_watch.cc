@@ -21,7 +21,8 @@ constexpr auto kLookInterval = 100ms;
 
 std::string nowhere(const whimbrel::Identity& peer) {
   return fmt::format(
-      "don't know where {0} is: say --peer {0}=HOST:PORT, or HOST:PORT in place of the name",
+      "don't know where {0} is: say --peer {0}=HOST:PORT, or HOST:PORT in place of the "
+      "name, or --server HOST:PORT",
       short_name(peer));
 }
 
@@ -33,7 +34,10 @@ std::string why_not_sent(Result result, const whimbrel::Identity& peer) {
 }  // namespace
 
 std::string describe_end(const ConnectionInfo& info) {
-  if (info.end_reason == whimbrel::kEndMiscRendezvous) return nowhere(info.identity);
+  // Where a server was asked, it has said more.
+  const bool asked_nobody = info.end_debug.find("no address is known") != std::string::npos;
+  if (info.end_reason == whimbrel::kEndMiscRendezvous && asked_nobody)
+    return nowhere(info.identity);
   if (info.end_debug.empty()) return fmt::format("reason {}", info.end_reason);
   return fmt::format("{} (reason {})", info.end_debug, info.end_reason);
 }

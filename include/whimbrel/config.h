@@ -97,6 +97,12 @@ struct Config {
   // Public keys of authorities that we trust (files made by `whimbrel cert new-authority`). With any: peers without a
   // certificate are refused, unless AllowWithoutAuth says otherwise. With none: everybody is unauthenticated.
   std::vector<std::string> authority_files;
+  // A whimbreld: "HOST:PORT", or "HOST:PORT,KEY" with its public key in 64 hex digits. With one, users are found and reached
+  // by their names alone, and must show certificates of its authority (unless AllowWithoutAuth is 1). Without the key,
+  // whoever answers at that address is believed. A host name is looked up by create(), which may take seconds.
+  std::string server;
+  // What the game's own backend gave us to log in with, where the server wants that (a JWT).
+  std::string login_token;
   // Peers whose addresses are known at the start; add_route() takes more.
   std::vector<Route> routes;
   std::vector<OptionValue> options;

@@ -76,6 +76,21 @@ struct Counter {
   std::uint64_t value;
 };
 
+// How it stands with the server of Config::server.
+struct ServerStatus {
+  enum class State : std::uint8_t {
+    kNone,        // none is configured
+    kConnecting,  // or waiting to try again
+    kOnline,      // logged in: users can be found, and find us
+    kRefused,     // the server does not want us; nothing is tried any more
+  };
+  State state = State::kNone;
+  bool relay = false;      // its relay is ready to carry our messages
+  int relay_ping_ms = -1;  // round trip to the relay; -1: not known yet
+  std::string site;        // the relay's name
+  std::string text;        // for a person: why not, or under which name
+};
+
 class NetworkingMessages {
  public:
   // Binds the sockets and starts the I/O thread if the config asks for one. nullptr on failure: then `*error` says in a
@@ -154,7 +169,9 @@ class NetworkingMessages {
   // to resolve), the key not 64 hex digits, or after 65536 calls: then `*error` (if given) says which.
   bool add_route(const Route& route, std::string* error = nullptr);
 
-  const Identity& identity() const;
+  Identity identity() const;
+  // How it stands with Config::server. Any thread.
+  ServerStatus get_server_status() const;
   // Our static public key, 64 hex digits.
   std::string public_key_hex() const;
   // The port that was bound, 0 if that family is not in use.

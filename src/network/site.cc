@@ -17,7 +17,7 @@ Site::Site(const SiteConfig& config, rendezvous::Authority* authority, relay::Si
       stun_rate_(config.stun_answers_per_second, config.stun_answers_per_second, now) {
   if (config.rendezvous) {
     ASSERT(authority != nullptr);
-    control_ = std::make_unique<SiteControl>(config, *authority, keys, random, now, unix_now);
+    control_ = std::make_unique<SiteControl>(config_, *authority, keys, random, now, unix_now);
   }
   if (config.relay) {
     relay_ = std::make_unique<relay::Server>(config.relay_config, keys, random, now, unix_now);

@@ -27,6 +27,44 @@ NetworkingMessages::Impl::CoreCall::CoreCall(Impl& impl) {
   impl.core_calls_waiting_.fetch_sub(1, std::memory_order_relaxed);
 }
 
+// --- who we are, and where -------------------------------------------------------------------------------------
+
+Identity NetworkingMessages::Impl::identity() const {
+  const std::lock_guard lock(core_mutex_);
+  return core_->endpoint().identity();
+}
+
+ServerStatus NetworkingMessages::Impl::server_status() const {
+  NetworkStatus inside;
+  {
+    const std::lock_guard lock(core_mutex_);
+    inside = core_->network_status();
+  }
+  ServerStatus status;
+  using State = NetworkStatus::State;
+  switch (inside.state) {
+    case State::kNone:
+      status.state = ServerStatus::State::kNone;
+      break;
+    case State::kConnecting:
+      status.state = ServerStatus::State::kConnecting;
+      break;
+    case State::kOnline:
+      status.state = ServerStatus::State::kOnline;
+      break;
+    case State::kRefused:
+      status.state = ServerStatus::State::kRefused;
+      break;
+  }
+  status.relay = inside.relay;
+  if (inside.relay_rtt > Duration::zero()) {
+    status.relay_ping_ms = static_cast<int>((to_microseconds(inside.relay_rtt) + 500) / 1000);
+  }
+  status.site = inside.site;
+  status.text = inside.text;
+  return status;
+}
+
 // --- sending -----------------------------------------------------------------------------------------------------
 
 Result NetworkingMessages::Impl::send(const Identity& user, Bytes payload, int flags,

@@ -4,13 +4,13 @@
 
 namespace whimbrel {
 
-Core::Core(EndpointConfig config, Sockets sockets, Poller& poller, const Clock& clock,
-           const Secret& seed)
+Core::Core(EndpointConfig config, const std::optional<NetworkConfig>& server, Sockets sockets,
+           Poller& poller, const Clock& clock, const Secret& seed)
     : clock_(clock),
       poller_(poller),
       random_(seed),
       fake_random_(random_.u64()),
-      endpoint_(std::move(config), random_, clock.now(), unix_now()),
+      network_(std::move(config), server, random_, clock.now(), unix_now()),
       sockets_(std::move(sockets)),
       transmit_buffer_(new std::uint8_t[kTransmitBufferSize]) {
   for (const auto& socket : sockets_) poller_.add(socket->descriptor());
@@ -51,7 +51,7 @@ void Core::receive_batch(const UdpSocket::Batch& batch, Instant now) {
     if (fake) {
       fake_receive_.push(batch.from, datagram, now);
     } else {
-      endpoint_.receive(batch.from, datagram, now);
+      network_.receive(batch.from, datagram, now);
     }
     at += size;
   } while (at < batch.bytes.size());
@@ -59,7 +59,7 @@ void Core::receive_batch(const UdpSocket::Batch& batch, Instant now) {
 
 void Core::deliver_fake(Instant now) {
   while (auto datagram = fake_receive_.pop(now)) {
-    endpoint_.receive(datagram->address, datagram->bytes, now);
+    network_.receive(datagram->address, datagram->bytes, now);
   }
 }
 
@@ -73,7 +73,7 @@ bool Core::transmit(Instant now) {
   }
   const MutableBytes buffer{transmit_buffer_.get(), kTransmitBufferSize};
   for (std::size_t i = 0; i < kTransmitBatchesMax; ++i) {
-    const auto batch = endpoint_.poll_transmit(buffer, now);
+    const auto batch = network_.poll_transmit(buffer, now);
     if (!batch) return false;
     send(*batch, now);
     if (blocked_) return false;
@@ -128,7 +128,7 @@ void Core::watch_blocked(bool on) {
 
 Instant Core::next_deadline() const {
   return std::min(
-      {endpoint_.next_deadline(), fake_send_.next_deadline(), fake_receive_.next_deadline()});
+      {network_.next_deadline(), fake_send_.next_deadline(), fake_receive_.next_deadline()});
 }
 
 std::uint16_t Core::port(bool v4) const {

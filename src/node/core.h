@@ -8,11 +8,11 @@
 #include <vector>
 
 #include "crypto/secure_random.h"
-#include "endpoint/endpoint.h"
 #include "io/clock.h"
 #include "io/fake_network.h"
 #include "io/poller.h"
 #include "io/udp_socket.h"
+#include "network/network.h"
 
 namespace whimbrel {
 
@@ -21,11 +21,15 @@ class Core {
   using Sockets = std::vector<std::unique_ptr<UdpSocket>>;
 
   // The sockets are added to `poller`.
-  Core(EndpointConfig config, Sockets sockets, Poller& poller, const Clock& clock,
-       const Secret& seed);
+  Core(EndpointConfig config, const std::optional<NetworkConfig>& server, Sockets sockets,
+       Poller& poller, const Clock& clock, const Secret& seed);
 
-  Endpoint& endpoint() { return endpoint_; }
-  const Endpoint& endpoint() const { return endpoint_; }
+  // For commands, events, messages and getters. Its time and its packets are the core's.
+  Endpoint& endpoint() { return network_.endpoint(); }
+  const Endpoint& endpoint() const { return network_.endpoint(); }
+  NetworkStatus network_status() const { return network_.status(); }
+  // Fires the timers that are due.
+  void advance(Instant now) { network_.advance(now); }
   void set_fake_links(const FakeLinkSettings& send, const FakeLinkSettings& receive);
 
   // Hands at most one batch of each readable socket to the endpoint. True if there may be more.
@@ -73,7 +77,7 @@ class Core {
   FastRandom fake_random_;
   FakeLink fake_send_{fake_random_};
   FakeLink fake_receive_{fake_random_};
-  Endpoint endpoint_;
+  Network network_;
   Sockets sockets_;
   std::unique_ptr<std::uint8_t[]> transmit_buffer_;
   std::optional<Blocked> blocked_;

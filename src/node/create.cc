@@ -5,6 +5,7 @@
 
 #include "crypto/suite_choice.h"
 #include "io/key_files.h"
+#include "io/resolve.h"
 #include "io/system_random.h"
 #include "node/impl.h"
 
@@ -12,6 +13,7 @@ namespace whimbrel {
 
 struct NetworkingMessages::Impl::Parts {
   EndpointConfig endpoint;
+  std::optional<NetworkConfig> server;
   Core::Sockets sockets;
   Settings settings;
   Inbox::OnEviction on_eviction;
@@ -123,6 +125,29 @@ Fault bind_sockets(const Config& config, Core::Sockets& sockets) {
   return std::nullopt;
 }
 
+// "HOST:PORT" or "HOST:PORT,KEY".
+Fault read_server(const Config& config, const Settings& settings,
+                  std::optional<NetworkConfig>& out) {
+  if (config.server.empty()) return std::nullopt;
+  NetworkConfig server;
+  const std::size_t comma = config.server.find(',');
+  if (comma != std::string::npos) {
+    server.server_key = public_key_from_hex(std::string_view(config.server).substr(comma + 1));
+    if (!server.server_key) {
+      return "server '" + config.server +
+             "': after the comma comes the server's key, 64 hex digits";
+    }
+  }
+  auto address = resolve_address(config.server.substr(0, comma));
+  if (!address) return "server: " + address.error();
+  server.server = *address;
+  server.token = config.login_token;
+  server.require_certificates =
+      !settings.is_set(Option::kAllowWithoutAuth) || settings.get(Option::kAllowWithoutAuth) == 0;
+  out = std::move(server);
+  return std::nullopt;
+}
+
 LogSink log_sink(const Config& config) {
   if (!config.debug_output) return nullptr;
   return [output = config.debug_output](LogLevel level, std::string_view text) {
@@ -157,6 +182,7 @@ std::unique_ptr<NetworkingMessages::Impl> NetworkingMessages::Impl::create(const
   if (!fault) fault = read_own_certificate(config, parts.endpoint);
   if (!fault) fault = read_authorities(config, parts.settings, parts.endpoint);
   if (!fault) fault = bind_sockets(config, parts.sockets);
+  if (!fault) fault = read_server(config, parts.settings, parts.server);
   if (!fault) {
     parts.endpoint.session = parts.settings.session_options();
     parts.settings.apply_to(parts.endpoint.limits);
@@ -175,8 +201,9 @@ std::unique_ptr<NetworkingMessages::Impl> NetworkingMessages::Impl::create(const
 
 NetworkingMessages::Impl::Impl(Parts parts)
     : own_thread_(parts.own_thread),
-      core_(std::make_unique<Core>(std::move(parts.endpoint), std::move(parts.sockets), poller_,
-                                   clock_, system_random_seed())),
+      core_(std::make_unique<Core>(std::move(parts.endpoint), parts.server,
+                                   std::move(parts.sockets), poller_, clock_,
+                                   system_random_seed())),
       settings_(std::move(parts.settings)) {
   inbox_.set_on_eviction(std::move(parts.on_eviction));
   apply_settings();

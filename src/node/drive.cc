@@ -66,7 +66,7 @@ void NetworkingMessages::Impl::pass_in_passing() {
   const Instant now = clock_.now();
   passed_at_ns_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
   take_from_application(now);
-  if (core_->endpoint().next_deadline() <= now) core_->endpoint().advance(now);
+  if (core_->next_deadline() <= now) core_->advance(now);
   transmit(now);
   const bool given = give_to_application();
   lock.unlock();
@@ -82,7 +82,7 @@ NetworkingMessages::Impl::Pass NetworkingMessages::Impl::pass(const Poller::Read
   Pass result;
   result.more = core_->receive(ready);
   const Instant now = clock_.now();
-  core_->endpoint().advance(now);
+  core_->advance(now);
   give_to_application();
   take_from_application(now);
   result.more = core_->transmit(now) || result.more;

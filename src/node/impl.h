@@ -56,7 +56,9 @@ class NetworkingMessages::Impl {
   bool set_session_option(const Identity& user, Option option, std::int64_t value,
                           std::string* error);
   bool add_route(const Route& route, std::string* error);
-  const Identity& identity() const { return core_->endpoint().identity(); }
+  // A copy: a server may give it later.
+  Identity identity() const;
+  ServerStatus server_status() const;
   std::string public_key_hex() const;
   std::uint16_t port(bool v4) const { return core_->port(v4); }
   std::vector<Counter> counters();

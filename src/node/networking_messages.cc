@@ -89,7 +89,9 @@ bool NetworkingMessages::add_route(const Route& route, std::string* error) {
   return impl_->add_route(route, error);
 }
 
-const Identity& NetworkingMessages::identity() const { return impl_->identity(); }
+Identity NetworkingMessages::identity() const { return impl_->identity(); }
+
+ServerStatus NetworkingMessages::get_server_status() const { return impl_->server_status(); }
 std::string NetworkingMessages::public_key_hex() const { return impl_->public_key_hex(); }
 std::uint16_t NetworkingMessages::port_v4() const { return impl_->port(true); }
 std::uint16_t NetworkingMessages::port_v6() const { return impl_->port(false); }

@@ -1,0 +1,33 @@
+// The page for operators: HTTP on a port of its own, for this machine unless told otherwise.
+//   GET /healthz    200 while the server serves
+//   GET /metrics    counters and gauges for Prometheus
+#pragma once
+
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "service.h"
+
+namespace httplib {
+class Server;
+}
+
+class Admin {
+ public:
+  // `listen` is IP:PORT; port 0: any. Throws std::runtime_error.
+  Admin(const std::string& listen, Service& service);
+  ~Admin();
+  Admin(const Admin&) = delete;
+  Admin& operator=(const Admin&) = delete;
+
+  int port() const { return port_; }
+
+ private:
+  std::unique_ptr<httplib::Server> server_;
+  int port_ = 0;
+  std::thread thread_;
+};
+
+// What /metrics answers.
+std::string metrics_text(Service& service);

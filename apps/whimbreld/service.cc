@@ -1,0 +1,126 @@
+#include "service.h"
+
+#include <fmt/core.h>
+
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
+
+#include "io/key_files.h"
+#include "rendezvous/backend_token.h"
+
+using namespace whimbrel;
+
+namespace {
+
+IpAddress parse_listen(const std::string& text) {
+  // A bare port is one of every IPv4 address.
+  const auto address = IpAddress::parse(text);
+  if (address && address->port != 0) return *address;
+  if (address && text.size() >= 2 && text.substr(text.size() - 2) == ":0") return *address;
+  throw std::runtime_error(fmt::format(
+      "server.listen: \"{}\" is no address with a port, like 0.0.0.0:4040 or [::]:4040", text));
+}
+
+rendezvous::BackendKey read_backend_key(const Settings& settings) {
+  if (settings.token_algorithm == "EdDSA") {
+    auto key = read_authority(settings.token_key_file);
+    if (!key) throw std::runtime_error("login.token_key_file: " + key.error());
+    return *key;
+  }
+  std::ifstream file(settings.token_key_file, std::ios::binary);
+  const std::vector<std::uint8_t> bytes{std::istreambuf_iterator<char>(file),
+                                        std::istreambuf_iterator<char>()};
+  if (!file && bytes.empty())
+    throw std::runtime_error(
+        fmt::format("login.token_key_file: can't read {}", settings.token_key_file));
+  if (bytes.size() < rendezvous::kHs256KeySizeMin) {
+    throw std::runtime_error(
+        fmt::format("login.token_key_file: {} has {} bytes, a secret for HS256 has at least {}",
+                    settings.token_key_file, bytes.size(), rendezvous::kHs256KeySizeMin));
+  }
+  return rendezvous::Hs256Key{bytes};
+}
+
+rendezvous::AuthorityConfig authority_config(const Settings& settings) {
+  rendezvous::AuthorityConfig config;
+  using Mode = rendezvous::AuthorityConfig::Mode;
+  config.mode = settings.login == LoginMode::kOpen    ? Mode::kOpen
+                : settings.login == LoginMode::kToken ? Mode::kToken
+                                                      : Mode::kNumeric;
+  if (settings.app_id != 0) config.app_id = settings.app_id;
+  config.certificate_seconds = std::int64_t{settings.certificate_hours} * 3600;
+  if (settings.login == LoginMode::kToken)
+    config.check_token = rendezvous::backend_token_check(read_backend_key(settings));
+  return config;
+}
+
+ServerLoopConfig loop_config(const Settings& settings, const ServerState& state) {
+  ServerLoopConfig config;
+  for (const std::string& text : settings.listen) {
+    const IpAddress address = parse_listen(text);
+    // A machine without IPv6 is no fault, as long as nobody insists.
+    const bool optional =
+        !address.is_v4() && address.is_unspecified() && settings.listen.size() > 1;
+    if (optional && !UdpSocket::family_available(false)) continue;
+    config.listen.push_back(address);
+  }
+  config.site_master = state.site_master;
+  SiteConfig& site = config.site;
+  site.keys = state.server;
+  site.rendezvous = settings.rendezvous;
+  site.relay = settings.relay;
+  site.stun = settings.stun;
+  site.site_name = settings.site;
+  site.rendezvous_limits.clients_max = settings.clients_max;
+  site.rendezvous_limits.requests_per_second = settings.signals_per_second;
+  site.relay_config.limits.slots_max = settings.slots_max;
+  site.relay_config.limits.bytes_per_second = settings.slot_bytes_per_second;
+  site.relay_config.limits.packets_per_second = settings.slot_packets_per_second;
+  site.relay_config.limits.opens_per_second_max = settings.opens_per_second;
+  if (!settings.relay_address.empty()) {
+    const auto address = IpAddress::parse(settings.relay_address);
+    if (!address || address->port == 0)
+      throw std::runtime_error(
+          fmt::format("relay.address: \"{}\" is no address with a port", settings.relay_address));
+    site.relay_address = *address;
+  }
+  return config;
+}
+
+}  // namespace
+
+Service::Service(const Settings& settings) : state_(open_state(settings.state_folder)) {
+  ServerLoopConfig config = loop_config(settings, state_);
+  authority_ = std::make_unique<rendezvous::Authority>(authority_config(settings), state_.authority,
+                                                       *state_.registry);
+  config.authority = authority_.get();
+  auto loop = ServerLoop::open(config);
+  if (!loop) throw std::runtime_error(loop.error());
+  loop_ = std::move(*loop);
+  thread_ = std::thread([this] { loop_->run(); });
+}
+
+Service::~Service() {
+  if (!thread_.joinable()) return;
+  loop_->stop();
+  thread_.join();
+}
+
+void Service::drain(std::chrono::seconds time) {
+  loop_->with_site([time](Site& site, Instant now) { site.drain(time, now); });
+}
+
+std::string Service::public_key_hex() const { return to_hex(state_.server.public_key.view()); }
+std::string Service::authority_hex() const { return to_hex(authority_->public_key().view()); }
+
+std::string Service::listening() const {
+  std::string text;
+  for (const bool v4 : {true, false}) {
+    if (const std::uint16_t port = loop_->port(v4); port != 0) {
+      text += fmt::format("{}UDP port {} ({})", text.empty() ? "" : " and ", port,
+                          v4 ? "IPv4" : "IPv6");
+    }
+  }
+  return text;
+}

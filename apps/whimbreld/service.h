@@ -1,0 +1,34 @@
+// A whimbreld at work: its state, its sockets and its thread. What main() starts and stops.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "server/server_loop.h"
+#include "settings.h"
+#include "state_folder.h"
+
+class Service {
+ public:
+  // Opens state and sockets, and begins to serve. Throws std::runtime_error: what is wrong, and what to do.
+  explicit Service(const Settings& settings);
+  // Stops at once.
+  ~Service();
+  Service(const Service&) = delete;
+  Service& operator=(const Service&) = delete;
+
+  // Clients are told that the server is about to stop. It goes on until the destructor.
+  void drain(std::chrono::seconds time);
+
+  std::string public_key_hex() const;
+  std::string authority_hex() const;
+  std::string listening() const;
+  whimbrel::ServerLoop& loop() { return *loop_; }
+
+ private:
+  ServerState state_;
+  std::unique_ptr<whimbrel::rendezvous::Authority> authority_;
+  std::unique_ptr<whimbrel::ServerLoop> loop_;
+  std::thread thread_;
+};

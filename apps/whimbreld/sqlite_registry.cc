@@ -1,0 +1,148 @@
+#include "sqlite_registry.h"
+
+#include <fmt/core.h>
+
+#include <stdexcept>
+
+using whimbrel::PublicKey;
+
+namespace {
+
+// A database that somebody else has locked is waited for so long, no longer: meanwhile nobody is served.
+constexpr int kBusyMilliseconds = 100;
+
+constexpr const char* kTables = R"(
+  CREATE TABLE IF NOT EXISTS names (
+    app INTEGER NOT NULL, identity TEXT NOT NULL, key BLOB NOT NULL, made INTEGER NOT NULL DEFAULT (unixepoch()),
+    PRIMARY KEY (app, identity)) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS numbers (
+    app INTEGER NOT NULL, number INTEGER NOT NULL, key BLOB NOT NULL, made INTEGER NOT NULL DEFAULT (unixepoch()),
+    PRIMARY KEY (app, number), UNIQUE (app, key)) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS revoked (
+    key BLOB NOT NULL PRIMARY KEY, made INTEGER NOT NULL DEFAULT (unixepoch())) WITHOUT ROWID;
+)";
+
+}  // namespace
+
+SqliteRegistry::SqliteRegistry(const std::string& path) : path_(path) {
+  sqlite3* opened = nullptr;
+  const int result =
+      sqlite3_open_v2(path.c_str(), &opened, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
+  database_.reset(opened);
+  if (result != SQLITE_OK) {
+    throw std::runtime_error(
+        fmt::format("can't open the database {}: {}", path, sqlite3_errmsg(opened)));
+  }
+  sqlite3_busy_timeout(database_.get(), kBusyMilliseconds);
+  execute("PRAGMA journal_mode = WAL");
+  execute("PRAGMA synchronous = FULL");
+  execute(kTables);
+  find_name_ = prepare("SELECT key FROM names WHERE app = ? AND identity = ?");
+  add_name_ = prepare("INSERT INTO names (app, identity, key) VALUES (?, ?, ?)");
+  find_number_ = prepare("SELECT number FROM numbers WHERE app = ? AND key = ?");
+  add_number_ = prepare(
+      "INSERT INTO numbers (app, number, key) "
+      "SELECT ?1, coalesce(max(number), 0) + 1, ?2 FROM numbers WHERE app = ?1 RETURNING number");
+  find_revoked_ = prepare("SELECT 1 FROM revoked WHERE key = ?");
+  add_revoked_ = prepare("INSERT OR IGNORE INTO revoked (key) VALUES (?)");
+}
+
+void SqliteRegistry::execute(const char* sql) {
+  if (sqlite3_exec(database_.get(), sql, nullptr, nullptr, nullptr) == SQLITE_OK) return;
+  throw std::runtime_error(
+      fmt::format("the database {} can't be used: {}; put it right, or move it away to begin with "
+                  "an empty one (names can then be claimed anew)",
+                  path_, sqlite3_errmsg(database_.get())));
+}
+
+SqliteRegistry::Statement SqliteRegistry::prepare(const char* sql) {
+  sqlite3_stmt* statement = nullptr;
+  if (sqlite3_prepare_v2(database_.get(), sql, -1, &statement, nullptr) != SQLITE_OK) {
+    throw std::runtime_error(
+        fmt::format("the database {} can't be used: {}", path_, sqlite3_errmsg(database_.get())));
+  }
+  return Statement(statement);
+}
+
+sqlite3_stmt* SqliteRegistry::fresh(const Statement& statement) {
+  sqlite3_reset(statement.get());
+  sqlite3_clear_bindings(statement.get());
+  return statement.get();
+}
+
+void SqliteRegistry::bind(sqlite3_stmt* statement, int place, const PublicKey& key) {
+  sqlite3_bind_blob(statement, place, key.bytes.data(), static_cast<int>(key.bytes.size()),
+                    SQLITE_TRANSIENT);
+}
+
+SqliteRegistry::Answer SqliteRegistry::unavailable() {
+  last_error_ = sqlite3_errmsg(database_.get());
+  return Answer::kUnavailable;
+}
+
+SqliteRegistry::Answer SqliteRegistry::claim(std::uint32_t app_id, std::string_view identity,
+                                             const PublicKey& key) {
+  sqlite3_stmt* find = fresh(find_name_);
+  sqlite3_bind_int64(find, 1, app_id);
+  sqlite3_bind_text(find, 2, identity.data(), static_cast<int>(identity.size()), SQLITE_TRANSIENT);
+  const int found = sqlite3_step(find);
+  if (found == SQLITE_ROW) {
+    const auto* bytes = static_cast<const std::uint8_t*>(sqlite3_column_blob(find, 0));
+    const whimbrel::Bytes owner(bytes, static_cast<std::size_t>(sqlite3_column_bytes(find, 0)));
+    const Answer answer = whimbrel::equal(owner, key.view()) ? Answer::kYes : Answer::kNo;
+    sqlite3_reset(find);
+    return answer;
+  }
+  sqlite3_reset(find);
+  if (found != SQLITE_DONE) return unavailable();
+  sqlite3_stmt* add = fresh(add_name_);
+  sqlite3_bind_int64(add, 1, app_id);
+  sqlite3_bind_text(add, 2, identity.data(), static_cast<int>(identity.size()), SQLITE_TRANSIENT);
+  bind(add, 3, key);
+  const int added = sqlite3_step(add);
+  sqlite3_reset(add);
+  return added == SQLITE_DONE ? Answer::kYes : unavailable();
+}
+
+std::optional<std::uint32_t> SqliteRegistry::number_of(std::uint32_t app_id, const PublicKey& key) {
+  for (const Statement* statement : {&find_number_, &add_number_}) {
+    sqlite3_stmt* run = fresh(*statement);
+    sqlite3_bind_int64(run, 1, app_id);
+    bind(run, 2, key);
+    const int result = sqlite3_step(run);
+    std::optional<std::uint32_t> number;
+    if (result == SQLITE_ROW) number = static_cast<std::uint32_t>(sqlite3_column_int64(run, 0));
+    // RETURNING gives its row before the statement ends.
+    const bool ended = result == SQLITE_DONE || (number && sqlite3_step(run) == SQLITE_DONE);
+    sqlite3_reset(run);
+    if (!ended) {
+      unavailable();
+      return std::nullopt;
+    }
+    if (number) return number;
+  }
+  return std::nullopt;
+}
+
+SqliteRegistry::Answer SqliteRegistry::revoked(const PublicKey& key) {
+  sqlite3_stmt* find = fresh(find_revoked_);
+  bind(find, 1, key);
+  const int found = sqlite3_step(find);
+  sqlite3_reset(find);
+  if (found == SQLITE_ROW) return Answer::kYes;
+  return found == SQLITE_DONE ? Answer::kNo : unavailable();
+}
+
+bool SqliteRegistry::limit_pages_for_test(int pages) {
+  const std::string pragma = fmt::format("PRAGMA max_page_count = {}", pages);
+  return sqlite3_exec(database_.get(), pragma.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK;
+}
+
+bool SqliteRegistry::revoke(const PublicKey& key) {
+  sqlite3_stmt* add = fresh(add_revoked_);
+  bind(add, 1, key);
+  const int added = sqlite3_step(add);
+  sqlite3_reset(add);
+  if (added != SQLITE_DONE) unavailable();
+  return added == SQLITE_DONE;
+}

@@ -1,0 +1,51 @@
+// The registry in a SQLite file: what was answered survives a crash. Not thread-safe.
+#pragma once
+
+#include <sqlite3.h>
+
+#include <memory>
+#include <string>
+
+#include "rendezvous/registry.h"
+
+class SqliteRegistry final : public whimbrel::rendezvous::Registry {
+ public:
+  // Makes the file and its tables if they are missing. Throws std::runtime_error, which names the file and says what to do.
+  explicit SqliteRegistry(const std::string& path);
+
+  Answer claim(std::uint32_t app_id, std::string_view identity,
+               const whimbrel::PublicKey& key) override;
+  std::optional<std::uint32_t> number_of(std::uint32_t app_id,
+                                         const whimbrel::PublicKey& key) override;
+  Answer revoked(const whimbrel::PublicKey& key) override;
+
+  // False: it could not be written.
+  bool revoke(const whimbrel::PublicKey& key);
+  // As if the disk had so many pages of 4 KiB and no more. For tests.
+  bool limit_pages_for_test(int pages);
+  // What SQLite said of the last answer that was kUnavailable.
+  const std::string& last_error() const { return last_error_; }
+
+ private:
+  struct Finalize {
+    void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+  };
+  struct Close {
+    void operator()(sqlite3* database) const { sqlite3_close(database); }
+  };
+  using Database = std::unique_ptr<sqlite3, Close>;
+  using Statement = std::unique_ptr<sqlite3_stmt, Finalize>;
+
+  void execute(const char* sql);
+  Statement prepare(const char* sql);
+  // Makes a statement ready to be run once more.
+  static sqlite3_stmt* fresh(const Statement& statement);
+  static void bind(sqlite3_stmt* statement, int place, const whimbrel::PublicKey& key);
+  Answer unavailable();
+
+  std::string path_;
+  Database database_;
+  std::string last_error_;
+  // Gone before the database is.
+  Statement find_name_, add_name_, find_number_, add_number_, find_revoked_, add_revoked_;
+};

@@ -1,0 +1,135 @@
+#include "sqlite_registry.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+
+#include "state_folder.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using whimbrel::PublicKey;
+using Answer = whimbrel::rendezvous::Registry::Answer;
+
+PublicKey key_of(std::uint8_t fill) {
+  PublicKey key;
+  key.bytes.fill(fill);
+  return key;
+}
+
+class SqliteRegistryTest : public testing::Test {
+ protected:
+  SqliteRegistryTest() {
+    std::string name = (fs::temp_directory_path() / "whimbreld-test-XXXXXX").string();
+    folder_ = ::mkdtemp(name.data());
+    path_ = folder_ + "/names.sqlite";
+  }
+  ~SqliteRegistryTest() override { fs::remove_all(folder_); }
+
+  std::string folder_;
+  std::string path_;
+};
+
+TEST_F(SqliteRegistryTest, NamesSurviveARestart) {
+  {
+    SqliteRegistry registry(path_);
+    EXPECT_EQ(registry.claim(1, "str:alice", key_of(1)), Answer::kYes);
+    EXPECT_EQ(registry.claim(1, "str:alice", key_of(1)), Answer::kYes);
+    EXPECT_EQ(registry.claim(1, "str:alice", key_of(2)), Answer::kNo);
+    EXPECT_EQ(registry.claim(2, "str:alice", key_of(2)), Answer::kYes) << "another application";
+  }
+  SqliteRegistry registry(path_);
+  EXPECT_EQ(registry.claim(1, "str:alice", key_of(1)), Answer::kYes);
+  EXPECT_EQ(registry.claim(1, "str:alice", key_of(2)), Answer::kNo);
+}
+
+TEST_F(SqliteRegistryTest, NumbersAreGivenOnceAndKept) {
+  {
+    SqliteRegistry registry(path_);
+    EXPECT_EQ(registry.number_of(1, key_of(1)), 1u);
+    EXPECT_EQ(registry.number_of(1, key_of(2)), 2u);
+    EXPECT_EQ(registry.number_of(2, key_of(2)), 1u);
+    EXPECT_EQ(registry.number_of(1, key_of(1)), 1u);
+  }
+  SqliteRegistry registry(path_);
+  EXPECT_EQ(registry.number_of(1, key_of(2)), 2u);
+  EXPECT_EQ(registry.number_of(1, key_of(3)), 3u);
+}
+
+TEST_F(SqliteRegistryTest, RevocationsStay) {
+  {
+    SqliteRegistry registry(path_);
+    EXPECT_EQ(registry.revoked(key_of(1)), Answer::kNo);
+    EXPECT_TRUE(registry.revoke(key_of(1)));
+    EXPECT_EQ(registry.revoked(key_of(1)), Answer::kYes);
+  }
+  EXPECT_EQ(SqliteRegistry(path_).revoked(key_of(1)), Answer::kYes);
+}
+
+TEST_F(SqliteRegistryTest, AFileThatIsNoDatabaseIsNamed) {
+  std::ofstream(path_) << "this is not a database, whatever its name says; it is quite long enough "
+                          "to be one, though";
+  try {
+    const SqliteRegistry registry(path_);
+    FAIL();
+  } catch (const std::runtime_error& error) {
+    EXPECT_NE(std::string(error.what()).find(path_), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("not a database"), std::string::npos) << error.what();
+  }
+}
+
+TEST_F(SqliteRegistryTest, ALockedDatabaseIsUnavailableAndRecovers) {
+  SqliteRegistry registry(path_);
+  sqlite3* other = nullptr;
+  ASSERT_EQ(sqlite3_open(path_.c_str(), &other), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(other, "BEGIN EXCLUSIVE", nullptr, nullptr, nullptr), SQLITE_OK);
+  EXPECT_EQ(registry.claim(1, "str:alice", key_of(1)), Answer::kUnavailable);
+  EXPECT_NE(registry.last_error().find("locked"), std::string::npos) << registry.last_error();
+  EXPECT_EQ(registry.number_of(1, key_of(1)), std::nullopt);
+  sqlite3_exec(other, "ROLLBACK", nullptr, nullptr, nullptr);
+  sqlite3_close(other);
+  EXPECT_EQ(registry.claim(1, "str:alice", key_of(1)), Answer::kYes);
+}
+
+TEST_F(SqliteRegistryTest, AFullDiskIsUnavailableAndRecovers) {
+  SqliteRegistry registry(path_);
+  ASSERT_EQ(registry.claim(1, "str:first", key_of(1)), Answer::kYes);
+  // No page more than there are: as SQLite sees it, the disk is full.
+  ASSERT_TRUE(registry.limit_pages_for_test(1));
+  Answer answer = Answer::kYes;
+  for (int i = 0; i < 10'000 && answer == Answer::kYes; ++i) {
+    answer = registry.claim(1, "str:user" + std::to_string(i), key_of(2));
+  }
+  EXPECT_EQ(answer, Answer::kUnavailable);
+  EXPECT_NE(registry.last_error().find("full"), std::string::npos) << registry.last_error();
+  EXPECT_EQ(registry.claim(1, "str:first", key_of(1)), Answer::kYes) << "what is there can be read";
+  ASSERT_TRUE(registry.limit_pages_for_test(1'000'000));
+  EXPECT_EQ(registry.claim(1, "str:last", key_of(2)), Answer::kYes);
+}
+
+TEST_F(SqliteRegistryTest, TheStateFolderKeepsEverything) {
+  const std::string state = folder_ + "/deep/state";
+  PublicKey server;
+  whimbrel::VerifyKey authority;
+  {
+    const ServerState made = open_state(state);
+    server = made.server.public_key;
+    authority = made.authority.verify_key();
+    EXPECT_EQ(made.registry->claim(1, "str:alice", key_of(1)), Answer::kYes);
+  }
+  const ServerState again = open_state(state);
+  EXPECT_EQ(again.server.public_key, server);
+  EXPECT_EQ(again.authority.verify_key(), authority);
+  EXPECT_EQ(again.registry->claim(1, "str:alice", key_of(2)), Answer::kNo);
+  struct stat status {};
+  ASSERT_EQ(::stat(state.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0700u);
+  EXPECT_NE(open_state("").server.public_key, open_state("").server.public_key);
+}
+
+}  // namespace
