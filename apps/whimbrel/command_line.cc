@@ -106,7 +106,10 @@ void add_node_options(CLI::App& command, NodeOptions& options) {
                   "A whimbreld that knows the users: HOST:PORT, or HOST:PORT,KEY with its public "
                   "key in hex")
       ->group(group);
-  command.add_option("--key", options.key_file, "File with our secret key; made if missing")
+  command
+      .add_option("--key", options.key_file,
+                  "File with our secret key; made if missing (with --server: by default one for "
+                  "each name in ~/.config/whimbrel)")
       ->group(group);
   command.add_option("--cert", options.certificate_file, "File with our certificate")->group(group);
   command

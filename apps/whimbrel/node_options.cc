@@ -7,9 +7,13 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <optional>
+#include <system_error>
 
 #include "failure.h"
 #include "text.h"
@@ -159,6 +163,26 @@ void bind_addresses(const NodeOptions& options, whimbrel::Config& config) {
   }
 }
 
+// A server gives a name to the first key that claims it, so a key that is gone with the process would lock its own name.
+// Empty where there is no home: then the key is a fresh one.
+std::string default_key_file(const Identity& identity) {
+  namespace fs = std::filesystem;
+  const char* config = std::getenv("XDG_CONFIG_HOME");
+  const char* home = std::getenv("HOME");
+  if ((config == nullptr || *config == '\0') && (home == nullptr || *home == '\0')) return "";
+  const fs::path folder =
+      (config != nullptr && *config != '\0' ? fs::path(config) : fs::path(home) / ".config") /
+      "whimbrel";
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) return "";
+  std::string name = identity.text();
+  for (char& c : name) {
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '-' && c != '.') c = '_';
+  }
+  return (folder / (name + ".key")).string();
+}
+
 whimbrel::OptionValue parse_setting(const std::string& text) {
   const std::size_t equals = text.find('=');
   const std::string name = text.substr(0, equals);
@@ -225,6 +249,9 @@ whimbrel::Config make_config(const NodeOptions& options) {
   for (const std::string& text : options.settings) config.options.push_back(parse_setting(text));
   config.server = options.server;
   config.key_file = options.key_file;
+  if (config.key_file.empty() && !options.server.empty() && config.identity.valid()) {
+    config.key_file = default_key_file(config.identity);
+  }
   config.certificate_file = options.certificate_file;
   config.authority_files = options.authority_files;
   config.app_id = options.app_id;

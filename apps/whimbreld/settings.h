@@ -42,8 +42,8 @@ struct Settings {
   std::string relay_address;  // told to clients: IP:PORT; empty: where they reached this server
   std::string site = "home";  // 1 to 16 letters
   std::uint32_t slots_max = 100'000;
-  std::uint32_t slot_bytes_per_second = 8 << 20;
-  std::uint32_t slot_packets_per_second = 16'000;
+  std::uint32_t slot_bytes_per_second = 64 << 20;
+  std::uint32_t slot_packets_per_second = 100'000;
   std::uint32_t opens_per_second = 5'000;
 
   // [stun]

@@ -28,12 +28,12 @@ struct ServerLimits {
   std::uint32_t opens_per_second_max = 5'000;             // silence
   std::uint32_t opens_per_prefix_per_second_max = 100;    // of a /24 or a /48: silence
   std::uint32_t opens_without_cookie_per_second = 1'000;  // beyond it a cookie is asked for
-  std::uint32_t bytes_per_second = 8 << 20;   // of a slot whose token says nothing: dropped
-  std::uint32_t packets_per_second = 16'000;  // likewise
-  std::size_t replies_max = 1'024;            // the reply is not sent
-  Duration opening_time = seconds(5);         // to confirm an Opened
-  Duration idle_time = seconds(60);           // without a packet of the client
-  Duration renewal_time = seconds(1800);      // after the token's end
+  std::uint32_t bytes_per_second = 64 << 20;   // of a slot whose token says nothing: dropped
+  std::uint32_t packets_per_second = 100'000;  // likewise
+  std::size_t replies_max = 1'024;             // the reply is not sent
+  Duration opening_time = seconds(5);          // to confirm an Opened
+  Duration idle_time = seconds(60);            // without a packet of the client
+  Duration renewal_time = seconds(1800);       // after the token's end
 };
 
 struct ServerConfig {

@@ -77,6 +77,8 @@ void Client::on(const Refused& message, Instant now) {
       message.code == RefusalCode::kFull || message.code == RefusalCode::kUnavailable ||
       message.code == RefusalCode::kTooOften || message.code == RefusalCode::kNotLoggedIn;
   state_ = again ? State::kOffline : State::kRefused;
+  refusal_ = message.text;
+  while (!again && !lookups_.empty()) fail_question(lookups_.begin()->first, refusal_);
   events_.emplace_back(LoginRefusedEvent{message.code, message.text, again});
 }
 
@@ -136,6 +138,10 @@ void Client::on(const Farewell& message, Instant) {
 void Client::lookup(const Identity& user, Instant now) {
   if (lookups_.size() >= kOpenMax) {
     events_.emplace_back(LookupFailedEvent{user, "too many questions at once"});
+    return;
+  }
+  if (state_ == State::kRefused) {
+    events_.emplace_back(LookupFailedEvent{user, refusal_});
     return;
   }
   const std::uint32_t request = next_request_++;

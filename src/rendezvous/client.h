@@ -144,6 +144,7 @@ class Client {
   ClientConfig config_;
   State state_ = State::kOffline;
   Identity identity_;
+  std::string refusal_;  // of a login
   std::uint32_t next_request_ = 1;
   std::map<std::uint32_t, Question> lookups_;
   std::map<std::uint32_t, Identity> signals_;

@@ -33,6 +33,20 @@ TEST_F(RendezvousClient, QuestionsFailInTime) {
   EXPECT_EQ(alice.all<LookupFailedEvent>()[0].user, name("str:bob"));
 }
 
+TEST_F(RendezvousClient, QuestionsOfWhoIsRefusedFailAtOnceWithTheReason) {
+  logged_in("str:alice");
+  User& eve = add("str:alice");
+  eve.client.lookup(name("str:bob"), now);
+  connect(eve);
+  eve.client.lookup(name("str:carol"), now);
+  run();
+  const auto failed = eve.all<LookupFailedEvent>();
+  ASSERT_EQ(failed.size(), 2u);
+  for (const auto& one : failed) {
+    EXPECT_NE(one.text.find("belongs to another key"), std::string::npos) << one.text;
+  }
+}
+
 TEST_F(RendezvousClient, NoticesASilentServer) {
   User& alice = logged_in("str:alice");
   run_for(seconds(100));

@@ -1,0 +1,152 @@
+"""A server, and users who know nothing but each other's names: cli_server_test.py WHIMBREL WHIMBRELD"""
+
+import os
+import sys
+import time
+import unittest
+import urllib.request
+
+from processes import Scene
+
+WHIMBREL = WHIMBRELD = ""
+
+
+class Server(unittest.TestCase):
+    def server(self, scene, port=0, *arguments):
+        process = scene.start("whimbreld", WHIMBRELD, "--listen", f"127.0.0.1:{port}", "--state", scene.path("state"),
+                              "--admin", "127.0.0.1:0", *arguments)
+        port = int(process.until(r"UDP port (\d+)", "err").group(1))
+        key = process.until(r"server key ([0-9a-f]{64})", "err").group(1)
+        process.admin = process.until(r"metrics at (http://\S+)/metrics", "err").group(1)
+        return process, port, key
+
+    def tool(self, scene, name, *arguments, **options):
+        return scene.start(name, "env", f"XDG_CONFIG_HOME={scene.path('config')}", WHIMBREL, *arguments, **options)
+
+    def metric(self, server, name):
+        with urllib.request.urlopen(server.admin + "/metrics", timeout=30) as page:
+            for line in page.read().decode().splitlines():
+                if line.startswith(name + " "):
+                    return float(line.split()[1])
+        self.fail(f"no {name}")
+
+    def test_a_name_is_enough(self):
+        with Scene() as scene:
+            server, port, key = self.server(scene)
+            data = os.urandom(3_000_000)
+            with open(scene.path("data"), "wb") as file:
+                file.write(data)
+            recv = self.tool(scene, "recv", "recv", "--name", "bob", "--server", f"127.0.0.1:{port}")
+            recv.until("waiting", "err")
+            while self.metric(server, "whimbrel_rendezvous_users") < 1:
+                time.sleep(0.02)
+            with open(scene.path("data"), "rb") as file:
+                send = self.tool(scene, "send", "send", "bob", "--name", "alice", "--server", f"127.0.0.1:{port},{key}",
+                                 stdin=file)
+            self.assertEqual((send.code(), recv.code()), (0, 0), send.report() + recv.report())
+            with open(recv.out_path, "rb") as file:
+                self.assertTrue(file.read() == data, "the copy differs")
+            self.assertGreater(self.metric(server, "whimbrel_relay_forwarded_packets_total"), 2000)
+            with urllib.request.urlopen(server.admin + "/healthz", timeout=30) as page:
+                self.assertEqual(page.read(), b"ok\n")
+
+    def test_a_user_who_is_not_here(self):
+        with Scene() as scene:
+            _, port, _ = self.server(scene)
+            send = self.tool(scene, "send", "send", "carol", "--name", "alice", "--server", f"127.0.0.1:{port}")
+            send.write("anybody?")
+            self.assertEqual(send.code(), 1)
+            self.assertIn("str:carol is not online", send.err)
+
+    def test_a_name_that_is_taken(self):
+        with Scene() as scene:
+            server, port, _ = self.server(scene)
+            recv = self.tool(scene, "recv", "recv", "--name", "bob", "--server", f"127.0.0.1:{port}")
+            while self.metric(server, "whimbrel_rendezvous_users") < 1:
+                time.sleep(0.02)
+            thief = self.tool(scene, "send", "send", "carol", "--name", "bob", "--server", f"127.0.0.1:{port}", "--key",
+                              scene.path("other.key"))
+            thief.write("x")
+            self.assertEqual(thief.code(), 1)
+            self.assertIn("belongs to another key", thief.err)
+            self.assertIsNone(recv.popen.poll())
+
+    def test_a_server_with_another_key(self):
+        with Scene() as scene:
+            _, port, key = self.server(scene)
+            wrong = "0" * 62 + key[:2]
+            send = self.tool(scene, "send", "send", "bob", "--name", "alice", "--server", f"127.0.0.1:{port},{wrong}")
+            send.write("x")
+            self.assertEqual(send.code(), 1)
+            self.assertIn("there is no connection to the rendezvous", send.err)
+
+    def test_a_server_that_is_killed_under_traffic(self):
+        with Scene() as scene:
+            server, port, _ = self.server(scene)
+            chats = []
+            for name, users in (("bob", []), ("alice", ["bob"])):
+                chats.append(self.tool(scene, name, "chat", *users, "--name", name, "--accept", "all", "--server",
+                                       f"127.0.0.1:{port}"))
+                while self.metric(server, "whimbrel_rendezvous_users") < len(chats):
+                    time.sleep(0.02)
+            bob, alice = chats
+            alice.write("before\n")
+            bob.until("alice: before")
+            server.kill()
+            alice.write("while it is away\n")
+            self.server(scene, port)
+            alice.write("after\n")
+            bob.until("alice: while it is away\nalice: after")
+            bob.write("and back\n")
+            alice.until("bob: and back")
+            for process in chats:
+                process.end_input()
+                self.assertEqual(process.code(), 0, process.report())
+
+    def test_it_drains_and_stops(self):
+        with Scene() as scene:
+            config = scene.path("whimbreld.toml")
+            with open(config, "w", encoding="utf-8") as file:
+                file.write("[server]\ndrain_seconds = 1\n")
+            server, _, _ = self.server(scene, 0, "--config", config)
+            server.popen.terminate()
+            self.assertEqual(server.code(), 0)
+            self.assertRegex(server.err, r"draining for 1 s[^\n]*\n[^\n]*stopped")
+
+
+class WrongUse(unittest.TestCase):
+    def fault(self, code, *arguments):
+        with Scene() as scene:
+            process = scene.run("whimbreld", WHIMBRELD, *arguments)
+            self.assertEqual(process.code(), code, process.report())
+            self.assertEqual(len(process.err.strip().splitlines()), 1, process.err)
+            return process.err
+
+    def test_settings(self):
+        with Scene() as scene:
+            path = scene.path("w.toml")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write("[relay]\nslots_max = \"many\"\n")
+            self.assertIn("w.toml:2: relay.slots_max is a whole number", self.fault(2, "--config", path, "--check-config"))
+        self.assertIn("log_level is one of", self.fault(2, "--log-level", "loud"))
+        self.assertIn("Try \"whimbreld --help\"", self.fault(2, "--nonsense"))
+        self.assertIn("no address", self.fault(1, "--listen", "here", "--state", ""))
+
+    def test_what_it_prints_it_takes(self):
+        with Scene() as scene:
+            path = scene.path("w.toml")
+            printed = scene.run("print", WHIMBRELD, "--print-config")
+            self.assertEqual(printed.code(), 0)
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(printed.out)
+            checked = scene.run("check", WHIMBRELD, "--config", path, "--check-config")
+            self.assertEqual((checked.code(), checked.out), (0, "the settings are right\n"))
+
+    def test_a_state_folder_that_cannot_be(self):
+        self.assertIn("--state", self.fault(1, "--state", "/dev/null/here", "--listen", "127.0.0.1:0"))
+
+
+if __name__ == "__main__":
+    WHIMBRELD = sys.argv.pop(2)
+    WHIMBREL = sys.argv.pop(1)
+    unittest.main()
