@@ -80,7 +80,7 @@ std::string quoted(std::string_view text) {
   return out + '"';
 }
 
-Key text(std::string& value, std::vector<std::string> choices = {}) {
+Key text(std::string& value, const std::vector<std::string>& choices = {}) {
   return {[&value, choices](const toml::node& node) -> std::string {
             const auto* found = node.as_string();
             const bool known =
@@ -110,6 +110,7 @@ Key texts(std::vector<std::string>& value) {
           },
           [&value] {
             std::vector<std::string> all;
+            all.reserve(value.size());
             for (const std::string& one : value) all.push_back(quoted(one));
             return fmt::format("[{}]", fmt::join(all, ", "));
           }};
@@ -174,6 +175,7 @@ Tables tables_of(Settings& s) {
 template <typename Named>
 std::string names_of(const Named& all) {
   std::vector<std::string> names;
+  names.reserve(all.size());
   for (const auto& [name, value] : all) names.push_back(name);
   return fmt::format("{}", fmt::join(names, ", "));
 }

@@ -125,8 +125,8 @@ void Network::Online::take_client_events(Instant now) {
 void Network::Online::on(const rendezvous::OnlineEvent& event, Instant now) {
   if (!authority_given_) trust_.add_authority(event.authority);
   const auto certificate = decode_certificate(event.certificate);
-  const CertificateClaim claim{app_id_, certificate ? certificate->identity : "",
-                               users_.public_key()};
+  const std::string name = certificate ? certificate->identity : std::string();
+  const CertificateClaim claim{app_id_, name, users_.public_key()};
   const CertificateStatus status = trust_.verify(event.certificate, claim, unix_at(now));
   if (status != CertificateStatus::kValid) {
     return lose(
