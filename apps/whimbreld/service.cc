@@ -14,7 +14,7 @@ using namespace whimbrel;
 namespace {
 
 IpAddress parse_listen(const std::string& text) {
-  // A bare port is one of every IPv4 address.
+  // Port 0, "any", is an answer only where it was written.
   const auto address = IpAddress::parse(text);
   if (address && address->port != 0) return *address;
   if (address && text.size() >= 2 && text.substr(text.size() - 2) == ":0") return *address;

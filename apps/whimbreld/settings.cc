@@ -156,7 +156,6 @@ Tables tables_of(Settings& s) {
       {"rendezvous",
        {{"enabled", flag(s.rendezvous)},
         {"clients_max", number(s.clients_max, 1, 1'000'000)},
-        {"lobbies_max", number(s.lobbies_max, 0, 1'000'000)},
         {"signals_per_second", number(s.signals_per_second, 1, 100'000)}}},
       {"relay",
        {{"enabled", flag(s.relay)},

@@ -34,7 +34,6 @@ struct Settings {
   // [rendezvous]
   bool rendezvous = true;
   std::uint32_t clients_max = 100'000;
-  std::uint32_t lobbies_max = 10'000;
   std::uint32_t signals_per_second = 50;  // of one client
 
   // [relay]

@@ -55,7 +55,7 @@ class Leg {
  public:
   enum class State : std::uint8_t { kClosed, kOpening, kOpen };
 
-  // `self`: who our grants' peers see; of no use to the relay before it has seen a token. `random` must outlive the leg.
+  // `random` must outlive the leg.
   explicit Leg(Random& random) : random_(random) {}
 
   // Begins to open, or goes on with a newer token. Only one relay in a leg's life.
