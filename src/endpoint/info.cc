@@ -21,10 +21,14 @@ std::string Endpoint::State::describe(const Peer& peer, Instant) const {
   if (peer.loopback) return name + " within this process";
   if (peer.up()) {
     const PathStats path = peer.session->path_stats();
-    return name + " direct " + peer.session->remote().text() +
+    const IpAddress& remote = peer.session->remote();
+    return name + (remote.is_discard_only() ? " over the relay" : " direct " + remote.text()) +
            (path.has_rtt ? ", " + milliseconds_text(path.rtt_smoothed) : std::string());
   }
-  if (peer.dial) return name + " calling " + peer.dial->to().text();
+  if (peer.dial) {
+    const IpAddress& to = peer.dial->to();
+    return name + " calling " + (to.is_discard_only() ? "through the server" : to.text());
+  }
   return name;
 }
 
@@ -44,7 +48,11 @@ void Endpoint::State::fill_info(const Peer& peer, Instant now, ConnectionInfo& i
   IpAddress remote;
   if (peer.session) remote = peer.session->remote();
   if (!peer.session && peer.dial) remote = peer.dial->to();
-  if (!remote.empty()) info.remote_address = remote.text();
+  if (remote.is_discard_only()) {
+    info.flags |= kInfoRelayed;
+  } else if (!remote.empty()) {
+    info.remote_address = remote.text();
+  }
   if (peer.certificate != CertificateStatus::kValid) info.flags |= kInfoUnauthenticated;
   if (remote.is_loopback()) info.flags |= kInfoFast;
 }

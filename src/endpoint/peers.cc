@@ -7,6 +7,11 @@ namespace whimbrel {
 
 namespace {
 
+// " at 192.0.2.1:4000", or where there is no address.
+std::string place_of(const IpAddress& address) {
+  return address.is_discard_only() ? " over the relay" : " at " + address.text();
+}
+
 // Of what a key may seal, so many are for CLOSE: a session that ends because its key is used up still says so.
 constexpr std::uint64_t kSealsKeptForClose = 128;
 
@@ -38,7 +43,7 @@ std::string seconds_text(Duration duration) {
 std::string timeout_text(const Peer& peer) {
   const std::string waited = seconds_text(peer.options.timeout_initial);
   if (!peer.dial) return peer.user.text() + " did not accept or answer in " + waited;
-  const std::string who = peer.user.text() + " at " + peer.dial->to().text();
+  const std::string who = peer.user.text() + place_of(peer.dial->to());
   if (peer.dial->stage() == Dial::Stage::kFinishSent) {
     return who + " answered, but did not accept in " + waited +
            ": it ignores us, wants a certificate, or knows our name under another key";
@@ -365,10 +370,10 @@ void Endpoint::State::fail_peer(Peer& peer, ConnectionState state, int reason,
 }
 
 std::string Endpoint::State::failure_text(const Peer& peer, const SessionEnd& end) const {
-  const std::string who = peer.user.text() + " at " + peer.session->remote().text();
+  const std::string who = peer.user.text() + place_of(peer.session->remote());
   switch (end.kind) {
     case SessionEnd::Kind::kTimedOut: {
-      const std::string text = "no answer from " + who + " directly in " + seconds_text(end.waited);
+      const std::string text = "no answer from " + who + " in " + seconds_text(end.waited);
       return end.text == "no answer" ? text : text + ", and " + end.text;
     }
     case SessionEnd::Kind::kClosedByPeer:

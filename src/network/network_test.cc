@@ -204,6 +204,7 @@ TEST_F(NetworkTest, ANameIsEnough) {
   EXPECT_EQ(bob.requests, std::vector<Identity>{*Identity::parse("str:alice")});
   EXPECT_LE(to_milliseconds(bob.got_at[0] - begin), 300);
   EXPECT_EQ(flags_of(alice, bob) & kInfoUnauthenticated, 0) << "both have certificates";
+  EXPECT_NE(flags_of(alice, bob) & kInfoRelayed, 0);
   EXPECT_EQ(flags_of(bob, alice) & kInfoUnauthenticated, 0);
   ASSERT_EQ(send(bob, alice, "hello yourself"), Result::kOk);
   run_for(seconds(1));

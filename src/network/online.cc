@@ -242,7 +242,7 @@ void Network::Online::settle(Instant now) {
 }
 
 void Network::Online::receive(const IpAddress& from, MutableBytes datagram, Instant now) {
-  if (is_discard_only(from)) return;
+  if (from.is_discard_only()) return;
   if (router_.receive(from, datagram, now)) return settle(now);
   if (from != config_.server) return users_.receive(from, datagram, now);
   control_.receive(from, datagram, now);

@@ -134,7 +134,7 @@ class RouterTest : public ::testing::Test {
     while (const auto out = host.router->poll_transmit(buffer, now)) {
       for (std::size_t at = 0; at < out->size; at += out->segment_size) {
         const std::size_t size = std::min(out->segment_size, out->size - at);
-        EXPECT_FALSE(is_discard_only(out->to));
+        EXPECT_FALSE(out->to.is_discard_only());
         if (out->to != relay_address) {
           ++host.direct_packets;
           continue;

@@ -1,18 +1,14 @@
 #include "network/via_address.h"
 
-#include <algorithm>
-
 namespace whimbrel {
 
 namespace {
-// RFC 6666 2.
-constexpr std::array<std::uint8_t, 8> kDiscardPrefix{0x01, 0, 0, 0, 0, 0, 0, 0};
 constexpr std::uint16_t kPort = 1;
 }  // namespace
 
 IpAddress via_address(RemoteId remote) {
   IpAddress address;
-  std::copy(kDiscardPrefix.begin(), kDiscardPrefix.end(), address.bytes.begin());
+  address.bytes[0] = 0x01;
   const auto number = static_cast<std::uint32_t>(remote);
   for (std::size_t i = 0; i < 4; ++i) {
     address.bytes[12 + i] = static_cast<std::uint8_t>(number >> (24 - 8 * i));
@@ -21,12 +17,8 @@ IpAddress via_address(RemoteId remote) {
   return address;
 }
 
-bool is_discard_only(const IpAddress& address) {
-  return std::equal(kDiscardPrefix.begin(), kDiscardPrefix.end(), address.bytes.begin());
-}
-
 std::optional<RemoteId> remote_of(const IpAddress& address) {
-  if (!is_discard_only(address)) return std::nullopt;
+  if (!address.is_discard_only()) return std::nullopt;
   std::uint32_t number = 0;
   for (std::size_t i = 12; i < 16; ++i) number = number << 8 | address.bytes[i];
   const RemoteId remote{number};

@@ -15,7 +15,5 @@ enum class RemoteId : std::uint32_t {};
 IpAddress via_address(RemoteId remote);
 // Nothing for any other address.
 std::optional<RemoteId> remote_of(const IpAddress& address);
-// What must not come from a socket nor go to one.
-bool is_discard_only(const IpAddress& address);
 
 }  // namespace whimbrel

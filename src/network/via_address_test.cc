@@ -8,7 +8,7 @@ namespace {
 TEST(ViaAddress, NamesARemote) {
   for (const std::uint32_t number : {1u, 2u, 255u, 65536u, 0xffffffffu}) {
     const IpAddress address = via_address(RemoteId{number});
-    EXPECT_TRUE(is_discard_only(address));
+    EXPECT_TRUE(address.is_discard_only());
     EXPECT_EQ(remote_of(address), RemoteId{number});
     EXPECT_FALSE(address.is_v4());
   }
