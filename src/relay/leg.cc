@@ -15,13 +15,16 @@ constexpr Duration kBindRetryMax = seconds(2);
 // Mappings of NATs last 30 s at least in practice.
 constexpr Duration kKeepAlive = seconds(15);
 // While we send and hear nothing, we ask this often; what is an answer is any packet.
-constexpr Duration kQuietMin = milliseconds(100);
+constexpr Duration kQuietMin = milliseconds(50);
 // What has delivered to us lately and has gone quiet is asked a little later: perhaps there is nothing to deliver, perhaps the
 // relay has started again and knows us no more.
 constexpr Duration kQuietAfterPayload = seconds(1);
 constexpr Duration kLately = seconds(10);
 constexpr Duration kAskInterval = milliseconds(50);
-// So long without an answer, or four round trips, and a leg that carries something is dead; an idle one has more time.
+// A leg that carries something is doubted after this, or two round trips and a little; it is dead after the next, or four round
+// trips. Both count from the first payload without an answer. An idle leg has more time.
+constexpr Duration kDoubtMin = milliseconds(150);
+constexpr Duration kDoubtSlack = milliseconds(50);
 constexpr Duration kSilenceBusy = milliseconds(400);
 constexpr Duration kSilenceIdle = seconds(3);
 constexpr std::uint32_t kSequenceMax = 0xf0000000;
@@ -61,21 +64,22 @@ void Leg::start_opening(Instant now) {
   next_open_ = now;
   next_ping_ = kNever;
   asked_since_ = kNever;
+  unheard_since_ = kNever;
   payload_at_.reset();
-  suspected_ = false;
+  suspected_ = doubted_ = draining_ = false;
   out_.clear();
 }
 
-void Leg::close(Instant now) {
+void Leg::close() {
   if (state_ == State::kOpen) {
     ask(Ask::kClose, {});
   } else {
     out_.clear();
   }
   state_ = State::kClosed;
-  next_open_ = next_ping_ = asked_since_ = kNever;
+  next_open_ = next_ping_ = asked_since_ = unheard_since_ = kNever;
+  doubted_ = draining_ = false;
   bound_.clear();
-  sent_at_ = now;
 }
 
 void Leg::lose(LegLost lost, Instant now) {
@@ -111,7 +115,8 @@ void Leg::on_opened(Bytes datagram, Instant now) {
   next_open_ = kNever;
   heard_ = now;
   post(LegOpened{slot_, observed_});
-  if (opened->drain_s != 0) post(LegDraining{seconds(opened->drain_s)});
+  draining_ = opened->drain_s != 0;
+  if (draining_) post(LegDraining{seconds(opened->drain_s)});
   // RFC 9000 8.1, in our words: the relay sends us nothing before we show that its answer came.
   ping(now);
 }
@@ -153,9 +158,7 @@ std::optional<Leg::Received> Leg::receive(MutableBytes datagram, Instant now) {
     return std::nullopt;
   }
   window_.commit(header->sequence);
-  heard_ = now;
-  asked_since_ = kNever;
-  suspected_ = false;
+  heard(now);
   if (header->kind == Kind::kDeliver) {
     payload_at_ = now;
     return Received{header->slot, datagram.subspan(kHeaderSize)};
@@ -165,6 +168,14 @@ std::optional<Leg::Received> Leg::receive(MutableBytes datagram, Instant now) {
     on_tell(*header, datagram.subspan(kHeaderSize), now);
   }
   return std::nullopt;
+}
+
+void Leg::heard(Instant now) {
+  heard_ = now;
+  unheard_since_ = asked_since_ = kNever;
+  suspected_ = false;
+  if (doubted_) post(LegHeard{});
+  doubted_ = false;
 }
 
 void Leg::on_tell(const LegHeader& header, Bytes body, Instant now) {
@@ -180,6 +191,7 @@ void Leg::on_tell(const LegHeader& header, Bytes body, Instant now) {
       if (body.size() == 8) ask(Ask::kPathAnswer, body);
       return;
     case Tell::kDrain:
+      draining_ = true;
       post(LegDraining{seconds(in.u16())});
       return;
     case Tell::kGone: {
@@ -236,16 +248,23 @@ void Leg::ping(Instant now) {
   next_ping_ = now + kAskInterval;
 }
 
+void Leg::sent(Instant now) {
+  if (unheard_since_ == kNever) unheard_since_ = now;
+}
+
 std::size_t Leg::wrap(SlotId slot, Bytes payload, MutableBytes out, Instant now) {
-  if (state_ != State::kOpen) return 0;
-  const auto at = bound_.find(slot);
-  if (at == bound_.end() || !at->second.handle) return 0;
+  const auto handle = handle_of(slot);
+  return handle ? wrap(*handle, payload, out, now) : 0;
+}
+
+std::size_t Leg::wrap(std::uint16_t handle, Bytes payload, MutableBytes out, Instant now) {
+  ASSERT(state_ == State::kOpen);
   const std::size_t size = kHeaderSize + payload.size();
   ASSERT(out.size() >= size);
-  write_leg_header(out.data(), {Kind::kSend, 0, *at->second.handle, slot_, ++sequence_});
+  write_leg_header(out.data(), {Kind::kSend, 0, handle, slot_, ++sequence_});
   std::memcpy(out.data() + kHeaderSize, payload.data(), payload.size());
   write_leg_tag(keys_.up, out.first(size));
-  sent_at_ = now;
+  sent(now);
   return size;
 }
 
@@ -308,20 +327,21 @@ void Leg::unbind(SlotId slot) {
   bound_.erase(at);
 }
 
-bool Leg::bound(SlotId slot) const {
+std::optional<std::uint16_t> Leg::handle_of(SlotId slot) const {
+  if (state_ != State::kOpen) return std::nullopt;
   const auto at = bound_.find(slot);
-  return at != bound_.end() && at->second.handle.has_value();
+  return at == bound_.end() ? std::nullopt : at->second.handle;
 }
 
 // --- time ----------------------------------------------------------------------------------------------------------
 
 Duration Leg::quiet_max(Instant now) const {
-  if (sent_at_ > heard_) return kQuietMin;
   return payload_at_ && now - *payload_at_ < kLately ? kQuietAfterPayload : kKeepAlive;
 }
 
 Duration Leg::silence_max(Instant now) const {
-  const bool idle = !suspected_ && quiet_max(now) == kKeepAlive;
+  const bool idle =
+      !suspected_ && unheard_since_ == kNever && quiet_max(now) == kKeepAlive;
   return std::max(idle ? kSilenceIdle : kSilenceBusy, 4 * rtt_);
 }
 
@@ -335,8 +355,7 @@ Instant Leg::next_deadline() const {
   if (!out_.empty()) return Instant::min();
   if (state_ == State::kOpening) return next_open_;
   if (state_ == State::kClosed) return kNever;
-  Instant next = heard_ + quiet_max(heard_);
-  if (asked_since_ != kNever) next = std::min(next_ping_, asked_since_ + silence_max(asked_since_));
+  Instant next = std::min({dead_at(), doubt_at(), ask_at()});
   for (const auto& [slot, bound] : bound_) next = std::min(next, bound.ask_at);
   return next;
 }
@@ -356,14 +375,30 @@ void Leg::advance(Instant now) {
   if (state_ == State::kOpen && sequence_ > kSequenceMax) lose({LegLost::Why::kClosed, {}}, now);
 }
 
+// The clock of a leg that carries something starts with what it carried, but a question has its time for an answer, too.
+Instant Leg::dead_at() const {
+  if (asked_since_ == kNever) return kNever;
+  return std::max(std::min(asked_since_, unheard_since_) + silence_max(heard_),
+                  asked_since_ + 2 * rtt_ + kDoubtSlack);
+}
+
+Instant Leg::doubt_at() const {
+  if (doubted_ || unheard_since_ == kNever) return kNever;
+  return unheard_since_ + std::max(kDoubtMin, 2 * rtt_ + kDoubtSlack);
+}
+
+Instant Leg::ask_at() const {
+  if (asked_since_ != kNever) return next_ping_;
+  return unheard_since_ == kNever ? heard_ + quiet_max(heard_) : unheard_since_ + kQuietMin;
+}
+
 void Leg::check_silence(Instant now) {
-  if (asked_since_ != kNever) {
-    if (now - asked_since_ >= silence_max(asked_since_))
-      return lose({LegLost::Why::kSilence, {}}, now);
-    if (now >= next_ping_) ping(now);
-    return;
+  if (now >= dead_at()) return lose({LegLost::Why::kSilence, {}}, now);
+  if (now >= doubt_at()) {
+    doubted_ = true;
+    post(LegSuspected{});
   }
-  if (now - heard_ >= quiet_max(heard_)) ping(now);
+  if (now >= ask_at()) ping(now);
 }
 
 }  // namespace whimbrel::relay

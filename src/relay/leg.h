@@ -49,7 +49,11 @@ struct LegPeerGone {
 struct LegDraining {
   Duration left{};
 };
-using LegEvent = std::variant<LegOpened, LegLost, LegBound, LegPeerGone, LegDraining>;
+// What we send gets no answer of any kind: another way would be good to have. Ends with LegHeard or LegLost.
+struct LegSuspected {};
+struct LegHeard {};
+using LegEvent = std::variant<LegOpened, LegLost, LegBound, LegPeerGone, LegDraining, LegSuspected,
+                              LegHeard>;
 
 class Leg {
  public:
@@ -61,7 +65,7 @@ class Leg {
   // Begins to open, or goes on with a newer token. Only one relay in a leg's life.
   void open(const Ticket& ticket, Instant now);
   // Tells the relay, as far as one packet does.
-  void close(Instant now);
+  void close();
 
   struct Received {
     SlotId from;
@@ -82,13 +86,19 @@ class Leg {
   // Asks the relay to let us send where the grant leads; LegBound answers.
   void bind(const Grant& grant, Instant now);
   void unbind(SlotId slot);
-  bool bound(SlotId slot) const;
+  // What the relay knows a bound slot by. Nothing: not bound, or not open.
+  std::optional<std::uint16_t> handle_of(SlotId slot) const;
+  bool bound(SlotId slot) const { return handle_of(slot).has_value(); }
   // Somebody says that our slot is gone: the relay is asked at once, and the leg is lost if it does not answer soon.
   void suspect(Instant now);
-  // Writes the packet that carries `payload` to `slot`: kHeaderSize more. 0: not bound, or not open.
+  // Writes the packet that carries `payload` to the slot with this handle, of handle_of(): kHeaderSize more.
+  std::size_t wrap(std::uint16_t handle, Bytes payload, MutableBytes out, Instant now);
+  // The same by the slot. 0: not bound, or not open.
   std::size_t wrap(SlotId slot, Bytes payload, MutableBytes out, Instant now);
 
   State state() const { return state_; }
+  // Open, and nothing speaks against it: it answers, and does not drain.
+  bool healthy() const { return state_ == State::kOpen && !doubted_ && !draining_; }
   const IpAddress& relay() const { return ticket_.relay; }
   SlotId slot() const { return slot_; }
   std::uint32_t relay_id() const { return relay_id_; }
@@ -117,6 +127,11 @@ class Leg {
   void check_silence(Instant now);
   Duration silence_max(Instant now) const;
   Duration quiet_max(Instant now) const;
+  Instant dead_at() const;
+  Instant doubt_at() const;
+  Instant ask_at() const;
+  void sent(Instant now);
+  void heard(Instant now);
   void post(LegEvent event);
 
   Random& random_;
@@ -137,11 +152,13 @@ class Leg {
   Duration open_wait_{};
   unsigned opens_sent_ = 0;
   Instant heard_{};
-  Instant asked_since_ = kNever;  // since when we wait for any packet
+  Instant unheard_since_ = kNever;  // the first payload that left after that
+  Instant asked_since_ = kNever;    // since when we wait for any packet
   Instant next_ping_ = kNever;
-  Instant sent_at_{};
   std::optional<Instant> payload_at_;  // something was delivered
   bool suspected_ = false;
+  bool doubted_ = false;  // LegSuspected was said
+  bool draining_ = false;
   std::map<SlotId, Bound> bound_;
   std::deque<std::vector<std::uint8_t>> out_;
   std::deque<LegEvent> events_;

@@ -14,7 +14,7 @@ TEST_F(RelayLimits, SlotsOfOneIdentity) {
   ASSERT_EQ(ninth.count<LegLost>(), 1u);
   EXPECT_EQ(std::get<LegLost>(ninth.events[0]).refusal, Refusal::kIdentityLimit);
   // It goes on trying, and gets in when one of them leaves.
-  clients[0]->leg.close(now);
+  clients[0]->leg.close();
   run_for(seconds(5));
   EXPECT_EQ(ninth.leg.state(), Leg::State::kOpen);
 }

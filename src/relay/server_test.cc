@@ -77,7 +77,7 @@ TEST_F(RelayTest, AnOpenThatNobodyConfirmsIsForgotten) {
   to_relay(IpAddress::v4(10, 66, 0, 1, 1),
            {buffer.begin(), buffer.begin() + static_cast<long>(size)});
   EXPECT_EQ(server->slot_count(), 1u);
-  alice.leg.close(now);
+  alice.leg.close();
   run_for(seconds(12));
   EXPECT_EQ(server->slot_count(), 0u);
 }
@@ -217,7 +217,7 @@ TEST_F(RelayTest, WhoIsGoneIsToldToWhoSends) {
   Client& bob = opened("str:bob");
   ASSERT_TRUE(connect(alice, bob));
   const SlotId old = bob.leg.slot();
-  bob.leg.close(now);
+  bob.leg.close();
   run();
   EXPECT_EQ(server->slot_count(), 1u);
   std::array<std::uint8_t, 1500> buffer;
@@ -235,7 +235,7 @@ TEST_F(RelayTest, APlaceThatIsGivenAwayAgainIsAnotherSlot) {
   Client& bob = opened("str:bob");
   ASSERT_TRUE(connect(alice, bob));
   const SlotId old = bob.leg.slot();
-  bob.leg.close(now);
+  bob.leg.close();
   run();
   Client& carol = opened("str:carol");
   EXPECT_EQ(carol.leg.slot().index(), old.index());
