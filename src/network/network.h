@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/random.h"
 #include "base/time.h"
@@ -22,6 +23,14 @@ struct NetworkConfig {
   bool require_certificates = true;     // of peers, once logged in
 };
 
+struct RelayStatus {
+  std::string site;
+  IpAddress address;
+  bool open = false;  // we have a slot there
+  bool home = false, backup = false;
+  Duration rtt{};  // zero: not known yet
+};
+
 struct NetworkStatus {
   enum class State : std::uint8_t {
     kNone,        // no server is configured
@@ -30,10 +39,11 @@ struct NetworkStatus {
     kRefused,  // the server does not want us; nothing is tried any more
   };
   State state = State::kNone;
-  bool relay = false;  // a slot is open
-  Duration relay_rtt{};
-  IpAddress observed;  // where the relay sees us
-  std::string site;
+  bool relay = false;    // a slot is open, somewhere
+  Duration relay_rtt{};  // to the home relay
+  IpAddress observed;    // where it sees us
+  std::string site;      // its name
+  std::vector<RelayStatus> relays;
   std::string text;  // why not, for a person
 };
 

@@ -186,16 +186,19 @@ void Network::Online::on(const rendezvous::SignalEvent& event, Instant now) {
 // The dial goes on: whoever went may come back before its time is over.
 void Network::Online::on(const rendezvous::UndeliveredEvent&, Instant) {}
 
-void Network::Online::on(const rendezvous::TicketEvent& event, Instant now) {
-  relay::Ticket ticket;
-  ticket.relay.bytes = event.ticket.address;
-  ticket.relay.port = event.ticket.port;
-  if (ticket.relay.empty()) ticket.relay = config_.server;
-  ticket.token = event.ticket.token;
-  ticket.secret.bytes = event.ticket.secret;
-  site_ = event.ticket.site;
+void Network::Online::on(const rendezvous::TicketsEvent& event, Instant now) {
+  std::vector<SiteTicket> tickets;
+  for (const rendezvous::RelayTicket& given : event.relays) {
+    SiteTicket& site = tickets.emplace_back();
+    site.name = given.site;
+    site.ticket.relay.bytes = given.address;
+    site.ticket.relay.port = given.port;
+    if (site.ticket.relay.empty()) site.ticket.relay = config_.server;
+    site.ticket.token = given.token;
+    site.ticket.secret.bytes = given.secret;
+  }
   ticket_at_ = now + kTicketInterval;
-  router_.on_ticket(ticket, now);
+  router_.on_tickets(tickets, now);
 }
 
 void Network::Online::on(const rendezvous::PresenceEvent&, Instant) {}
@@ -224,9 +227,7 @@ void Network::Online::take_router(Instant now) {
       client_.signal(signal.user, std::move(signal.body));
     }
   }
-  while (const auto event = router_.poll_leg_event()) {
-    const auto* lost = std::get_if<relay::LegLost>(&*event);
-    if (lost == nullptr) continue;
+  while (const auto lost = router_.poll_leg_lost()) {
     if (lost->why == relay::LegLost::Why::kNoToken) client_.want_ticket();
     if (lost->why == relay::LegLost::Why::kSilence) client_.check_server(kSuspicion, now);
   }
@@ -243,7 +244,8 @@ void Network::Online::settle(Instant now) {
 
 void Network::Online::receive(const IpAddress& from, MutableBytes datagram, Instant now) {
   if (from.is_discard_only()) return;
-  if (router_.receive(from, datagram, now)) return settle(now);
+  // What follows from it waits for poll_transmit(): relayed packets are many.
+  if (router_.receive(from, datagram, now)) return;
   if (from != config_.server) return users_.receive(from, datagram, now);
   control_.receive(from, datagram, now);
   settle(now);
@@ -282,11 +284,24 @@ NetworkStatus Network::Online::status() const {
   status.state = client_.state() == State::kOnline    ? NetworkStatus::State::kOnline
                  : client_.state() == State::kRefused ? NetworkStatus::State::kRefused
                                                       : NetworkStatus::State::kConnecting;
-  status.relay = router_.leg().state() == relay::Leg::State::kOpen;
-  status.relay_rtt = router_.leg().rtt();
-  status.observed = router_.leg().observed();
-  status.site = site_;
-  status.text = text_;
+  for (const auto& site : router_.relays().sites()) {
+    RelayStatus& relay = status.relays.emplace_back();
+    relay.site = site->name;
+    relay.address = site->ticket.relay;
+    relay.open = site->open();
+    relay.home = site.get() == router_.relays().home();
+    relay.backup = site.get() == router_.relays().backup();
+    relay.rtt = site->open() && site->leg->rtt() != Duration::zero()
+                    ? site->leg->rtt()
+                    : site->rtt.value_or(Duration::zero());
+    if (relay.open) status.relay = true;
+    if (!site->fault.empty()) status.text = text_ + "; " + site->fault;
+    if (!relay.home) continue;
+    status.relay_rtt = relay.rtt;
+    status.site = site->name;
+    if (relay.open) status.observed = site->leg->observed();
+  }
+  if (status.text.empty()) status.text = text_;
   return status;
 }
 

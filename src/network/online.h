@@ -50,7 +50,7 @@ class Network::Online {
   void on(const rendezvous::LookupFailedEvent& event, Instant now);
   void on(const rendezvous::SignalEvent& event, Instant now);
   void on(const rendezvous::UndeliveredEvent& event, Instant now);
-  void on(const rendezvous::TicketEvent& event, Instant now);
+  void on(const rendezvous::TicketsEvent& event, Instant now);
   void on(const rendezvous::PresenceEvent& event, Instant now);
   void on(const rendezvous::SilentEvent& event, Instant now);
   void on(const rendezvous::FarewellEvent& event, Instant now);
@@ -69,7 +69,6 @@ class Network::Online {
   rendezvous::Client client_;
   Router router_;
   std::string text_ = "connecting";
-  std::string site_;
   bool connected_ = false;
   unsigned tries_ = 0;
   Instant connect_at_;

@@ -14,7 +14,11 @@ constexpr Duration kRemoteLife = seconds(60);
 constexpr std::int64_t kGrantLifeSeconds = 600;
 // A peer that has lost our slot, or we its, is asked no more often.
 constexpr Duration kAskInterval = milliseconds(500);
-constexpr std::size_t kLegEventsMax = 64;
+constexpr std::size_t kLegsLostMax = 64;
+
+std::uint64_t slot_key(SiteId site, relay::SlotId slot) {
+  return std::uint64_t{site} << 32 | slot.value;
+}
 
 // InitXX and what follows it show a stranger that somebody is here; over the rendezvous the key is known, so nobody needs it.
 bool may_come_as_signal(Bytes packet) {
@@ -38,7 +42,7 @@ Router::Router(Endpoint& users, std::uint32_t app_id, Random& random, Instant no
       limits_(limits),
       start_(now),
       unix_start_(unix_now),
-      leg_(random),
+      relays_(random),
       next_sweep_(now + kSweepInterval) {}
 
 std::int64_t Router::unix_seconds(Instant now) const {
@@ -87,15 +91,15 @@ void Router::sweep(Instant now) {
   next_sweep_ = now + kSweepInterval;
   for (auto at = remotes_.begin(); at != remotes_.end();) {
     Remote& remote = at->second;
-    if (has_session(remote.user, now)) remote.used = now;
+    if (has_session(remote.user, now)) {
+      remote.used = now;
+      make_ready(remote, now);
+    }
     if (now - remote.used < kRemoteLife) {
       ++at;
       continue;
     }
-    if (remote.grant) {
-      leg_.unbind(remote.grant->slot);
-      by_slot_.erase(remote.grant->slot);
-    }
+    for (const Routes::Route& route : remote.routes.all()) forget_slot(route.slot);
     by_user_.erase(remote.user);
     at = remotes_.erase(at);
   }
@@ -115,7 +119,24 @@ void Router::on_not_found(const Identity& user, int reason, const std::string& t
   users_.refuse_route(user, reason, text, now);
 }
 
-void Router::on_ticket(const relay::Ticket& ticket, Instant now) { leg_.open(ticket, now); }
+void Router::on_tickets(const std::vector<SiteTicket>& tickets, Instant now) {
+  relays_.on_tickets(tickets, now);
+  take_leg_events(now);
+}
+
+Router::UserRoute Router::route_of(const Identity& user) const {
+  UserRoute found;
+  const auto at = by_user_.find(user);
+  if (at == by_user_.end()) return found;
+  const Routes& routes = remotes_.at(at->second).routes;
+  const auto name = [&](SiteId id) {
+    const Relays::Site* site = relays_.find(id);
+    return site == nullptr ? std::string() : site->name;
+  };
+  if (routes.active() != nullptr) found.relay = name(routes.active()->site());
+  if (!routes.empty()) found.home = name(routes.all().front().site());
+  return found;
+}
 
 void Router::on_signal(const Identity& user, Bytes body, Instant now) {
   ++stats_.signals_in;
@@ -130,7 +151,7 @@ void Router::on_signal(const Identity& user, Bytes body, Instant now) {
     ++stats_.dropped_full;
     return;
   }
-  if (signal->grant) learn_grant(*remote, *signal->grant);
+  if (!signal->slots.empty()) learn_slots(*remote, signal->slots, now);
   if (signal->kind == SignalKind::kPacket) {
     if (!may_come_as_signal(signal->packet)) {
       ++stats_.dropped_malformed;
@@ -141,8 +162,10 @@ void Router::on_signal(const Identity& user, Bytes body, Instant now) {
   }
   if (!has_session(user, now)) return;
   if (signal->kind == SignalKind::kAskGrant) {
-    // Perhaps the slot is gone and we have not noticed; then all get new grants when there is another.
-    leg_.suspect(now);
+    // Perhaps a slot is gone and we have not noticed; then all get new grants when there is another.
+    for (const auto& site : relays_.sites()) {
+      if (site->leg) site->leg->suspect(now);
+    }
     this->signal(*remote, SignalKind::kGrant, {}, true, now);
   } else {
     flush_waiting(*remote, now);
@@ -150,12 +173,14 @@ void Router::on_signal(const Identity& user, Bytes body, Instant now) {
 }
 
 void Router::on_online(Instant now) {
-  leg_.suspect(now);
+  for (const auto& site : relays_.sites()) {
+    if (site->leg) site->leg->suspect(now);
+  }
   for (auto& [id, remote] : remotes_) {
     if (!has_session(remote.user, now)) continue;
     remote.asked_once = false;
     signal(remote, SignalKind::kGrant, {}, true, now);
-    if (!remote.grant) ask_grant(remote, now);
+    if (remote.routes.empty()) ask_grant(remote, now);
   }
 }
 
@@ -169,37 +194,82 @@ std::optional<RouterRequest> Router::poll_request() {
   return request;
 }
 
-void Router::signal(Remote& remote, SignalKind kind, Bytes packet, bool with_grant, Instant now) {
+void Router::signal(Remote& remote, SignalKind kind, Bytes packet, bool with_slots, Instant now) {
   if (requests_.size() >= limits_.requests_max) {
     ++stats_.dropped_full;
     return;
   }
-  SignalView view{kind, std::nullopt, packet};
-  if (with_grant && leg_.state() == relay::Leg::State::kOpen) {
-    view.grant = leg_.make_grant(remote.hash, unix_seconds(now) + kGrantLifeSeconds);
-  }
-  if (kind == SignalKind::kGrant && !view.grant) return;  // when the leg is open all are told
+  SignalView view{kind, {}, packet};
+  if (with_slots) view.slots = our_slots(remote, now);
+  if (kind == SignalKind::kGrant && view.slots.empty()) return;  // when a leg is open all are told
   ++stats_.signals_out;
   requests_.emplace_back(SignalRequest{remote.user, write_signal(view)});
 }
 
 // --- grants --------------------------------------------------------------------------------------------------------
 
-void Router::learn_grant(Remote& remote, const relay::Grant& grant) {
-  if (remote.grant && remote.grant->slot != grant.slot) {
-    leg_.unbind(remote.grant->slot);
-    by_slot_.erase(remote.grant->slot);
+// Home first; what is about to stop last.
+std::vector<PeerSlot> Router::our_slots(const Remote& remote, Instant now) const {
+  std::vector<const Relays::Site*> open;
+  for (const auto& site : relays_.sites()) {
+    if (site->open()) open.push_back(site.get());
   }
-  // A slot belongs to one peer. Whoever claims another's gains nothing: the relay looks at the mac.
-  const auto [at, added] = by_slot_.try_emplace(grant.slot, remote.id);
-  if (!added && at->second != remote.id) return;
-  remote.grant = grant;
+  const auto rank = [&](const Relays::Site* site) {
+    if (site->leg->draining()) return 3;
+    return site == relays_.home() ? 0 : site == relays_.backup() ? 1 : 2;
+  };
+  std::stable_sort(open.begin(), open.end(),
+                   [&](const auto* a, const auto* b) { return rank(a) < rank(b); });
+  if (open.size() > kSignalSlotsMax) open.resize(kSignalSlotsMax);
+  std::vector<PeerSlot> slots;
+  for (const Relays::Site* site : open) {
+    PeerSlot& slot = slots.emplace_back();
+    slot.grant = site->leg->make_grant(remote.hash, unix_seconds(now) + kGrantLifeSeconds);
+    const auto rtt = relays_.rtt(*site);
+    if (rtt)
+      slot.rtt = static_cast<std::uint16_t>(
+          std::min<std::int64_t>(*rtt / kSignalRttUnit, PeerSlot::kUnknown - 1));
+  }
+  return slots;
 }
 
-void Router::forget_grant(Remote& remote, Instant now) {
-  if (remote.grant) by_slot_.erase(remote.grant->slot);
-  remote.grant.reset();
+void Router::learn_slots(Remote& remote, const std::vector<PeerSlot>& slots, Instant now) {
+  std::vector<PeerSlot> ours;
+  for (const PeerSlot& slot : slots) {
+    // A slot belongs to one peer. Whoever claims another's gains nothing: the relay looks at the mac.
+    const auto [at, added] =
+        by_slot_.try_emplace(slot_key(slot.grant.relay_id, slot.grant.slot), remote.id);
+    if (added || at->second == remote.id) ours.push_back(slot);
+  }
+  const relay::IdentityHash own = relay::identity_hash(app_id_, users_.identity().text());
+  remote.routes.set_follows(own > remote.hash);
+  for (const PeerSlot& gone : remote.routes.learn(ours, now)) forget_slot(gone);
+  if (has_session(remote.user, now)) make_ready(remote, now);
+  choose(remote, now);
+}
+
+void Router::forget_slot(const PeerSlot& slot) {
+  by_slot_.erase(slot_key(slot.grant.relay_id, slot.grant.slot));
+  Relays::Site* site = relays_.find(slot.grant.relay_id);
+  if (site != nullptr && site->leg) site->leg->unbind(slot.grant.slot);
+}
+
+void Router::forget_route(SiteId site, relay::SlotId slot, Instant now) {
+  const auto at = by_slot_.find(slot_key(site, slot));
+  if (at == by_slot_.end()) return;
+  Remote& remote = remotes_.at(at->second);
+  by_slot_.erase(at);
+  remote.routes.forget(site, slot);
+  choose(remote, now);
   ask_grant(remote, now);
+}
+
+void Router::make_ready(Remote& remote, Instant now) {
+  for (const Routes::Route& route : remote.routes.ready(relays_)) {
+    if (!relays_.want(route.site(), now)) continue;
+    relay::Leg& leg = *relays_.find(route.site())->leg;
+    leg.bind(route.slot.grant, now);
+  }
 }
 
 void Router::ask_grant(Remote& remote, Instant now) {
@@ -209,148 +279,193 @@ void Router::ask_grant(Remote& remote, Instant now) {
   signal(remote, SignalKind::kAskGrant, {}, true, now);
 }
 
-// Our slot is a new one: whoever talks to us must know.
-void Router::renew_grants(Instant now) {
+// --- legs ----------------------------------------------------------------------------------------------------------
+
+void Router::take_leg_events(Instant now) {
+  while (const auto event = relays_.poll_event()) {
+    std::visit([&](const auto& one) { on_leg(event->site, one, now); }, event->event);
+  }
+}
+
+std::optional<relay::LegLost> Router::poll_leg_lost() {
+  if (legs_lost_.empty()) return std::nullopt;
+  const relay::LegLost lost = legs_lost_.front();
+  legs_lost_.pop_front();
+  return lost;
+}
+
+// Our slot is a new one: whoever talks to us must know. Where it is not at a relay of our own choice, only those who are there.
+void Router::on_leg(SiteId site, const relay::LegOpened&, Instant now) {
+  const Relays::Site* opened = relays_.find(site);
+  const bool ours = opened == relays_.home() || opened == relays_.backup();
   for (auto& [id, remote] : remotes_) {
     if (!has_session(remote.user, now)) continue;
+    const auto& routes = remote.routes.all();
+    const bool there = std::any_of(routes.begin(), routes.end(),
+                                   [site](const auto& route) { return route.site() == site; });
+    if (!ours && !there) continue;
     signal(remote, SignalKind::kGrant, {}, true, now);
+    make_ready(remote, now);
     flush_waiting(remote, now);
   }
 }
 
-void Router::take_leg_events(Instant now) {
-  while (const auto event = leg_.poll_event()) {
-    if (leg_events_.size() < kLegEventsMax) leg_events_.push_back(*event);
-    if (std::holds_alternative<relay::LegOpened>(*event)) renew_grants(now);
-    if (const auto* bound = std::get_if<relay::LegBound>(&*event)) on_bound(*bound, now);
-    if (const auto* gone = std::get_if<relay::LegPeerGone>(&*event)) on_peer_gone(gone->slot, now);
+void Router::on_leg(SiteId site, const relay::LegLost& event, Instant now) {
+  if (legs_lost_.size() < kLegsLostMax) legs_lost_.push_back(event);
+  choose_all(site, now);
+}
+
+void Router::on_leg(SiteId site, const relay::LegBound& event, Instant now) {
+  const auto at = by_slot_.find(slot_key(site, event.slot));
+  if (at == by_slot_.end()) return;
+  if (event.result != relay::BindResult::kBound) return forget_route(site, event.slot, now);
+  choose(remotes_.at(at->second), now);
+}
+
+void Router::on_leg(SiteId site, const relay::LegPeerGone& event, Instant now) {
+  forget_route(site, event.slot, now);
+}
+
+// Peers shall use another relay, too.
+void Router::on_leg(SiteId site, const relay::LegDraining&, Instant now) {
+  choose_all(site, now);
+  for (auto& [id, remote] : remotes_) {
+    if (has_session(remote.user, now)) signal(remote, SignalKind::kGrant, {}, true, now);
   }
 }
 
-std::optional<relay::LegEvent> Router::poll_leg_event() {
-  if (leg_events_.empty()) return std::nullopt;
-  const relay::LegEvent event = leg_events_.front();
-  leg_events_.pop_front();
-  return event;
+void Router::on_leg(SiteId site, const relay::LegSuspected&, Instant now) { choose_all(site, now); }
+void Router::on_leg(SiteId site, const relay::LegHeard&, Instant now) { choose_all(site, now); }
+
+void Router::choose_all(SiteId site, Instant now) {
+  for (auto& [id, remote] : remotes_) {
+    const auto& routes = remote.routes.all();
+    const bool there = std::any_of(routes.begin(), routes.end(),
+                                   [site](const auto& route) { return route.site() == site; });
+    if (there) choose(remote, now);
+  }
 }
 
-void Router::on_bound(const relay::LegBound& bound, Instant now) {
-  const auto at = by_slot_.find(bound.slot);
-  if (at == by_slot_.end()) return;
-  Remote& remote = remotes_.at(at->second);
-  if (bound.result == relay::BindResult::kBound) return flush_waiting(remote, now);
-  forget_grant(remote, now);
-}
-
-void Router::on_peer_gone(relay::SlotId slot, Instant now) {
-  const auto at = by_slot_.find(slot);
-  if (at != by_slot_.end()) forget_grant(remotes_.at(at->second), now);
+void Router::choose(Remote& remote, Instant now) {
+  remote.routes.choose(relays_, now);
+  next_move_ = std::min(next_move_, remote.routes.next_deadline());
+  if (!remote.waiting.empty()) flush_waiting(remote, now);
 }
 
 // --- packets out ---------------------------------------------------------------------------------------------------
 
-void Router::queue_out(std::vector<std::uint8_t> packet) {
+void Router::queue_out(const IpAddress& to, std::vector<std::uint8_t> packet) {
   if (out_.size() >= limits_.out_max) {
     out_.pop_front();
     ++stats_.dropped_full;
   }
-  out_.push_back(std::move(packet));
+  out_.push_back({to, std::move(packet)});
 }
 
-// What waited for the relay leaves, as soon as it may.
-void Router::flush_waiting(Remote& remote, Instant now) {
-  while (!remote.waiting.empty()) {
-    const std::vector<std::uint8_t>& packet = remote.waiting.front();
+// Copies of packets, each on its own.
+void Router::queue_batch(const Routes::Route& route, Bytes batch, std::size_t segment_size,
+                         Instant now) {
+  relay::Leg& leg = *relays_.find(route.site())->leg;
+  const auto handle = leg.handle_of(route.slot.grant.slot);
+  if (!handle) return;
+  for (std::size_t at = 0; at < batch.size(); at += segment_size) {
+    const Bytes packet = batch.subspan(at, std::min(segment_size, batch.size() - at));
     std::vector<std::uint8_t> wrapped(relay::kHeaderSize + packet.size());
-    const std::size_t size = remote.grant ? leg_.wrap(remote.grant->slot, packet, wrapped, now) : 0;
-    if (size == 0) break;
-    queue_out(std::move(wrapped));
-    remote.waiting.pop_front();
+    leg.wrap(*handle, packet, wrapped, now);
+    queue_out(leg.relay(), std::move(wrapped));
   }
-  if (!remote.waiting.empty() && remote.grant) leg_.bind(*remote.grant, now);
+}
+
+// What waited for a relay leaves, as soon as it may.
+void Router::flush_waiting(Remote& remote, Instant now) {
+  const Routes::Route* route = remote.routes.active();
+  if (route == nullptr) return;
+  for (const auto& packet : remote.waiting) queue_batch(*route, packet, packet.size(), now);
+  remote.waiting.clear();
 }
 
 // A packet for which there is no way at the moment.
-void Router::send_packet(Remote& remote, Bytes packet, Instant now) {
+void Router::send_later(Remote& remote, Bytes packet, Instant now) {
   if (remote.waiting.size() >= limits_.waiting_max) {
     remote.waiting.pop_front();
     ++stats_.dropped_full;
   }
   remote.waiting.emplace_back(packet.begin(), packet.end());
-  if (remote.grant) {
-    leg_.bind(*remote.grant, now);
-  } else {
+  if (remote.routes.empty()) {
     ask_grant(remote, now);
+  } else {
+    make_ready(remote, now);
   }
 }
 
-// Bytes written; 0 when there is no way.
-std::size_t Router::wrap_batch(Remote& remote, Bytes batch, std::size_t segment_size,
-                               MutableBytes out, Instant now) {
-  if (!remote.grant || !leg_.bound(remote.grant->slot)) return 0;
+std::size_t Router::wrap_batch(relay::Leg& leg, std::uint16_t handle, Bytes batch,
+                               std::size_t segment_size, MutableBytes out, Instant now) {
   std::size_t written = 0;
   for (std::size_t at = 0; at < batch.size(); at += segment_size) {
     const Bytes packet = batch.subspan(at, std::min(segment_size, batch.size() - at));
-    written += leg_.wrap(remote.grant->slot, packet, out.subspan(written), now);
+    written += leg.wrap(handle, packet, out.subspan(written), now);
     ++stats_.packets_out;
   }
   return written;
 }
 
-void Router::send_batch(RemoteId to, Bytes batch, std::size_t segment_size, Instant now) {
-  Remote* remote = find(to);
-  if (remote == nullptr) return;
+// What the endpoint sends to a user, as it goes onto the wire. Nothing: it became a signal, or it waits.
+std::optional<Transmit> Router::route_batch(const Transmit& batch, MutableBytes buffer,
+                                            Instant now) {
+  Remote* remote = find(*remote_of(batch.to));
+  if (remote == nullptr) return std::nullopt;
   remote->used = now;
-  if (packet_kind(batch[0]) == PacketKind::kHandshake) {
-    return signal(*remote, SignalKind::kPacket, batch, shows_consent(batch), now);
+  const Bytes bytes = buffer.first(batch.size);
+  if (packet_kind(bytes[0]) == PacketKind::kHandshake) {
+    signal(*remote, SignalKind::kPacket, bytes, shows_consent(bytes), now);
+    return std::nullopt;
   }
-  for (std::size_t at = 0; at < batch.size(); at += segment_size) {
-    send_packet(*remote, batch.subspan(at, std::min(segment_size, batch.size() - at)), now);
+  const Routes::Route* route = remote->routes.active();
+  relay::Leg* leg = route == nullptr ? nullptr : relays_.find(route->site())->leg.get();
+  const auto handle = leg == nullptr ? std::nullopt : leg->handle_of(route->slot.grant.slot);
+  if (!handle) {
+    for (std::size_t at = 0; at < bytes.size(); at += batch.segment_size) {
+      send_later(*remote, bytes.subspan(at, std::min(batch.segment_size, bytes.size() - at)), now);
+    }
+    return std::nullopt;
   }
+  scratch_.assign(bytes.begin(), bytes.end());
+  if (const Routes::Route* also = remote->routes.also())
+    queue_batch(*also, scratch_, batch.segment_size, now);
+  const std::size_t size = wrap_batch(*leg, *handle, scratch_, batch.segment_size, buffer, now);
+  return Transmit{leg->relay(), size, batch.segment_size + relay::kHeaderSize};
 }
 
 std::optional<Transmit> Router::poll_transmit(MutableBytes buffer, Instant now) {
-  take_leg_events(now);
-  if (const std::size_t size = leg_.poll_transmit(buffer, now)) {
-    return Transmit{leg_.relay(), size, size};
-  }
-  if (!out_.empty()) {
-    const std::vector<std::uint8_t> packet = std::move(out_.front());
-    out_.pop_front();
-    std::copy(packet.begin(), packet.end(), buffer.begin());
-    ++stats_.packets_out;
-    return Transmit{leg_.relay(), packet.size(), packet.size()};
+  if (const auto own = relays_.poll_transmit(buffer, now)) {
+    take_leg_events(now);
+    return own;
   }
   // Room for the header of each packet of a batch.
   const std::size_t inner_max = buffer.size() - buffer.size() / 32;
-  while (auto batch = users_.poll_transmit(buffer.first(inner_max), now)) {
-    const auto to = remote_of(batch->to);
-    if (!to) return batch;
-    const Bytes bytes = buffer.first(batch->size);
-    Remote* remote = find(*to);
-    if (remote != nullptr && packet_kind(bytes[0]) != PacketKind::kHandshake) {
-      scratch_.assign(bytes.begin(), bytes.end());
-      remote->used = now;
-      if (const std::size_t size =
-              wrap_batch(*remote, scratch_, batch->segment_size, buffer, now)) {
-        return Transmit{leg_.relay(), size, batch->segment_size + relay::kHeaderSize};
-      }
-    }
-    send_batch(*to, bytes, batch->segment_size, now);
+  while (out_.empty()) {
+    const auto batch = users_.poll_transmit(buffer.first(inner_max), now);
+    if (!batch || !batch->to.is_discard_only()) return batch;
+    if (const auto routed = route_batch(*batch, buffer, now)) return routed;
     take_leg_events(now);
   }
-  return std::nullopt;
+  const Out out = std::move(out_.front());
+  out_.pop_front();
+  std::copy(out.packet.begin(), out.packet.end(), buffer.begin());
+  ++stats_.packets_out;
+  return Transmit{out.to, out.packet.size(), out.packet.size()};
 }
 
 // --- packets in, time ----------------------------------------------------------------------------------------------
 
 bool Router::receive(const IpAddress& from, MutableBytes datagram, Instant now) {
-  if (datagram.empty() || !relay::is_relay_packet(datagram[0])) return false;
-  if (from != leg_.relay()) return false;
-  const auto received = leg_.receive(datagram, now);
-  take_leg_events(now);
-  if (!received) return true;
-  const auto at = by_slot_.find(received->from);
+  if (!relays_.owns(from, datagram)) return false;
+  const auto received = relays_.receive(from, datagram, now);
+  if (!received) {
+    take_leg_events(now);
+    return true;
+  }
+  const auto at = by_slot_.find(slot_key(received->site, received->from));
   if (at == by_slot_.end()) {
     ++stats_.dropped_unknown_slot;
     return true;
@@ -361,19 +476,24 @@ bool Router::receive(const IpAddress& from, MutableBytes datagram, Instant now) 
     return true;
   }
   ++stats_.packets_in;
+  remotes_.at(at->second).routes.on_heard(received->site, received->from, relays_, now);
   users_.receive(via_address(at->second), received->payload, now);
   return true;
 }
 
 void Router::advance(Instant now) {
-  leg_.advance(now);
+  relays_.advance(now);
   take_leg_events(now);
+  if (now >= next_move_) {
+    next_move_ = kNever;
+    for (auto& [id, remote] : remotes_) choose(remote, now);
+  }
   if (now >= next_sweep_) sweep(now);
 }
 
 Instant Router::next_deadline() const {
   if (!out_.empty()) return Instant::min();
-  return std::min(leg_.next_deadline(), remotes_.empty() ? kNever : next_sweep_);
+  return std::min({relays_.next_deadline(), next_move_, remotes_.empty() ? kNever : next_sweep_});
 }
 
 }  // namespace whimbrel

@@ -1,5 +1,5 @@
 // Finds the way to users that have no address of their own: handshake packets go as signals through the rendezvous, everything
-// else through the relay, each with the grant that lets the peer answer.
+// else over a relay, each with the grants that let the peer answer.
 //
 // Stands between an endpoint and the sockets. To the endpoint such a user has a via address (via_address.h); the router
 // turns it into what is on the wire, and back. Sans-I/O, one driver, as everything below io.
@@ -12,15 +12,17 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <variant>
 #include <vector>
 
 #include "base/random.h"
 #include "base/time.h"
 #include "endpoint/endpoint.h"
+#include "network/relays.h"
+#include "network/routes.h"
 #include "network/signal.h"
 #include "network/via_address.h"
-#include "relay/leg.h"
 
 namespace whimbrel {
 
@@ -63,8 +65,8 @@ class Router {
   void on_signal(const Identity& user, Bytes body, Instant now);
   // The rendezvous carries signals again: what may have been lost is said once more.
   void on_online(Instant now);
-  // Where the relay is, and what opens it.
-  void on_ticket(const relay::Ticket& ticket, Instant now);
+  // Where the relays are, and what opens them.
+  void on_tickets(const std::vector<SiteTicket>& tickets, Instant now);
 
   // --- inputs: from the sockets ----------------------------------------------------------------------------------
   // True if the datagram was the router's.
@@ -72,14 +74,19 @@ class Router {
   void advance(Instant now);
 
   // --- outputs ---------------------------------------------------------------------------------------------------
-  // What the endpoint and the relay leg have to send, as it goes onto the wire. `buffer`: 64 KiB.
+  // What the endpoint and the relay legs have to send, as it goes onto the wire. `buffer`: 64 KiB.
   std::optional<Transmit> poll_transmit(MutableBytes buffer, Instant now);
   std::optional<RouterRequest> poll_request();
-  // The leg was lost (true) or opened (false) since the last call: others may want to look after what they have there.
-  std::optional<relay::LegEvent> poll_leg_event();
+  // A leg was lost: others may want to look after what they have there.
+  std::optional<relay::LegLost> poll_leg_lost();
   Instant next_deadline() const;
 
-  const relay::Leg& leg() const { return leg_; }
+  const Relays& relays() const { return relays_; }
+  struct UserRoute {
+    std::string relay;  // the site that our packets go over; empty: none at the moment
+    std::string home;   // what the peer calls its home, where we know it
+  };
+  UserRoute route_of(const Identity& user) const;
   const RouterStats& stats() const { return stats_; }
   std::size_t remote_count() const { return remotes_.size(); }
 
@@ -88,7 +95,7 @@ class Router {
     RemoteId id{};
     Identity user;
     relay::IdentityHash hash{};
-    std::optional<relay::Grant> grant;  // the peer's, for us
+    Routes routes;
     std::deque<std::vector<std::uint8_t>> waiting;
     Instant used{};
     Instant asked{};  // for a grant
@@ -99,20 +106,33 @@ class Router {
   Remote* find(RemoteId id);
   // Null when there are too many.
   Remote* remote_for(const Identity& user, Instant now);
-  void learn_grant(Remote& remote, const relay::Grant& grant);
-  void forget_grant(Remote& remote, Instant now);
+  std::vector<PeerSlot> our_slots(const Remote& remote, Instant now) const;
+  void learn_slots(Remote& remote, const std::vector<PeerSlot>& slots, Instant now);
+  void forget_slot(const PeerSlot& slot);
+  void forget_route(SiteId site, relay::SlotId slot, Instant now);
+  // Legs and bindings of what the peer is reached over.
+  void make_ready(Remote& remote, Instant now);
   void ask_grant(Remote& remote, Instant now);
-  void signal(Remote& remote, SignalKind kind, Bytes packet, bool with_grant, Instant now);
-  void send_packet(Remote& remote, Bytes packet, Instant now);
-  void send_batch(RemoteId to, Bytes batch, std::size_t segment_size, Instant now);
-  std::size_t wrap_batch(Remote& remote, Bytes batch, std::size_t segment_size, MutableBytes out,
-                         Instant now);
+  void signal(Remote& remote, SignalKind kind, Bytes packet, bool with_slots, Instant now);
+
+  void send_later(Remote& remote, Bytes packet, Instant now);
+  std::optional<Transmit> route_batch(const Transmit& batch, MutableBytes buffer, Instant now);
+  std::size_t wrap_batch(relay::Leg& leg, std::uint16_t handle, Bytes batch,
+                         std::size_t segment_size, MutableBytes out, Instant now);
+  void queue_batch(const Routes::Route& route, Bytes batch, std::size_t segment_size, Instant now);
   void flush_waiting(Remote& remote, Instant now);
-  void queue_out(std::vector<std::uint8_t> packet);
+  void queue_out(const IpAddress& to, std::vector<std::uint8_t> packet);
+
   void take_leg_events(Instant now);
-  void on_bound(const relay::LegBound& bound, Instant now);
-  void on_peer_gone(relay::SlotId slot, Instant now);
-  void renew_grants(Instant now);
+  void on_leg(SiteId site, const relay::LegOpened& event, Instant now);
+  void on_leg(SiteId site, const relay::LegLost& event, Instant now);
+  void on_leg(SiteId site, const relay::LegBound& event, Instant now);
+  void on_leg(SiteId site, const relay::LegPeerGone& event, Instant now);
+  void on_leg(SiteId site, const relay::LegDraining& event, Instant now);
+  void on_leg(SiteId site, const relay::LegSuspected& event, Instant now);
+  void on_leg(SiteId site, const relay::LegHeard& event, Instant now);
+  void choose_all(SiteId site, Instant now);
+  void choose(Remote& remote, Instant now);
   void sweep(Instant now);
   bool has_session(const Identity& user, Instant now) const;
   std::int64_t unix_seconds(Instant now) const;
@@ -122,16 +142,21 @@ class Router {
   RouterLimits limits_;
   Instant start_;
   UnixMillis unix_start_;
-  relay::Leg leg_;
+  Relays relays_;
   std::map<RemoteId, Remote> remotes_;
   std::map<Identity, RemoteId> by_user_;
-  std::map<relay::SlotId, RemoteId> by_slot_;
+  std::unordered_map<std::uint64_t, RemoteId> by_slot_;  // site and slot
   std::uint32_t next_id_ = 1;
   std::deque<RouterRequest> requests_;
-  std::deque<relay::LegEvent> leg_events_;
-  std::deque<std::vector<std::uint8_t>> out_;
+  std::deque<relay::LegLost> legs_lost_;
+  struct Out {
+    IpAddress to;
+    std::vector<std::uint8_t> packet;
+  };
+  std::deque<Out> out_;
   std::vector<std::uint8_t> scratch_;
   Instant next_sweep_ = kNever;
+  Instant next_move_ = kNever;  // of any remote's route to a better one
   RouterStats stats_;
 };
 

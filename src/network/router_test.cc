@@ -48,7 +48,10 @@ class RouterTest : public ::testing::Test {
     std::function<void()> land;
   };
 
-  RouterTest() : keys(master(), kUnixStart, now) { start_relay(); }
+  RouterTest() : keys(master(), kUnixStart, now) {
+    relay_config.relay_id = relay::site_id("home");
+    start_relay();
+  }
 
   static Secret master() {
     Secret secret;
@@ -56,7 +59,7 @@ class RouterTest : public ::testing::Test {
     return secret;
   }
   void start_relay() {
-    relay = std::make_unique<relay::Server>(relay::ServerConfig{}, keys, random, now, unix_ms());
+    relay = std::make_unique<relay::Server>(relay_config, keys, random, now, unix_ms());
   }
   UnixMillis unix_ms() const { return kUnixStart + to_milliseconds(now.time_since_epoch()); }
 
@@ -73,7 +76,8 @@ class RouterTest : public ::testing::Test {
     token.not_after = unix_ms() / 1000 + 600;
     random.fill(token.secret.bytes);
     const relay::SealedToken sealed = keys.seal(token, random, now);
-    host.router->on_ticket({relay_address, {sealed.begin(), sealed.end()}, token.secret}, now);
+    host.router->on_tickets(
+        {{"home", {relay_address, {sealed.begin(), sealed.end()}, token.secret}}}, now);
   }
   Host* find(const Identity& user) {
     for (auto& host : hosts) {
@@ -198,6 +202,7 @@ class RouterTest : public ::testing::Test {
   Instant now{};
   FastRandom random{99};
   relay::SiteKeys keys;
+  relay::ServerConfig relay_config;
   IpAddress relay_address = IpAddress::v4(10, 9, 9, 9, 4040);
   std::unique_ptr<relay::Server> relay;
   std::vector<std::unique_ptr<Host>> hosts;
@@ -338,9 +343,9 @@ TEST_F(RouterTest, AClaimOfAnothersSlotIsIgnored) {
   send(alice, bob, "one");
   run_for(seconds(1));
   relay::Grant claim;
-  claim.relay_id = 1;
-  claim.slot = bob.router->leg().slot();
-  const auto body = write_signal({SignalKind::kPacket, claim, {}});
+  claim.relay_id = relay_config.relay_id;
+  claim.slot = bob.router->relays().home()->leg->slot();
+  const auto body = write_signal({SignalKind::kPacket, {{claim, 0}}, {}});
   alice.router->on_signal(eve.name(), body, now);
   send(alice, bob, "two");
   send(bob, alice, "three");

@@ -9,11 +9,12 @@ std::optional<SignalView> read_signal(Bytes body) {
   const std::uint8_t kind = in.u8();
   if (kind < 1 || kind > 3) return std::nullopt;
   signal.kind = static_cast<SignalKind>(kind);
-  const std::uint8_t has_grant = in.u8();
-  if (has_grant > 1) return std::nullopt;
-  if (has_grant == 1) {
-    signal.grant = relay::read_grant(in.bytes(relay::kGrantSize));
-    if (!signal.grant) return std::nullopt;
+  const std::uint8_t count = in.u8();
+  if (count > kSignalSlotsMax) return std::nullopt;
+  for (std::uint8_t i = 0; i < count; ++i) {
+    const auto grant = relay::read_grant(in.bytes(relay::kGrantSize));
+    if (!grant) return std::nullopt;
+    signal.slots.push_back({*grant, in.u16()});
   }
   if (!in.ok()) return std::nullopt;
   signal.packet = in.rest();
@@ -21,12 +22,17 @@ std::optional<SignalView> read_signal(Bytes body) {
 }
 
 std::vector<std::uint8_t> write_signal(const SignalView& signal) {
-  std::vector<std::uint8_t> body(2 + (signal.grant ? relay::kGrantSize : 0) + signal.packet.size());
+  ASSERT(signal.slots.size() <= kSignalSlotsMax);
+  std::vector<std::uint8_t> body(2 + signal.slots.size() * (relay::kGrantSize + 2) +
+                                 signal.packet.size());
   ASSERT(body.size() <= kSignalSizeMax);
   ByteWriter out(body);
   out.u8(static_cast<std::uint8_t>(signal.kind));
-  out.u8(signal.grant ? 1 : 0);
-  if (signal.grant) write_grant(out, *signal.grant);
+  out.u8(static_cast<std::uint8_t>(signal.slots.size()));
+  for (const PeerSlot& slot : signal.slots) {
+    write_grant(out, slot.grant);
+    out.u16(slot.rtt);
+  }
   out.bytes(signal.packet);
   return body;
 }

@@ -20,7 +20,8 @@ Site::Site(const SiteConfig& config, rendezvous::Authority* authority, relay::Si
     control_ = std::make_unique<SiteControl>(config_, *authority, keys, random, now, unix_now);
   }
   if (config.relay) {
-    relay_ = std::make_unique<relay::Server>(config.relay_config, keys, random, now, unix_now);
+    config_.relay_config.relay_id = relay::site_id(config_.site_name);
+    relay_ = std::make_unique<relay::Server>(config_.relay_config, keys, random, now, unix_now);
   }
 }
 

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/ip_address.h"
 #include "base/random.h"
@@ -21,6 +22,13 @@
 
 namespace whimbrel {
 
+// A relay in another place that clients are given tickets for.
+struct OtherSite {
+  std::string name;   // other than every other site's; 1 to 16 bytes
+  IpAddress address;  // told to clients
+  Secret master;      // what its tokens are sealed with: the relay has the same
+};
+
 struct SiteConfig {
   bool rendezvous = true;
   bool relay = true;
@@ -30,7 +38,8 @@ struct SiteConfig {
   relay::ServerConfig relay_config;
   // Told to clients with their relay tickets; all zero: where they reached this server.
   IpAddress relay_address;
-  std::string site_name = "home";
+  std::string site_name = "home";      // also names the relay in grants
+  std::vector<OtherSite> other_sites;  // at most rendezvous::kRelaySitesMax - 1
   std::int64_t ticket_seconds = 600;
   // Answers to STUN: as many a second; further requests are dropped. An answer is larger than its request by up to 24 bytes.
   std::uint32_t stun_answers_per_second = 10'000;

@@ -28,29 +28,47 @@ EndpointConfig endpoint_config(const SiteConfig& config) {
 
 // --- tickets -------------------------------------------------------------------------------------------------------
 
-SiteTickets::SiteTickets(const SiteConfig& config, relay::SiteKeys& keys, Random& random)
-    : config_(config), keys_(keys), random_(random) {}
+SiteTickets::SiteTickets(const SiteConfig& config, relay::SiteKeys& keys, Random& random,
+                         Instant now, UnixMillis unix_now)
+    : config_(config), keys_(keys), random_(random), now_(now) {
+  for (const OtherSite& site : config.other_sites) {
+    others_.push_back({site.name, site.address, relay::SiteKeys(site.master, unix_now, now)});
+  }
+}
 
-std::optional<rendezvous::RelayTicket> SiteTickets::issue(const Identity& identity,
-                                                          std::uint32_t app_id,
-                                                          std::int64_t unix_seconds) {
-  const bool elsewhere = !config_.relay_address.empty();
-  if (!config_.relay && !elsewhere) return std::nullopt;
-  relay::Token token;
+// Each relay gets a secret of its own: one that is broken into learns nothing about the legs to others.
+rendezvous::RelayTicket SiteTickets::seal(relay::Token token, relay::SiteKeys& keys) {
   random_.fill(token.id);
-  token.identity = relay::identity_hash(app_id, identity.text());
-  token.app_id = app_id;
-  token.not_after = unix_seconds + config_.ticket_seconds;
   random_.fill(token.secret.bytes);
-  const relay::SealedToken sealed = keys_.seal(token, random_, now_);
+  const relay::SealedToken sealed = keys.seal(token, random_, now_);
   rendezvous::RelayTicket ticket;
-  ticket.address = config_.relay_address.bytes;
-  ticket.port = config_.relay_address.port;
-  ticket.site = config_.site_name;
   ticket.token.assign(sealed.begin(), sealed.end());
   ticket.secret = token.secret.bytes;
   ticket.not_after = token.not_after;
   return ticket;
+}
+
+std::vector<rendezvous::RelayTicket> SiteTickets::issue(const Identity& identity,
+                                                        std::uint32_t app_id,
+                                                        std::int64_t unix_seconds) {
+  relay::Token token;
+  token.identity = relay::identity_hash(app_id, identity.text());
+  token.app_id = app_id;
+  token.not_after = unix_seconds + config_.ticket_seconds;
+  std::vector<rendezvous::RelayTicket> tickets;
+  if (config_.relay || !config_.relay_address.empty()) {
+    rendezvous::RelayTicket& own = tickets.emplace_back(seal(token, keys_));
+    own.address = config_.relay_address.bytes;
+    own.port = config_.relay_address.port;
+    own.site = config_.site_name;
+  }
+  for (Other& other : others_) {
+    rendezvous::RelayTicket& ticket = tickets.emplace_back(seal(token, other.keys));
+    ticket.address = other.address.bytes;
+    ticket.port = other.address.port;
+    ticket.site = other.name;
+  }
+  return tickets;
 }
 
 // --- sessions ------------------------------------------------------------------------------------------------------
@@ -58,7 +76,7 @@ std::optional<rendezvous::RelayTicket> SiteTickets::issue(const Identity& identi
 SiteControl::SiteControl(const SiteConfig& config, rendezvous::Authority& authority,
                          relay::SiteKeys& keys, Random& random, Instant now, UnixMillis unix_now)
     : endpoint_(endpoint_config(config), random, now, unix_now),
-      tickets_(config, keys, random),
+      tickets_(config, keys, random, now, unix_now),
       server_(config.rendezvous_limits, authority, &tickets_, now, unix_now) {}
 
 void SiteControl::receive(const IpAddress& from, MutableBytes datagram, Instant now) {

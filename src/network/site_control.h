@@ -18,18 +18,27 @@ namespace whimbrel {
 struct SiteConfig;
 
 // Relay tickets, sealed with the site's key.
-class SiteTickets final : public rendezvous::RelayTickets {
+class SiteTickets final : public rendezvous::TicketIssuer {
  public:
-  SiteTickets(const SiteConfig& config, relay::SiteKeys& keys, Random& random);
+  SiteTickets(const SiteConfig& config, relay::SiteKeys& keys, Random& random, Instant now,
+              UnixMillis unix_now);
 
   // The time of the tickets that are issued from now on.
   void set_now(Instant now) { now_ = now; }
-  std::optional<rendezvous::RelayTicket> issue(const Identity& identity, std::uint32_t app_id,
-                                               std::int64_t unix_seconds) override;
+  std::vector<rendezvous::RelayTicket> issue(const Identity& identity, std::uint32_t app_id,
+                                             std::int64_t unix_seconds) override;
 
  private:
+  struct Other {
+    std::string name;
+    IpAddress address;
+    relay::SiteKeys keys;
+  };
+  rendezvous::RelayTicket seal(relay::Token token, relay::SiteKeys& keys);
+
   const SiteConfig& config_;
   relay::SiteKeys& keys_;
+  std::vector<Other> others_;
   Random& random_;
   Instant now_{};
 };

@@ -340,8 +340,7 @@ Duration Leg::quiet_max(Instant now) const {
 }
 
 Duration Leg::silence_max(Instant now) const {
-  const bool idle =
-      !suspected_ && unheard_since_ == kNever && quiet_max(now) == kKeepAlive;
+  const bool idle = !suspected_ && unheard_since_ == kNever && quiet_max(now) == kKeepAlive;
   return std::max(idle ? kSilenceIdle : kSilenceBusy, 4 * rtt_);
 }
 

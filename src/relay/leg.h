@@ -52,8 +52,8 @@ struct LegDraining {
 // What we send gets no answer of any kind: another way would be good to have. Ends with LegHeard or LegLost.
 struct LegSuspected {};
 struct LegHeard {};
-using LegEvent = std::variant<LegOpened, LegLost, LegBound, LegPeerGone, LegDraining, LegSuspected,
-                              LegHeard>;
+using LegEvent =
+    std::variant<LegOpened, LegLost, LegBound, LegPeerGone, LegDraining, LegSuspected, LegHeard>;
 
 class Leg {
  public:
@@ -99,6 +99,7 @@ class Leg {
   State state() const { return state_; }
   // Open, and nothing speaks against it: it answers, and does not drain.
   bool healthy() const { return state_ == State::kOpen && !doubted_ && !draining_; }
+  bool draining() const { return draining_; }
   const IpAddress& relay() const { return ticket_.relay; }
   SlotId slot() const { return slot_; }
   std::uint32_t relay_id() const { return relay_id_; }

@@ -16,6 +16,11 @@ IdentityHash identity_hash(std::uint32_t app_id, std::string_view identity) {
   return hash;
 }
 
+std::uint32_t site_id(std::string_view name) {
+  const Digest digest = sha256({as_bytes(name)});
+  return ByteReader(Bytes(digest)).u32();
+}
+
 SiteKeys::SiteKeys(const Secret& master, UnixMillis unix_now, Instant now)
     : master_(master), unix_start_(unix_now), start_(now) {}
 

@@ -24,6 +24,10 @@ namespace whimbrel::relay {
 using IdentityHash = std::array<std::uint8_t, 16>;
 IdentityHash identity_hash(std::uint32_t app_id, std::string_view identity);
 
+// The number that grants and slots know a relay by: the first 4 bytes of the SHA-256 of its site's name, so that nobody has
+// to hand out numbers.
+std::uint32_t site_id(std::string_view name);
+
 using TokenId = std::array<std::uint8_t, 8>;
 
 struct Token {

@@ -108,9 +108,9 @@ void Client::on(const Signalled& message, Instant) {
   if (from && from->valid()) events_.emplace_back(SignalEvent{*from, message.body});
 }
 
-void Client::on(const RelayTicket& message, Instant) {
+void Client::on(const RelayTickets& message, Instant) {
   ticket_wanted_ = false;
-  events_.emplace_back(TicketEvent{message});
+  if (!message.relays.empty()) events_.emplace_back(TicketsEvent{message.relays});
 }
 
 void Client::on(const Pong& message, Instant now) {

@@ -59,8 +59,8 @@ struct SignalEvent {
 struct UndeliveredEvent {
   Identity to;  // went offline
 };
-struct TicketEvent {
-  RelayTicket ticket;
+struct TicketsEvent {
+  std::vector<RelayTicket> relays;  // never empty
 };
 struct PresenceEvent {
   Identity user;
@@ -73,7 +73,7 @@ struct FarewellEvent {
   std::uint16_t seconds = 0;
 };
 using ClientEvent = std::variant<OnlineEvent, LoginRefusedEvent, CertificateEvent, FoundEvent,
-                                 LookupFailedEvent, SignalEvent, UndeliveredEvent, TicketEvent,
+                                 LookupFailedEvent, SignalEvent, UndeliveredEvent, TicketsEvent,
                                  PresenceEvent, SilentEvent, FarewellEvent>;
 
 class Client {
@@ -101,7 +101,7 @@ class Client {
   void lookup(const Identity& user, Instant now);
   // At most kSignalBytesMax bytes. Lost while offline.
   void signal(const Identity& to, std::vector<std::uint8_t> body);
-  // Answered by TicketEvent, or not at all.
+  // Answered by TicketsEvent, or not at all.
   void want_ticket();
   void watch(const Identity& user, bool on);
   // Somebody suspects that the server is gone: a ping is sent now, and its answer expected within `patience`.
@@ -130,7 +130,7 @@ class Client {
   void on(const Found& message, Instant now);
   void on(const SignalDone& message, Instant now);
   void on(const Signalled& message, Instant now);
-  void on(const RelayTicket& message, Instant now);
+  void on(const RelayTickets& message, Instant now);
   void on(const Pong& message, Instant now);
   void on(const Presence& message, Instant now);
   void on(const Renewed& message, Instant now);

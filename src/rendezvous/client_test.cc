@@ -21,7 +21,7 @@ TEST_F(RendezvousClient, AsksAgainAfterAReconnect) {
   ASSERT_EQ(alice.all<FoundEvent>().size(), 1u);
   EXPECT_TRUE(alice.all<FoundEvent>()[0].online);
   EXPECT_EQ(alice.all<PresenceEvent>().size(), 1u);
-  EXPECT_EQ(alice.all<TicketEvent>().size(), 1u);
+  EXPECT_EQ(alice.all<TicketsEvent>().size(), 1u);
 }
 
 TEST_F(RendezvousClient, QuestionsFailInTime) {

@@ -25,6 +25,7 @@ inline constexpr std::size_t kTextMax = 256;        // for a person
 inline constexpr std::size_t kSignalBytesMax = 2048;
 inline constexpr std::size_t kRelayTokenMax = 256;
 inline constexpr std::size_t kSiteNameMax = 16;
+inline constexpr std::size_t kRelaySitesMax = 16;
 
 // --- client to server ----------------------------------------------------------------------------------------------
 
@@ -177,9 +178,8 @@ struct Signalled {
     f.blob(body, kSignalBytesMax);
   }
 };
+// What opens one relay; part of RelayTickets.
 struct RelayTicket {
-  static constexpr std::uint8_t kType = 69;
-  std::uint32_t request = 0;
   std::array<std::uint8_t, 16> address{};  // all zero: this server's own, as the client reached it
   std::uint16_t port = 0;
   std::string site;
@@ -188,13 +188,22 @@ struct RelayTicket {
   std::int64_t not_after = 0;  // Unix seconds
   template <typename Fields>
   void fields(Fields& f) {
-    f.number(request);
     f.fixed(address);
     f.number(port);
     f.text(site, kSiteNameMax);
     f.blob(token, kRelayTokenMax);
     f.fixed(secret);
     f.number(not_after);
+  }
+};
+struct RelayTickets {
+  static constexpr std::uint8_t kType = 69;
+  std::uint32_t request = 0;
+  std::vector<RelayTicket> relays;  // one of each site, the operator's first choice first
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.number(request);
+    f.list(relays, kRelaySitesMax);
   }
 };
 struct Pong {
@@ -234,7 +243,7 @@ struct Farewell {
     f.number(seconds);
   }
 };
-using ServerMessage = std::variant<LoggedIn, Refused, Found, SignalDone, Signalled, RelayTicket,
+using ServerMessage = std::variant<LoggedIn, Refused, Found, SignalDone, Signalled, RelayTickets,
                                    Pong, Presence, Renewed, Farewell>;
 
 // Every field must be within its limit (ASSERT).

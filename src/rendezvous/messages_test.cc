@@ -19,7 +19,6 @@ std::vector<ServerMessage> server_messages() {
   LoggedIn in{"str:alice", std::vector<std::uint8_t>(200, 3), {}, 1'800'000'000'123};
   in.authority.fill(9);
   RelayTicket ticket;
-  ticket.request = 4;
   ticket.port = 4040;
   ticket.site = "home";
   ticket.token.assign(105, 7);
@@ -29,7 +28,7 @@ std::vector<ServerMessage> server_messages() {
           Found{5, "str:bob", true, {1, 2}},
           SignalDone{6, true},
           Signalled{"str:bob", std::vector<std::uint8_t>(kSignalBytesMax, 1)},
-          ticket,
+          RelayTickets{4, {ticket, ticket}},
           Pong{1},
           Presence{"str:bob", true},
           Renewed{{1}},

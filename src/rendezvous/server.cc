@@ -15,7 +15,7 @@ std::uint32_t request_of(const ClientMessage& message) {
 
 }  // namespace
 
-Server::Server(const ServerLimits& limits, Authority& authority, RelayTickets* tickets, Instant now,
+Server::Server(const ServerLimits& limits, Authority& authority, TicketIssuer* tickets, Instant now,
                UnixMillis unix_now)
     : limits_(limits),
       authority_(authority),
@@ -233,15 +233,14 @@ void Server::on(ClientId id, Client& client, const Signal& signal, Instant) {
 }
 
 void Server::on(ClientId id, Client& client, const WantRelayTicket& want, Instant now) {
-  auto ticket = tickets_ == nullptr
-                    ? std::nullopt
-                    : tickets_->issue(client.user->second, client.user->first, unix_seconds(now));
-  if (!ticket) {
+  RelayTickets tickets{want.request, {}};
+  if (tickets_ != nullptr)
+    tickets.relays = tickets_->issue(client.user->second, client.user->first, unix_seconds(now));
+  if (tickets.relays.empty()) {
     return refuse(id, want.request, RefusalCode::kNoRelay, "this server has no relay");
   }
   ++counters_.tickets;
-  ticket->request = want.request;
-  send(id, *ticket);
+  send(id, tickets);
 }
 
 void Server::on(ClientId id, Client&, const Ping& ping, Instant) { send(id, Pong{ping.number}); }

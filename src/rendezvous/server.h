@@ -24,13 +24,13 @@ namespace whimbrel::rendezvous {
 
 enum class ClientId : std::uint64_t {};
 
-// Who gives out what opens a relay. Nothing: there is no relay, or not now.
-class RelayTickets {
+// Who gives out what opens relays.
+class TicketIssuer {
  public:
-  virtual ~RelayTickets() = default;
-  // `request` of the ticket is the caller's to fill in.
-  virtual std::optional<RelayTicket> issue(const Identity& identity, std::uint32_t app_id,
-                                           std::int64_t unix_seconds) = 0;
+  virtual ~TicketIssuer() = default;
+  // One of each site, at most kRelaySitesMax. None: there is no relay, or not now.
+  virtual std::vector<RelayTicket> issue(const Identity& identity, std::uint32_t app_id,
+                                         std::int64_t unix_seconds) = 0;
 };
 
 // What happens at each limit stands beside it.
@@ -53,7 +53,7 @@ struct ServerCounters {
 class Server {
  public:
   // `authority` and `tickets` (null: no relay) must outlive it.
-  Server(const ServerLimits& limits, Authority& authority, RelayTickets* tickets, Instant now,
+  Server(const ServerLimits& limits, Authority& authority, TicketIssuer* tickets, Instant now,
          UnixMillis unix_now);
 
   Server(const Server&) = delete;
@@ -118,7 +118,7 @@ class Server {
 
   ServerLimits limits_;
   Authority& authority_;
-  RelayTickets* tickets_;
+  TicketIssuer* tickets_;
   Instant start_;
   UnixMillis unix_start_;
   std::map<ClientId, Client> clients_;

@@ -152,8 +152,8 @@ TEST_F(Rendezvous, TicketsAreForWhoAsks) {
   User& alice = logged_in("str:alice");
   alice.client.want_ticket();
   run();
-  ASSERT_EQ(alice.all<TicketEvent>().size(), 1u);
-  EXPECT_EQ(as_text(alice.all<TicketEvent>()[0].ticket.token), "str:alice");
+  ASSERT_EQ(alice.all<TicketsEvent>().size(), 1u);
+  EXPECT_EQ(as_text(alice.all<TicketsEvent>()[0].relays.at(0).token), "str:alice");
 }
 
 TEST_F(Rendezvous, CertificatesAreRenewedInTime) {

@@ -14,14 +14,14 @@ namespace whimbrel::rendezvous {
 
 inline constexpr UnixMillis kTestUnixStart = 1'800'000'000'000;
 
-class FixedTickets final : public RelayTickets {
+class FixedTickets final : public TicketIssuer {
  public:
-  std::optional<RelayTicket> issue(const Identity& identity, std::uint32_t, std::int64_t) override {
+  std::vector<RelayTicket> issue(const Identity& identity, std::uint32_t, std::int64_t) override {
     RelayTicket ticket;
     ticket.site = "test";
     const std::string text = identity.text();
     ticket.token.assign(text.begin(), text.end());
-    return ticket;
+    return {ticket};
   }
 };
 

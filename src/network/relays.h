@@ -1,0 +1,113 @@
+// The relays that the rendezvous gives tickets for: how far each one is, a leg to the best, a warm one to the next, and to
+// whichever else a peer is reached over.
+//
+// Sans-I/O, one driver, as everything below io.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "base/random.h"
+#include "base/time.h"
+#include "endpoint/endpoint.h"
+#include "network/site_probes.h"
+#include "relay/leg.h"
+
+namespace whimbrel {
+
+// The number of a site (relay::site_id()) is what grants and slots know its relay by.
+using SiteId = std::uint32_t;
+
+struct SiteTicket {
+  std::string name;  // 1 to 16 bytes
+  relay::Ticket ticket;
+};
+
+struct RelaysEvent {
+  SiteId site = 0;
+  relay::LegEvent event;
+};
+
+class Relays {
+ public:
+  // Further ones are not looked at.
+  static constexpr std::size_t kSitesMax = SiteProbes::kSitesMax;
+
+  explicit Relays(Random& random) : random_(random), probes_(random) {}
+
+  // All sites that there are; the first one is taken where nothing speaks for another.
+  void on_tickets(const std::vector<SiteTicket>& tickets, Instant now);
+  // Keeps a leg to this site for the next minute. False: it is none of ours.
+  bool want(SiteId site, Instant now);
+
+  bool owns(const IpAddress& from, Bytes datagram) const;
+  struct Received {
+    SiteId site = 0;
+    relay::SlotId from;
+    MutableBytes payload;  // within the datagram
+  };
+  // Something only if it brings a payload.
+  std::optional<Received> receive(const IpAddress& from, MutableBytes datagram, Instant now);
+  void advance(Instant now);
+  // Packets of our own: opening, asking, probing.
+  std::optional<Transmit> poll_transmit(MutableBytes buffer, Instant now);
+  std::optional<RelaysEvent> poll_event();
+  Instant next_deadline() const;
+
+  struct Site {
+    SiteId id = 0;
+    std::string name;
+    relay::Ticket ticket;
+    bool offered = true;          // in the last tickets
+    std::string fault;            // why it can't be used, for a person
+    std::optional<Duration> rtt;  // of the last round of probes, with what else counts
+    Instant wanted_until{};       // by peers
+    Instant avoid_until{};        // it was silent, refused us or is about to stop
+    std::unique_ptr<relay::Leg> leg;
+    bool open() const { return leg && leg->state() == relay::Leg::State::kOpen; }
+  };
+  const std::vector<std::unique_ptr<Site>>& sites() const { return sites_; }
+  // Null: not ours.
+  Site* find(SiteId id);
+  const Site* find(SiteId id) const;
+  // Null before there is one.
+  const Site* home() const { return home_; }
+  const Site* backup() const { return backup_; }
+  // How far a site is, as well as we know; nothing: unknown.
+  std::optional<Duration> rtt(const Site& site) const;
+
+ private:
+  Site& site_for(const SiteTicket& ticket);
+  void probe(Instant now);
+  void on_round_done(Instant now);
+  // Whether `a` is to be taken rather than `b`, at the first look.
+  bool better(const Site& a, const Site& b, Instant now) const;
+  // Whether `a` is so much better than `b` that it is worth to move.
+  bool worth_a_move(const Site& a, const Site& b, Instant now) const;
+  void choose(Instant now);
+  Site* best(const Site* except, Instant now);
+  void settle_on(Site* home, Instant now);
+  void open(Site& site, Instant now);
+  void close_idle(Instant now);
+  void take_events(Site& site, Instant now);
+  void post(SiteId site, const relay::LegEvent& event);
+
+  Random& random_;
+  SiteProbes probes_;
+  std::vector<SiteId> probed_;  // in the order of the round
+  std::vector<std::unique_ptr<Site>> sites_;
+  Site* home_ = nullptr;
+  Site* backup_ = nullptr;
+  std::size_t next_out_ = 0;
+  Instant next_round_ = kNever;
+  Instant last_round_{};
+  Instant next_idle_check_ = kNever;
+  std::deque<RelaysEvent> events_;
+};
+
+}  // namespace whimbrel

@@ -1,0 +1,101 @@
+#include "network/site_probes.h"
+
+#include <algorithm>
+
+namespace whimbrel {
+
+namespace {
+
+// RFC 8445 14.2 paces checks by 50 ms; these go to different hosts and a round shall be over before anybody waits for it.
+constexpr Duration kPace = milliseconds(5);
+// An answer that comes later is as good as none.
+constexpr Duration kAnswerTime = milliseconds(800);
+// Each lost probe makes a site look so much farther.
+constexpr Duration kLossCost = milliseconds(20);
+
+}  // namespace
+
+void SiteProbes::start(const std::vector<IpAddress>& sites, Instant now) {
+  ASSERT(sites.size() <= kSitesMax);
+  if (running() || sites.empty()) return;
+  sites_.clear();
+  for (const IpAddress& address : sites) sites_.push_back({address, {}});
+  round_ = 1;
+  place_ = 0;
+  next_send_ = now;
+  end_ = kNever;
+  first_answer_.reset();
+}
+
+bool SiteProbes::receive(const IpAddress& from, Bytes datagram, Instant now) {
+  const auto response = read_binding_response(datagram);
+  if (!response) return false;
+  for (std::size_t i = 0; i < sites_.size(); ++i) {
+    if (sites_[i].address != from) continue;
+    for (Probe& probe : sites_[i].probes) {
+      if (probe.transaction != response->transaction || probe.took) continue;
+      probe.took = now - probe.sent;
+      if (!first_answer_) first_answer_ = i;
+      if (end_ != kNever && all_answered()) end_ = now;
+      return true;
+    }
+  }
+  return false;
+}
+
+std::optional<SiteProbes::Request> SiteProbes::poll_transmit(MutableBytes buffer, Instant now) {
+  if (now < next_send_) return std::nullopt;
+  Site& site = sites_[place_];
+  Probe& probe = site.probes.emplace_back();
+  random_.fill(probe.transaction);
+  probe.sent = now;
+  const Request request{site.address, write_binding_request(buffer, probe.transaction)};
+  next_send_ = now + kPace;
+  if (++place_ == sites_.size()) {
+    place_ = 0;
+    if (round_++ == kProbesPerRound) {
+      next_send_ = kNever;
+      end_ = now + kAnswerTime;
+    }
+  }
+  return request;
+}
+
+bool SiteProbes::all_answered() const {
+  return std::all_of(sites_.begin(), sites_.end(), [](const Site& site) {
+    return std::all_of(site.probes.begin(), site.probes.end(),
+                       [](const Probe& probe) { return probe.took.has_value(); });
+  });
+}
+
+bool SiteProbes::poll_done(Instant now) {
+  if (end_ == kNever) return false;
+  if (now < end_) return false;
+  round_ = 0;
+  end_ = kNever;
+  return true;
+}
+
+Instant SiteProbes::next_deadline() const { return std::min(next_send_, end_); }
+
+std::optional<Duration> SiteProbes::score(std::size_t site) const {
+  if (site >= sites_.size()) return std::nullopt;
+  const std::vector<Probe>& probes = sites_[site].probes;
+  std::vector<Duration> took;
+  std::int64_t lost = 0;
+  for (std::size_t i = 0; i < probes.size(); ++i) {
+    if (!probes[i].took) {
+      ++lost;
+    } else if (i > 0) {
+      took.push_back(*probes[i].took);
+    }
+  }
+  if (took.empty()) {
+    if (probes.empty() || !probes[0].took) return std::nullopt;
+    took.push_back(*probes[0].took);
+  }
+  std::sort(took.begin(), took.end());
+  return took[took.size() / 2] + (took.back() - took.front()) / 2 + lost * kLossCost;
+}
+
+}  // namespace whimbrel

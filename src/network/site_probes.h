@@ -1,0 +1,68 @@
+// How far the relays of several sites are: rounds of STUN binding requests (RFC 8489), which any of them answers without knowing
+// us. Sans-I/O.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "base/random.h"
+#include "base/time.h"
+#include "traversal/stun.h"
+
+namespace whimbrel {
+
+class SiteProbes {
+ public:
+  // Of one round, to one site. The first wakes what sleeps on the way, so it does not count where there are others.
+  static constexpr unsigned kProbesPerRound = 5;
+  static constexpr std::size_t kSitesMax = 16;
+
+  explicit SiteProbes(Random& random) : random_(random) {}
+
+  // Begins a round, unless one is under way. Sites are known by their place in the list.
+  void start(const std::vector<IpAddress>& sites, Instant now);
+  bool running() const { return round_ != 0; }
+
+  // True if the datagram was the answer to a probe.
+  bool receive(const IpAddress& from, Bytes datagram, Instant now);
+  struct Request {
+    IpAddress to;
+    std::size_t size = 0;
+  };
+  std::optional<Request> poll_transmit(MutableBytes buffer, Instant now);
+  // The round ends when every probe is answered or has had its time; true once for each.
+  bool poll_done(Instant now);
+  Instant next_deadline() const;
+
+  // The site that answered first in this round or the last one.
+  std::optional<std::size_t> first_answer() const { return first_answer_; }
+  // Round trip as a route is judged by it: median, half the spread, and what lost probes cost. Nothing: no answer.
+  std::optional<Duration> score(std::size_t site) const;
+
+ private:
+  struct Probe {
+    StunTransaction transaction{};
+    Instant sent{};
+    std::optional<Duration> took;
+  };
+  struct Site {
+    IpAddress address;
+    std::vector<Probe> probes;  // sent in this round
+  };
+
+  bool all_answered() const;
+
+  Random& random_;
+  std::vector<Site> sites_;
+  unsigned round_ = 0;     // of the round's probes the next one, from 1; 0: no round
+  std::size_t place_ = 0;  // in sites_, of the next request
+  Instant next_send_ = kNever;
+  Instant end_ = kNever;
+  std::optional<std::size_t> first_answer_;
+};
+
+}  // namespace whimbrel
