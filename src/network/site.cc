@@ -30,7 +30,7 @@ Site::~Site() = default;
 std::optional<IpAddress> Site::receive(const IpAddress& from, MutableBytes datagram, Instant now) {
   if (datagram.empty()) {
     ++counters_.dropped_empty;
-  } else if (relay_ && relay::is_relay_packet(datagram[0])) {
+  } else if (is_relayed(datagram)) {
     return relay_->receive(from, datagram, now);
   } else if (config_.stun && is_stun_packet(datagram[0])) {
     on_stun(from, datagram, now);

@@ -56,6 +56,13 @@ class Site {
        Random& random, Instant now, UnixMillis unix_now);
   ~Site();
 
+  // As of relay::Server: for whoever has several datagrams at once. Any bytes.
+  void prefetch_source(Bytes datagram) const {
+    if (is_relayed(datagram)) relay_->prefetch_source(datagram);
+  }
+  void prefetch_destination(Bytes datagram) const {
+    if (is_relayed(datagram)) relay_->prefetch_destination(datagram);
+  }
   // One datagram as it came. Where it goes next, if it is forwarded: the same memory, the same size, another header.
   std::optional<IpAddress> receive(const IpAddress& from, MutableBytes datagram, Instant now);
   void advance(Instant now);
@@ -77,6 +84,9 @@ class Site {
     std::uint8_t size = 0;
     std::array<std::uint8_t, 80> bytes;
   };
+  bool is_relayed(Bytes datagram) const {
+    return relay_ && !datagram.empty() && relay::is_relay_packet(datagram[0]);
+  }
   void on_stun(const IpAddress& from, Bytes datagram, Instant now);
 
   SiteConfig config_;

@@ -151,10 +151,9 @@ std::optional<LegHeader> read_leg_header(Bytes datagram) {
 
 void write_leg_header(std::uint8_t* out, const LegHeader& header) {
   ByteWriter writer(MutableBytes(out, kTagOffset));
-  writer.u8(static_cast<std::uint8_t>(header.kind));
-  writer.u8(header.detail);
-  writer.u16(header.handle);
-  writer.u32(header.slot.value);
+  writer.u64(std::uint64_t{static_cast<std::uint8_t>(header.kind)} << 56 |
+             std::uint64_t{header.detail} << 48 | std::uint64_t{header.handle} << 32 |
+             header.slot.value);
   writer.u32(header.sequence);
 }
 

@@ -1,6 +1,7 @@
 #include "relay/server.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "relay/grant.h"
 
@@ -16,14 +17,20 @@ constexpr std::size_t kDrainSteps = 5;
 constexpr std::uint32_t kSequenceMax = 0xf0000000;
 // A challenge is not answered by silence for longer than this.
 constexpr Duration kChallengeLife = seconds(2);
-// Bursts: this part of a second's rate at once.
-constexpr double kBurst = 0.25;
 
 std::uint64_t half_of(Bytes bytes) { return ByteReader(bytes).u64(); }
 
-TokenBucket bucket_of(std::uint32_t asked, std::uint32_t otherwise, double least, Instant now) {
-  const double rate = asked == 0 ? otherwise : asked;
-  return {rate, std::max(rate * kBurst, least), now};
+std::uint32_t load_u32(const std::uint8_t* from) {
+  return std::uint32_t{from[0]} << 24 | std::uint32_t{from[1]} << 16 | std::uint32_t{from[2]} << 8 |
+         from[3];
+}
+
+// As two words: a comparison by a loop or a call is felt for every packet.
+bool same_address(const IpAddress& a, const IpAddress& b) {
+  std::array<std::uint64_t, 2> x, y;
+  std::memcpy(x.data(), a.bytes.data(), sizeof x);
+  std::memcpy(y.data(), b.bytes.data(), sizeof y);
+  return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0 && a.port == b.port;
 }
 
 }  // namespace
@@ -97,9 +104,8 @@ Slot* Server::admit(const IpAddress& from, Bytes datagram, LegHeader& header, In
     return nullptr;
   }
   slot->window.commit(header.sequence);
-  slot->heard = now;
-  slot->state = Slot::State::kOpen;
-  if (from != slot->address) notice_address(*slot, from, now);
+  if (slot->state != Slot::State::kOpen) slot->state = Slot::State::kOpen;
+  if (!same_address(from, slot->address)) notice_address(*slot, from, now);
   return slot;
 }
 
@@ -108,7 +114,7 @@ std::optional<IpAddress> Server::on_send(const IpAddress& from, MutableBytes dat
   LegHeader header;
   Slot* slot = admit(from, datagram, header, now);
   if (slot == nullptr) return std::nullopt;
-  if (!slot->packets.take(1, now) || !slot->bytes.take(static_cast<double>(datagram.size()), now)) {
+  if (!slot->rates.take(datagram.size(), now)) {
     ++counters_.dropped_rate;
     return std::nullopt;
   }
@@ -133,6 +139,26 @@ std::optional<IpAddress> Server::on_send(const IpAddress& from, MutableBytes dat
   ++counters_.forwarded;
   counters_.forwarded_bytes += datagram.size();
   return to->address;
+}
+
+void Server::prefetch_source(Bytes datagram) const {
+  if (datagram.size() < kHeaderSize) return;
+  const std::uint32_t place = SlotId{load_u32(datagram.data() + 4)}.index();
+  if (place >= slots_.size()) return;
+  const Slot& slot = slots_[place];
+  __builtin_prefetch(&slot, 1);
+  __builtin_prefetch(&slot.window, 1);
+  __builtin_prefetch(&slot.bindings, 0);
+}
+
+void Server::prefetch_destination(Bytes datagram) const {
+  if (datagram.size() < kHeaderSize || datagram[0] != static_cast<std::uint8_t>(Kind::kSend))
+    return;
+  const std::uint32_t place = SlotId{load_u32(datagram.data() + 4)}.index();
+  const std::size_t handle = static_cast<std::size_t>(datagram[2]) << 8 | datagram[3];
+  if (place >= slots_.size() || handle >= Slot::kInlineBindings) return;
+  const std::uint32_t to = slots_[place].bindings[handle].slot.index();
+  if (to < slots_.size()) __builtin_prefetch(&slots_[to], 1);
 }
 
 // --- opening -------------------------------------------------------------------------------------------------------
@@ -213,7 +239,7 @@ void Server::make_slot(const IpAddress& from, const OpenView& open, const Token&
     return refuse(from, open, token.secret, Refusal::kFull);
   }
   Slot& slot = slots_[*place];
-  const std::uint32_t generation = slot.generation;
+  const std::uint16_t generation = slot.generation;
   slot = Slot();
   slot.generation = generation;
   slot.state = Slot::State::kOpening;
@@ -227,9 +253,9 @@ void Server::make_slot(const IpAddress& from, const OpenView& open, const Token&
   slot.identity = token.identity;
   slot.app_id = token.app_id;
   const ServerLimits& limits = config_.limits;
-  slot.bytes = bucket_of(token.bytes_per_second, limits.bytes_per_second, 65536, now);
-  slot.packets = bucket_of(token.packets_per_second, limits.packets_per_second, 64, now);
-  slot.heard = now;
+  slot.rates = SlotRates(
+      token.bytes_per_second == 0 ? limits.bytes_per_second : token.bytes_per_second,
+      token.packets_per_second == 0 ? limits.packets_per_second : token.packets_per_second, now);
   slot.expires = now + seconds(token.not_after - unix_seconds(now)) + limits.renewal_time;
   by_nonce_[half_of(slot.nonce)] = *place;
   ++by_identity_[identity];
@@ -244,7 +270,8 @@ void Server::release(Slot& slot) {
   const auto held = by_identity_.find(half_of(slot.identity));
   if (--held->second == 0) by_identity_.erase(held);
   const auto place = static_cast<std::uint32_t>(&slot - slots_.data());
-  const std::uint32_t generation = (slot.generation + 1) & SlotId::kGenerationMax;
+  const auto generation =
+      static_cast<std::uint16_t>((slot.generation + 1u) & SlotId::kGenerationMax);
   slot = Slot();
   slot.generation = generation;
   free_.push_back(place);
@@ -286,7 +313,7 @@ void Server::on_ask(const IpAddress& from, Bytes datagram, Instant now) {
   Slot* slot = admit(from, datagram, header, now);
   if (slot == nullptr) return;
   // What is asked for costs more than what is forwarded, and counts as much.
-  if (!slot->packets.take(1, now)) {
+  if (!slot->rates.take(datagram.size(), now)) {
     ++counters_.dropped_rate;
     return;
   }
@@ -445,7 +472,7 @@ void Server::look_after(Slot& slot, Instant now) {
   if (drain_at_ != kNever && !slot.drain_told) tell_drain(slot, now);
   const bool opening = slot.state == Slot::State::kOpening;
   const ServerLimits& limits = config_.limits;
-  if (now - slot.heard >= (opening ? limits.opening_time : limits.idle_time)) {
+  if (now - slot.rates.taken_at() >= (opening ? limits.opening_time : limits.idle_time)) {
     ++counters_.expired;
     return release(slot);
   }

@@ -117,6 +117,27 @@ TEST_F(RelayTest, RepliesToStrangersAreNoLargerThanWhatTheySent) {
   EXPECT_EQ(server->slot_count(), 0u);
 }
 
+// Prefetches look at bytes that nobody has checked yet, and at places that they name.
+TEST_F(RelayTest, PrefetchesTakeAnyBytes) {
+  Client& alice = opened("str:alice");
+  Client& bob = opened("str:bob");
+  ASSERT_TRUE(connect(alice, bob));
+  for (std::size_t size = 0; size <= 64; ++size) {
+    for (int first = 0; first < 256; ++first) {
+      std::vector<std::uint8_t> junk(size);
+      random.fill(junk);
+      if (size > 0) junk[0] = static_cast<std::uint8_t>(first);
+      // A slot that there is, and any handle.
+      if (size >= 8 && first % 2 == 0)
+        ByteWriter(MutableBytes(junk).subspan(4)).u32(static_cast<std::uint32_t>(first % 4));
+      server->prefetch_source(junk);
+      server->prefetch_destination(junk);
+    }
+  }
+  EXPECT_TRUE(send(alice, bob, "as before"));
+  EXPECT_EQ(bob.got.size(), 1u);
+}
+
 TEST_F(RelayTest, ATokenOfAnotherSiteIsSilence) {
   Client& alice = add("str:alice");
   Secret other_master;

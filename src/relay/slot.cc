@@ -1,6 +1,15 @@
 #include "relay/slot.h"
 
+#include <algorithm>
+
 namespace whimbrel::relay {
+
+void SlotRates::fill(Instant now) {
+  const double elapsed = static_cast<double>((now - filled_).count()) * 1e-9;
+  bytes_ = std::min(bytes_max(), static_cast<float>(bytes_ + bytes_per_second_ * elapsed));
+  packets_ = std::min(packets_max(), static_cast<float>(packets_ + packets_per_second_ * elapsed));
+  filled_ = now;
+}
 
 std::uint16_t Slot::handle_for(SlotId slot) {
   const std::size_t count = kInlineBindings + (more_bindings ? more_bindings->size() : 0);

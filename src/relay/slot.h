@@ -1,6 +1,8 @@
-// What a relay keeps for one client: all that a packet needs, side by side.
+// What a relay keeps for one client, laid out by cache lines: a forwarded packet touches three of its source's and one of its
+// destination's.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -8,17 +10,64 @@
 
 #include "base/ip_address.h"
 #include "base/time.h"
-#include "base/token_bucket.h"
 #include "crypto/replay_window.h"
 #include "relay/leg_keys.h"
 
 namespace whimbrel::relay {
+
+inline constexpr std::size_t kCacheLine = 64;
 
 // Where a handle leads: a slot whose owner has granted it.
 struct Binding {
   SlotId slot{};
   std::uint8_t epoch = 0;
   bool used = false;
+};
+
+// Two token buckets that are filled together: bytes and packets a second, each with a burst of a quarter of that. Levels are
+// exact to a part in 10^7 of the burst.
+class SlotRates {
+ public:
+  SlotRates() = default;
+  // Full at first.
+  SlotRates(std::uint32_t bytes_per_second, std::uint32_t packets_per_second, Instant now)
+      : filled_(now), bytes_per_second_(bytes_per_second), packets_per_second_(packets_per_second) {
+    bytes_ = bytes_max();
+    packets_ = packets_max();
+  }
+  // One packet. False, and nothing changes, when there is no room for it. `now` never runs backwards.
+  bool take(std::size_t bytes, Instant now) {
+    if (now - filled_ >= kFillInterval) fill(now);
+    const auto size = static_cast<float>(bytes);
+    if (packets_ < 1 || bytes_ < size) return false;
+    packets_ -= 1;
+    bytes_ -= size;
+    return true;
+  }
+  // The last take(), less than kFillInterval early.
+  Instant taken_at() const { return filled_; }
+
+  // Rarer than for every packet, so that what is added is not lost by rounding.
+  static constexpr Duration kFillInterval = milliseconds(1);
+
+ private:
+  static constexpr float kBurst = 0.25;
+  static constexpr float kBytesLeast = 65536;
+  static constexpr float kPacketsLeast = 64;
+
+  float bytes_max() const {
+    return std::max(static_cast<float>(bytes_per_second_) * kBurst, kBytesLeast);
+  }
+  float packets_max() const {
+    return std::max(static_cast<float>(packets_per_second_) * kBurst, kPacketsLeast);
+  }
+  void fill(Instant now);
+
+  Instant filled_{};
+  std::uint32_t bytes_per_second_ = 0;
+  std::uint32_t packets_per_second_ = 0;
+  float bytes_ = 0;
+  float packets_ = 0;
 };
 
 struct Slot {
@@ -31,31 +80,32 @@ struct Slot {
     kOpen,
   };
 
-  State state = State::kFree;
+  // All that a destination needs, and what a source's tag is checked with.
+  alignas(kCacheLine) State state = State::kFree;
   std::uint8_t grant_epoch = 0;
-  bool drain_told = false;
-  std::uint32_t generation = 0;
+  std::uint16_t generation = 0;
   std::uint32_t down_sequence = 0;
   SipKey up{};
   SipKey down{};
   IpAddress address;
-  BasicReplayWindow<256> window;
-  TokenBucket bytes;
-  TokenBucket packets;
-  std::array<Binding, kInlineBindings> bindings;
-  std::unique_ptr<std::vector<Binding>> more_bindings;
-  Instant heard{};
+  bool drain_told = false;
+
+  // A source's.
+  alignas(kCacheLine) BasicReplayWindow<256> window;
+  SlotRates rates;
+  alignas(kCacheLine) std::array<Binding, kInlineBindings> bindings;
+
+  // What a packet that is forwarded has no use for, but for handles beyond the inline ones.
+  alignas(kCacheLine) std::unique_ptr<std::vector<Binding>> more_bindings;
   Instant expires{};
-
-  IpAddress new_address;  // challenged, unless empty
-  std::uint64_t challenge = 0;
   Instant challenged{};
-
-  Secret grant_key;
-  IdentityHash identity{};
+  std::uint64_t challenge = 0;
+  IpAddress new_address;  // challenged, unless empty
   std::uint32_t app_id = 0;
+  IdentityHash identity{};
   Nonce nonce{};
   Nonce relay_nonce{};
+  Secret grant_key;
 
   // Null: nothing is bound to it.
   const Binding* binding(std::uint16_t handle) const {
@@ -70,6 +120,7 @@ struct Slot {
   void unbind(std::uint16_t handle);
 };
 
-static_assert(sizeof(Slot) <= 512, "the design's bound for the hot state of a session");
+static_assert(sizeof(Slot) <= 512, "the design's bound for the state of a session");
+static_assert(sizeof(Slot) == 6 * kCacheLine, "one line of identity, two of a source, three cold");
 
 }  // namespace whimbrel::relay

@@ -81,33 +81,47 @@ UdpSocket* ServerLoop::socket_for(const IpAddress& to) {
 bool ServerLoop::receive(UdpSocket& socket) {
   const auto batches = socket.receive();
   const Instant now = clock_.now();
-  for (const UdpSocket::Batch& batch : batches) receive_batch(batch, now);
+  arrivals_.clear();
+  for (const UdpSocket::Batch& batch : batches) cut(batch);
+  serve_arrivals(now);
   send_forwards();
   return batches.size() == UdpSocket::kBatchesMax;
 }
 
+void ServerLoop::cut(const UdpSocket::Batch& batch) {
+  std::size_t at = 0;
+  do {
+    const std::size_t size = std::min(batch.segment_size, batch.bytes.size() - at);
+    arrivals_.push_back({batch.from, batch.bytes.subspan(at, size), batch.segment_size});
+    at += size;
+  } while (at < batch.bytes.size());
+}
+
 // What is forwarded to one address stays where it is, as one piece, as long as its packets are neighbours of one size.
-void ServerLoop::receive_batch(const UdpSocket::Batch& batch, Instant now) {
+void ServerLoop::serve_arrivals(Instant now) {
   UdpSocket::Outgoing run;
   const auto flush = [&] {
     if (!run.bytes.empty()) (run.to.is_v4() ? forwards_ : forwards_v6_).push_back(run);
     run = {};
   };
-  std::size_t at = 0;
-  do {
-    const std::size_t size = std::min(batch.segment_size, batch.bytes.size() - at);
-    const MutableBytes datagram = batch.bytes.subspan(at, size);
-    const auto to = site_.receive(batch.from, datagram, now);
-    const bool joins = to && !run.bytes.empty() && run.to == *to &&
-                       run.bytes.data() + run.bytes.size() == datagram.data();
-    if (joins) {
-      run.bytes = Bytes(run.bytes.data(), run.bytes.size() + size);
-    } else {
+  for (std::size_t first = 0; first < arrivals_.size(); first += kPrefetchGroup) {
+    const auto group = std::span(arrivals_).subspan(first).first(
+        std::min(kPrefetchGroup, arrivals_.size() - first));
+    for (const Arrival& arrival : group) site_.prefetch_source(arrival.datagram);
+    for (const Arrival& arrival : group) site_.prefetch_destination(arrival.datagram);
+    for (const Arrival& arrival : group) {
+      const auto to = site_.receive(arrival.from, arrival.datagram, now);
+      const bool joins = to && !run.bytes.empty() && run.to == *to &&
+                         run.segment_size == arrival.segment_size &&
+                         run.bytes.data() + run.bytes.size() == arrival.datagram.data();
+      if (joins) {
+        run.bytes = Bytes(run.bytes.data(), run.bytes.size() + arrival.datagram.size());
+        continue;
+      }
       flush();
-      if (to) run = {*to, datagram, batch.segment_size};
+      if (to) run = {*to, arrival.datagram, arrival.segment_size};
     }
-    at += size;
-  } while (at < batch.bytes.size());
+  }
   flush();
 }
 

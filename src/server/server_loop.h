@@ -47,10 +47,20 @@ class ServerLoop {
   // Transmits between two looks at the sockets.
   static constexpr std::size_t kTransmitsMax = 64;
 
+  // Datagrams whose memory is asked for before the first of them is looked at: what a core can have on its way.
+  static constexpr std::size_t kPrefetchGroup = 64;
+  // One datagram of a batch.
+  struct Arrival {
+    IpAddress from;
+    MutableBytes datagram;
+    std::size_t segment_size = 0;
+  };
+
   ServerLoop(const ServerLoopConfig& config, std::vector<std::unique_ptr<UdpSocket>> sockets);
   // True if there may be more.
   bool receive(UdpSocket& socket);
-  void receive_batch(const UdpSocket::Batch& batch, Instant now);
+  void cut(const UdpSocket::Batch& batch);
+  void serve_arrivals(Instant now);
   bool transmit(Instant now);
   UdpSocket* socket_for(const IpAddress& to);
   void send_forwards();
@@ -61,6 +71,7 @@ class ServerLoop {
   relay::SiteKeys keys_;
   Site site_;
   std::vector<std::unique_ptr<UdpSocket>> sockets_;
+  std::vector<Arrival> arrivals_;
   std::vector<UdpSocket::Outgoing> forwards_;
   std::vector<UdpSocket::Outgoing> forwards_v6_;
   std::unique_ptr<std::uint8_t[]> buffer_;
