@@ -41,4 +41,8 @@ Instant Network::next_deadline() const {
 
 NetworkStatus Network::status() const { return online_ ? online_->status() : NetworkStatus(); }
 
+Network::UserRoute Network::route_of(const Identity& user) const {
+  return online_ ? online_->route_of(user) : UserRoute();
+}
+
 }  // namespace whimbrel

@@ -68,6 +68,12 @@ class Network {
   Instant next_deadline() const;
 
   NetworkStatus status() const;
+  // The sites that a user is reached over; empty names without a server, or where that is not known.
+  struct UserRoute {
+    std::string relay;  // that our packets go over; empty: none at the moment, or a direct way
+    std::string home;   // what the peer calls its home
+  };
+  UserRoute route_of(const Identity& user) const;
 
  private:
   class Online;

@@ -1,198 +1,12 @@
-// Whole networks against a whole site: names, certificates, signals and the relay together, over a wire in memory.
+// Names, certificates, signals and one relay together.
 #include "network/network.h"
 
-#include <gtest/gtest.h>
-
-#include <deque>
-#include <functional>
-#include <memory>
-#include <string>
-#include <vector>
-
-#include "network/site.h"
+#include "network/test_networks.h"
 
 namespace whimbrel {
 namespace {
 
-constexpr UnixMillis kUnixStart = 1'800'000'000'000;
-
-class NetworkTest : public ::testing::Test {
- protected:
-  struct Host {
-    FastRandom random{0};
-    Identity identity;
-    KeyPair keys;
-    std::vector<std::uint8_t> certificate;
-    std::vector<VerifyKey> authorities;
-    std::optional<NetworkConfig> server;
-    IpAddress address;
-    std::unique_ptr<Network> network;
-    bool accepts = true;
-    std::vector<std::string> got;
-    std::vector<Instant> got_at;
-    std::vector<Identity> requests;
-    std::vector<ConnectionInfo> failures;
-
-    NetworkStatus status() const { return network->status(); }
-    bool ready() const { return status().state == NetworkStatus::State::kOnline && status().relay; }
-  };
-  struct Flight {
-    Instant due;
-    std::function<void()> land;
-  };
-
-  NetworkTest() {
-    site_config.keys = generate_x25519(random);
-    random.fill(site_master.bytes);
-    start_site();
-  }
-
-  // As a restart of the program: the state folder lives on, everything else is new.
-  void start_site() {
-    site_keys = std::make_unique<relay::SiteKeys>(site_master, unix_ms(), now);
-    authority = std::make_unique<rendezvous::Authority>(authority_config, authority_key, registry);
-    site = std::make_unique<Site>(site_config, authority.get(), *site_keys, random, now, unix_ms());
-  }
-  UnixMillis unix_ms() const { return kUnixStart + to_milliseconds(now.time_since_epoch()); }
-
-  Host& add(const std::string& name) {
-    hosts.push_back(std::make_unique<Host>());
-    Host& host = *hosts.back();
-    const auto number = static_cast<std::uint8_t>(hosts.size());
-    host.random = FastRandom(number);
-    host.address = IpAddress::v4(10, 0, 0, number, 4000);
-    if (!name.empty()) host.identity = *Identity::parse(name);
-    host.keys = generate_x25519(host.random);
-    host.server = NetworkConfig{site_address, std::nullopt, "", true};
-    start(host);
-    return host;
-  }
-  void start(Host& host) {
-    EndpointConfig config;
-    config.identity = host.identity;
-    config.keys = host.keys;
-    config.certificate = host.certificate;
-    config.app_id = 7;
-    for (const VerifyKey& key : host.authorities) config.trust.add_authority(key);
-    host.network =
-        std::make_unique<Network>(std::move(config), host.server, host.random, now, unix_ms());
-  }
-  Host& online(const std::string& name) {
-    Host& host = add(name);
-    run_for(seconds(2));
-    EXPECT_TRUE(host.ready()) << name << ": " << host.status().text;
-    return host;
-  }
-
-  void later(Duration delay, std::function<void()> land) {
-    const Instant due = now + delay;
-    auto at = flights.end();
-    while (at != flights.begin() && std::prev(at)->due > due) --at;
-    flights.insert(at, {due, std::move(land)});
-  }
-  void carry(const IpAddress& from, const IpAddress& to, std::vector<std::uint8_t> datagram) {
-    ++packets;
-    if (lose && lose()) return;
-    later(latency, [this, from, to, datagram = std::move(datagram)]() mutable {
-      if (to == site_address) {
-        if (site_dead) return;
-        if (const auto next = site->receive(from, datagram, now)) {
-          carry(site_address, *next, std::move(datagram));
-        }
-        return;
-      }
-      for (auto& host : hosts) {
-        if (host->address == to) host->network->receive(from, datagram, now);
-      }
-    });
-  }
-  template <typename Part>
-  void transmit(Part& part, const IpAddress& from) {
-    static std::array<std::uint8_t, 65536> buffer;
-    while (const auto out = part.poll_transmit(buffer, now)) {
-      for (std::size_t at = 0; at < out->size; at += out->segment_size) {
-        const std::size_t size = std::min(out->segment_size, out->size - at);
-        carry(from, out->to,
-              {buffer.begin() + static_cast<long>(at),
-               buffer.begin() + static_cast<long>(at + size)});
-      }
-    }
-  }
-  void drain(Host& host) {
-    transmit(*host.network, host.address);
-    Endpoint& endpoint = host.network->endpoint();
-    std::vector<DeliveredMessage> messages;
-    endpoint.take_messages(messages);
-    for (auto& m : messages) {
-      host.got.emplace_back(as_text(m.message.payload.view()));
-      host.got_at.push_back(now);
-      endpoint.consumed(m.session, m.message.channel, m.message.reliable, m.message.payload.size(),
-                        1, now);
-    }
-    while (auto event = endpoint.poll_event()) {
-      if (auto* request = std::get_if<SessionRequestEvent>(&*event)) {
-        host.requests.push_back(request->identity);
-        if (host.accepts) endpoint.accept(request->identity, now);
-      } else {
-        host.failures.push_back(std::get<SessionFailedEvent>(*event).info);
-      }
-    }
-  }
-  void run_for(Duration time) {
-    const Instant end = now + time;
-    for (int steps = 0;; ++steps) {
-      ASSERT_LT(steps, 500'000) << "busy without end";
-      for (int i = 0; i < 2; ++i) {
-        for (auto& host : hosts) drain(*host);
-        if (!site_dead) transmit(*site, site_address);
-      }
-      Instant next = site_dead ? kNever : site->next_deadline();
-      for (auto& host : hosts) next = std::min(next, host->network->next_deadline());
-      if (!flights.empty()) next = std::min(next, flights.front().due);
-      if (next > end) break;
-      now = std::max(now, next);
-      if (!site_dead) site->advance(now);
-      for (auto& host : hosts) host->network->advance(now);
-      while (!flights.empty() && flights.front().due <= now) {
-        const auto land = std::move(flights.front().land);
-        flights.pop_front();
-        land();
-      }
-    }
-    now = end;
-  }
-  Result send(Host& from, const Identity& to, const std::string& text) {
-    return from.network->endpoint().send(to, SharedBytes::copy(as_bytes(text)),
-                                         kSendReliable | kSendAutoRestartBrokenSession, 0, now);
-  }
-  Result send(Host& from, Host& to, const std::string& text) {
-    return send(from, to.network->endpoint().identity(), text);
-  }
-  int flags_of(Host& host, Host& peer) {
-    ConnectionInfo info;
-    host.network->endpoint().connection_info(peer.network->endpoint().identity(), now, &info,
-                                             nullptr);
-    return info.flags;
-  }
-
-  Instant now{};
-  FastRandom random{77};
-  Secret site_master;
-  SigningKey authority_key = SigningKey::generate(random);
-  rendezvous::MemoryRegistry registry;
-  rendezvous::AuthorityConfig authority_config;
-  SiteConfig site_config;
-  IpAddress site_address = IpAddress::v4(203, 0, 113, 1, 4040);
-  std::unique_ptr<relay::SiteKeys> site_keys;
-  std::unique_ptr<rendezvous::Authority> authority;
-  std::unique_ptr<Site> site;
-  std::vector<std::unique_ptr<Host>> hosts;
-  std::deque<Flight> flights;
-  Duration latency = milliseconds(25);
-  std::function<bool()> lose;
-  bool site_dead = false;
-  std::size_t packets = 0;
-};
+using NetworkTest = TestNetworks;
 
 TEST_F(NetworkTest, ANameIsEnough) {
   Host& alice = online("str:alice");
@@ -312,11 +126,10 @@ TEST_F(NetworkTest, ASiteThatIsAwayForAWhileIsFoundAgain) {
   Host& bob = online("str:bob");
   send(alice, bob, "before");
   run_for(seconds(1));
-  site_dead = true;
+  sites[0]->dead = true;
   run_for(seconds(30));
   EXPECT_EQ(alice.status().state, NetworkStatus::State::kConnecting);
   EXPECT_NE(alice.status().text.find("203.0.113.1:4040"), std::string::npos) << alice.status().text;
-  site_dead = false;
   start_site();
   run_for(seconds(25));
   EXPECT_TRUE(alice.ready() && bob.ready()) << alice.status().text;
@@ -378,7 +191,7 @@ TEST_F(NetworkTest, JunkFromTheServersAddressHarmsNothing) {
   for (int i = 0; i < 3000; ++i) {
     std::vector<std::uint8_t> junk(1 + random.below(200));
     random.fill(junk);
-    alice.network->receive(site_address, junk, now);
+    alice.network->receive(sites[0]->address, junk, now);
   }
   send(alice, bob, "well");
   run_for(seconds(2));

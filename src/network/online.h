@@ -32,6 +32,7 @@ class Network::Online {
   std::optional<Transmit> poll_transmit(MutableBytes buffer, Instant now);
   Instant next_deadline() const;
   NetworkStatus status() const;
+  UserRoute route_of(const Identity& user) const { return router_.route_of(user); }
 
  private:
   // Moves everything between the parts until nothing moves.

@@ -93,7 +93,11 @@ void Relays::probe(Instant now) {
 
 void Relays::on_round_done(Instant now) {
   for (std::size_t i = 0; i < probed_.size(); ++i) {
-    if (Site* site = find(probed_[i])) site->rtt = probes_.score(i);
+    Site* site = find(probed_[i]);
+    if (site == nullptr) continue;
+    const auto score = probes_.score(i);
+    if (score) site->rtt = score;
+    if (!score && !site->open()) site->avoid_until = now + kAvoidTime;
   }
   choose(now);
 }

@@ -65,7 +65,7 @@ class Relays {
     relay::Ticket ticket;
     bool offered = true;          // in the last tickets
     std::string fault;            // why it can't be used, for a person
-    std::optional<Duration> rtt;  // of the last round of probes, with what else counts
+    std::optional<Duration> rtt;  // of the last probes that were answered
     Instant wanted_until{};       // by peers
     Instant avoid_until{};        // it was silent, refused us or is about to stop
     std::unique_ptr<relay::Leg> leg;

@@ -12,6 +12,8 @@ constexpr Duration kSweepInterval = seconds(10);
 // A remote without a session is forgotten after this.
 constexpr Duration kRemoteLife = seconds(60);
 constexpr std::int64_t kGrantLifeSeconds = 600;
+// A peer gets new ones well before: it may need to bind again when no rendezvous is there.
+constexpr Duration kTellInterval = seconds(240);
 // A peer that has lost our slot, or we its, is asked no more often.
 constexpr Duration kAskInterval = milliseconds(500);
 constexpr std::size_t kLegsLostMax = 64;
@@ -94,6 +96,7 @@ void Router::sweep(Instant now) {
     if (has_session(remote.user, now)) {
       remote.used = now;
       make_ready(remote, now);
+      if (now - remote.told >= kTellInterval) signal(remote, SignalKind::kGrant, {}, true, now);
     }
     if (now - remote.used < kRemoteLife) {
       ++at;
@@ -124,8 +127,8 @@ void Router::on_tickets(const std::vector<SiteTicket>& tickets, Instant now) {
   take_leg_events(now);
 }
 
-Router::UserRoute Router::route_of(const Identity& user) const {
-  UserRoute found;
+Network::UserRoute Router::route_of(const Identity& user) const {
+  Network::UserRoute found;
   const auto at = by_user_.find(user);
   if (at == by_user_.end()) return found;
   const Routes& routes = remotes_.at(at->second).routes;
@@ -201,6 +204,7 @@ void Router::signal(Remote& remote, SignalKind kind, Bytes packet, bool with_slo
   }
   SignalView view{kind, {}, packet};
   if (with_slots) view.slots = our_slots(remote, now);
+  if (!view.slots.empty()) remote.told = now;
   if (kind == SignalKind::kGrant && view.slots.empty()) return;  // when a leg is open all are told
   ++stats_.signals_out;
   requests_.emplace_back(SignalRequest{remote.user, write_signal(view)});

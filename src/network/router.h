@@ -19,6 +19,7 @@
 #include "base/random.h"
 #include "base/time.h"
 #include "endpoint/endpoint.h"
+#include "network/network.h"
 #include "network/relays.h"
 #include "network/routes.h"
 #include "network/signal.h"
@@ -82,11 +83,7 @@ class Router {
   Instant next_deadline() const;
 
   const Relays& relays() const { return relays_; }
-  struct UserRoute {
-    std::string relay;  // the site that our packets go over; empty: none at the moment
-    std::string home;   // what the peer calls its home, where we know it
-  };
-  UserRoute route_of(const Identity& user) const;
+  Network::UserRoute route_of(const Identity& user) const;
   const RouterStats& stats() const { return stats_; }
   std::size_t remote_count() const { return remotes_.size(); }
 
@@ -99,6 +96,7 @@ class Router {
     std::deque<std::vector<std::uint8_t>> waiting;
     Instant used{};
     Instant asked{};  // for a grant
+    Instant told{};   // our slots
     bool asked_once = false;
   };
 

@@ -9,10 +9,12 @@ namespace {
 // A better route must stay better for so long, by so much or a tenth.
 constexpr Duration kMoveTime = seconds(5);
 constexpr Duration kMoveMargin = milliseconds(5);
-// The peer is heard over another route and not over ours for this long: it has left ours.
-constexpr Duration kFollowAfter = milliseconds(100);
+// The peer is heard over another route and not over ours for this long: it has left ours. Who follows does so at once; who leads
+// first sends over both, and gives the peer time to follow.
+constexpr Duration kFollowAfter = milliseconds(50);
+constexpr Duration kDoubleAfter = milliseconds(100);
 constexpr Duration kLeadAfterMin = milliseconds(150);
-constexpr Duration kLeadSlack = milliseconds(50);
+constexpr Duration kLeadSlack = milliseconds(100);
 constexpr Duration kUnknownRtt = seconds(1);
 
 const relay::Leg* leg_of(const Relays& relays, const Routes::Route& route) {
@@ -127,18 +129,20 @@ std::size_t Routes::best(const Relays& relays, std::size_t except) const {
   return found;
 }
 
-void Routes::use(std::size_t at) {
+void Routes::use(std::size_t at, Instant now) {
+  if (at < routes_.size()) routes_[at].heard = now;
   active_ = at;
   also_ = kNone;
-  also_since_ = move_at_ = kNever;
+  answered_ = doubled_ = false;
+  move_at_ = kNever;
 }
 
 void Routes::choose(const Relays& relays, Instant now) {
   if (active_ >= routes_.size() || !usable(relays, routes_[active_])) {
-    return use(best(relays, kNone));
+    return use(best(relays, kNone), now);
   }
   if (healthy(relays, routes_[active_])) {
-    if (also_since_ == kNever) also_ = kNone;
+    if (!doubled_) also_ = kNone;
     if (!follows_) move_if_better(relays, now);
     return;
   }
@@ -146,7 +150,7 @@ void Routes::choose(const Relays& relays, Instant now) {
   if (other == kNone || !healthy(relays, routes_[other])) return;
   const relay::Leg* leg = leg_of(relays, routes_[active_]);
   // A relay that is about to stop is left while it still works; one in doubt may be well.
-  if (leg->draining()) return use(other);
+  if (leg->draining()) return use(other, now);
   also_ = other;
 }
 
@@ -161,31 +165,30 @@ void Routes::move_if_better(const Relays& relays, Instant now) {
     move_to_ = routes_[other].site();
     move_at_ = now + kMoveTime;
   } else if (now >= move_at_) {
-    use(other);
+    use(other, now);
   }
 }
 
 void Routes::on_heard(SiteId site, relay::SlotId slot, const Relays& relays, Instant now) {
   const std::size_t at = find(site, slot);
   if (at == kNone) return;
-  routes_[at].heard = now;
   if (at == active_) {
-    if (also_since_ != kNever) {
-      also_ = kNone;
-      also_since_ = kNever;
-    }
+    routes_[at].heard = now;
+    answered_ = true;
+    if (doubled_) also_ = kNone;
+    doubled_ = false;
     return;
   }
   if (active_ >= routes_.size()) return choose(relays, now);
-  if (now - routes_[active_].heard < kFollowAfter || !usable(relays, routes_[at])) return;
-  if (follows_) return use(at);
-  if (also_ != at || also_since_ == kNever) {
+  const Duration silence = now - routes_[active_].heard;
+  if (silence < kFollowAfter || !usable(relays, routes_[at])) return;
+  if (follows_) return use(at, now);
+  if (silence >= std::max(kLeadAfterMin, 2 * length(relays, routes_[active_]) + kLeadSlack)) {
+    use(at, now);
+  } else if (answered_ && silence >= kDoubleAfter) {
     also_ = at;
-    also_since_ = now;
-    return;
+    doubled_ = true;
   }
-  const Duration wait = std::max(kLeadAfterMin, 2 * length(relays, routes_[active_]) + kLeadSlack);
-  if (now - also_since_ >= wait) use(at);
 }
 
 }  // namespace whimbrel

@@ -23,7 +23,7 @@ class Routes {
 
   struct Route {
     PeerSlot slot;
-    Instant heard{};  // from the peer over it
+    Instant heard{};  // from the peer over it, while it is the active one
 
     SiteId site() const { return slot.grant.relay_id; }
   };
@@ -55,15 +55,16 @@ class Routes {
   const Route* place(std::size_t at) const { return at < routes_.size() ? &routes_[at] : nullptr; }
   std::size_t find(SiteId site, relay::SlotId slot) const;
   std::size_t best(const Relays& relays, std::size_t except) const;
-  void use(std::size_t at);
+  void use(std::size_t at, Instant now);
   void move_if_better(const Relays& relays, Instant now);
 
   bool follows_ = false;
   std::vector<Route> routes_;
   std::size_t active_ = kNone;
   std::size_t also_ = kNone;
-  Instant also_since_ = kNever;  // because the peer is heard there and not over the active one
-  Instant move_at_ = kNever;     // a better one is taken then
+  bool answered_ = false;     // the peer was heard over the active one since it is that
+  bool doubled_ = false;      // because the peer is heard over the other
+  Instant move_at_ = kNever;  // a better one is taken then
   SiteId move_to_ = 0;
 };
 
