@@ -184,7 +184,9 @@ void Network::Online::on(const rendezvous::SignalEvent& event, Instant now) {
 }
 
 // The dial goes on: whoever went may come back before its time is over.
-void Network::Online::on(const rendezvous::UndeliveredEvent&, Instant) {}
+void Network::Online::on(const rendezvous::UndeliveredEvent& event, Instant) {
+  router_.on_undelivered(event.to);
+}
 
 void Network::Online::on(const rendezvous::TicketsEvent& event, Instant now) {
   std::vector<SiteTicket> tickets;

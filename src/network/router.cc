@@ -169,10 +169,15 @@ void Router::on_signal(const Identity& user, Bytes body, Instant now) {
     for (const auto& site : relays_.sites()) {
       if (site->leg) site->leg->suspect(now);
     }
-    this->signal(*remote, SignalKind::kGrant, {}, true, now);
-  } else {
-    flush_waiting(*remote, now);
+    return this->signal(*remote, SignalKind::kGrant, {}, true, now);
   }
+  flush_waiting(*remote, now);
+  // It has come back, and what it was told meanwhile did not reach it.
+  if (remote->missed) this->signal(*remote, SignalKind::kGrant, {}, true, now);
+}
+
+void Router::on_undelivered(const Identity& user) {
+  if (Remote* remote = find(user)) remote->missed = true;
 }
 
 void Router::on_online(Instant now) {
@@ -206,6 +211,7 @@ void Router::signal(Remote& remote, SignalKind kind, Bytes packet, bool with_slo
   if (with_slots) view.slots = our_slots(remote, now);
   if (!view.slots.empty()) remote.told = now;
   if (kind == SignalKind::kGrant && view.slots.empty()) return;  // when a leg is open all are told
+  if (!view.slots.empty()) remote.missed = false;
   ++stats_.signals_out;
   requests_.emplace_back(SignalRequest{remote.user, write_signal(view)});
 }

@@ -64,6 +64,8 @@ class Router {
   void on_not_found(const Identity& user, int reason, const std::string& text, Instant now);
   // `user` is who the rendezvous says it is; what the packet inside proves is the endpoint's to see.
   void on_signal(const Identity& user, Bytes body, Instant now);
+  // What the user was told last did not reach it.
+  void on_undelivered(const Identity& user);
   // The rendezvous carries signals again: what may have been lost is said once more.
   void on_online(Instant now);
   // Where the relays are, and what opens them.
@@ -98,6 +100,7 @@ class Router {
     Instant asked{};  // for a grant
     Instant told{};   // our slots
     bool asked_once = false;
+    bool missed = false;  // what it was told last did not reach it
   };
 
   Remote* find(const Identity& user);

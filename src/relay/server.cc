@@ -216,7 +216,9 @@ void Server::on_open(const IpAddress& from, Bytes datagram, Instant now) {
 
 std::optional<std::uint32_t> Server::free_place() {
   if (slots_.size() < config_.limits.slots_max) {
-    slots_.emplace_back();
+    // Not what an earlier life of the relay gave out: clients know each other by their slots.
+    slots_.emplace_back().generation =
+        static_cast<std::uint32_t>(random_.below(SlotId::kGenerationMax + 1));
     return static_cast<std::uint32_t>(slots_.size() - 1);
   }
   if (free_.empty()) return std::nullopt;

@@ -267,5 +267,14 @@ TEST_F(RelayTest, APlaceThatIsGivenAwayAgainIsAnotherSlot) {
   EXPECT_TRUE(carol.got.empty());
 }
 
+// Who still holds a grant for a slot of an earlier life must not find another client behind it.
+TEST_F(RelayTest, ANewLifeGivesOutOtherSlots) {
+  const SlotId before = opened("str:alice").leg.slot();
+  restart();
+  const SlotId after = opened("str:bob").leg.slot();
+  EXPECT_EQ(before.index(), after.index());
+  EXPECT_NE(before, after);
+}
+
 }  // namespace
 }  // namespace whimbrel::relay
