@@ -2,23 +2,55 @@
 
 #include <algorithm>
 
+#include "relay/framing.h"
+
 namespace whimbrel::sim {
 
+namespace {
+
+std::uint64_t hash_of(Bytes bytes) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const std::uint8_t byte : bytes) hash = (hash ^ byte) * 0x100000001b3;
+  return hash | 1;
+}
+
+bool is_relay_send(Bytes bytes) {
+  return bytes.size() > relay::kHeaderSize &&
+         bytes[0] == static_cast<std::uint8_t>(relay::Kind::kSend);
+}
+
+}  // namespace
+
 void NonceChecker::on_sent(const PacketView& packet) {
-  if (packet.bytes.empty() || packet_kind(packet.bytes[0]) != PacketKind::kData) return;
-  const auto header = read_data_header(packet.bytes);
+  const bool relayed = is_relay_send(packet.bytes);
+  const Bytes bytes = relayed ? packet.bytes.subspan(relay::kHeaderSize) : packet.bytes;
+  if (bytes.empty() || packet_kind(bytes[0]) != PacketKind::kData) return;
+  const auto header = read_data_header(bytes);
   if (!header) return;
   const auto life = lives_.find(packet.sender);
   const Key key{packet.sender, life == lives_.end() ? 0 : life->second, header->receiver_index};
   std::uint64_t& next = next_[key];
   const std::uint64_t number =
       value(recover_packet_number(next, header->truncated_number, header->number_size));
-  if (number < next) {
+  if (relayed) {
+    check_copy(key, number, bytes);
+  } else if (number < next) {
     simulation_.violation("node " + std::to_string(packet.sender) + " used packet number " +
                           std::to_string(number) + " again (next was " + std::to_string(next) +
                           ")");
   }
   next = std::max(next, number + 1);
+}
+
+void NonceChecker::check_copy(const Key& key, std::uint64_t number, Bytes packet) {
+  std::vector<std::uint64_t>& seen = relayed_[key];
+  if (seen.size() <= number) seen.resize(number + 1);
+  const std::uint64_t hash = hash_of(packet);
+  if (seen[number] != 0 && seen[number] != hash) {
+    simulation_.violation("node " + std::to_string(key.node) + " used packet number " +
+                          std::to_string(number) + " again for another packet through a relay");
+  }
+  seen[number] = hash;
 }
 
 AmplificationChecker::Table& AmplificationChecker::table(NodeId node) {

@@ -14,7 +14,8 @@
 namespace whimbrel::sim {
 
 // A nonce is never used twice: the packet numbers that one life of a node puts under one receiver index only go up. (The
-// number on the wire is cut short; whoever sees every packet can tell the whole one.)
+// number on the wire is cut short; whoever sees every packet can tell the whole one.) Within packets of a relay's leg, a
+// number may come again if all of the packet does: then it is the same one, by another way.
 class NonceChecker final : public PacketObserver {
  public:
   explicit NonceChecker(Simulation& simulation) : simulation_(simulation) {}
@@ -34,8 +35,12 @@ class NonceChecker final : public PacketObserver {
              0x9e3779b97f4a7c15;
     }
   };
+  void check_copy(const Key& key, std::uint64_t number, Bytes packet);
+
   Simulation& simulation_;
   std::unordered_map<Key, std::uint64_t, KeyHash> next_;  // one past the last number
+  // What went through relays: a hash of each packet, by its number. 0: none.
+  std::unordered_map<Key, std::vector<std::uint64_t>, KeyHash> relayed_;
   std::map<NodeId, std::uint32_t> lives_;
 };
 

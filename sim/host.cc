@@ -29,9 +29,15 @@ EndpointConfig Host::endpoint_config() const {
 
 void Host::live() {
   life_ = world_.ledger().new_life(id_);
-  endpoint_ =
-      std::make_unique<Endpoint>(endpoint_config(), random_, now(), world_.simulation().unix_now());
-  for (const auto& [user, route] : routes_) endpoint_->set_route(user, route.address, route.key);
+  network_ = std::make_unique<Network>(endpoint_config(), config_.server, random_, now(),
+                                       world_.simulation().unix_now());
+  for (const auto& [user, route] : routes_) endpoint().set_route(user, route.address, route.key);
+  if (config_.server) world_.simulation().touch(id_);  // it logs in, asked or not
+}
+
+bool Host::online() const {
+  const NetworkStatus status = network_status();
+  return status.state == NetworkStatus::State::kOnline && status.relay;
 }
 
 const IpAddress& Host::address() const { return world_.simulation().address(id_); }
@@ -51,7 +57,7 @@ void Host::knows(const Host& other, bool with_key) {
   std::optional<PublicKey> key;
   if (with_key) key = other.key();
   routes_[other.identity()] = {other.address(), key};
-  endpoint_->set_route(other.identity(), other.address(), key);
+  endpoint().set_route(other.identity(), other.address(), key);
 }
 
 // --- commands ------------------------------------------------------------------------------------
@@ -64,7 +70,7 @@ Result Host::command_send(const Identity& to, SharedBytes payload, int flags, Ch
       note_break(to);
     }
   }
-  const Result result = endpoint_->send(to, std::move(payload), flags, channel, now());
+  const Result result = endpoint().send(to, std::move(payload), flags, channel, now());
   if (result == Result::kNoConnection) note_break(to);
   world_.simulation().touch(id_);
   return result;
@@ -89,7 +95,7 @@ Result Host::send(const Identity& to, Bytes payload, int flags, ChannelId channe
 
 bool Host::accept(const Identity& user) {
   world_.simulation().touch(id_);
-  return endpoint_->accept(user, now());
+  return endpoint().accept(user, now());
 }
 
 void Host::note_break(const Identity& user) {
@@ -123,7 +129,7 @@ bool Host::is_of(const InboxMessage& message, const Identity& user,
 
 bool Host::close_session(const Identity& user) {
   std::optional<SessionId> dropped;
-  const bool closed = endpoint_->close_session(user, now(), &dropped);
+  const bool closed = endpoint().close_session(user, now(), &dropped);
   take_messages(now());
   if (closed) {
     // All of this user, also what an earlier session has left.
@@ -142,7 +148,7 @@ bool Host::close_session(const Identity& user) {
 bool Host::close_channel(const Identity& user, ChannelId channel) {
   std::optional<SessionId> session;
   take_messages(now());
-  const bool open = endpoint_->close_channel(user, channel, now(), &session);
+  const bool open = endpoint().close_channel(user, channel, now(), &session);
   if (session) {
     drop(
         [&](const InboxMessage& message) {
@@ -183,18 +189,18 @@ std::size_t Host::receive_all() {
 // --- state ---------------------------------------------------------------------------------------
 
 ConnectionState Host::state(const Identity& user) const {
-  return endpoint_->connection_info(user, now(), nullptr, nullptr);
+  return endpoint().connection_info(user, now(), nullptr, nullptr);
 }
 
 ConnectionInfo Host::info(const Identity& user) const {
   ConnectionInfo info;
-  endpoint_->connection_info(user, now(), &info, nullptr);
+  endpoint().connection_info(user, now(), &info, nullptr);
   return info;
 }
 
 ConnectionStatus Host::status(const Identity& user) const {
   ConnectionStatus status;
-  endpoint_->connection_info(user, now(), nullptr, &status);
+  endpoint().connection_info(user, now(), nullptr, &status);
   return status;
 }
 
@@ -224,16 +230,16 @@ void Host::move(const IpAddress& address) {
 // --- Node ----------------------------------------------------------------------------------------
 
 void Host::receive(const IpAddress& from, MutableBytes datagram, Instant now) {
-  endpoint_->receive(from, datagram, now);
+  network_->receive(from, datagram, now);
 }
 
-void Host::advance(Instant now) { endpoint_->advance(now); }
+void Host::advance(Instant now) { network_->advance(now); }
 
 std::optional<Transmit> Host::poll_transmit(MutableBytes buffer, Instant now) {
-  return endpoint_->poll_transmit(buffer, now);
+  return network_->poll_transmit(buffer, now);
 }
 
-Instant Host::next_deadline() const { return endpoint_->next_deadline(); }
+Instant Host::next_deadline() const { return network_->next_deadline(); }
 
 bool Host::turn(Instant now) {
   const bool events = take_events();
@@ -244,11 +250,11 @@ bool Host::turn(Instant now) {
 
 bool Host::take_events() {
   bool any = false;
-  while (std::optional<Event> event = endpoint_->poll_event()) {
+  while (std::optional<Event> event = endpoint().poll_event()) {
     any = true;
     if (auto* request = std::get_if<SessionRequestEvent>(&*event)) {
       requests_.push_back({now(), request->identity});
-      if (on_request == OnRequest::kAccept) endpoint_->accept(request->identity, now());
+      if (on_request == OnRequest::kAccept) endpoint().accept(request->identity, now());
       if (on_request == OnRequest::kRefuse) close_session(request->identity);
     } else if (auto* failed = std::get_if<SessionFailedEvent>(&*event)) {
       note_break(failed->info.identity);
@@ -261,7 +267,7 @@ bool Host::take_events() {
 
 bool Host::take_messages(Instant now) {
   scratch_.clear();
-  endpoint_->take_messages(scratch_);
+  endpoint().take_messages(scratch_);
   for (DeliveredMessage& delivered : scratch_) deliver(std::move(delivered), now);
   return !scratch_.empty();
 }
@@ -269,7 +275,7 @@ bool Host::take_messages(Instant now) {
 void Host::deliver(DeliveredMessage&& delivered, Instant now) {
   ++messages_received_;
   bytes_received_ += delivered.message.payload.size();
-  InboxMessage message{delivered.session, endpoint_->user_of(delivered.session),
+  InboxMessage message{delivered.session, endpoint().user_of(delivered.session),
                        std::move(delivered.message)};
   note_unread(message);
   if (on_message) on_message(message);
@@ -302,7 +308,7 @@ void Host::consume(const InboxMessage& message, Instant now) {
     unread->second.bytes -= size;
     --unread->second.messages;
   }
-  endpoint_->consumed(message.session, message.message.channel, message.message.reliable, size, 1,
+  endpoint().consumed(message.session, message.message.channel, message.message.reliable, size, 1,
                       now);
 }
 

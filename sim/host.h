@@ -1,5 +1,5 @@
-// A peer in a simulation: an endpoint, and an application that models what a node does for one: an inbox by channel,
-// requests answered by a rule, failures noted. Made by World.
+// A peer in a simulation: a network (an endpoint, and where a server is configured the way to it), and an application that
+// models what a node does for one: an inbox by channel, requests answered by a rule, failures noted. Made by World.
 #pragma once
 
 #include <deque>
@@ -7,8 +7,10 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "network/network.h"
 #include "sim/ledger.h"
 #include "sim/node.h"
 
@@ -22,6 +24,7 @@ enum class Reading : std::uint8_t { kAtOnce, kByHand };
 // What a host is made of, life after life.
 struct HostConfig : EndpointConfig {
   std::vector<VerifyKey> authorities;  // go into `trust`
+  std::optional<NetworkConfig> server;
 };
 
 struct InboxMessage {
@@ -39,8 +42,11 @@ class Host final : public Node {
   // --- who it is -------------------------------------------------------------------------------------------------
   NodeId id() const { return id_; }
   std::uint32_t life() const { return life_; }
-  Endpoint& endpoint() { return *endpoint_; }
-  const Endpoint& endpoint() const { return *endpoint_; }
+  Endpoint& endpoint() { return network_->endpoint(); }
+  const Endpoint& endpoint() const { return std::as_const(*network_).endpoint(); }
+  NetworkStatus network_status() const { return network_->status(); }
+  // Logged in, and reachable through a relay.
+  bool online() const;
   // In force from the next life on.
   HostConfig& config() { return config_; }
   const PublicKey& key() const { return config_.keys.public_key; }
@@ -108,7 +114,7 @@ class Host final : public Node {
   std::uint64_t bytes_received() const { return bytes_received_; }
   std::size_t unread() const;
   std::uint64_t unread_bytes() const { return unread_bytes_; }
-  std::uint64_t count(Count count) const { return endpoint_->counters()[count]; }
+  std::uint64_t count(Count count) const { return endpoint().counters()[count]; }
 
   // --- what befalls it -------------------------------------------------------------------------------------------
   // The process dies and is started again, without a word to anyone.
@@ -147,7 +153,7 @@ class Host final : public Node {
   World& world_;
   HostConfig config_;
   FastRandom random_;
-  std::unique_ptr<Endpoint> endpoint_;
+  std::unique_ptr<Network> network_;
   NodeId id_ = kNobody;
   std::uint32_t life_ = 0;
   std::map<NodeId, Identity> names_;

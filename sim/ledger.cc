@@ -122,6 +122,13 @@ void Ledger::on_dropped(NodeId node, std::uint32_t receiver_life, SessionId sess
   take(node, receiver_life, session, message);
 }
 
+NodeId Ledger::sender_of(Bytes payload) const {
+  Header header;
+  if (!read_header(payload, header)) return kNobody;
+  const auto found = nodes_.find(header.key.life);
+  return found == nodes_.end() ? kNobody : found->second;
+}
+
 void Ledger::on_break(std::uint32_t life, NodeId to) { breaks_[{life, to}] = moment(); }
 
 void Ledger::on_break_with_all(std::uint32_t life) {

@@ -43,6 +43,9 @@ class Ledger {
   void on_break(std::uint32_t life, NodeId to);
   void on_break_with_all(std::uint32_t life);
 
+  // The node that made a payload, by what the payload says; kNobody if it is none of ours.
+  NodeId sender_of(Bytes payload) const;
+
   // Reliable messages neither delivered nor dropped nor explained by a break.
   std::uint64_t missing() const;
   // Reports each flow with unexplained ones as a violation.

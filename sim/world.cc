@@ -35,6 +35,20 @@ Host& World::add(std::string_view name, HostConfig config, Nat* nat) {
   return added;
 }
 
+SiteNode& World::add_site(SiteNodeConfig config) {
+  sites_.push_back(
+      std::make_unique<SiteNode>(*this, std::move(config), simulation_.random().u64()));
+  SiteNode& added = *sites_.back();
+  const auto number = static_cast<std::uint8_t>(sites_.size());
+  added.attached(simulation_.attach(added, IpAddress::v4(203, 0, 113, number, 4040)));
+  return added;
+}
+
+Host& World::add_online(std::string_view name, const SiteNode& site, HostConfig config, Nat* nat) {
+  config.server = NetworkConfig{site.address(), std::nullopt, "", true};
+  return add(name, std::move(config), nat);
+}
+
 void World::introduce(Host& a, Host& b, bool with_keys) {
   a.knows(b, with_keys);
   b.knows(a, with_keys);

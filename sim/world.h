@@ -10,6 +10,7 @@
 #include "sim/host.h"
 #include "sim/ledger.h"
 #include "sim/simulation.h"
+#include "sim/site_node.h"
 
 namespace whimbrel::sim {
 
@@ -20,6 +21,13 @@ class World {
   // A host at 10.0.0.<n>:4000, n from 1. `name`: an identity's text form; empty: it has no name. Behind `nat` it is at
   // 192.168.<n>.2:4000.
   Host& add(std::string_view name, HostConfig config = {}, Nat* nat = nullptr);
+  // A server at 203.0.113.<n>:4040, n from 1, which runs.
+  SiteNode& add_site(SiteNodeConfig config = {});
+  SiteNode& site(std::size_t index) { return *sites_[index]; }
+  std::size_t site_count() const { return sites_.size(); }
+  // A host that knows others by their names alone: `site` says where they are.
+  Host& add_online(std::string_view name, const SiteNode& site, HostConfig config = {},
+                   Nat* nat = nullptr);
   Host& host(std::size_t index) { return *hosts_[index]; }
   std::size_t host_count() const { return hosts_.size(); }
   // Both can find each other.
@@ -55,6 +63,7 @@ class World {
   NonceChecker nonces_;
   AmplificationChecker amplification_;
   std::vector<std::unique_ptr<Host>> hosts_;
+  std::vector<std::unique_ptr<SiteNode>> sites_;
   std::map<Identity, Host*> owners_;  // of each address that was ever given, as an identity
   std::uint32_t addresses_given_ = 0;
 };

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sim/world.h"
+#include "tests/simulation/swarm_dice.h"
 
 namespace whimbrel::sim {
 
@@ -54,51 +55,15 @@ class Swarm {
     }
     for (std::uint64_t i = 0; i < hosts; ++i) {
       HostConfig config;
-      config.session = random_options();
+      config.session = dice_.options();
       config.limits.pending_requests_max = 2 + random_.below(8);
       const bool named = (i == 0 && nat != nullptr) || random_.chance(0.85);
       Host& added = world_.add(named ? "str:host" + std::to_string(i) : "", std::move(config),
                                i == 0 ? nat : nullptr);
-      world_.simulation().set_line(added.id(), random_line(0.3));
+      world_.simulation().set_line(added.id(), dice_.line(0.3));
     }
     for (std::size_t i = 0; i < count(); ++i) introduce(i);
     record_packets();
-  }
-
-  SessionOptions random_options() {
-    SessionOptions options;
-    options.timeout_initial = milliseconds(2000 + between(0, 8000));
-    options.timeout_connected = milliseconds(3000 + between(0, 7000));
-    if (random_.chance(0.3)) options.idle_timeout = milliseconds(8000 + between(0, 20'000));
-    options.linger = milliseconds(between(0, 2000));
-    options.keep_alive = milliseconds(1000 + between(0, 14'000));
-    options.nagle_max = microseconds(between(0, 5000));
-    if (random_.chance(0.3)) options.send_bytes_max = 20'000 + random_.below(500'000);
-    if (random_.chance(0.3)) options.receive_messages_max = 1 + random_.below(200);
-    if (random_.chance(0.3)) options.receive_bytes_max = kReceiveBytesMin;
-    if (random_.chance(0.3)) options.datagram_size_max = 1200 + random_.below(8000);
-    if (random_.chance(0.1)) options.send_rate_max = 100'000 + random_.below(1'000'000);
-    return options;
-  }
-
-  // `severity` is how likely each fault is.
-  LinkConfig random_line(double severity) {
-    LinkConfig line;
-    line.delay = microseconds(between(100, 60'000));
-    if (random_.chance(severity)) line.loss = random_.unit() * 0.2;
-    if (random_.chance(severity)) line.jitter = microseconds(between(0, 30'000));
-    line.jitter_reorders = random_.chance(severity);
-    if (random_.chance(severity)) line.duplicate = random_.unit() * 0.3;
-    if (random_.chance(severity)) line.reorder = random_.unit() * 0.3;
-    if (random_.chance(severity)) line.corrupt = random_.unit() * 0.1;
-    if (random_.chance(severity)) line.bursts = {.to_bad = 0.02, .to_good = 0.2};
-    if (random_.chance(severity)) line.mtu = 1200 + random_.below(400);
-    if (random_.chance(severity)) {
-      line.rate = 50'000 + random_.below(2'000'000);
-      line.queue_bytes_max = 5000 + random_.below(100'000);
-    }
-    line.up = !random_.chance(severity / 10);
-    return line;
   }
 
   // Where host `i` is, told to all others anew.
@@ -122,11 +87,11 @@ class Swarm {
 
   // --- safety ------------------------------------------------------------------------------------
   void safety_phase() {
-    const Instant end = world_.now() + seconds(between(10, 40));
+    const Instant end = world_.now() + seconds(dice_.between(10, 40));
     while (world_.now() < end) {
       operate();
       ++operations_;
-      world_.run_for(milliseconds(between(0, random_.chance(0.1) ? 3000 : 200)));
+      world_.run_for(milliseconds(dice_.between(0, random_.chance(0.1) ? 3000 : 200)));
       check_bounds();
     }
   }
@@ -147,20 +112,13 @@ class Swarm {
     if (dice < 71) return restart(i);
     if (dice < 75) return move(i);
     if (dice < 79) return sleep_or_wake(host);
-    if (dice < 87) return world_.simulation().set_line(host.id(), random_line(0.3));
+    if (dice < 87) return world_.simulation().set_line(host.id(), dice_.line(0.3));
     if (dice < 91)
       return world_.simulation().set_blocked(host.id(), other.id(), random_.chance(0.4));
     if (dice < 94) return set_options(host, other);
     if (dice < 99) return attack(host);
     note("close all", host, host);
     for (std::size_t j = 0; j < count(); ++j) host.close_session(world_.host(j));
-  }
-
-  std::size_t random_size() {
-    if (random_.chance(0.01)) return 100'000 + random_.below(kMessageSizeMax - 100'000);
-    std::size_t bound = 40;
-    for (int i = 0; i < 9 && random_.chance(0.7); ++i) bound *= 2;
-    return Ledger::kSizeMin + random_.below(bound);
   }
 
   void say_something(Host& host, Host& other) {
@@ -171,7 +129,7 @@ class Swarm {
     if (random_.chance(0.4)) flags |= kSendAutoRestartBrokenSession;
     const auto channel = static_cast<ChannelId>(random_.below(6)) - 2;
     note("say", host, other);
-    for (std::uint64_t i = 0; i < burst; ++i) host.say(other, random_size(), flags, channel);
+    for (std::uint64_t i = 0; i < burst; ++i) host.say(other, dice_.message_size(), flags, channel);
   }
 
   void answer_differently(Host& host, Host& other) {
@@ -205,7 +163,8 @@ class Swarm {
     if (world_.simulation().asleep(host.id())) return wake(host);
     note("sleep", host, host);
     world_.simulation().sleep(host.id(), random_.chance(0.5));
-    world_.simulation().after(milliseconds(between(100, 15'000)), [this, &host] { wake(host); });
+    world_.simulation().after(milliseconds(dice_.between(100, 15'000)),
+                              [this, &host] { wake(host); });
   }
   void wake(Host& host) {
     if (!world_.simulation().asleep(host.id())) return;
@@ -215,7 +174,7 @@ class Swarm {
 
   void set_options(Host& host, Host& other) {
     // Limits that were agreed in the handshake stay; only times and send limits change.
-    SessionOptions options = random_options();
+    SessionOptions options = dice_.options();
     options.receive_bytes_max = host.config().session.receive_bytes_max;
     options.receive_messages_max = host.config().session.receive_messages_max;
     options.datagram_size_max = host.config().session.datagram_size_max;
@@ -355,10 +314,6 @@ class Swarm {
 
   // --- small things --------------------------------------------------------------------------------
   std::size_t count() const { return world_.host_count(); }
-  std::int64_t between(std::int64_t low, std::int64_t high) {
-    return low +
-           static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(high - low + 1)));
-  }
   void problem(const std::string& text) {
     if (problems_.size() < 4000) problems_ += text + "\n";
   }
@@ -373,6 +328,7 @@ class Swarm {
     std::vector<std::uint8_t> bytes;
   };
   FastRandom random_;
+  SwarmDice dice_{random_};
   World world_;
   bool talking_;
   Nat* nat_ = nullptr;
@@ -387,7 +343,7 @@ class Swarm {
 SwarmResult run_swarm(std::uint64_t seed) { return Swarm(seed).run(); }
 
 std::string replay_command(std::uint64_t seed) {
-  return "./dev swarm 1 --seed " + std::to_string(seed);
+  return "./dev swarm 1 --world peers --seed " + std::to_string(seed);
 }
 
 }  // namespace whimbrel::sim

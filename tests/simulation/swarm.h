@@ -14,9 +14,13 @@ struct SwarmResult {
   std::uint64_t packets = 0;
 };
 
+// Peers alone: each knows where the others are.
 SwarmResult run_swarm(std::uint64_t seed);
+// Peers behind address translators that know each other's names, and the server that brings them together.
+SwarmResult run_online_swarm(std::uint64_t seed);
 
 // The command that runs this seed again.
 std::string replay_command(std::uint64_t seed);
+std::string online_replay_command(std::uint64_t seed);
 
 }  // namespace whimbrel::sim

@@ -1,0 +1,45 @@
+// Random simulations of peers with a server, the same ones every time. More of them: ./dev swarm <n>.
+#include <gtest/gtest.h>
+
+#include "tests/simulation/swarm.h"
+
+namespace whimbrel::sim {
+namespace {
+
+constexpr std::uint64_t kSeedsPerTest = 20;
+
+class OnlineSwarmOf : public testing::TestWithParam<std::uint64_t> {};
+
+void demand_well(std::uint64_t seed) {
+  const SwarmResult result = run_online_swarm(seed);
+  EXPECT_EQ(result.problems, "") << result.summary
+                                 << "\nreplay with: " << online_replay_command(seed);
+}
+
+TEST_P(OnlineSwarmOf, TwentySeeds) {
+  const std::uint64_t first = GetParam() * kSeedsPerTest;
+  for (std::uint64_t seed = first; seed < first + kSeedsPerTest; ++seed) demand_well(seed);
+}
+
+INSTANTIATE_TEST_SUITE_P(OnlineSwarm, OnlineSwarmOf, testing::Range<std::uint64_t>(0, 3));
+
+// A relay that had started again gave out the slots of its earlier life, to others.
+TEST(OnlineSwarm, SlotsOfAnEarlierLife) {
+  for (const std::uint64_t seed : {2u, 13u, 56u}) demand_well(seed);
+}
+
+// A grant that was signalled to somebody who had not logged in yet was never said again.
+TEST(OnlineSwarm, GrantsThatReachNobody) {
+  for (const std::uint64_t seed : {49u, 61u, 65u}) demand_well(seed);
+}
+
+TEST(OnlineSwarm, SameSeedSamePackets) {
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+    EXPECT_EQ(run_online_swarm(seed).trace_hash, run_online_swarm(seed).trace_hash)
+        << online_replay_command(seed);
+  }
+  EXPECT_NE(run_online_swarm(1).trace_hash, run_online_swarm(2).trace_hash);
+}
+
+}  // namespace
+}  // namespace whimbrel::sim
