@@ -218,7 +218,7 @@ std::optional<std::uint32_t> Server::free_place() {
   if (slots_.size() < config_.limits.slots_max) {
     // Not what an earlier life of the relay gave out: clients know each other by their slots.
     slots_.emplace_back().generation =
-        static_cast<std::uint32_t>(random_.below(SlotId::kGenerationMax + 1));
+        static_cast<std::uint16_t>(random_.below(SlotId::kGenerationMax + 1));
     return static_cast<std::uint32_t>(slots_.size() - 1);
   }
   if (free_.empty()) return std::nullopt;
