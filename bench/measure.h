@@ -57,6 +57,9 @@ struct Arguments {
   std::string side, row;
   std::uint16_t port = 0;
   double seconds = 2;
+  // Of the rows with a server of another process: its id, and where it keeps its keys.
+  int pid = 0;
+  std::string state;
 };
 
 inline volatile std::sig_atomic_t g_stopped = 0;
@@ -77,6 +80,8 @@ inline Arguments start(int argc, char** argv) {
     if (key == "--port") arguments.port = static_cast<std::uint16_t>(std::atoi(argv[i + 1]));
     if (key == "--row") arguments.row = argv[i + 1];
     if (key == "--seconds") arguments.seconds = std::atof(argv[i + 1]);
+    if (key == "--pid") arguments.pid = std::atoi(argv[i + 1]);
+    if (key == "--state") arguments.state = argv[i + 1];
   }
   if (arguments.side.empty() || arguments.row.empty())
     fail("usage: server|client|local --port P --row ROW --seconds S");

@@ -1,0 +1,52 @@
+// A relay of another process under load, beside others that speak TURN: packets a second, the server's CPU time for each,
+// what a packet's way through it costs in time.
+#include <thread>
+
+#include "relay_load.h"
+
+namespace bench {
+namespace {
+
+constexpr std::size_t kPairs = 16;
+// Packets of one direction on their way: enough that the relay never waits, too few to fill a socket's buffer.
+constexpr std::uint32_t kWindow = 8;
+constexpr double kSettleSeconds = 0.2;
+
+// Rows are called RIVAL_WHAT, as in turn_1200B.
+std::vector<EndPair> make_pairs(std::size_t count, const Arguments& arguments) {
+  if (arguments.row.starts_with("turn_plain_")) return make_turn_pairs(count, true, arguments);
+  if (arguments.row.starts_with("turn_")) return make_turn_pairs(count, false, arguments);
+  return make_leg_pairs(count, arguments);
+}
+
+std::size_t payload_bytes(const Arguments& arguments) {
+  return arguments.row.ends_with("_100B") ? 100 : kFullBytes;
+}
+
+void forward(const Arguments& arguments) {
+  Load load(make_pairs(kPairs, arguments), payload_bytes(arguments), kWindow);
+  load.run(kSettleSeconds);
+  const Load::Counts before = load.counts();
+  const ServerCpu cpu_before = server_cpu(arguments.pid);
+  const double begin = now_s(), own_before = cpu_s();
+  load.run(arguments.seconds);
+  const double seconds = now_s() - begin, own = cpu_s() - own_before;
+  const ServerCpu cpu = server_cpu(arguments.pid);
+  const auto packets = static_cast<double>(load.counts().received - before.received);
+  const auto lost = static_cast<double>(load.counts().lost - before.lost);
+  print_result({{"packets", packets},
+                {"lost", lost},
+                {"seconds", seconds},
+                {"server_cpu_s", cpu.total - cpu_before.total},
+                {"server_user_s", cpu.user - cpu_before.user},
+                {"server_system_s", cpu.system - cpu_before.system},
+                {"generator_cpu_s", own}});
+}
+
+}  // namespace
+}  // namespace bench
+
+int main(int argc, char** argv) {
+  using namespace bench;
+  return run_part(start(argc, argv), forward, {}, forward);
+}

@@ -1,0 +1,147 @@
+"""The rows of the server: whimbreld in a process of its own, beside Debian's turnserver (coturn) under the same load.
+
+The load is that of bench_relay: 16 pairs over loopback, both ends of each on the relay, one UDP datagram for each packet.
+`coturn` has both ends on the relay, too: each has an allocation and sends by its channel to the other's relayed address.
+`coturn_plain` is what TURN does cheapest: one end is a peer without an allocation, so that each packet passes the server
+once, and half of the clients have no relay at all. Targets are held against this one.
+"""
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from harness import Failure, Measurement, Row, finish, free_port, start
+
+RIVALS = ("coturn", "coturn_plain")
+SECONDS_MAX = 1  # of one run: the part shall be over soon
+START_LIMIT_S = 10
+STUN_BINDING = bytes.fromhex("000100002112a442") + bytes(12)
+
+
+class Server:
+    """A server of another process, and its folder. Both are gone at the end of a `with`."""
+
+    def __init__(self, command, folder):
+        self.folder = folder
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.PIPE)
+
+    def wait(self, port):
+        """Until it answers to STUN, as both do."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.settimeout(0.1)
+            s.connect(("127.0.0.1", port))
+            for _ in range(int(START_LIMIT_S / 0.1)):
+                if self.process.poll() is not None:
+                    break
+                try:
+                    s.send(STUN_BINDING)
+                    s.recv(1500)
+                    return self
+                except ConnectionRefusedError:
+                    time.sleep(0.05)
+                except TimeoutError:
+                    pass
+        self.__exit__()
+        raise Failure("the server does not come up")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        try:
+            self.process.communicate(timeout=5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.communicate()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def whimbreld_path(build):
+    return build.parent / "apps" / "whimbreld" / "whimbreld"
+
+
+def start_whimbreld(build, port, settings=""):
+    folder = Path(tempfile.mkdtemp(prefix="whimbrel-bench-"))
+    config = folder / "whimbreld.toml"
+    config.write_text(f'[server]\nlisten = ["127.0.0.1:{port}"]\nstate_folder = "{folder}/state"\n'
+                      f'log_level = "warning"\ndrain_seconds = 0\n\n[admin]\nlisten = ""\n{settings}')
+    return Server([whimbreld_path(build), "--config", config], folder).wait(port)
+
+
+def start_coturn(port):
+    """As a server of games would have it: UDP only, long-term credentials; one relay thread, as whimbreld has. (The
+    default, one for each processor, costs as much for each packet.)"""
+    folder = Path(tempfile.mkdtemp(prefix="whimbrel-bench-"))
+    command = ["turnserver", "-n", "--listening-ip", "127.0.0.1", "--relay-ip", "127.0.0.1", "--listening-port", port,
+               "--relay-threads", 1, "--lt-cred-mech", "--user", "bench:bench", "--realm", "bench",
+               "--allow-loopback-peers", "--no-tcp", "--no-tls", "--no-dtls", "--no-tcp-relay", "--no-cli",
+               "--no-rfc5780", "--no-stun-backward-compatibility", "--no-software-attribute", "--no-stdout-log",
+               "--log-file", "/dev/null", "--userdb", folder / "users", "--pidfile", folder / "pid"]
+    return Server([str(part) for part in command], folder).wait(port)
+
+
+def start_server(program, build, port):
+    return start_whimbreld(build, port) if program == "whimbrel" else start_coturn(port)
+
+
+ROW_PREFIX = {"whimbrel": "leg", "coturn": "turn", "coturn_plain": "turn_plain"}
+
+
+def relay(what):
+    """A runner of bench_relay."""
+    def run(program, build, seconds):
+        port = free_port()
+        with start_server(program, build, port) as server:
+            client = start(build / "bench_relay", "client", f"{ROW_PREFIX[program]}_{what}", port,
+                           min(seconds, SECONDS_MAX), "--pid", server.process.pid, "--state", server.folder / "state")
+            try:
+                return {}, finish(client)
+            finally:
+                if client.poll() is None:
+                    client.kill()
+                    client.communicate()
+    return run
+
+
+def per_core(server, client):
+    return client["packets"] / client["server_cpu_s"]
+
+
+def cpu_microseconds(server, client):
+    return client["server_cpu_s"] / client["packets"] * 1e6
+
+
+def share_of_system(server, client):
+    return client["server_system_s"] / (client["server_system_s"] + client["server_user_s"])
+
+
+def loss(server, client):
+    return client["lost"] / (client["lost"] + client["packets"])
+
+
+def forwarding(size, target):
+    name = f"relay_{size}"
+    return Measurement(name, ("whimbrel", *RIVALS), [
+        Row(f"{name}_packets_per_core_s", "1/s", per_core, target=target, against={"coturn_plain": 1}),
+        Row(f"{name}_cpu_us_per_packet", "us", cpu_microseconds, higher_is_better=False),
+        Row(f"{name}_kernel_share", "", share_of_system, higher_is_better=False),
+        Row(f"{name}_packets_per_s", "1/s", lambda server, client: client["packets"] / client["seconds"]),
+        Row(f"{name}_loss", "", loss, higher_is_better=False)], runner=relay(size))
+
+
+MEASUREMENTS = [
+    forwarding("1200B", 200e3),
+    forwarding("100B", 200e3),
+]
+NOTES = """\
+Per core: packets for each second of CPU time that the server's process used, on loopback, where a sender's time includes
+the way to the receiver's socket. coturn has both ends of a pair on the relay, as whimbreld has; coturn_plain only one.
+Server and load share this machine's processors: packets_per_s says less than packets_per_core_s."""
+
+
+def exists(program, build):
+    return whimbreld_path(build).exists() if program == "whimbrel" else shutil.which("turnserver") is not None
