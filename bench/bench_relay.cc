@@ -1,23 +1,16 @@
 // A relay of another process under load, beside others that speak TURN: packets a second, the server's CPU time for each,
 // what a packet's way through it costs in time.
-#include <thread>
-
-#include "relay_load.h"
+#include "relay_rows.h"
 
 namespace bench {
-namespace {
 
-constexpr std::size_t kPairs = 16;
-// Packets of one direction on their way: enough that the relay never waits, too few to fill a socket's buffer.
-constexpr std::uint32_t kWindow = 8;
-constexpr double kSettleSeconds = 0.2;
-
-// Rows are called RIVAL_WHAT, as in turn_1200B.
 std::vector<EndPair> make_pairs(std::size_t count, const Arguments& arguments) {
   if (arguments.row.starts_with("turn_plain_")) return make_turn_pairs(count, true, arguments);
   if (arguments.row.starts_with("turn_")) return make_turn_pairs(count, false, arguments);
   return make_leg_pairs(count, arguments);
 }
+
+namespace {
 
 std::size_t payload_bytes(const Arguments& arguments) {
   return arguments.row.ends_with("_100B") ? 100 : kFullBytes;
@@ -48,5 +41,9 @@ void forward(const Arguments& arguments) {
 
 int main(int argc, char** argv) {
   using namespace bench;
-  return run_part(start(argc, argv), forward, {}, forward);
+  return run_part(start(argc, argv), forward,
+                  {{"leg_latency", measure_latency},
+                   {"turn_latency", measure_latency},
+                   {"turn_plain_latency", measure_latency}},
+                  forward);
 }

@@ -107,6 +107,10 @@ def relay(what):
     return run
 
 
+def of_client(name):
+    return lambda server, client: client[name]
+
+
 def per_core(server, client):
     return client["packets"] / client["server_cpu_s"]
 
@@ -136,11 +140,18 @@ def forwarding(size, target):
 MEASUREMENTS = [
     forwarding("1200B", 200e3),
     forwarding("100B", 200e3),
+    Measurement("relay_latency", ("whimbrel", *RIVALS), [
+        Row("relay_added_latency_p50_us", "us", of_client("added_p50_us"), higher_is_better=False, target=50),
+        Row("relay_added_latency_p99_us", "us", of_client("added_p99_us"), higher_is_better=False, target=250),
+        Row("relay_latency_bare_rtt_p50_us", "us", of_client("bare_rtt_p50_us"), higher_is_better=False),
+        Row("relay_latency_load_packets_per_s", "1/s", of_client("load_packets_per_s"))], runner=relay("latency")),
 ]
 NOTES = """\
 Per core: packets for each second of CPU time that the server's process used, on loopback, where a sender's time includes
 the way to the receiver's socket. coturn has both ends of a pair on the relay, as whimbreld has; coturn_plain only one.
-Server and load share this machine's processors: packets_per_s says less than packets_per_core_s."""
+Server and load share this machine's processors: packets_per_s says less than packets_per_core_s.
+Added latency: half of (a round trip through the relay, less the median one of bare sockets at that time), while 16 pairs put
+half of the relay's own maximum on it; with fewer processors than four, load, clients and server wait for each other."""
 
 
 def exists(program, build):
