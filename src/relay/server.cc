@@ -1,15 +1,13 @@
 #include "relay/server.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
-
-#include "relay/grant.h"
 
 namespace whimbrel::relay {
 
 namespace {
 
-constexpr Duration kSweepInterval = milliseconds(100);
 // In so many steps the whole table is looked through; while the relay drains, in so many.
 constexpr std::size_t kSweepSteps = 50;
 constexpr std::size_t kDrainSteps = 5;
@@ -17,8 +15,6 @@ constexpr std::size_t kDrainSteps = 5;
 constexpr std::uint32_t kSequenceMax = 0xf0000000;
 // A challenge is not answered by silence for longer than this.
 constexpr Duration kChallengeLife = seconds(2);
-
-std::uint64_t half_of(Bytes bytes) { return ByteReader(bytes).u64(); }
 
 std::uint32_t load_u32(const std::uint8_t* from) {
   return std::uint32_t{from[0]} << 24 | std::uint32_t{from[1]} << 16 | std::uint32_t{from[2]} << 8 |
@@ -35,18 +31,47 @@ bool same_address(const IpAddress& a, const IpAddress& b) {
 
 }  // namespace
 
+std::uint32_t shard_of(Bytes datagram, std::uint32_t shards) {
+  if (datagram.size() < 8) return 0;
+  const auto kind = static_cast<Kind>(datagram[0]);
+  const bool goes_by_word = kind == Kind::kOpen || kind == Kind::kSend || kind == Kind::kAsk;
+  return goes_by_word ? shard_of(SlotId{load_u32(datagram.data() + 4)}, shards) : 0;
+}
+
+ServerLimits ServerLimits::share_of(std::uint32_t shard, std::uint32_t shards) const {
+  const auto part = [shards](std::uint32_t all) { return all / shards + (all % shards != 0); };
+  ServerLimits share = *this;
+  share.slots_max = slots_max / shards + (shard < slots_max % shards);
+  share.opens_per_second_max = part(opens_per_second_max);
+  share.opens_per_prefix_per_second_max = part(opens_per_prefix_per_second_max);
+  share.opens_without_cookie_per_second = part(opens_without_cookie_per_second);
+  return share;
+}
+
+ServerCounters& ServerCounters::operator+=(const ServerCounters& other) {
+  using Words = std::array<std::uint64_t, sizeof(ServerCounters) / sizeof(std::uint64_t)>;
+  auto sum = std::bit_cast<Words>(*this);
+  const auto more = std::bit_cast<Words>(other);
+  for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += more[i];
+  return *this = std::bit_cast<ServerCounters>(sum);
+}
+
 Server::Server(const ServerConfig& config, SiteKeys& keys, Random& random, Instant now,
-               UnixMillis unix_now)
+               UnixMillis unix_now, HandoverOutlet* outlet)
     : config_(config),
       keys_(keys),
       random_(random),
+      outlet_(outlet),
+      place_factor_(((std::uint64_t{1} << 32) + config.shards - 1) / config.shards),
       start_(now),
       unix_start_(unix_now),
       open_limits_(
           {config.limits.opens_per_second_max, config.limits.opens_per_prefix_per_second_max,
            config.limits.opens_without_cookie_per_second},
           random, now) {
-  ASSERT(config.limits.slots_max <= std::size_t{1} << SlotId::kIndexBits);
+  ASSERT(config.shards >= 1 && config.shards <= kShardsMax && config.shard < config.shards);
+  ASSERT(config.shards == 1 || outlet != nullptr);
+  ASSERT(config.limits.slots_max <= (std::size_t{1} << SlotId::kIndexBits) / config.shards);
   slots_.reserve(config.limits.slots_max);
 }
 
@@ -58,6 +83,14 @@ std::int64_t Server::unix_seconds(Instant now) const {
 
 std::optional<IpAddress> Server::receive(const IpAddress& from, MutableBytes datagram,
                                          Instant now) {
+  if (config_.shards > 1) {
+    const std::uint32_t shard = shard_of(datagram, config_.shards);
+    if (shard != config_.shard) {
+      ++counters_.misdirected;
+      hand_over({.kind = Handover::Kind::kDatagram, .from = from}, datagram, shard);
+      return std::nullopt;
+    }
+  }
   switch (static_cast<Kind>(datagram[0])) {
     case Kind::kSend:
       return on_send(from, datagram, now);
@@ -74,13 +107,15 @@ std::optional<IpAddress> Server::receive(const IpAddress& from, MutableBytes dat
 }
 
 Slot* Server::slot_of(SlotId id) {
-  if (id.index() >= slots_.size()) return nullptr;
-  Slot& slot = slots_[id.index()];
+  const std::size_t place = place_of(id);
+  if (place >= slots_.size()) return nullptr;
+  Slot& slot = slots_[place];
   return slot.state != Slot::State::kFree && slot.generation == id.generation() ? &slot : nullptr;
 }
 
 SlotId Server::id_of(const Slot& slot) const {
-  return SlotId::of(static_cast<std::uint32_t>(&slot - slots_.data()), slot.generation);
+  const auto place = static_cast<std::uint32_t>(&slot - slots_.data());
+  return SlotId::of(place * config_.shards + config_.shard, slot.generation);
 }
 
 Slot* Server::admit(const IpAddress& from, Bytes datagram, LegHeader& header, Instant now) {
@@ -123,27 +158,46 @@ std::optional<IpAddress> Server::on_send(const IpAddress& from, MutableBytes dat
     ++counters_.dropped_unbound;
     return std::nullopt;
   }
-  Slot* to = slot_of(binding->slot);
-  if (to == nullptr || to->grant_epoch != binding->epoch) {
-    ++counters_.dropped_gone;
-    std::array<std::uint8_t, 4> body;
-    ByteWriter(body).u32(binding->slot.value);
-    slot->unbind(header.handle);
-    tell(*slot, slot->address, Tell::kGone, body);
+  const SlotId destination = binding->slot;
+  if (!is_mine(destination)) {
+    hand_over({.kind = Handover::Kind::kForward,
+               .epoch = binding->epoch,
+               .handle = header.handle,
+               .source = header.slot,
+               .destination = destination},
+              datagram, shard_of(destination, config_.shards));
     return std::nullopt;
   }
+  Slot* to = slot_of(destination);
+  if (to == nullptr || to->grant_epoch != binding->epoch) {
+    ++counters_.dropped_gone;
+    peer_gone(*slot, header.handle);
+    return std::nullopt;
+  }
+  return deliver(header.slot, *to, datagram);
+}
+
+std::optional<IpAddress> Server::deliver(SlotId from, Slot& to, MutableBytes datagram) {
   // Its address has not shown yet that it wants anything.
-  if (to->state != Slot::State::kOpen) return ++counters_.dropped_gone, std::nullopt;
-  write_leg_header(datagram.data(), {Kind::kDeliver, 0, 0, id_of(*slot), ++to->down_sequence});
-  write_leg_tag(to->down, datagram);
+  if (to.state != Slot::State::kOpen) return ++counters_.dropped_gone, std::nullopt;
+  write_leg_header(datagram.data(), {Kind::kDeliver, 0, 0, from, ++to.down_sequence});
+  write_leg_tag(to.down, datagram);
   ++counters_.forwarded;
   counters_.forwarded_bytes += datagram.size();
-  return to->address;
+  return to.address;
+}
+
+// What `handle` led to has left, or has taken its grants back.
+void Server::peer_gone(Slot& slot, std::uint16_t handle) {
+  std::array<std::uint8_t, 4> body;
+  ByteWriter(body).u32(slot.binding(handle)->slot.value);
+  slot.unbind(handle);
+  tell(slot, slot.address, Tell::kGone, body);
 }
 
 void Server::prefetch_source(Bytes datagram) const {
   if (datagram.size() < kHeaderSize) return;
-  const std::uint32_t place = SlotId{load_u32(datagram.data() + 4)}.index();
+  const std::size_t place = place_of(SlotId{load_u32(datagram.data() + 4)});
   if (place >= slots_.size()) return;
   const Slot& slot = slots_[place];
   __builtin_prefetch(&slot, 1);
@@ -154,154 +208,71 @@ void Server::prefetch_source(Bytes datagram) const {
 void Server::prefetch_destination(Bytes datagram) const {
   if (datagram.size() < kHeaderSize || datagram[0] != static_cast<std::uint8_t>(Kind::kSend))
     return;
-  const std::uint32_t place = SlotId{load_u32(datagram.data() + 4)}.index();
+  const std::size_t place = place_of(SlotId{load_u32(datagram.data() + 4)});
   const std::size_t handle = static_cast<std::size_t>(datagram[2]) << 8 | datagram[3];
   if (place >= slots_.size() || handle >= Slot::kInlineBindings) return;
-  const std::uint32_t to = slots_[place].bindings[handle].slot.index();
-  if (to < slots_.size()) __builtin_prefetch(&slots_[to], 1);
+  const SlotId to = slots_[place].bindings[handle].slot;
+  if (is_mine(to) && place_of(to) < slots_.size()) __builtin_prefetch(&slots_[place_of(to)], 1);
 }
 
-// --- opening -------------------------------------------------------------------------------------------------------
+// --- other shards --------------------------------------------------------------------------------------------------
 
-// What anybody can make us do, cheapest first.
-bool Server::admit_open(const IpAddress& from, const OpenView& open, Instant now) {
-  if (!open_limits_.take(from, now)) {
-    ++counters_.dropped_open_rate;
-    return false;
-  }
-  const bool cookie_needed = config_.always_cookie || !open_limits_.take_without_cookie(now);
-  if (!cookie_needed || open_limits_.check_cookie(from, open.nonce, open.cookie, now)) return true;
-  ++counters_.cookies;
-  std::array<std::uint8_t, kCookieReplySize> answer;
-  write_cookie_reply(answer, {open.nonce, open_limits_.make_cookie(from, open.nonce, now)});
-  reply(from, answer);
-  return false;
+bool Server::hand_over(const Handover& handover, Bytes bytes, std::uint32_t shard) {
+  const bool done = outlet_->hand_over(shard, handover, bytes);
+  ++(done ? counters_.handed_over : counters_.dropped_handover);
+  return done;
 }
 
-void Server::on_open(const IpAddress& from, Bytes datagram, Instant now) {
-  const auto open = read_open(datagram);
-  if (!open) {
-    ++counters_.dropped_malformed;
-    return;
-  }
-  if (!admit_open(from, *open, now)) return;
-  const auto token = keys_.open(open->token, now);
-  if (!token) {
-    ++counters_.dropped_bad_token;
-    return;
-  }
-  if (!check_mac(token->secret, Kind::kOpen, datagram)) {
-    ++counters_.dropped_bad_mac;
-    return;
-  }
-  const auto known = by_nonce_.find(half_of(open->nonce));
-  if (known != by_nonce_.end()) {
-    Slot& slot = slots_[known->second];
-    // A copy of what opened it, from elsewhere, gets nothing.
-    if (slot.nonce == open->nonce && slot.address == from) {
-      send_opened(slot, from, token->secret, now);
+std::optional<IpAddress> Server::take(const Handover& handover, MutableBytes bytes, Instant now) {
+  switch (handover.kind) {
+    case Handover::Kind::kForward:
+      return take_forward(handover, bytes);
+    case Handover::Kind::kDatagram:
+      return receive(handover.from, bytes, now);
+    case Handover::Kind::kBind:
+      take_bind(handover, bytes, now);
+      return std::nullopt;
+    case Handover::Kind::kGone: {
+      Slot* slot = slot_of(handover.source);
+      const Binding* binding = slot != nullptr ? slot->binding(handover.handle) : nullptr;
+      // Told once, of however many packets; and a handle may lead elsewhere by now.
+      if (binding != nullptr && binding->slot == handover.destination &&
+          binding->epoch == handover.epoch) {
+        peer_gone(*slot, handover.handle);
+      }
+      return std::nullopt;
     }
-    return;
+    case Handover::Kind::kBound: {
+      Slot* slot = slot_of(handover.source);
+      if (slot != nullptr) {
+        finish_bind(*slot, handover.destination, handover.epoch, handover.result);
+      }
+      return std::nullopt;
+    }
   }
-  if (token->not_after < unix_seconds(now)) {
-    ++counters_.refused_expired;
-    return refuse(from, *open, token->secret, Refusal::kExpired);
-  }
-  if (drain_at_ != kNever) {
-    ++counters_.refused_draining;
-    return refuse(from, *open, token->secret, Refusal::kDraining);
-  }
-  make_slot(from, *open, *token, now);
+  return std::nullopt;
 }
 
-std::optional<std::uint32_t> Server::free_place() {
-  if (slots_.size() < config_.limits.slots_max) {
-    // Not what an earlier life of the relay gave out: clients know each other by their slots.
-    slots_.emplace_back().generation =
-        static_cast<std::uint16_t>(random_.below(SlotId::kGenerationMax + 1));
-    return static_cast<std::uint32_t>(slots_.size() - 1);
+std::optional<IpAddress> Server::take_forward(const Handover& forward, MutableBytes datagram) {
+  Slot* to = slot_of(forward.destination);
+  if (to != nullptr && to->grant_epoch == forward.epoch) {
+    return deliver(forward.source, *to, datagram);
   }
-  if (free_.empty()) return std::nullopt;
-  const std::uint32_t place = free_.front();
-  free_.pop_front();
-  return place;
+  ++counters_.dropped_gone;
+  Handover gone = forward;
+  gone.kind = Handover::Kind::kGone;
+  hand_over(gone, {}, shard_of(forward.source, config_.shards));
+  return std::nullopt;
 }
 
-void Server::make_slot(const IpAddress& from, const OpenView& open, const Token& token,
-                       Instant now) {
-  const std::uint64_t identity = half_of(token.identity);
-  if (const auto held = by_identity_.find(identity);
-      held != by_identity_.end() && held->second >= config_.limits.slots_per_identity_max) {
-    ++counters_.refused_identity;
-    return refuse(from, open, token.secret, Refusal::kIdentityLimit);
-  }
-  const auto place = free_place();
-  if (!place) {
-    ++counters_.refused_full;
-    return refuse(from, open, token.secret, Refusal::kFull);
-  }
-  Slot& slot = slots_[*place];
-  const std::uint16_t generation = slot.generation;
-  slot = Slot();
-  slot.generation = generation;
-  slot.state = Slot::State::kOpening;
-  slot.address = from;
-  slot.nonce = open.nonce;
-  random_.fill(slot.relay_nonce);
-  const LegKeys keys = leg_keys(token.secret, slot.nonce, slot.relay_nonce);
-  slot.up = keys.up;
-  slot.down = keys.down;
-  slot.grant_key = keys.grant;
-  slot.identity = token.identity;
-  slot.app_id = token.app_id;
-  const ServerLimits& limits = config_.limits;
-  slot.rates = SlotRates(
-      token.bytes_per_second == 0 ? limits.bytes_per_second : token.bytes_per_second,
-      token.packets_per_second == 0 ? limits.packets_per_second : token.packets_per_second, now);
-  slot.expires = now + seconds(token.not_after - unix_seconds(now)) + limits.renewal_time;
-  by_nonce_[half_of(slot.nonce)] = *place;
-  ++by_identity_[identity];
-  ++open_slots_;
-  ++counters_.opened;
-  if (next_sweep_ == kNever) next_sweep_ = now + kSweepInterval;
-  send_opened(slot, from, token.secret, now);
-}
-
-void Server::release(Slot& slot) {
-  by_nonce_.erase(half_of(slot.nonce));
-  const auto held = by_identity_.find(half_of(slot.identity));
-  if (--held->second == 0) by_identity_.erase(held);
-  const auto place = static_cast<std::uint32_t>(&slot - slots_.data());
-  const auto generation =
-      static_cast<std::uint16_t>((slot.generation + 1u) & SlotId::kGenerationMax);
-  slot = Slot();
-  slot.generation = generation;
-  free_.push_back(place);
-  --open_slots_;
-  ++counters_.closed;
-}
-
-void Server::send_opened(const Slot& slot, const IpAddress& to, const Secret& secret, Instant now) {
-  std::array<std::uint8_t, kOpenedSize> buffer;
-  Opened opened;
-  opened.nonce = slot.nonce;
-  opened.relay_nonce = slot.relay_nonce;
-  opened.slot = id_of(slot);
-  opened.relay_id = config_.relay_id;
-  opened.observed = to;
-  opened.lifetime_s = static_cast<std::uint32_t>(to_milliseconds(slot.expires - now) / 1000);
-  opened.drain_s = drain_seconds(now);
-  const MutableBytes datagram = write_opened(buffer, opened);
-  write_mac(secret, Kind::kOpened, datagram);
-  reply(to, datagram);
-}
-
-void Server::refuse(const IpAddress& to, const OpenView& open, const Secret& secret,
-                    Refusal reason) {
-  std::array<std::uint8_t, kRefusedSize> buffer;
-  const MutableBytes datagram = write_refused(buffer, {reason, open.nonce});
-  write_mac(secret, Kind::kRefused, datagram);
-  reply(to, datagram);
+void Server::take_bind(const Handover& bind, Bytes bytes, Instant now) {
+  const auto grant = read_grant(bytes);
+  if (!grant) return;
+  Handover answer = bind;
+  answer.kind = Handover::Kind::kBound;
+  answer.epoch = grant->epoch;
+  answer.result = check_bind(*grant, bind.identity, bind.app_id, now);
+  hand_over(answer, {}, shard_of(bind.source, config_.shards));
 }
 
 // --- what clients ask ----------------------------------------------------------------------------------------------
@@ -350,35 +321,52 @@ void Server::on_bind(Slot& slot, Bytes body, Instant now) {
     ++counters_.dropped_malformed;
     return;
   }
-  Slot* owner = grant->relay_id == config_.relay_id ? slot_of(grant->slot) : nullptr;
-  BindResult result = BindResult::kBound;
+  if (grant->relay_id == config_.relay_id && !is_mine(grant->slot)) {
+    hand_over({.kind = Handover::Kind::kBind,
+               .source = id_of(slot),
+               .destination = grant->slot,
+               .app_id = slot.app_id,
+               .identity = slot.identity},
+              body, shard_of(grant->slot, config_.shards));
+    return;
+  }
+  finish_bind(slot, grant->slot, grant->epoch, check_bind(*grant, slot.identity, slot.app_id, now));
+}
+
+// By the shard that has the slot of the grant.
+BindResult Server::check_bind(const Grant& grant, const IdentityHash& identity,
+                              std::uint32_t app_id, Instant now) {
+  const Slot* owner = grant.relay_id == config_.relay_id ? slot_of(grant.slot) : nullptr;
+  if (owner == nullptr) return BindResult::kNoSlot;
+  if (!check_grant(grant, owner->grant_key) || grant.epoch != owner->grant_epoch ||
+      grant.peer != identity || owner->app_id != app_id) {
+    return BindResult::kBadGrant;
+  }
+  return grant.not_after < unix_seconds(now) ? BindResult::kExpired : BindResult::kBound;
+}
+
+void Server::finish_bind(Slot& slot, SlotId to, std::uint8_t epoch, BindResult result) {
   std::uint16_t handle = 0;
-  if (owner == nullptr) {
-    result = BindResult::kNoSlot;
-  } else if (!check_grant(*grant, owner->grant_key) || grant->epoch != owner->grant_epoch ||
-             grant->peer != slot.identity || owner->app_id != slot.app_id) {
-    result = BindResult::kBadGrant;
-  } else if (grant->not_after < unix_seconds(now)) {
-    result = BindResult::kExpired;
-  } else if (handle = slot.handle_for(grant->slot); handle >= Slot::kBindingsMax) {
-    result = BindResult::kFull;
+  if (result == BindResult::kBound) {
+    handle = slot.handle_for(to);
+    if (handle >= Slot::kBindingsMax) result = BindResult::kFull;
   }
   if (result == BindResult::kBound) {
-    slot.binding_at(handle) = {grant->slot, grant->epoch, true};
+    slot.binding_at(handle) = {to, epoch, true};
     ++counters_.bound;
   } else {
     ++counters_.bind_refused;
   }
   std::array<std::uint8_t, 7> answer;
   ByteWriter out(answer);
-  out.u32(grant->slot.value);
+  out.u32(to.value);
   out.u16(handle);
   out.u8(static_cast<std::uint8_t>(result));
   tell(slot, slot.address, Tell::kBound, answer);
 }
 
 // Answered where it came from: it has the tag of the slot's owner, and the answer is as large as the ping.
-void Server::on_ping(const Slot& slot, const IpAddress& from, Bytes body) {
+void Server::on_ping(Slot& slot, const IpAddress& from, Bytes body) {
   if (body.size() != 8 + 18) {
     ++counters_.dropped_malformed;
     return;
@@ -387,7 +375,7 @@ void Server::on_ping(const Slot& slot, const IpAddress& from, Bytes body) {
   ByteWriter out(answer);
   out.bytes(body.first(8));
   write_address(out, from);
-  tell(slots_[id_of(slot).index()], from, Tell::kPong, answer);
+  tell(slot, from, Tell::kPong, answer);
 }
 
 void Server::on_renew(Slot& slot, Bytes body, Instant now) {

@@ -1,6 +1,9 @@
 // The relay: forwards sealed datagrams from one client's slot to another's that has granted it. It never sends to an address,
 // only to a slot; it keeps nothing for whoever has no token.
 //
+// A relay is one Server, or several that share the slots: shards, each driven by a thread of its own. What a client of one has
+// for a client of another goes through a HandoverOutlet.
+//
 // Sans-I/O, one driver. receive() answers where the datagram goes next, which is in the caller's memory still, its header
 // rewritten; whatever else has to leave waits in poll_transmit(). Forwarding makes no allocation and looks up nothing but
 // places in a table.
@@ -15,6 +18,8 @@
 #include "base/ip_address.h"
 #include "base/random.h"
 #include "base/time.h"
+#include "relay/grant.h"
+#include "relay/handover.h"
 #include "relay/open_limits.h"
 #include "relay/slot.h"
 #include "relay/token.h"
@@ -34,12 +39,18 @@ struct ServerLimits {
   Duration opening_time = seconds(5);          // to confirm an Opened
   Duration idle_time = seconds(60);            // without a packet of the client
   Duration renewal_time = seconds(1800);       // after the token's end
+
+  // The part of one shard. Tables and rates are divided; slots_per_identity_max holds in each shard, as a client has no say
+  // in where its slots are.
+  ServerLimits share_of(std::uint32_t shard, std::uint32_t shards) const;
 };
 
 struct ServerConfig {
   std::uint32_t relay_id = 1;
   bool always_cookie = false;
-  ServerLimits limits;
+  std::uint32_t shard = 0;
+  std::uint32_t shards = 1;  // at most kShardsMax
+  ServerLimits limits;       // of this shard
 };
 
 // Counts of packets unless said otherwise; they only grow.
@@ -52,16 +63,23 @@ struct ServerCounters {
   std::uint64_t dropped_replayed = 0, dropped_rate = 0, dropped_unbound = 0, dropped_gone = 0;
   std::uint64_t dropped_bad_token = 0, dropped_bad_mac = 0, dropped_open_rate = 0;
   std::uint64_t dropped_replies = 0;
+  std::uint64_t handed_over = 0;  // to other shards
+  std::uint64_t misdirected = 0;  // of those: came to the wrong one
+  std::uint64_t dropped_handover = 0;
+
+  ServerCounters& operator+=(const ServerCounters& other);
 };
 
 class Server {
  public:
-  // `keys` and `random` must outlive it.
+  // `keys`, `random` and `outlet` must outlive it. There is an outlet where there are several shards.
   Server(const ServerConfig& config, SiteKeys& keys, Random& random, Instant now,
-         UnixMillis unix_now);
+         UnixMillis unix_now, HandoverOutlet* outlet = nullptr);
 
   // A datagram for which is_relay_packet() holds. Where it goes next, if it is to be forwarded: same size, same memory.
   std::optional<IpAddress> receive(const IpAddress& from, MutableBytes datagram, Instant now);
+  // What another shard handed over. As receive(): where `bytes` go next, if they are to be forwarded.
+  std::optional<IpAddress> take(const Handover& handover, MutableBytes bytes, Instant now);
   // Where there are many slots, a packet's wait for memory is most of its cost. Who has several datagrams at once calls the
   // first for all of them, then the second, then receive(). Any bytes; changes nothing.
   void prefetch_source(Bytes datagram) const;
@@ -84,6 +102,7 @@ class Server {
 
  private:
   static constexpr std::size_t kReplySizeMax = 128;
+  static constexpr Duration kSweepInterval = milliseconds(100);
   struct Queued {
     IpAddress to;
     std::uint8_t size = 0;
@@ -91,15 +110,28 @@ class Server {
   };
 
   std::optional<IpAddress> on_send(const IpAddress& from, MutableBytes datagram, Instant now);
+  std::optional<IpAddress> deliver(SlotId from, Slot& to, MutableBytes datagram);
+  std::optional<IpAddress> take_forward(const Handover& forward, MutableBytes datagram);
+  void peer_gone(Slot& slot, std::uint16_t handle);
   void on_open(const IpAddress& from, Bytes datagram, Instant now);
   void on_ask(const IpAddress& from, Bytes datagram, Instant now);
   void on_bind(Slot& slot, Bytes body, Instant now);
-  void on_ping(const Slot& slot, const IpAddress& from, Bytes body);
+  BindResult check_bind(const Grant& grant, const IdentityHash& identity, std::uint32_t app_id,
+                        Instant now);
+  void take_bind(const Handover& bind, Bytes bytes, Instant now);
+  void finish_bind(Slot& slot, SlotId to, std::uint8_t epoch, BindResult result);
+  bool hand_over(const Handover& handover, Bytes bytes, std::uint32_t shard);
+  void on_ping(Slot& slot, const IpAddress& from, Bytes body);
   void on_renew(Slot& slot, Bytes body, Instant now);
   void on_path_answer(Slot& slot, const IpAddress& from, Bytes body);
 
   // The slot that sent it, once it is known to be genuine and new.
   Slot* admit(const IpAddress& from, Bytes datagram, LegHeader& header, Instant now);
+  bool is_mine(SlotId id) const {
+    return config_.shards == 1 || shard_of(id, config_.shards) == config_.shard;
+  }
+  // In the table, of a slot that is mine.
+  std::size_t place_of(SlotId id) const { return id.index() * place_factor_ >> 32; }
   Slot* slot_of(SlotId id);
   SlotId id_of(const Slot& slot) const;
   void notice_address(Slot& slot, const IpAddress& from, Instant now);
@@ -120,6 +152,8 @@ class Server {
   ServerConfig config_;
   SiteKeys& keys_;
   Random& random_;
+  HandoverOutlet* outlet_;
+  std::uint64_t place_factor_;  // of 2^32, so that no packet waits for a division
   Instant start_;
   UnixMillis unix_start_;
   OpenLimits open_limits_;

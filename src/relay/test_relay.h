@@ -78,16 +78,17 @@ class TestRelay : public ::testing::Test {
   }
 
   // To the relay, whatever it is; what it forwards and answers goes to whom it is for.
-  void to_relay(const IpAddress& from, std::vector<std::uint8_t> datagram) {
+  virtual void to_relay(const IpAddress& from, std::vector<std::uint8_t> datagram) {
     if (relay_dead) return;
     if (is_relay_packet(datagram[0])) {
       if (const auto to = server->receive(from, datagram, now)) to_client(*to, datagram);
     }
     take_replies();
   }
-  void take_replies() {
+  virtual void take_replies() { take_replies_of(*server); }
+  void take_replies_of(Server& from) {
     std::array<std::uint8_t, kOpenSizeMax> buffer;
-    while (const auto reply = server->poll_transmit(buffer)) {
+    while (const auto reply = from.poll_transmit(buffer)) {
       replies_bytes += reply->size;
       to_client(reply->to, {buffer.begin(), buffer.begin() + static_cast<long>(reply->size)});
     }
@@ -116,14 +117,16 @@ class TestRelay : public ::testing::Test {
       }
     }
   }
+  virtual Instant relay_deadline() const { return server->next_deadline(); }
+  virtual void advance_relay() { server->advance(now); }
   void run_for(Duration time) {
     const Instant end = now + time;
     while (now < end) {
       run();
-      Instant next = std::min(end, server->next_deadline());
+      Instant next = std::min(end, relay_deadline());
       for (auto& client : clients) next = std::min(next, client->leg.next_deadline());
       now = std::max(next, now + microseconds(10));
-      server->advance(now);
+      advance_relay();
       take_replies();
     }
     run();

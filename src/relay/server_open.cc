@@ -1,0 +1,155 @@
+// How slots come and go.
+#include <algorithm>
+
+#include "relay/server.h"
+
+namespace whimbrel::relay {
+
+namespace {
+
+std::uint64_t half_of(Bytes bytes) { return ByteReader(bytes).u64(); }
+
+}  // namespace
+
+// What anybody can make us do, cheapest first.
+bool Server::admit_open(const IpAddress& from, const OpenView& open, Instant now) {
+  if (!open_limits_.take(from, now)) {
+    ++counters_.dropped_open_rate;
+    return false;
+  }
+  const bool cookie_needed = config_.always_cookie || !open_limits_.take_without_cookie(now);
+  if (!cookie_needed || open_limits_.check_cookie(from, open.nonce, open.cookie, now)) return true;
+  ++counters_.cookies;
+  std::array<std::uint8_t, kCookieReplySize> answer;
+  write_cookie_reply(answer, {open.nonce, open_limits_.make_cookie(from, open.nonce, now)});
+  reply(from, answer);
+  return false;
+}
+
+void Server::on_open(const IpAddress& from, Bytes datagram, Instant now) {
+  const auto open = read_open(datagram);
+  if (!open) {
+    ++counters_.dropped_malformed;
+    return;
+  }
+  if (!admit_open(from, *open, now)) return;
+  const auto token = keys_.open(open->token, now);
+  if (!token) {
+    ++counters_.dropped_bad_token;
+    return;
+  }
+  if (!check_mac(token->secret, Kind::kOpen, datagram)) {
+    ++counters_.dropped_bad_mac;
+    return;
+  }
+  const auto known = by_nonce_.find(half_of(open->nonce));
+  if (known != by_nonce_.end()) {
+    Slot& slot = slots_[known->second];
+    // A copy of what opened it, from elsewhere, gets nothing.
+    if (slot.nonce == open->nonce && slot.address == from) {
+      send_opened(slot, from, token->secret, now);
+    }
+    return;
+  }
+  if (token->not_after < unix_seconds(now)) {
+    ++counters_.refused_expired;
+    return refuse(from, *open, token->secret, Refusal::kExpired);
+  }
+  if (drain_at_ != kNever) {
+    ++counters_.refused_draining;
+    return refuse(from, *open, token->secret, Refusal::kDraining);
+  }
+  make_slot(from, *open, *token, now);
+}
+
+std::optional<std::uint32_t> Server::free_place() {
+  if (slots_.size() < config_.limits.slots_max) {
+    // Not what an earlier life of the relay gave out: clients know each other by their slots.
+    slots_.emplace_back().generation =
+        static_cast<std::uint16_t>(random_.below(SlotId::kGenerationMax + 1));
+    return static_cast<std::uint32_t>(slots_.size() - 1);
+  }
+  if (free_.empty()) return std::nullopt;
+  const std::uint32_t place = free_.front();
+  free_.pop_front();
+  return place;
+}
+
+void Server::make_slot(const IpAddress& from, const OpenView& open, const Token& token,
+                       Instant now) {
+  const std::uint64_t identity = half_of(token.identity);
+  if (const auto held = by_identity_.find(identity);
+      held != by_identity_.end() && held->second >= config_.limits.slots_per_identity_max) {
+    ++counters_.refused_identity;
+    return refuse(from, open, token.secret, Refusal::kIdentityLimit);
+  }
+  const auto place = free_place();
+  if (!place) {
+    ++counters_.refused_full;
+    return refuse(from, open, token.secret, Refusal::kFull);
+  }
+  Slot& slot = slots_[*place];
+  const std::uint16_t generation = slot.generation;
+  slot = Slot();
+  slot.generation = generation;
+  slot.state = Slot::State::kOpening;
+  slot.address = from;
+  slot.nonce = open.nonce;
+  random_.fill(slot.relay_nonce);
+  const LegKeys keys = leg_keys(token.secret, slot.nonce, slot.relay_nonce);
+  slot.up = keys.up;
+  slot.down = keys.down;
+  slot.grant_key = keys.grant;
+  slot.identity = token.identity;
+  slot.app_id = token.app_id;
+  const ServerLimits& limits = config_.limits;
+  slot.rates = SlotRates(
+      token.bytes_per_second == 0 ? limits.bytes_per_second : token.bytes_per_second,
+      token.packets_per_second == 0 ? limits.packets_per_second : token.packets_per_second, now);
+  slot.expires = now + seconds(token.not_after - unix_seconds(now)) + limits.renewal_time;
+  by_nonce_[half_of(slot.nonce)] = *place;
+  ++by_identity_[identity];
+  ++open_slots_;
+  ++counters_.opened;
+  if (next_sweep_ == kNever) next_sweep_ = now + kSweepInterval;
+  send_opened(slot, from, token.secret, now);
+}
+
+void Server::release(Slot& slot) {
+  by_nonce_.erase(half_of(slot.nonce));
+  const auto held = by_identity_.find(half_of(slot.identity));
+  if (--held->second == 0) by_identity_.erase(held);
+  const auto place = static_cast<std::uint32_t>(&slot - slots_.data());
+  const auto generation =
+      static_cast<std::uint16_t>((slot.generation + 1u) & SlotId::kGenerationMax);
+  slot = Slot();
+  slot.generation = generation;
+  free_.push_back(place);
+  --open_slots_;
+  ++counters_.closed;
+}
+
+void Server::send_opened(const Slot& slot, const IpAddress& to, const Secret& secret, Instant now) {
+  std::array<std::uint8_t, kOpenedSize> buffer;
+  Opened opened;
+  opened.nonce = slot.nonce;
+  opened.relay_nonce = slot.relay_nonce;
+  opened.slot = id_of(slot);
+  opened.relay_id = config_.relay_id;
+  opened.observed = to;
+  opened.lifetime_s = static_cast<std::uint32_t>(to_milliseconds(slot.expires - now) / 1000);
+  opened.drain_s = drain_seconds(now);
+  const MutableBytes datagram = write_opened(buffer, opened);
+  write_mac(secret, Kind::kOpened, datagram);
+  reply(to, datagram);
+}
+
+void Server::refuse(const IpAddress& to, const OpenView& open, const Secret& secret,
+                    Refusal reason) {
+  std::array<std::uint8_t, kRefusedSize> buffer;
+  const MutableBytes datagram = write_refused(buffer, {reason, open.nonce});
+  write_mac(secret, Kind::kRefused, datagram);
+  reply(to, datagram);
+}
+
+}  // namespace whimbrel::relay
