@@ -2,6 +2,7 @@
 // stdout. tools/demo and the tests hold two or more of them side by side.
 //   {"do":"send","to":"bob","channel":0,"flags":8,"payload":"68656c6c6f"}   payload in hex
 //   {"do":"accept","user":"bob"}   {"do":"close","user":"bob"}   {"do":"info","user":"bob"}
+//   {"do":"server"}                how it stands with the server
 //   {"do":"channels","list":[0,1]} which channels are read (default 0 and 1)
 //   {"do":"set","option":"FakePacketLossSend","value":5}   {"do":"quit"}
 // Every command is answered by {"event":"done","do":...}; besides come "ready", "request", "failed", "message".
@@ -46,6 +47,16 @@ std::string to_hex(std::span<const std::uint8_t> bytes) {
     text += kDigits[byte & 15];
   }
   return text;
+}
+
+ordered_json server_json(const whimbrel::ServerStatus& status) {
+  using State = whimbrel::ServerStatus::State;
+  return {{"online", status.state == State::kOnline},
+          {"refused", status.state == State::kRefused},
+          {"relay", status.relay},
+          {"relay_ping_ms", status.relay_ping_ms},
+          {"site", status.site},
+          {"text", status.text}};
 }
 
 class DemoPeer {
@@ -97,6 +108,7 @@ ordered_json DemoPeer::execute(const ordered_json& command) {
   if (what == "accept") return {{"ok", net_.accept_session_with_user(user("user"))}};
   if (what == "close") return {{"ok", net_.close_session_with_user(user("user"))}};
   if (what == "info") return {{"info", session_json(net_, user("user"))}};
+  if (what == "server") return {{"server", server_json(net_.get_server_status())}};
   if (what == "channels") {
     channels_ = command.at("list").get<std::vector<int>>();
     return {{"ok", true}};
