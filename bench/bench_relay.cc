@@ -44,6 +44,9 @@ int main(int argc, char** argv) {
   return run_part(start(argc, argv), forward,
                   {{"leg_latency", measure_latency},
                    {"turn_latency", measure_latency},
-                   {"turn_plain_latency", measure_latency}},
+                   {"turn_plain_latency", measure_latency},
+                   {"leg_opens", measure_opens},
+                   {"turn_opens", measure_opens},
+                   {"leg_junk", send_junk}},
                   forward);
 }

@@ -2,19 +2,15 @@
 
 #include <fcntl.h>
 
-#include "crypto/secure_random.h"
 #include "io/clock.h"
-#include "io/key_files.h"
-#include "io/system_random.h"
 #include "relay/leg.h"
+#include "relay_tickets.h"
 
 namespace bench {
 namespace {
 
 using namespace whimbrel;
 using relay::Leg;
-
-constexpr std::int64_t kTicketSeconds = 600;
 
 const Clock& the_clock() {
   static const Clock clock;
@@ -61,37 +57,6 @@ class LegEnd final : public End {
 
  private:
   std::uint16_t handle_ = 0;
-};
-
-// What a rendezvous would give.
-class Tickets {
- public:
-  explicit Tickets(const Arguments& arguments)
-      : random_(system_random_seed()),
-        keys_(master(arguments.state), unix_now(), bench_now()),
-        relay_(IpAddress::v4(127, 0, 0, 1, arguments.port)) {}
-
-  relay::Ticket make(const relay::IdentityHash& identity) {
-    relay::Token token;
-    random_.fill(token.id);
-    token.identity = identity;
-    token.not_after = unix_now() / 1000 + kTicketSeconds;
-    random_.fill(token.secret.bytes);
-    const relay::SealedToken sealed = keys_.seal(token, random_, bench_now());
-    return {relay_, {sealed.begin(), sealed.end()}, token.secret};
-  }
-  Random& random() { return random_; }
-
- private:
-  static SecretKey master(const std::string& state) {
-    auto key = read_secret_key(state + "/site.key");
-    if (!key) fail(key.error().c_str());
-    return *key;
-  }
-
-  SecureRandom random_;
-  relay::SiteKeys keys_;
-  IpAddress relay_;
 };
 
 template <typename Condition>

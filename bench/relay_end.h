@@ -55,6 +55,8 @@ std::vector<EndPair> make_leg_pairs(std::size_t count, const Arguments& argument
 // Of a TURN server. Both ends have an allocation and a channel to the other's relayed address; or (`plain`) the second is
 // a peer without a server, as RFC 8656 calls it.
 std::vector<EndPair> make_turn_pairs(std::size_t count, bool plain, const Arguments& arguments);
+// Allocations alone, one after the other.
+std::vector<std::unique_ptr<End>> make_turn_ends(std::size_t count, const Arguments& arguments);
 // No relay: two sockets.
 EndPair make_direct_pair();
 

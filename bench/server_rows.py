@@ -10,12 +10,14 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 
-from harness import Failure, Measurement, Row, finish, free_port, start
+from harness import Failure, Measurement, Row, finish, free_port, read_line, start
 
 RIVALS = ("coturn", "coturn_plain")
-SECONDS_MAX = 1  # of one run: the part shall be over soon
+SECONDS_MAX = 0.7  # of one run: the part shall be over soon
+JUNK_SECONDS = 0.3  # of each kind
 START_LIMIT_S = 10
 STUN_BINDING = bytes.fromhex("000100002112a442") + bytes(12)
 
@@ -64,11 +66,11 @@ def whimbreld_path(build):
     return build.parent / "apps" / "whimbreld" / "whimbreld"
 
 
-def start_whimbreld(build, port, settings=""):
+def start_whimbreld(build, port, settings="", admin=""):
     folder = Path(tempfile.mkdtemp(prefix="whimbrel-bench-"))
     config = folder / "whimbreld.toml"
     config.write_text(f'[server]\nlisten = ["127.0.0.1:{port}"]\nstate_folder = "{folder}/state"\n'
-                      f'log_level = "warning"\ndrain_seconds = 0\n\n[admin]\nlisten = ""\n{settings}')
+                      f'log_level = "warning"\ndrain_seconds = 0\n\n[admin]\nlisten = "{admin}"\n{settings}')
     return Server([whimbreld_path(build), "--config", config], folder).wait(port)
 
 
@@ -84,27 +86,70 @@ def start_coturn(port):
     return Server([str(part) for part in command], folder).wait(port)
 
 
-def start_server(program, build, port):
-    return start_whimbreld(build, port) if program == "whimbrel" else start_coturn(port)
-
-
 ROW_PREFIX = {"whimbrel": "leg", "coturn": "turn", "coturn_plain": "turn_plain"}
 
 
-def relay(what):
+def load(program, build, what, port, server, seconds):
+    return start(build / "bench_relay", "client", f"{ROW_PREFIX[program]}_{what}", port, seconds,
+                 "--pid", server.process.pid, "--state", server.folder / "state")
+
+
+def end(process):
+    if process.poll() is None:
+        process.kill()
+        process.communicate()
+
+
+def relay(what, settings=""):
     """A runner of bench_relay."""
     def run(program, build, seconds):
         port = free_port()
-        with start_server(program, build, port) as server:
-            client = start(build / "bench_relay", "client", f"{ROW_PREFIX[program]}_{what}", port,
-                           min(seconds, SECONDS_MAX), "--pid", server.process.pid, "--state", server.folder / "state")
+        with start_whimbreld(build, port, settings) if program == "whimbrel" else start_coturn(port) as server:
+            client = load(program, build, what, port, server, min(seconds, SECONDS_MAX))
             try:
                 return {}, finish(client)
             finally:
-                if client.poll() is None:
-                    client.kill()
-                    client.communicate()
+                end(client)
     return run
+
+
+# Of all opens together; the limit for each /24 and the one on opens without a cookie are as they are.
+OPENS_UNLIMITED = "\n[relay]\nopens_per_second = 1000000\n"
+
+
+def cpu_seconds(pid):
+    """clock_getcpuclockid(3)"""
+    return time.clock_gettime((~pid << 3) | 2)
+
+
+def refused(admin):
+    """What the relay has dropped or answered by a cookie so far."""
+    with urllib.request.urlopen(f"http://{admin}/metrics", timeout=5) as page:
+        lines = page.read().decode().splitlines()
+    wanted = ("whimbrel_relay_dropped_total{", "whimbrel_relay_cookies_total ")
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(wanted))
+
+
+def run_junk(program, build, seconds):
+    """{kind: refused for each second of the server's CPU time}"""
+    port, admin, rates = free_port(), f"127.0.0.1:{free_port()}", {}
+    with start_whimbreld(build, port, OPENS_UNLIMITED, admin) as server:
+        client = load(program, build, "junk", port, server, JUNK_SECONDS)
+        try:
+            kind = read_line(client, START_LIMIT_S).strip()
+            while kind != "end":
+                before, cpu_before = refused(admin), cpu_seconds(server.process.pid)
+                client.stdin.write(b"g")
+                client.stdin.flush()
+                following = read_line(client, START_LIMIT_S).strip()
+                time.sleep(0.02)  # for what waits in the socket
+                cpu = cpu_seconds(server.process.pid) - cpu_before
+                rates[kind] = (refused(admin) - before) / cpu
+                kind = following
+            finish(client)
+        finally:
+            end(client)
+    return {}, rates
 
 
 def of_client(name):
@@ -140,18 +185,28 @@ def forwarding(size, target):
 MEASUREMENTS = [
     forwarding("1200B", 200e3),
     forwarding("100B", 200e3),
-    Measurement("relay_latency", ("whimbrel", *RIVALS), [
+    Measurement("relay_latency", ("whimbrel", "coturn"), [
         Row("relay_added_latency_p50_us", "us", of_client("added_p50_us"), higher_is_better=False, target=50),
         Row("relay_added_latency_p99_us", "us", of_client("added_p99_us"), higher_is_better=False, target=250),
         Row("relay_latency_bare_rtt_p50_us", "us", of_client("bare_rtt_p50_us"), higher_is_better=False),
         Row("relay_latency_load_packets_per_s", "1/s", of_client("load_packets_per_s"))], runner=relay("latency")),
+    Measurement("relay_opens", ("whimbrel", "coturn"), [
+        Row("relay_opens_per_core_s", "1/s", lambda server, client: client["opens"] / client["server_cpu_s"],
+            against={"coturn": 1}),
+        Row("relay_opens_per_s", "1/s", lambda server, client: client["opens"] / client["seconds"])],
+        runner=relay("opens", OPENS_UNLIMITED)),
+    Measurement("relay_junk", ("whimbrel",), [
+        Row(f"relay_junk_{kind}_refused_per_core_s", "1/s", of_client(kind), target=100e3)
+        for kind in ("token", "mac", "spoofed", "short", "packet")], runner=run_junk),
 ]
 NOTES = """\
 Per core: packets for each second of CPU time that the server's process used, on loopback, where a sender's time includes
 the way to the receiver's socket. coturn has both ends of a pair on the relay, as whimbreld has; coturn_plain only one.
 Server and load share this machine's processors: packets_per_s says less than packets_per_core_s.
 Added latency: half of (a round trip through the relay, less the median one of bare sockets at that time), while 16 pairs put
-half of the relay's own maximum on it; with fewer processors than four, load, clients and server wait for each other."""
+half of the relay's own maximum on it; with fewer processors than four, load, clients and server wait for each other.
+Junk: opens with a cookie and a token of another site, or a wrong mac; without a cookie (most are asked for one); too short;
+packets of no slot. For coturn an open is an allocation with credentials."""
 
 
 def exists(program, build):

@@ -207,33 +207,40 @@ class PlainEnd final : public End {
   MutableBytes unwrap(MutableBytes datagram, Instant) override { return datagram; }
 };
 
+std::unique_ptr<TurnEnd> allocated(const Arguments& arguments) {
+  for (int i = 0; i < 10; ++i) {
+    auto end = std::make_unique<TurnEnd>();
+    connect_to(end->fd(), loopback(arguments.port));
+    if (end->allocate()) return end;
+  }
+  fail("the TURN server allocates nothing");
+}
+
 }  // namespace
 
 std::vector<EndPair> make_turn_pairs(std::size_t count, bool plain, const Arguments& arguments) {
   std::vector<EndPair> pairs;
-  const auto allocated = [&] {
-    for (int i = 0; i < 10; ++i) {
-      auto end = std::make_unique<TurnEnd>();
-      connect_to(end->fd(), loopback(arguments.port));
-      if (end->allocate()) return end;
-    }
-    fail("the TURN server allocates nothing");
-  };
   for (std::size_t i = 0; i < count; ++i) {
-    auto a = allocated();
+    auto a = allocated(arguments);
     if (plain) {
       auto b = std::make_unique<PlainEnd>();
       connect_to(b->fd(), a->relayed());
       a->bind_channel(address_of(b->fd()));
       pairs.emplace_back(std::move(a), std::move(b));
     } else {
-      auto b = allocated();
+      auto b = allocated(arguments);
       a->bind_channel(b->relayed());
       b->bind_channel(a->relayed());
       pairs.emplace_back(std::move(a), std::move(b));
     }
   }
   return pairs;
+}
+
+std::vector<std::unique_ptr<End>> make_turn_ends(std::size_t count, const Arguments& arguments) {
+  std::vector<std::unique_ptr<End>> ends;
+  for (std::size_t i = 0; i < count; ++i) ends.push_back(allocated(arguments));
+  return ends;
 }
 
 EndPair make_direct_pair() {
