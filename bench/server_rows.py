@@ -152,6 +152,12 @@ def run_junk(program, build, seconds):
     return {}, rates
 
 
+def run_memory(row):
+    def run(program, build, seconds):
+        return {}, finish(start(build / "bench_server_memory", "local", row, 0, seconds))
+    return run
+
+
 def of_client(name):
     return lambda server, client: client[name]
 
@@ -198,6 +204,12 @@ MEASUREMENTS = [
     Measurement("relay_junk", ("whimbrel",), [
         Row(f"relay_junk_{kind}_refused_per_core_s", "1/s", of_client(kind), target=100e3)
         for kind in ("token", "mac", "spoofed", "short", "packet")], runner=run_junk),
+    Measurement("relay_slot_memory", ("whimbrel",), [
+        Row("relay_slot_bytes", "B", of_client("bytes"), higher_is_better=False, target=512)],
+        runner=run_memory("slot_memory"), once=True),
+    Measurement("rendezvous_user_memory", ("whimbrel",), [
+        Row("rendezvous_user_bytes", "B", of_client("bytes"), higher_is_better=False)],
+        runner=run_memory("user_memory"), once=True),
 ]
 NOTES = """\
 Per core: packets for each second of CPU time that the server's process used, on loopback, where a sender's time includes
@@ -206,7 +218,8 @@ Server and load share this machine's processors: packets_per_s says less than pa
 Added latency: half of (a round trip through the relay, less the median one of bare sockets at that time), while 16 pairs put
 half of the relay's own maximum on it; with fewer processors than four, load, clients and server wait for each other.
 Junk: opens with a cookie and a token of another site, or a wrong mac; without a cookie (most are asked for one); too short;
-packets of no slot. For coturn an open is an allocation with credentials."""
+packets of no slot. Memory of slots and users: resident, 100,000 of each in one process, whose clients are simulated; a user is one of the
+rendezvous, without its session. For coturn an open is an allocation with credentials."""
 
 
 def exists(program, build):
