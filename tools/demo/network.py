@@ -64,8 +64,8 @@ class OneHost:
     """Everything on 127.0.0.1."""
 
     separate = False
-    server_address = peer_address = "127.0.0.1"
-    server_port = 0  # any that is free
+    server_address, server_port = "127.0.0.1", 0  # any port that is free
+    peer_arguments = ["--listen", "127.0.0.1:0"]
 
     def __init__(self):
         self.server = self.alice = self.bob = Here()
@@ -158,8 +158,8 @@ class TwoNats:
     """The internet, with addresses that are reserved for documentation, and two homes. Needs root over its namespaces."""
 
     separate = True
-    server_address, peer_address = "192.0.2.1", "0.0.0.0"
-    server_port = 4040
+    server_address, server_port = "192.0.2.1", 4040
+    peer_arguments = []
 
     def __init__(self):
         self.server = Namespace()

@@ -5,7 +5,7 @@ import shutil
 import textwrap
 import time
 
-TIME_COLUMNS = 12  # "  v  12.34 s  " without the mark
+NO_BREAK = "\u00a0"  # a blank at which no line ends
 
 
 class Failed(Exception):
@@ -44,6 +44,7 @@ class Screen:
 
     def line(self, text=""):
         self.wipe()
+        text = text.replace(NO_BREAK, " ")
         if not self.unicode:
             text = text.replace("→", "->").replace("…", "...").replace("·", "-")
         self.out.write(text + "\n")
@@ -73,7 +74,8 @@ class Screen:
             self.line(start + (self.colour(row_code, row) if row_code else row))
 
     def check(self, ok, text, detail, seconds):
-        detail = f"{detail} ({seconds:.2f} s)" if detail else f"({seconds:.2f} s)"
+        took = f"({seconds:.2f}{NO_BREAK}s)"
+        detail = f"{detail} {took}" if detail else took
         self._entry(self.good if ok else self.bad, "32" if ok else "31", text, detail, time.monotonic())
 
     def event(self, text, at=None):
@@ -92,6 +94,7 @@ class Screen:
             self.event(text)
 
     def picture(self, text):
+        self.line()
         if not self.unicode:
             text = text.translate(str.maketrans("┌┐└┘├┤┬┴─│", "++++++++-|"))
         for row in text.strip("\n").splitlines():

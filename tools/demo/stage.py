@@ -5,7 +5,7 @@ import time
 from processes import end
 from screen import Failed
 
-STEP_SECONDS_MAX = 20
+STEP_SECONDS_MAX = 60  # for hangs alone: far more than anything here takes
 NO_LIVE = lambda: None
 
 
@@ -102,11 +102,14 @@ def milliseconds(microseconds):
     return "?" if microseconds < 0 else f"{microseconds / 1000:.1f} ms"
 
 
+def info_text(info):
+    status = info["status"]
+    return f"{live_text(info)}, may send {status['send_rate'] / 1e6:.1f} MB/s, path: {info['description']}"
+
+
 def live_text(info):
     status = info["status"]
     share = lambda value: "?" if value < 0 else f"{value:.0%}"
-    parts = [info["state_name"], "ping " + milliseconds(status["round_trip_us"]),
-             f"quality {share(status['local_quality'])} in, {share(status['remote_quality'])} out",
-             f"out {status['bytes_out_per_second'] / 1e6:.2f} MB/s", f"in {status['bytes_in_per_second'] / 1e6:.2f} MB/s",
-             f"may send {status['send_rate'] / 1e6:.1f} MB/s", f"path {info['description']}"]
-    return ", ".join(parts)
+    return (f"ping {milliseconds(status['round_trip_us'])}, "
+            f"quality {share(status['local_quality'])} in, {share(status['remote_quality'])} out, "
+            f"{status['bytes_in_per_second'] / 1e6:.2f} MB/s in, {status['bytes_out_per_second'] / 1e6:.2f} out")

@@ -8,7 +8,7 @@ import time
 
 from processes import Peer, start, tail
 from screen import Failed
-from stage import STEP_SECONDS_MAX, Stage, live_text, milliseconds
+from stage import STEP_SECONDS_MAX, Stage, info_text, milliseconds
 
 RELIABLE, UNRELIABLE = 8, 0
 NO_STATE, CONNECTED, CLOSED_BY_PEER = 0, 3, 4
@@ -28,7 +28,7 @@ class Talk(Stage):
     # --- the beginning -----------------------------------------------------------------------
     def arguments(self):
         known = ["--server", self.server.name()] if self.server else []
-        return ["--listen", f"{self.network.peer_address}:0", *known]
+        return [*self.network.peer_arguments, *known]
 
     def start(self):
         begin = time.monotonic()
@@ -175,8 +175,8 @@ class Talk(Stage):
         send = self.tool("carl", self.network.alice, ["send", "dora", *self.arguments(), *known], os.devnull, cat.stdout)
         cat.stdout.close()
         self.wait("send and recv to end", lambda: send.poll() is not None and recv.poll() is not None,
-                  lambda: f"{os.path.getsize(copy)} of {size} bytes", 25,
-                  lambda: self.screen.live(f"file: {os.path.getsize(copy) / (1 << 20):.1f} of {size >> 20} MiB"))
+                  lambda: f"{os.path.getsize(copy)} of {size} bytes",
+                  live=lambda: self.screen.live(f"file: {os.path.getsize(copy) / (1 << 20):.1f} of {size >> 20} MiB"))
         seconds = time.monotonic() - begin
         cat.wait()
         if (send.returncode, recv.returncode) != (0, 0):
@@ -241,7 +241,7 @@ class Talk(Stage):
         if wrong:
             raise Failed("state, ping, quality, rates and path", f"{wrong} wrong in {info}")
         self.look_at_path(info)
-        return live_text(info)
+        return info_text(info)
 
     def close(self):
         self.alice.tell("close", user="bob")
