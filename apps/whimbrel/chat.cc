@@ -19,6 +19,7 @@ using namespace std::chrono_literals;
 using whimbrel::ConnectionInfo;
 using whimbrel::ConnectionState;
 using whimbrel::Identity;
+using whimbrel::ServerStatus;
 
 namespace {
 
@@ -44,6 +45,7 @@ class Chat {
   void say_to(const Identity& who, std::string_view line);
   std::size_t show_messages();
   void notice_departures();
+  void on_server(const ServerStatus& status);
   void show_users();
   void flush();
 
@@ -52,6 +54,8 @@ class Chat {
   const ChatOptions& options_;
   LineInput input_;
   std::vector<Identity> users_;
+  ServerStatus::State server_ = ServerStatus::State::kNone;
+  bool server_was_online_ = false;
   bool quit_ = false;
   bool failed_ = false;
 };
@@ -65,7 +69,19 @@ Chat::Chat(whimbrel::NetworkingMessages& net, const ChatOptions& options)
     : net_(net), pump_(net), options_(options) {
   net_.on_session_request([this](const Identity& who) { on_request(who); });
   net_.on_session_failed([this](const ConnectionInfo& info) { on_failed(info); });
+  net_.on_server_status_changed([this](const ServerStatus& status) { on_server(status); });
   for (const std::string& user : options.users) users_.push_back(parse_user(user));
+}
+
+// Only what changes: the first words about it were said at the start.
+void Chat::on_server(const ServerStatus& status) {
+  using State = ServerStatus::State;
+  if (status.state == server_) return;
+  if (status.state == State::kRefused || (status.state == State::kConnecting && server_was_online_))
+    tell("server: " + status.text);
+  if (status.state == State::kOnline && server_was_online_) tell("server: online again");
+  if (status.state == State::kOnline) server_was_online_ = true;
+  server_ = status.state;
 }
 
 void Chat::join(const Identity& who) {

@@ -2,15 +2,17 @@
 #include <fmt/core.h>
 #include <pthread.h>
 #include <signal.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <whimbrel/version.h>
 
 #include <CLI/CLI.hpp>
 #include <ctime>
 #include <exception>
+#include <optional>
 
 #include "admin.h"
+#include "log.h"
+#include "revoke.h"
 #include "service.h"
 
 namespace {
@@ -20,15 +22,17 @@ constexpr const char* kExamples = R"(Examples:
   whimbreld --listen 0.0.0.0:5000 --state /var/lib/whimbreld
   whimbreld --config whimbreld.toml --check-config
   whimbreld --print-config > whimbreld.toml  a file with every key and its value
+  whimbreld --state DIR --revoke str:mallory nobody accepts that key any more
 
 Players then say: --server HOST:4040,KEY  (the key is printed at the start; without it, whoever answers is believed).)";
 
 struct Arguments {
   std::string config;
   std::vector<std::string> listen;
-  std::string state;
+  std::optional<std::string> state;
   std::string log_level;
   std::string admin;
+  std::string revoke;
   bool check = false;
   bool print = false;
 };
@@ -38,10 +42,15 @@ void describe(CLI::App& app, Arguments& arguments) {
   app.add_option("--listen", arguments.listen,
                  "UDP address: IP:PORT or [V6]:PORT; once for each family")
       ->allow_extra_args(false);
-  app.add_option("--state", arguments.state, "Folder for keys and names; made if missing");
+  app.add_option("--state", arguments.state,
+                 "Folder for keys and names; made if missing; \"\" keeps them in memory");
   app.add_option("--admin", arguments.admin,
                  "HTTP address of /metrics and /healthz: IP:PORT, or \"none\"");
   app.add_option("--log-level", arguments.log_level, "debug, info, warning or error");
+  app.add_option(
+      "--revoke", arguments.revoke,
+      "Shut out a key (64 hex digits) or the owner of a name (str:mallory), for good; a running "
+      "server notices within seconds");
   app.add_flag("--check-config", arguments.check, "Only look whether the settings are right");
   app.add_flag("--print-config", arguments.print, "Print the settings as a TOML file, and end");
   app.set_version_flag("--version", std::string("whimbreld ") + whimbrel::version());
@@ -52,7 +61,7 @@ Settings settings_of(const Arguments& arguments) {
   Settings settings;
   if (!arguments.config.empty()) read_settings(arguments.config, settings);
   if (!arguments.listen.empty()) settings.listen = arguments.listen;
-  if (!arguments.state.empty()) settings.state_folder = arguments.state;
+  if (arguments.state) settings.state_folder = *arguments.state;
   if (!arguments.admin.empty())
     settings.admin_listen = arguments.admin == "none" ? "" : arguments.admin;
   // The file's checks hold for flags, too.
@@ -61,18 +70,6 @@ Settings settings_of(const Arguments& arguments) {
                    "--log-level", settings);
   check_settings(settings);
   return settings;
-}
-
-void set_up_log(const Settings& settings) {
-  auto log = std::make_shared<spdlog::logger>("whimbreld",
-                                              std::make_shared<spdlog::sinks::stderr_sink_mt>());
-  log->set_level(spdlog::level::from_str(settings.log_level));
-  log->set_pattern(settings.log_format == "json"
-                       ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","message":"%v"})"
-                       : "%Y-%m-%d %H:%M:%S.%e %l %v",
-                   spdlog::pattern_time_type::utc);
-  log->flush_on(spdlog::level::info);
-  spdlog::set_default_logger(log);
 }
 
 // Waits for a signal that ends programs, at most `seconds` (0: for ever). The signal, or 0.
@@ -98,7 +95,13 @@ int serve(const Settings& settings) {
   Service service(settings);
   spdlog::info("whimbreld {} on {}", whimbrel::version(), service.listening());
   spdlog::info("server key {}", service.public_key_hex());
-  spdlog::info("authority {}", service.authority_hex());
+  if (settings.rendezvous) spdlog::info("authority {}", service.authority_hex());
+  if (!settings.rendezvous && settings.relay) {
+    spdlog::info(
+        "a relay alone, site \"{}\": its tokens come from a server that lists it under [[sites]] "
+        "with a copy of {}/site.key",
+        settings.site, settings.state_folder);
+  }
   std::unique_ptr<Admin> admin;
   if (!settings.admin_listen.empty()) {
     admin = std::make_unique<Admin>(settings.admin_listen, service);
@@ -128,7 +131,12 @@ int main(int argc, char** argv) {
     const Settings settings = settings_of(arguments);
     if (arguments.print) return std::fputs(settings_text(settings).c_str(), stdout) < 0 ? 1 : 0;
     if (arguments.check) {
+      check_service(settings);
       fmt::print("the settings are right\n");
+      return 0;
+    }
+    if (!arguments.revoke.empty()) {
+      fmt::print("{}", revoke(settings.state_folder, arguments.revoke));
       return 0;
     }
     return serve(settings);

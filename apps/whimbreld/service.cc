@@ -22,6 +22,16 @@ IpAddress parse_listen(const std::string& text) {
       "server.listen: \"{}\" is no address with a port, like 0.0.0.0:4040 or [::]:4040", text));
 }
 
+// What clients are told, so it is one that they can send to.
+IpAddress parse_relay_address(const std::string& where, const std::string& text) {
+  const auto address = IpAddress::parse(text);
+  if (!address || address->port == 0 || address->is_unspecified()) {
+    throw std::runtime_error(
+        fmt::format("{}: \"{}\" is no address with a port that clients could reach", where, text));
+  }
+  return *address;
+}
+
 rendezvous::BackendKey read_backend_key(const Settings& settings) {
   if (settings.token_algorithm == "EdDSA") {
     auto key = read_authority(settings.token_key_file);
@@ -78,17 +88,24 @@ ServerLoopConfig loop_config(const Settings& settings, const ServerState& state)
   site.relay_config.limits.bytes_per_second = settings.slot_bytes_per_second;
   site.relay_config.limits.packets_per_second = settings.slot_packets_per_second;
   site.relay_config.limits.opens_per_second_max = settings.opens_per_second;
-  if (!settings.relay_address.empty()) {
-    const auto address = IpAddress::parse(settings.relay_address);
-    if (!address || address->port == 0)
-      throw std::runtime_error(
-          fmt::format("relay.address: \"{}\" is no address with a port", settings.relay_address));
-    site.relay_address = *address;
+  if (!settings.relay_address.empty())
+    site.relay_address = parse_relay_address("relay.address", settings.relay_address);
+  for (const SiteSettings& other : settings.sites) {
+    const std::string where = fmt::format("site \"{}\"", other.name);
+    auto key = read_secret_key(other.key_file);
+    if (!key) throw std::runtime_error(fmt::format("{}: {}", where, key.error()));
+    site.other_sites.push_back(
+        {other.name, parse_relay_address(where + ": address", other.address), *key});
   }
   return config;
 }
 
 }  // namespace
+
+void check_service(const Settings& settings) {
+  loop_config(settings, ServerState());
+  authority_config(settings);
+}
 
 Service::Service(const Settings& settings) : state_(open_state(settings.state_folder)) {
   ServerLoopConfig config = loop_config(settings, state_);

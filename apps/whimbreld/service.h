@@ -9,6 +9,10 @@
 #include "settings.h"
 #include "state_folder.h"
 
+// What check_settings() can't see: addresses that are none, key files that can't be read. Opens nothing else. Throws
+// std::runtime_error.
+void check_service(const Settings& settings);
+
 class Service {
  public:
   // Opens state and sockets, and begins to serve. Throws std::runtime_error: what is wrong, and what to do.

@@ -12,6 +12,7 @@
 #include <functional>
 #include <limits>
 #include <map>
+#include <set>
 #include <sstream>
 
 namespace {
@@ -170,6 +171,12 @@ Tables tables_of(Settings& s) {
   };
 }
 
+std::vector<std::pair<std::string, Key>> keys_of(SiteSettings& site) {
+  return {{"name", text(site.name)},
+          {"address", text(site.address)},
+          {"key_file", text(site.key_file)}};
+}
+
 // The names of a list, for "there is no ...".
 template <typename Named>
 std::string names_of(const Named& all) {
@@ -182,6 +189,36 @@ std::string names_of(const Named& all) {
 template <typename Named>
 auto find_named(Named& all, std::string_view wanted) {
   return std::find_if(all.begin(), all.end(), [&](const auto& one) { return one.first == wanted; });
+}
+
+// Reads one table of the file. `where` is how it is called in messages.
+template <typename Keys>
+void read_table(const toml::table& table, const std::string& where, const Keys& keys,
+                const std::string& name) {
+  for (const auto& [key_name, node] : table) {
+    const auto key = find_named(keys, key_name.str());
+    if (key == keys.end()) {
+      fail(name, key_name.source(),
+           fmt::format("[{}] has no \"{}\": it has {}", where, key_name.str(), names_of(keys)));
+    }
+    const std::string expected = key->second.read(node);
+    if (!expected.empty()) {
+      fail(name, node.source(),
+           fmt::format("{}.{} is {}, not {}", where, key_name.str(), expected, describe(node)));
+    }
+  }
+}
+
+std::vector<SiteSettings> read_sites(const toml::key& at, const toml::node& node,
+                                     const std::string& name) {
+  const auto* list = node.as_array();
+  if (list == nullptr || !list->is_array_of_tables())
+    fail(name, at.source(), "sites are tables of a list: write [[sites]] above each");
+  std::vector<SiteSettings> sites;
+  for (const auto& item : *list) {
+    read_table(*item.as_table(), "[sites]", keys_of(sites.emplace_back()), name);
+  }
+  return sites;
 }
 
 }  // namespace
@@ -197,28 +234,20 @@ void parse_settings(const std::string& text, const std::string& name, Settings& 
   Settings read = settings;
   const Tables tables = tables_of(read);
   for (const auto& [table_name, table_node] : file) {
+    if (table_name.str() == "sites") {
+      read.sites = read_sites(table_name, table_node, name);
+      continue;
+    }
     const auto table = find_named(tables, table_name.str());
     if (table == tables.end()) {
       fail(name, table_name.source(),
-           fmt::format("there is no [{}]: there are {}", table_name.str(), names_of(tables)));
+           fmt::format("there is no [{}]: there are {}, [sites]", table_name.str(),
+                       names_of(tables)));
     }
     const auto* keys = table_node.as_table();
     if (keys == nullptr)
       fail(name, table_name.source(), fmt::format("{0} is a table: write [{0}]", table_name.str()));
-    for (const auto& [key_name, node] : *keys) {
-      const auto key = find_named(table->second, key_name.str());
-      if (key == table->second.end()) {
-        fail(name, key_name.source(),
-             fmt::format("[{}] has no \"{}\": it has {}", table_name.str(), key_name.str(),
-                         names_of(table->second)));
-      }
-      const std::string expected = key->second.read(node);
-      if (!expected.empty()) {
-        fail(name, node.source(),
-             fmt::format("{}.{} is {}, not {}", table_name.str(), key_name.str(), expected,
-                         describe(node)));
-      }
-    }
+    read_table(*keys, std::string(table_name.str()), table->second, name);
   }
   settings = read;
 }
@@ -231,6 +260,35 @@ void read_settings(const std::string& path, Settings& settings) {
   parse_settings(text.str(), path, settings);
 }
 
+namespace {
+
+void check_sites(const Settings& settings) {
+  constexpr std::size_t kSitesMax = 15;
+  constexpr std::size_t kNameMax = 16;
+  if (settings.site.empty() || settings.site.size() > kNameMax)
+    throw SettingsError("relay.site is a name of 1 to 16 letters");
+  if (settings.sites.size() > kSitesMax)
+    throw SettingsError(fmt::format("{} [[sites]] are too many: at most {} besides this one",
+                                    settings.sites.size(), kSitesMax));
+  std::set<std::string> names;
+  if (settings.relay) names.insert(settings.site);
+  for (const SiteSettings& site : settings.sites) {
+    if (site.name.empty() || site.name.size() > kNameMax)
+      throw SettingsError("each of [[sites]] needs a name of 1 to 16 letters");
+    if (!names.insert(site.name).second) {
+      throw SettingsError(fmt::format(
+          "two sites are named \"{}\": each relay has a name of its own (relay.site)", site.name));
+    }
+    if (site.address.empty() || site.key_file.empty())
+      throw SettingsError(fmt::format(
+          "site \"{}\" needs address (IP:PORT) and key_file (a copy of its site.key)", site.name));
+  }
+  if (!settings.sites.empty() && !settings.rendezvous)
+    throw SettingsError("[[sites]] are told by the rendezvous, which is off");
+}
+
+}  // namespace
+
 void check_settings(const Settings& settings) {
   if (settings.listen.empty())
     throw SettingsError("server.listen names no address: write [\"0.0.0.0:4040\"]");
@@ -242,8 +300,7 @@ void check_settings(const Settings& settings) {
   if (!settings.rendezvous && !settings.relay && !settings.stun) {
     throw SettingsError("rendezvous, relay and stun are all off: there is nothing to do");
   }
-  if (settings.site.empty() || settings.site.size() > 16)
-    throw SettingsError("relay.site is a name of 1 to 16 letters");
+  check_sites(settings);
 }
 
 std::string settings_text(const Settings& settings) {
@@ -252,6 +309,10 @@ std::string settings_text(const Settings& settings) {
   for (const auto& [table, keys] : tables_of(copy)) {
     out += fmt::format("{}[{}]\n", out.empty() ? "" : "\n", table);
     for (const auto& [name, key] : keys) out += fmt::format("{} = {}\n", name, key.show());
+  }
+  for (SiteSettings& site : copy.sites) {
+    out += "\n[[sites]]\n";
+    for (const auto& [name, key] : keys_of(site)) out += fmt::format("{} = {}\n", name, key.show());
   }
   return out;
 }

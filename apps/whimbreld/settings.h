@@ -14,6 +14,13 @@ struct SettingsError : std::runtime_error {
 
 enum class LoginMode { kOpen, kToken, kNumeric };
 
+// [[sites]]: a relay on another machine, which clients are told of as well.
+struct SiteSettings {
+  std::string name;      // its own relay.site
+  std::string address;   // where clients reach it: IP:PORT
+  std::string key_file;  // a copy of its site.key
+};
+
 struct Settings {
   // [server]
   std::vector<std::string> listen = {"0.0.0.0:4040",
@@ -39,11 +46,13 @@ struct Settings {
   // [relay]
   bool relay = true;
   std::string relay_address;  // told to clients: IP:PORT; empty: where they reached this server
-  std::string site = "home";  // 1 to 16 letters
+  std::string site = "home";  // 1 to 16 bytes; each relay of a network has another
   std::uint32_t slots_max = 100'000;
   std::uint32_t slot_bytes_per_second = 64 << 20;
   std::uint32_t slot_packets_per_second = 100'000;
   std::uint32_t opens_per_second = 5'000;
+
+  std::vector<SiteSettings> sites;  // [[sites]], at most 15
 
   // [stun]
   bool stun = true;

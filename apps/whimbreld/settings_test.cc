@@ -74,4 +74,44 @@ TEST(Settings, AMissingFileIsNamed) {
   }
 }
 
+TEST(Settings, OtherSitesAreRead) {
+  Settings settings;
+  parse_settings(
+      "[[sites]]\nname = \"fra\"\naddress = \"198.51.100.7:4040\"\nkey_file = \"fra.key\"\n"
+      "[[sites]]\nname = \"nyc\"\naddress = \"[2001:db8::1]:4040\"\nkey_file = \"nyc.key\"\n",
+      "w.toml", settings);
+  ASSERT_EQ(settings.sites.size(), 2u);
+  EXPECT_EQ(settings.sites[1].name, "nyc");
+  EXPECT_NO_THROW(check_settings(settings));
+  Settings read;
+  parse_settings(settings_text(settings), "w.toml", read);
+  EXPECT_EQ(settings_text(read), settings_text(settings));
+}
+
+TEST(Settings, FaultsOfSitesAreNamed) {
+  EXPECT_EQ(fault_of("[sites]\nname = \"x\"\n"),
+            "w.toml:1: sites are tables of a list: write [[sites]] above each");
+  EXPECT_EQ(fault_of("[[sites]]\nname = 7\n"), "w.toml:2: [sites].name is a text in quotes, not 7");
+  EXPECT_EQ(fault_of("[[sites]]\nport = 7\n"),
+            "w.toml:2: [[sites]] has no \"port\": it has name, address, key_file");
+  const auto refused = [](const Settings& settings) {
+    try {
+      check_settings(settings);
+    } catch (const SettingsError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  Settings settings;
+  settings.sites = {{"home", "1.2.3.4:5", "k"}};
+  EXPECT_NE(refused(settings).find("two sites are named \"home\""), std::string::npos);
+  settings.sites = {{"fra", "", "k"}};
+  EXPECT_NE(refused(settings).find("needs address"), std::string::npos);
+  settings.sites.assign(16, {"fra", "1.2.3.4:5", "k"});
+  EXPECT_NE(refused(settings).find("too many"), std::string::npos);
+  settings.sites = {{"fra", "1.2.3.4:5", "k"}};
+  settings.rendezvous = false;
+  EXPECT_NE(refused(settings).find("which is off"), std::string::npos);
+}
+
 }  // namespace

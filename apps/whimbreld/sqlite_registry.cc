@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 using whimbrel::PublicKey;
@@ -44,6 +45,9 @@ SqliteRegistry::SqliteRegistry(const std::string& path) : path_(path) {
       "INSERT INTO numbers (app, number, key) "
       "SELECT ?1, coalesce(max(number), 0) + 1, ?2 FROM numbers WHERE app = ?1 RETURNING number");
   find_revoked_ = prepare("SELECT 1 FROM revoked WHERE key = ?");
+  list_revoked_ = prepare("SELECT key FROM revoked WHERE made >= ? ORDER BY made DESC LIMIT ?");
+  find_owners_ = prepare("SELECT DISTINCT key FROM names WHERE identity = ?");
+  find_version_ = prepare("PRAGMA data_version");
   add_revoked_ = prepare("INSERT OR IGNORE INTO revoked (key) VALUES (?)");
 }
 
@@ -131,6 +135,44 @@ SqliteRegistry::Answer SqliteRegistry::revoked(const PublicKey& key) {
   sqlite3_reset(find);
   if (found == SQLITE_ROW) return Answer::kYes;
   return found == SQLITE_DONE ? Answer::kNo : unavailable();
+}
+
+PublicKey SqliteRegistry::key_at(sqlite3_stmt* statement) {
+  PublicKey key;
+  const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement, 0));
+  const auto* bytes = static_cast<const std::uint8_t*>(sqlite3_column_blob(statement, 0));
+  if (size == key.bytes.size()) std::copy_n(bytes, size, key.bytes.begin());
+  return key;
+}
+
+std::optional<std::vector<PublicKey>> SqliteRegistry::revoked_since(std::int64_t unix_seconds,
+                                                                    std::size_t keys_max) {
+  sqlite3_stmt* list = fresh(list_revoked_);
+  sqlite3_bind_int64(list, 1, unix_seconds);
+  sqlite3_bind_int64(list, 2, static_cast<sqlite3_int64>(keys_max));
+  std::vector<PublicKey> keys;
+  int result = SQLITE_ROW;
+  while ((result = sqlite3_step(list)) == SQLITE_ROW) keys.push_back(key_at(list));
+  sqlite3_reset(list);
+  if (result == SQLITE_DONE) return keys;
+  unavailable();
+  return std::nullopt;
+}
+
+std::int64_t SqliteRegistry::version() {
+  sqlite3_stmt* find = fresh(find_version_);
+  const std::int64_t found = sqlite3_step(find) == SQLITE_ROW ? sqlite3_column_int64(find, 0) : -1;
+  sqlite3_reset(find);
+  return found;
+}
+
+std::vector<PublicKey> SqliteRegistry::owners(const std::string& identity) {
+  sqlite3_stmt* find = fresh(find_owners_);
+  sqlite3_bind_text(find, 1, identity.data(), static_cast<int>(identity.size()), SQLITE_TRANSIENT);
+  std::vector<PublicKey> keys;
+  while (sqlite3_step(find) == SQLITE_ROW) keys.push_back(key_at(find));
+  sqlite3_reset(find);
+  return keys;
 }
 
 bool SqliteRegistry::limit_pages_for_test(int pages) {

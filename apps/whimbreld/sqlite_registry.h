@@ -4,7 +4,9 @@
 #include <sqlite3.h>
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "rendezvous/registry.h"
 
@@ -18,6 +20,13 @@ class SqliteRegistry final : public whimbrel::rendezvous::Registry {
   std::optional<std::uint32_t> number_of(std::uint32_t app_id,
                                          const whimbrel::PublicKey& key) override;
   Answer revoked(const whimbrel::PublicKey& key) override;
+
+  std::optional<std::vector<whimbrel::PublicKey>> revoked_since(std::int64_t unix_seconds,
+                                                                std::size_t keys_max) override;
+  // Changes with whatever another connection writes.
+  std::int64_t version() override;
+  // The keys that a name was claimed by, over all applications.
+  std::vector<whimbrel::PublicKey> owners(const std::string& identity);
 
   // False: it could not be written.
   bool revoke(const whimbrel::PublicKey& key);
@@ -42,10 +51,12 @@ class SqliteRegistry final : public whimbrel::rendezvous::Registry {
   static sqlite3_stmt* fresh(const Statement& statement);
   static void bind(sqlite3_stmt* statement, int place, const whimbrel::PublicKey& key);
   Answer unavailable();
+  static whimbrel::PublicKey key_at(sqlite3_stmt* statement);
 
   std::string path_;
   Database database_;
   std::string last_error_;
   // Gone before the database is.
-  Statement find_name_, add_name_, find_number_, add_number_, find_revoked_, add_revoked_;
+  Statement find_name_, add_name_, find_number_, add_number_, find_revoked_, add_revoked_,
+      list_revoked_, find_owners_, find_version_;
 };

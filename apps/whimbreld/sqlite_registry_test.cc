@@ -132,4 +132,24 @@ TEST_F(SqliteRegistryTest, TheStateFolderKeepsEverything) {
   EXPECT_NE(open_state("").server.public_key, open_state("").server.public_key);
 }
 
+TEST_F(SqliteRegistryTest, RevocationsOfAnotherProcessAreNoticed) {
+  SqliteRegistry serving(path_);
+  ASSERT_EQ(serving.claim(7, "str:eve", key_of(3)), Answer::kYes);
+  ASSERT_EQ(serving.claim(8, "str:eve", key_of(4)), Answer::kYes);
+  const std::int64_t before = serving.version();
+  EXPECT_EQ(serving.version(), before);
+  EXPECT_EQ(serving.revoked_since(0, 10), std::vector<whimbrel::PublicKey>());
+  {
+    SqliteRegistry other(path_);
+    EXPECT_EQ(other.owners("str:eve").size(), 2u);
+    EXPECT_TRUE(other.owners("str:nobody").empty());
+    EXPECT_TRUE(other.revoke(key_of(3)));
+    EXPECT_TRUE(other.revoke(key_of(4)));
+  }
+  EXPECT_NE(serving.version(), before);
+  EXPECT_EQ(serving.revoked_since(0, 10)->size(), 2u);
+  EXPECT_EQ(serving.revoked_since(0, 1)->size(), 1u);
+  EXPECT_TRUE(serving.revoked_since(std::int64_t{1} << 40, 10)->empty());
+}
+
 }  // namespace

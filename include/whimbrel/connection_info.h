@@ -55,12 +55,13 @@ struct ConnectionInfo {
   int end_reason = 0;     // EndReason or the application's own
   std::string end_debug;  // why it ended, for a person
   std::string
-      debug_description;       // who and over which path: "str:bob direct 203.0.113.5:4000, 23 ms"
+      debug_description;  // who and over which path: "str:bob direct 203.0.113.5:4000, 23 ms" or "... over the relay, 23 ms; site fra"
   std::string remote_address;  // "203.0.113.5:4000"; empty while relayed or unknown
-  std::uint32_t remote_pop = 0;  // four characters packed, first one in the low byte; 0 if none
-  std::uint32_t pop_relay = 0;
-  int flags = 0;                // sum of kInfo...
-  std::int64_t user_data = -1;  // always -1: there is no call that sets it
+  // Names of relay sites, up to four characters packed, the first one in the low byte; 0 if none or not known.
+  std::uint32_t remote_pop = 0;  // the peer's home
+  std::uint32_t pop_relay = 0;   // that our packets go over
+  int flags = 0;                 // sum of kInfo...
+  std::int64_t user_data = -1;   // always -1: there is no call that sets it
 };
 
 struct ConnectionStatus {

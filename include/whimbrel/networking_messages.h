@@ -84,11 +84,25 @@ struct ServerStatus {
     kOnline,      // logged in: users can be found, and find us
     kRefused,     // the server does not want us; nothing is tried any more
   };
+  // One of the relays that the server offers, at most 16.
+  struct Relay {
+    std::string site;     // its name
+    std::string address;  // "203.0.113.5:4040"
+    bool open = false;    // ready to carry our messages
+    bool home = false;    // the nearest: where others reach us first
+    bool backup = false;  // kept ready for when the home fails
+    int ping_ms = -1;     // round trip to it; -1: not known yet
+
+    friend bool operator==(const Relay&, const Relay&) = default;
+  };
   State state = State::kNone;
-  bool relay = false;      // its relay is ready to carry our messages
-  int relay_ping_ms = -1;  // round trip to the relay; -1: not known yet
-  std::string site;        // the relay's name
-  std::string text;        // for a person: why not, or under which name
+  bool relay = false;         // one of its relays is ready to carry our messages
+  int relay_ping_ms = -1;     // round trip to the home relay; -1: not known yet
+  std::string site;           // the home relay's name
+  std::vector<Relay> relays;  // all of them, the operator's first choice first
+  std::string text;           // for a person: why not, or under which name
+
+  friend bool operator==(const ServerStatus&, const ServerStatus&) = default;
 };
 
 class NetworkingMessages {
@@ -138,12 +152,14 @@ class NetworkingMessages {
   ConnectionState get_session_connection_info(const Identity& user, ConnectionInfo* info,
                                               ConnectionStatus* status);
 
-  // --- the two callbacks -----------------------------------------------------------------------------------------
+  // --- the callbacks -----------------------------------------------------------------------------------------
   // Somebody sends to us and we have not talked to them: accept, refuse (close) or ignore. Posted again at most every
   // 5 s while they keep trying.
   void on_session_request(std::function<void(const Identity& user)> callback);
   // A session could not be made, or was disrupted. Not posted on a clean close, nor on idling out.
   void on_session_failed(std::function<void(const ConnectionInfo& info)> callback);
+  // What get_server_status() says has changed, other than a ping. Of changes in quick succession only the last is told.
+  void on_server_status_changed(std::function<void(const ServerStatus& status)> callback);
   // Runs what is due, on this thread. Returns how many were run.
   std::size_t run_callbacks();
 

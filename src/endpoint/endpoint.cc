@@ -224,6 +224,10 @@ void Endpoint::set_certificate(std::vector<std::uint8_t> encoded) {
   state_->handshake.certificate = std::move(encoded);
 }
 
+const std::vector<std::uint8_t>& Endpoint::certificate() const {
+  return state_->handshake.certificate;
+}
+
 void Endpoint::set_identity(const Identity& identity) {
   if (state_->config.identity.valid()) return;
   state_->config.identity = identity;
@@ -232,6 +236,24 @@ void Endpoint::set_identity(const Identity& identity) {
 
 bool Endpoint::add_authority(const VerifyKey& key) {
   return state_->config.trust.add_authority(key);
+}
+
+bool Endpoint::set_revocations(Bytes encoded, Instant now) {
+  State& s = *state_;
+  if (!s.config.trust.set_revocations(encoded)) return false;
+  std::vector<SessionId> revoked;
+  for (const auto& [id, peer] : s.peers) {
+    const bool certified = peer->certificate == CertificateStatus::kValid;
+    if (certified && peer->key && !peer->background && s.config.trust.revoked(*peer->key))
+      revoked.push_back(id);
+  }
+  for (const SessionId id : revoked) {
+    Peer* peer = s.find(id);
+    if (peer == nullptr) continue;
+    s.fail_peer(*peer, ConnectionState::kProblemDetectedLocally, kEndRemoteBadCert,
+                "the certificate of " + peer->user.text() + " was revoked", now);
+  }
+  return true;
 }
 
 void Endpoint::close_all(Instant now) {

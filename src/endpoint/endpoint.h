@@ -119,6 +119,8 @@ class Endpoint {
   // Who we are, told late: only where EndpointConfig said nothing.
   void set_identity(const Identity& identity);
   bool add_authority(const VerifyKey& key);
+  // TrustStore::set_revocations(). Sessions with whom it names fail: reason 4003.
+  bool set_revocations(Bytes encoded, Instant now);
   // Closes every session: reason 1001.
   void close_all(Instant now);
   // For all sessions, or one user's. Values were checked by the caller.
@@ -150,6 +152,8 @@ class Endpoint {
   std::shared_ptr<SendGate> gate(const Identity& user) const;
   const Identity& identity() const;
   const PublicKey& public_key() const;
+  // That handshakes show; empty: none.
+  const std::vector<std::uint8_t>& certificate() const;
   // There is somebody whose certificates are trusted.
   bool has_authorities() const;
   // Handed to applications that list their users.

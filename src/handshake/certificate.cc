@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "handshake/revocations.h"
 
 namespace whimbrel {
 
@@ -97,6 +98,8 @@ const char* to_string(CertificateStatus status) {
       return "certificate not valid yet";
     case CertificateStatus::kExpired:
       return "expired certificate";
+    case CertificateStatus::kRevoked:
+      return "revoked certificate";
   }
   return "unknown certificate status";
 }
@@ -105,7 +108,7 @@ bool TrustStore::add_authority(const VerifyKey& key) {
   const AuthorityKeyId id = authority_key_id(key);
   if (find(id) != nullptr) return true;
   if (authorities_.size() == kAuthoritiesMax) return false;
-  authorities_.push_back({id, key});
+  authorities_.push_back({id, key, 0, {}});
   return true;
 }
 
@@ -125,7 +128,28 @@ CertificateStatus TrustStore::verify(Bytes encoded, const CertificateClaim& clai
   if (certificate->not_after < now_seconds) return CertificateStatus::kExpired;
   if (!signature_valid(encoded, *authority, certificate->signature))
     return CertificateStatus::kWrongSignature;
+  if (revoked(claim.static_key)) return CertificateStatus::kRevoked;
   return CertificateStatus::kValid;
+}
+
+bool TrustStore::set_revocations(Bytes encoded) {
+  auto list = decode_revocations(encoded);
+  if (!list) return false;
+  const auto authority =
+      std::find_if(authorities_.begin(), authorities_.end(),
+                   [&](const Authority& one) { return one.id == list->authority; });
+  if (authority == authorities_.end() || list->issued < authority->revocations_issued ||
+      !check_revocations(encoded, authority->key))
+    return false;
+  authority->revocations_issued = list->issued;
+  authority->revoked = std::move(list->keys);
+  return true;
+}
+
+bool TrustStore::revoked(const PublicKey& key) const {
+  return std::any_of(authorities_.begin(), authorities_.end(), [&](const Authority& authority) {
+    return std::binary_search(authority.revoked.begin(), authority.revoked.end(), key);
+  });
 }
 
 std::vector<VerifyKey> TrustStore::authorities() const {

@@ -65,6 +65,7 @@ enum class CertificateStatus : std::uint8_t {
   kWrongKey,       // for another key than the handshake proved
   kNotYetValid,
   kExpired,
+  kRevoked,
 };
 const char* to_string(CertificateStatus status);
 
@@ -86,6 +87,11 @@ class TrustStore {
   bool empty() const { return authorities_.empty(); }
   std::size_t authority_count() const { return authorities_.size(); }
   std::vector<VerifyKey> authorities() const;
+  // Keys that an authority takes back (revocations.h), in place of an older list of the same one. False: malformed, of nobody we
+  // trust, wrongly signed, or older than what we have.
+  bool set_revocations(Bytes encoded);
+  // By any of them.
+  bool revoked(const PublicKey& key) const;
 
   // `encoded` may be empty (kAbsent). Cheap checks come before the
   // signature; signatures found valid are remembered (kVerifiedMax, oldest out), because one costs
@@ -98,6 +104,8 @@ class TrustStore {
   struct Authority {
     AuthorityKeyId id;
     VerifyKey key;
+    std::int64_t revocations_issued = 0;
+    std::vector<PublicKey> revoked;  // ascending
   };
   struct DigestHash {
     std::size_t operator()(const Digest& digest) const;

@@ -114,6 +114,13 @@ TEST_F(FailoverTest, PeersOfDifferentHomesMeet) {
   EXPECT_NE(relay_of(alice, bob), "mid");
   const auto route = alice.network->route_of(*Identity::parse("str:bob"));
   EXPECT_EQ(route.home, "east");
+  ConnectionInfo info;
+  alice.network->connection_info(*Identity::parse("str:bob"), now, &info, nullptr);
+  EXPECT_EQ(info.remote_pop, 0x74736165u) << "e, a, s, t";
+  EXPECT_TRUE(info.pop_relay == 0x74736165u || info.pop_relay == 0x74736577u);
+  EXPECT_NE(info.flags & kInfoRelayed, 0);
+  EXPECT_NE(info.debug_description.find("; site " + route.relay), std::string::npos)
+      << info.debug_description;
 }
 
 TEST_F(FailoverTest, ARelayThatDiesIsReplaced) {
@@ -200,8 +207,12 @@ TEST_F(FailoverTest, ANearerRelayIsTakenAgainWhenItIsBack) {
   site("first").dead = true;
   outage(alice, bob, milliseconds(10), seconds(4));
   ASSERT_EQ(relay_of(alice, bob), "second");
+  const std::uint64_t mark = alice.network->status_mark();
+  run_for(seconds(3));
+  EXPECT_EQ(alice.network->status_mark(), mark) << "nothing new";
   start(site("first"));
   EXPECT_LE(outage(alice, bob, milliseconds(10), seconds(30)), 60) << "a move costs nothing";
+  EXPECT_NE(alice.network->status_mark(), mark);
   EXPECT_EQ(relay_of(alice, bob), "first");
   EXPECT_EQ(relay_of(bob, alice), "first");
 }

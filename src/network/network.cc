@@ -41,6 +41,32 @@ Instant Network::next_deadline() const {
 
 NetworkStatus Network::status() const { return online_ ? online_->status() : NetworkStatus(); }
 
+std::uint64_t Network::status_mark() const { return online_ ? online_->status_mark() : 0; }
+
+namespace {
+// As a point of presence is named elsewhere: at most four characters in a number.
+std::uint32_t pop_of(const std::string& site) {
+  std::uint32_t pop = 0;
+  for (std::size_t i = 0; i < std::min<std::size_t>(site.size(), 4); ++i) {
+    pop |= static_cast<std::uint32_t>(static_cast<unsigned char>(site[i])) << (8 * i);
+  }
+  return pop;
+}
+}  // namespace
+
+ConnectionState Network::connection_info(const Identity& user, Instant now, ConnectionInfo* info,
+                                         ConnectionStatus* status) const {
+  const ConnectionState state = users_->connection_info(user, now, info, status);
+  if (info == nullptr || (info->flags & kInfoRelayed) == 0) return state;
+  const UserRoute route = route_of(user);
+  info->remote_pop = pop_of(route.home);
+  info->pop_relay = pop_of(route.relay);
+  if (state == ConnectionState::kConnected && !route.relay.empty()) {
+    info->debug_description += "; site " + route.relay;
+  }
+  return state;
+}
+
 Network::UserRoute Network::route_of(const Identity& user) const {
   return online_ ? online_->route_of(user) : UserRoute();
 }

@@ -74,6 +74,11 @@ class Network {
     std::string home;   // what the peer calls its home
   };
   UserRoute route_of(const Identity& user) const;
+  // As the endpoint's, and by which relays.
+  ConnectionState connection_info(const Identity& user, Instant now, ConnectionInfo* info,
+                                  ConnectionStatus* status) const;
+  // Another number whenever status() says something else, other than a round trip.
+  std::uint64_t status_mark() const;
 
  private:
   class Online;

@@ -89,6 +89,41 @@ TEST_F(NetworkTest, ACertificateOfAnotherAuthorityIsRefused) {
   EXPECT_EQ(eve.failures[0].end_reason, kEndRemoteBadCert);
 }
 
+// Whoever is revoked is put out by the server and by every peer, and not let in again.
+TEST_F(NetworkTest, ARevokedKeyIsShutOutEverywhere) {
+  Host& alice = online("str:alice");
+  Host& eve = online("str:eve");
+  Host& bob = online("str:bob");
+  send(alice, eve, "hello");
+  send(bob, eve, "hello");
+  run_for(seconds(1));
+  registry.revoke(eve.keys.public_key);
+  run_for(seconds(3));
+  EXPECT_EQ(eve.status().state, NetworkStatus::State::kRefused);
+  EXPECT_NE(eve.status().text.find("revoked"), std::string::npos) << eve.status().text;
+  for (Host* host : {&alice, &bob}) {
+    ASSERT_EQ(host->failures.size(), 1u);
+    EXPECT_EQ(host->failures[0].end_reason, kEndRemoteBadCert);
+    EXPECT_EQ(host->failures[0].end_debug, "the certificate of str:eve was revoked");
+  }
+  // Without the server, by address and with the old certificate.
+  eve.server.reset();
+  eve.certificate = eve.network->endpoint().certificate();
+  start(eve);
+  eve.network->endpoint().set_route(*Identity::parse("str:bob"), bob.address, std::nullopt);
+  send(eve, bob, "me again");
+  run_for(seconds(12));
+  EXPECT_EQ(bob.requests.size(), 0u);
+  ASSERT_FALSE(eve.failures.empty());
+  EXPECT_EQ(eve.failures.back().end_reason, kEndRemoteBadCert);
+  // Who logs in later is told, too.
+  Host& carol = online("str:carol");
+  eve.network->endpoint().set_route(*Identity::parse("str:carol"), carol.address, std::nullopt);
+  send(eve, carol, "and you?");
+  run_for(seconds(12));
+  EXPECT_TRUE(carol.requests.empty());
+}
+
 TEST_F(NetworkTest, AnAuthorityThatWasGivenBeforehandCounts) {
   Host& alice = add("str:alice");
   alice.authorities.push_back(SigningKey::generate(random).verify_key());

@@ -63,6 +63,11 @@ Network::Online::Online(Endpoint& users, const OnlineConfig& config, Random& ran
   control_.set_route(server_name(), config_.server, config_.server_key);
 }
 
+void Network::Online::say(const std::string& text) {
+  if (text_ != text) ++texts_;
+  text_ = text;
+}
+
 // --- the connection ------------------------------------------------------------------------------------------------
 
 void Network::Online::connect(Instant now) {
@@ -72,7 +77,7 @@ void Network::Online::connect(Instant now) {
 }
 
 void Network::Online::lose(const std::string& why, bool at_once, Instant now) {
-  text_ = why;
+  say(why);
   ticket_at_ = kNever;
   if (connected_) {
     connected_ = false;
@@ -134,7 +139,7 @@ void Network::Online::on(const rendezvous::OnlineEvent& event, Instant now) {
         false, now);
   }
   tries_ = 0;
-  text_ = "online as " + event.identity.text();
+  say("online as " + event.identity.text());
   users_.set_identity(event.identity);
   users_.set_certificate(event.certificate);
   if (!authority_given_) users_.add_authority(event.authority);
@@ -203,6 +208,11 @@ void Network::Online::on(const rendezvous::TicketsEvent& event, Instant now) {
   router_.on_tickets(tickets, now);
 }
 
+void Network::Online::on(const rendezvous::RevocationsEvent& event, Instant now) {
+  trust_.set_revocations(event.list);
+  users_.set_revocations(event.list, now);
+}
+
 void Network::Online::on(const rendezvous::PresenceEvent&, Instant) {}
 
 void Network::Online::on(const rendezvous::SilentEvent&, Instant now) {
@@ -215,7 +225,7 @@ void Network::Online::on(const rendezvous::FarewellEvent& event, Instant now) {
     tries_ = 6;
     return lose("another program has logged in under this name", false, now);
   }
-  text_ = "the server is about to stop";
+  say("the server is about to stop");
 }
 
 // --- moving --------------------------------------------------------------------------------------------------------
@@ -278,6 +288,17 @@ std::optional<Transmit> Network::Online::poll_transmit(MutableBytes buffer, Inst
 Instant Network::Online::next_deadline() const {
   return std::min({connect_at_, ticket_at_, client_.next_deadline(), control_.next_deadline(),
                    router_.next_deadline()});
+}
+
+std::uint64_t Network::Online::status_mark() const {
+  const Relays& relays = router_.relays();
+  std::uint64_t mark = texts_ << 2 | static_cast<std::uint64_t>(client_.state());
+  for (const auto& site : relays.sites()) {
+    const bool home = site.get() == relays.home();
+    const bool backup = site.get() == relays.backup();
+    mark = mark * 31 + site->id + (site->open() ? 1 : 0) + (home ? 2 : 0) + (backup ? 4 : 0);
+  }
+  return mark;
 }
 
 NetworkStatus Network::Online::status() const {

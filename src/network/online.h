@@ -32,6 +32,7 @@ class Network::Online {
   std::optional<Transmit> poll_transmit(MutableBytes buffer, Instant now);
   Instant next_deadline() const;
   NetworkStatus status() const;
+  std::uint64_t status_mark() const;
   UserRoute route_of(const Identity& user) const { return router_.route_of(user); }
 
  private:
@@ -52,9 +53,12 @@ class Network::Online {
   void on(const rendezvous::SignalEvent& event, Instant now);
   void on(const rendezvous::UndeliveredEvent& event, Instant now);
   void on(const rendezvous::TicketsEvent& event, Instant now);
+  void on(const rendezvous::RevocationsEvent& event, Instant now);
   void on(const rendezvous::PresenceEvent& event, Instant now);
   void on(const rendezvous::SilentEvent& event, Instant now);
   void on(const rendezvous::FarewellEvent& event, Instant now);
+
+  void say(const std::string& text);
 
   UnixMillis unix_at(Instant now) const { return unix_start_ + to_milliseconds(now - start_); }
 
@@ -70,6 +74,7 @@ class Network::Online {
   rendezvous::Client client_;
   Router router_;
   std::string text_ = "connecting";
+  std::uint64_t texts_ = 0;  // that were said
   bool connected_ = false;
   unsigned tries_ = 0;
   Instant connect_at_;

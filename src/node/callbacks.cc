@@ -27,6 +27,19 @@ void Callbacks::on_failed(OnFailed callback) {
   recount();
 }
 
+void Callbacks::on_status(OnStatus callback) {
+  auto shared = share(std::move(callback));
+  const std::lock_guard lock(mutex_);
+  on_status_.swap(shared);
+  recount();
+}
+
+void Callbacks::post_status(ServerStatus status) {
+  const std::lock_guard lock(mutex_);
+  status_ = std::move(status);
+  recount();
+}
+
 bool Callbacks::wanted(const Event& event) const {
   return std::holds_alternative<SessionRequestEvent>(event) ? on_request_ != nullptr
                                                             : on_failed_ != nullptr;
@@ -35,7 +48,8 @@ bool Callbacks::wanted(const Event& event) const {
 void Callbacks::recount() {
   const auto count = std::count_if(events_.begin(), events_.end(),
                                    [this](const Event& event) { return wanted(event); });
-  due_.store(static_cast<std::size_t>(count), std::memory_order_release);
+  const bool status = status_ && on_status_;
+  due_.store(static_cast<std::size_t>(count) + (status ? 1 : 0), std::memory_order_release);
 }
 
 void Callbacks::drop_one() {
@@ -54,9 +68,21 @@ void Callbacks::post(Event event) {
   events_.push_back(std::move(event));
 }
 
+bool Callbacks::run_status(std::unique_lock<std::mutex>& lock) {
+  const auto callback = on_status_;
+  if (!status_ || !callback) return false;
+  const ServerStatus status = std::move(*status_);
+  status_.reset();
+  recount();
+  lock.unlock();
+  (*callback)(status);
+  lock.lock();
+  return true;
+}
+
 std::size_t Callbacks::run() {
-  std::size_t ran = 0;
   std::unique_lock lock(mutex_);
+  std::size_t ran = run_status(lock) ? 1 : 0;
   for (std::size_t left = events_.size(); left > 0 && !events_.empty(); --left) {
     const Event event = std::move(events_.front());
     events_.pop_front();

@@ -3,12 +3,14 @@
 
 #include <whimbrel/connection_info.h>
 #include <whimbrel/identity.h>
+#include <whimbrel/networking_messages.h>
 
 #include <atomic>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "endpoint/endpoint.h"
 
@@ -21,8 +23,11 @@ class Callbacks {
 
   void on_request(std::function<void(const Identity& user)> callback);
   void on_failed(std::function<void(const ConnectionInfo& info)> callback);
+  void on_status(std::function<void(const ServerStatus& status)> callback);
 
   void post(Event event);
+  // Takes the place of one that was not told yet.
+  void post_status(ServerStatus status);
   // Calls what is due when it begins, with no lock held. Events that nobody wants to hear are dropped.
   std::size_t run();
   // run() would call something.
@@ -31,16 +36,20 @@ class Callbacks {
  private:
   using OnRequest = std::function<void(const Identity& user)>;
   using OnFailed = std::function<void(const ConnectionInfo& info)>;
+  using OnStatus = std::function<void(const ServerStatus& status)>;
 
   bool wanted(const Event& event) const;
   void recount();
   void drop_one();
+  bool run_status(std::unique_lock<std::mutex>& lock);
 
   mutable std::mutex mutex_;
   // Shared, so that one stays while it runs though another takes its place.
   std::shared_ptr<const OnRequest> on_request_;
   std::shared_ptr<const OnFailed> on_failed_;
+  std::shared_ptr<const OnStatus> on_status_;
   std::deque<Event> events_;
+  std::optional<ServerStatus> status_;
   std::atomic<std::size_t> due_{0};
 };
 

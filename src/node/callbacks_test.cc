@@ -86,5 +86,22 @@ TEST(Callbacks, FailuresAloneAreBoundedToo) {
   EXPECT_EQ(callbacks.run(), Callbacks::kEventsMax);
 }
 
+TEST(Callbacks, OfStatusesOnlyTheLastIsTold) {
+  Callbacks callbacks;
+  ServerStatus status;
+  status.text = "first";
+  callbacks.post_status(status);
+  EXPECT_FALSE(callbacks.due()) << "nobody asked";
+  std::vector<std::string> told;
+  callbacks.on_status([&](const ServerStatus& one) { told.push_back(one.text); });
+  EXPECT_TRUE(callbacks.due());
+  status.text = "second";
+  callbacks.post_status(status);
+  EXPECT_EQ(callbacks.run(), 1u);
+  EXPECT_EQ(callbacks.run(), 0u);
+  EXPECT_FALSE(callbacks.due());
+  EXPECT_EQ(told, std::vector<std::string>{"second"});
+}
+
 }  // namespace
 }  // namespace whimbrel

@@ -34,35 +34,53 @@ Identity NetworkingMessages::Impl::identity() const {
   return core_->endpoint().identity();
 }
 
-ServerStatus NetworkingMessages::Impl::server_status() const {
-  NetworkStatus inside;
-  {
-    const std::lock_guard lock(core_mutex_);
-    inside = core_->network_status();
+namespace {
+
+int ping_of(Duration rtt) {
+  return rtt > Duration::zero() ? static_cast<int>((to_microseconds(rtt) + 500) / 1000) : -1;
+}
+
+ServerStatus::State state_of(NetworkStatus::State state) {
+  switch (state) {
+    case NetworkStatus::State::kNone:
+      break;
+    case NetworkStatus::State::kConnecting:
+      return ServerStatus::State::kConnecting;
+    case NetworkStatus::State::kOnline:
+      return ServerStatus::State::kOnline;
+    case NetworkStatus::State::kRefused:
+      return ServerStatus::State::kRefused;
   }
+  return ServerStatus::State::kNone;
+}
+
+ServerStatus public_status(const NetworkStatus& inside) {
   ServerStatus status;
-  using State = NetworkStatus::State;
-  switch (inside.state) {
-    case State::kNone:
-      status.state = ServerStatus::State::kNone;
-      break;
-    case State::kConnecting:
-      status.state = ServerStatus::State::kConnecting;
-      break;
-    case State::kOnline:
-      status.state = ServerStatus::State::kOnline;
-      break;
-    case State::kRefused:
-      status.state = ServerStatus::State::kRefused;
-      break;
-  }
+  status.state = state_of(inside.state);
   status.relay = inside.relay;
-  if (inside.relay_rtt > Duration::zero()) {
-    status.relay_ping_ms = static_cast<int>((to_microseconds(inside.relay_rtt) + 500) / 1000);
-  }
+  status.relay_ping_ms = ping_of(inside.relay_rtt);
   status.site = inside.site;
+  for (const RelayStatus& relay : inside.relays) {
+    status.relays.push_back({relay.site, relay.address.text(), relay.open, relay.home, relay.backup,
+                             ping_of(relay.rtt)});
+  }
   status.text = inside.text;
   return status;
+}
+
+}  // namespace
+
+ServerStatus NetworkingMessages::Impl::server_status() const {
+  const std::lock_guard lock(core_mutex_);
+  return public_status(core_->network().status());
+}
+
+bool NetworkingMessages::Impl::notice_status() {
+  const std::uint64_t mark = core_->network().status_mark();
+  if (mark == status_mark_) return false;
+  status_mark_ = mark;
+  callbacks_.post_status(public_status(core_->network().status()));
+  return true;
 }
 
 // --- sending -----------------------------------------------------------------------------------------------------
@@ -171,7 +189,7 @@ bool NetworkingMessages::Impl::close_session(const Identity& user) {
     give_to_application();
     std::optional<SessionId> dropped;
     ConnectionInfo info;
-    core_->endpoint().connection_info(user, now, &info, nullptr);
+    core_->network().connection_info(user, now, &info, nullptr);
     closed = core_->endpoint().close_session(user, now, &dropped);
     if (closed) {
       // All of this user, under either name, also what an earlier session has left.
@@ -218,7 +236,7 @@ ConnectionState NetworkingMessages::Impl::connection_info(const Identity& user,
     take_from_application(now);
     given = give_to_application();
     if (own_thread_) transmit(now);
-    state = core_->endpoint().connection_info(user, now, info, status);
+    state = core_->network().connection_info(user, now, info, status);
   }
   if (given) tell_waiting();
   return state;

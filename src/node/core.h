@@ -27,7 +27,7 @@ class Core {
   // For commands, events, messages and getters. Its time and its packets are the core's.
   Endpoint& endpoint() { return network_.endpoint(); }
   const Endpoint& endpoint() const { return network_.endpoint(); }
-  NetworkStatus network_status() const { return network_.status(); }
+  const Network& network() const { return network_; }
   // Fires the timers that are due.
   void advance(Instant now) { network_.advance(now); }
   void set_fake_links(const FakeLinkSettings& send, const FakeLinkSettings& receive);

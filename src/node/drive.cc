@@ -45,6 +45,7 @@ bool NetworkingMessages::Impl::give_to_application() {
     callbacks_.post(std::move(*event));
     given = true;
   }
+  if (notice_status()) given = true;
   return given;
 }
 

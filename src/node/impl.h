@@ -98,6 +98,8 @@ class NetworkingMessages::Impl {
   void take_from_application(Instant now);
   // True if there was something for it. Then whoever is not the driver calls tell_waiting(), after the core lock.
   bool give_to_application();
+  // The same for what get_server_status() says.
+  bool notice_status();
   bool transmit(Instant now);
   // A pass on a thread that does not go to sleep after it.
   void pass_in_passing();
@@ -136,6 +138,7 @@ class NetworkingMessages::Impl {
   std::vector<Outbox::Message> taken_;
   std::vector<Consumed> consumed_;
   std::vector<DeliveredMessage> delivered_;
+  std::uint64_t status_mark_ = 0;  // that the application was told of
   Instant planned_wake_ = kNever;  // the driver sleeps no longer than this
   bool timer_armed_ = false;
 

@@ -61,6 +61,11 @@ void NetworkingMessages::on_session_failed(
   impl_->callbacks().on_failed(std::move(callback));
 }
 
+void NetworkingMessages::on_server_status_changed(
+    std::function<void(const ServerStatus& status)> callback) {
+  impl_->callbacks().on_status(std::move(callback));
+}
+
 std::size_t NetworkingMessages::run_callbacks() { return impl_->run_callbacks(); }
 
 void NetworkingMessages::poll() { impl_->poll(); }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "handshake/revocations.h"
 #include "rendezvous/backend_token.h"
 
 namespace whimbrel::rendezvous {
@@ -126,6 +127,14 @@ std::optional<std::vector<std::uint8_t>> Authority::renew(const Identity& identi
                                                           std::int64_t unix_seconds) {
   if (registry_.revoked(key) == Registry::Answer::kYes) return std::nullopt;
   return certify(identity, app_id, key, unix_seconds);
+}
+
+std::optional<std::vector<std::uint8_t>> Authority::revocations(std::int64_t unix_seconds) {
+  const std::int64_t since = unix_seconds - config_.certificate_seconds - kBackdateSeconds;
+  const auto keys = registry_.revoked_since(since, kRevokedKeysMax);
+  if (!keys) return std::nullopt;
+  if (keys->empty()) return std::vector<std::uint8_t>();
+  return sign_revocations({unix_seconds, {}, *keys}, key_);
 }
 
 std::vector<std::uint8_t> Authority::certify(const Identity& identity, std::uint32_t app_id,

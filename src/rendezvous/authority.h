@@ -59,6 +59,11 @@ class Authority {
   // A certificate for somebody who was admitted before. Nothing: not welcome any more.
   std::optional<std::vector<std::uint8_t>> renew(const Identity& identity, std::uint32_t app_id,
                                                  const PublicKey& key, std::int64_t unix_seconds);
+  // What was revoked while its certificates can still be valid, signed; empty where nothing is. Nothing: the registry cannot say.
+  std::optional<std::vector<std::uint8_t>> revocations(std::int64_t unix_seconds);
+  // Another number when revocations() may say something else.
+  std::int64_t registry_version() { return registry_.version(); }
+  bool revoked(const PublicKey& key) { return registry_.revoked(key) == Registry::Answer::kYes; }
   const VerifyKey& public_key() const { return key_.verify_key(); }
 
  private:

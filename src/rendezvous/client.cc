@@ -108,6 +108,10 @@ void Client::on(const Signalled& message, Instant) {
   if (from && from->valid()) events_.emplace_back(SignalEvent{*from, message.body});
 }
 
+void Client::on(const Revocations& message, Instant) {
+  events_.emplace_back(RevocationsEvent{message.list});
+}
+
 void Client::on(const RelayTickets& message, Instant) {
   ticket_wanted_ = false;
   if (!message.relays.empty()) events_.emplace_back(TicketsEvent{message.relays});

@@ -62,6 +62,9 @@ struct UndeliveredEvent {
 struct TicketsEvent {
   std::vector<RelayTicket> relays;  // never empty
 };
+struct RevocationsEvent {
+  std::vector<std::uint8_t> list;
+};
 struct PresenceEvent {
   Identity user;
   bool online = false;
@@ -74,7 +77,7 @@ struct FarewellEvent {
 };
 using ClientEvent = std::variant<OnlineEvent, LoginRefusedEvent, CertificateEvent, FoundEvent,
                                  LookupFailedEvent, SignalEvent, UndeliveredEvent, TicketsEvent,
-                                 PresenceEvent, SilentEvent, FarewellEvent>;
+                                 RevocationsEvent, PresenceEvent, SilentEvent, FarewellEvent>;
 
 class Client {
  public:
@@ -131,6 +134,7 @@ class Client {
   void on(const SignalDone& message, Instant now);
   void on(const Signalled& message, Instant now);
   void on(const RelayTickets& message, Instant now);
+  void on(const Revocations& message, Instant now);
   void on(const Pong& message, Instant now);
   void on(const Presence& message, Instant now);
   void on(const Renewed& message, Instant now);

@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "handshake/certificate.h"
+#include "handshake/revocations.h"
 #include "rendezvous/message_fields.h"
 
 namespace whimbrel::rendezvous {
@@ -243,8 +244,17 @@ struct Farewell {
     f.number(seconds);
   }
 };
+// Keys whose certificates don't count any more: handshake/revocations.h. After a login where there are any, and when they change.
+struct Revocations {
+  static constexpr std::uint8_t kType = 74;
+  std::vector<std::uint8_t> list;
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.blob(list, kRevocationsSizeMax);
+  }
+};
 using ServerMessage = std::variant<LoggedIn, Refused, Found, SignalDone, Signalled, RelayTickets,
-                                   Pong, Presence, Renewed, Farewell>;
+                                   Pong, Presence, Renewed, Farewell, Revocations>;
 
 // Every field must be within its limit (ASSERT).
 std::vector<std::uint8_t> encode(const ClientMessage& message);

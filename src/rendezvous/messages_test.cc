@@ -32,7 +32,8 @@ std::vector<ServerMessage> server_messages() {
           Pong{1},
           Presence{"str:bob", true},
           Renewed{{1}},
-          Farewell{true, 30}};
+          Farewell{true, 30},
+          Revocations{std::vector<std::uint8_t>(kRevocationsSizeMax, 3)}};
 }
 
 TEST(RendezvousMessages, AreReadAsTheyWereWritten) {

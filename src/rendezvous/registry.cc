@@ -25,4 +25,13 @@ Registry::Answer MemoryRegistry::revoked(const PublicKey& key) {
   return revoked_.contains(key) ? Answer::kYes : Answer::kNo;
 }
 
+std::optional<std::vector<PublicKey>> MemoryRegistry::revoked_since(std::int64_t,
+                                                                    std::size_t keys_max) {
+  std::vector<PublicKey> keys;
+  for (const PublicKey& key : revoked_) {
+    if (keys.size() < keys_max) keys.push_back(key);
+  }
+  return keys;
+}
+
 }  // namespace whimbrel::rendezvous

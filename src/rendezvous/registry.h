@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "crypto/keys.h"
 
@@ -25,6 +26,11 @@ class Registry {
   // The number of this key, from 1 on; a new one if it has none. Nothing: unavailable, or all are given away.
   virtual std::optional<std::uint32_t> number_of(std::uint32_t app_id, const PublicKey& key) = 0;
   virtual Answer revoked(const PublicKey& key) = 0;
+  // Those revoked since then, the latest first, at most `keys_max`. Nothing: unavailable.
+  virtual std::optional<std::vector<PublicKey>> revoked_since(std::int64_t unix_seconds,
+                                                              std::size_t keys_max) = 0;
+  // Another number whenever that may have changed. Cheap: it is asked every second.
+  virtual std::int64_t version() = 0;
 };
 
 // Forgets everything with the process. Bounded: a claim beyond the limit is answered by kUnavailable.
@@ -35,6 +41,10 @@ class MemoryRegistry final : public Registry {
   Answer claim(std::uint32_t app_id, std::string_view identity, const PublicKey& key) override;
   std::optional<std::uint32_t> number_of(std::uint32_t app_id, const PublicKey& key) override;
   Answer revoked(const PublicKey& key) override;
+
+  std::optional<std::vector<PublicKey>> revoked_since(std::int64_t unix_seconds,
+                                                      std::size_t keys_max) override;
+  std::int64_t version() override { return static_cast<std::int64_t>(revoked_.size()); }
 
   void revoke(const PublicKey& key) { revoked_.insert(key); }
 

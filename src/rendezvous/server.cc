@@ -2,9 +2,15 @@
 
 #include <algorithm>
 
+#include "handshake/revocations.h"
+
 namespace whimbrel::rendezvous {
 
 namespace {
+
+// How soon a revocation is noticed, and how many clients are told of it between two looks at the others.
+constexpr Duration kLookInterval = seconds(1);
+constexpr std::size_t kToldAtOnce = 64;
 
 std::uint32_t request_of(const ClientMessage& message) {
   if (const auto* lookup = std::get_if<Lookup>(&message)) return lookup->request;
@@ -21,7 +27,8 @@ Server::Server(const ServerLimits& limits, Authority& authority, TicketIssuer* t
       authority_(authority),
       tickets_(tickets),
       start_(now),
-      unix_start_(unix_now) {}
+      unix_start_(unix_now),
+      next_look_(now) {}
 
 void Server::enable_lobbies(const LobbyLimits& limits, Random& random) {
   ASSERT(clients_.empty());
@@ -80,6 +87,9 @@ void Server::close(ClientId id, Instant now) {
 
 void Server::advance(Instant now) {
   if (lobbies_) lobbies_->advance(now);
+  if (now >= next_look_) look_at_revocations(now);
+  // As the messages leave: a list is long, and the clients are many.
+  if (tell_from_ && outputs_.empty()) tell_revocations(now);
   while (!logins_due_.empty() && logins_due_.front().first <= now) {
     const ClientId id = logins_due_.front().second;
     logins_due_.pop_front();
@@ -93,8 +103,10 @@ void Server::advance(Instant now) {
 
 Instant Server::next_deadline() const {
   if (!outputs_.empty()) return Instant::min();
+  if (tell_from_) return Instant::min();
   const Instant login = logins_due_.empty() ? kNever : logins_due_.front().first;
-  return lobbies_ ? std::min(login, lobbies_->next_deadline()) : login;
+  const Instant next = std::min(login, next_look_);
+  return lobbies_ ? std::min(next, lobbies_->next_deadline()) : next;
 }
 
 void Server::farewell(Duration left) {
@@ -102,6 +114,42 @@ void Server::farewell(Duration left) {
   // Past the limit of outputs: whoever is not told would run into a timeout.
   for (const auto& [id, client] : clients_)
     outputs_.push_back({id, encode(Farewell{false, whole})});
+}
+
+// --- revocations ---------------------------------------------------------------------------------------------------
+
+void Server::look_at_revocations(Instant now) {
+  next_look_ = now + kLookInterval;
+  const std::int64_t version = authority_.registry_version();
+  if (version == registry_version_) return;
+  auto list = authority_.revocations(unix_seconds(now));
+  if (!list) return;  // at the next look
+  registry_version_ = version;
+  // Each list is signed anew: what counts is whom it names.
+  const auto keys_of = [](const std::vector<std::uint8_t>& bytes) {
+    const auto decoded = decode_revocations(bytes);
+    return decoded ? decoded->keys : std::vector<PublicKey>();
+  };
+  if (keys_of(*list) == keys_of(revocations_)) return;
+  revocations_ = std::move(*list);
+  if (!clients_.empty()) tell_from_ = clients_.begin()->first;
+}
+
+void Server::tell_revocations(Instant now) {
+  auto at = clients_.lower_bound(*tell_from_);
+  for (std::size_t i = 0; i < kToldAtOnce && at != clients_.end(); ++i) {
+    const ClientId id = at->first;
+    const Client& client = at->second;
+    ++at;
+    if (!client.user) continue;
+    if (authority_.revoked(client.key)) {
+      refuse(id, 0, RefusalCode::kRevoked, "this key was revoked");
+      close(id, now);
+    } else if (!revocations_.empty()) {
+      send(id, Revocations{revocations_});
+    }
+  }
+  tell_from_ = at == clients_.end() ? std::nullopt : std::optional(at->first);
 }
 
 // --- messages ------------------------------------------------------------------------------------------------------
@@ -169,6 +217,7 @@ void Server::on(ClientId id, Client& client, const Login& login, Instant now) {
   answer.authority = authority_.public_key().bytes;
   answer.unix_ms = unix_start_ + to_milliseconds(now - start_);
   send(id, answer);
+  if (!revocations_.empty()) send(id, Revocations{revocations_});
   if (lobbies_) lobbies_->on_online(user, now);
   tell_watchers(user, true);
 }

@@ -108,6 +108,9 @@ class Server {
   void replace_older(const User& user, ClientId newer, Instant now);
   void on_lobby_message(ClientId id, Client& client, Bytes message, Instant now);
   void leave(ClientId id, Client& client, Instant now);
+  // Looks whether somebody was revoked, and goes on telling the clients of it, some at a time.
+  void look_at_revocations(Instant now);
+  void tell_revocations(Instant now);
   void tell_watchers(const User& user, bool online);
   void forget_watches(ClientId id, Client& client);
   void send(ClientId to, const ServerMessage& message) { push(to, encode(message)); }
@@ -126,6 +129,10 @@ class Server {
   std::map<User, std::set<ClientId>> watchers_;
   std::deque<std::pair<Instant, ClientId>> logins_due_;
   std::deque<Output> outputs_;
+  std::vector<std::uint8_t> revocations_;  // as all are to know them; empty: nobody is revoked
+  std::int64_t registry_version_ = 0;
+  Instant next_look_;
+  std::optional<ClientId> tell_from_;  // the next client that is to be told
   std::unique_ptr<LobbyServer> lobbies_;
   ServerCounters counters_;
 };

@@ -1,0 +1,53 @@
+#include "revoke.h"
+
+#include <fmt/core.h>
+#include <whimbrel/identity.h>
+
+#include <filesystem>
+#include <optional>
+#include <stdexcept>
+#include <vector>
+
+#include "io/key_files.h"
+#include "sqlite_registry.h"
+
+using whimbrel::PublicKey;
+
+namespace {
+
+std::vector<PublicKey> keys_of(SqliteRegistry& registry, const std::string& who) {
+  if (const auto key = whimbrel::public_key_from_hex(who)) return {*key};
+  const auto identity = whimbrel::Identity::parse(who);
+  if (!identity) {
+    throw std::runtime_error(fmt::format(
+        "\"{}\" is neither a key of 64 hex digits nor an identity like str:mallory", who));
+  }
+  return registry.owners(identity->text());
+}
+
+}  // namespace
+
+std::string revoke(const std::string& state_folder, const std::string& who) {
+  if (state_folder.empty())
+    throw std::runtime_error(
+        "a server without a state folder forgets: there is nothing to revoke in");
+  const std::string path = state_folder + "/names.sqlite";
+  if (!std::filesystem::exists(path))
+    throw std::runtime_error(
+        fmt::format("there is no {}: name the state folder with --state", path));
+  SqliteRegistry registry(path);
+  const std::vector<PublicKey> keys = keys_of(registry, who);
+  if (keys.empty()) {
+    throw std::runtime_error(
+        fmt::format("nobody has claimed {} here: give the key itself, 64 hex digits, as the "
+                    "player's program shows it",
+                    who));
+  }
+  std::string done;
+  for (const PublicKey& key : keys) {
+    if (!registry.revoke(key))
+      throw std::runtime_error(fmt::format("{}: {}", path, registry.last_error()));
+    done += fmt::format("revoked {}\n", whimbrel::to_hex(key.view()));
+  }
+  return done;
+}

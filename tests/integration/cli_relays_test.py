@@ -1,0 +1,166 @@
+"""Several relays, and keys that are revoked: cli_relays_test.py WHIMBREL WHIMBRELD"""
+
+import os
+import sys
+import time
+import unittest
+import urllib.request
+
+from processes import Scene
+
+WHIMBREL = WHIMBRELD = ""
+
+
+class Servers:
+    """A rendezvous without a relay, and relays beside it."""
+
+    def __init__(self, scene, names):
+        self.scene = scene
+        self.relays = {name: self.start_relay(name, 0) for name in names}
+        sites = "".join(
+            f"[[sites]]\nname = \"{name}\"\naddress = \"127.0.0.1:{relay.port}\"\n"
+            f"key_file = \"{scene.path(name)}/site.key\"\n" for name, relay in self.relays.items())
+        self.main = self.start("main", f"[relay]\nenabled = false\n{sites}", 0)
+
+    def start(self, name, settings, port):
+        path = self.scene.path(name + ".toml")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(settings)
+        server = self.scene.start(name, WHIMBRELD, "--config", path, "--listen", f"127.0.0.1:{port}", "--state",
+                                  self.scene.path(name), "--admin", "127.0.0.1:0")
+        server.port = int(server.until(r"UDP port (\d+)", "err").group(1))
+        server.admin = server.until(r"metrics at (http://\S+)/metrics", "err").group(1)
+        return server
+
+    def start_relay(self, name, port):
+        return self.start(name, f"[rendezvous]\nenabled = false\n[relay]\nsite = \"{name}\"\n", port)
+
+    @staticmethod
+    def metric(server, name):
+        with urllib.request.urlopen(server.admin + "/metrics", timeout=30) as page:
+            for line in page.read().decode().splitlines():
+                if line.startswith(name + " "):
+                    return float(line.split()[1])
+        raise AssertionError(f"no {name}")
+
+    def wait_for(self, server, name, least):
+        while self.metric(server, name) < least:
+            time.sleep(0.02)
+
+    def user(self, name, *arguments):
+        process = self.scene.start(name, "env", f"XDG_CONFIG_HOME={self.scene.path('config')}", WHIMBREL, *arguments,
+                                   "--name", name, "--server", f"127.0.0.1:{self.main.port}")
+        return process
+
+    def chats(self):
+        bob = self.user("bob", "chat", "--accept", "all")
+        self.wait_for(self.main, "whimbrel_rendezvous_users", 1)
+        alice = self.user("alice", "chat", "bob", "--accept", "all")
+        self.wait_for(self.main, "whimbrel_rendezvous_users", 2)
+        return alice, bob
+
+
+class Relays(unittest.TestCase):
+    def carrying(self, servers):
+        return max(servers.relays, key=lambda name: servers.metric(servers.relays[name],
+                                                                   "whimbrel_relay_forwarded_packets_total"))
+
+    def test_a_relay_that_is_killed_under_traffic_is_replaced(self):
+        with Scene() as scene:
+            servers = Servers(scene, ["ams", "fra"])
+            alice, bob = servers.chats()
+            for relay in servers.relays.values():
+                servers.wait_for(relay, "whimbrel_relay_slots", 2)
+            alice.write("before\n")
+            bob.until("alice: before")
+            used = self.carrying(servers)
+            servers.relays[used].kill()
+            for i in range(20):
+                alice.write(f"{i}\n")
+                bob.write(f"{i}\n")
+                time.sleep(0.02)
+            bob.until("alice: 19")
+            alice.until("bob: 19")
+            expected = "".join(f"alice: {i}\n" for i in range(20))
+            self.assertIn(expected, bob.out)
+            for process in (alice, bob):
+                process.end_input()
+                self.assertEqual(process.code(), 0, process.report())
+
+    def test_with_the_rendezvous_gone_as_well(self):
+        with Scene() as scene:
+            servers = Servers(scene, ["ams", "fra"])
+            alice, bob = servers.chats()
+            for relay in servers.relays.values():
+                servers.wait_for(relay, "whimbrel_relay_slots", 2)
+            alice.write("before\n")
+            bob.until("alice: before")
+            time.sleep(0.5)  # both relays are bound
+            servers.main.kill()
+            servers.relays[self.carrying(servers)].kill()
+            alice.write("after\n")
+            bob.until("alice: after")
+            bob.write("and back\n")
+            alice.until("bob: and back")
+
+    def test_a_transfer_lives_through_a_drain(self):
+        with Scene() as scene:
+            servers = Servers(scene, ["ams", "fra"])
+            data = os.urandom(8_000_000)
+            with open(scene.path("data"), "wb") as file:
+                file.write(data)
+            recv = servers.user("bob", "recv")
+            servers.wait_for(servers.main, "whimbrel_rendezvous_users", 1)
+            with open(scene.path("data"), "rb") as file:
+                send = scene.start("alice", "env", f"XDG_CONFIG_HOME={scene.path('config')}", WHIMBREL, "send", "bob",
+                                   "--name", "alice", "--server", f"127.0.0.1:{servers.main.port}", "--set",
+                                   "SendRateMax=4000000", stdin=file)
+            for relay in servers.relays.values():
+                servers.wait_for(relay, "whimbrel_relay_slots", 2)
+            while max(servers.metric(relay, "whimbrel_relay_forwarded_packets_total")
+                      for relay in servers.relays.values()) < 500:
+                time.sleep(0.02)
+            servers.relays[self.carrying(servers)].popen.terminate()
+            self.assertEqual((send.code(), recv.code()), (0, 0), send.report() + recv.report())
+            with open(recv.out_path, "rb") as file:
+                self.assertTrue(file.read() == data, "the copy differs")
+
+
+class Revoked(unittest.TestCase):
+    def revoke(self, scene, *arguments):
+        return scene.run("revoke", WHIMBRELD, *arguments)
+
+    def test_who_is_revoked_is_out(self):
+        with Scene() as scene:
+            servers = Servers(scene, ["ams"])
+            alice, bob = servers.chats()
+            alice.write("let me in\n")
+            bob.until("alice: let me in")
+            done = self.revoke(scene, "--state", scene.path("main"), "--revoke", "str:alice")
+            self.assertEqual(done.code(), 0, done.report())
+            self.assertRegex(done.out, r"^revoked [0-9a-f]{64}\n$")
+            bob.until("the certificate of str:alice was revoked")
+            alice.until(r"^\* server: .*this key was revoked")
+            again = servers.user("alice", "send", "bob")
+            again.write("x")
+            self.assertEqual(again.code(), 1)
+            self.assertIn("this key was revoked", again.err)
+
+    def test_what_cannot_be_revoked(self):
+        with Scene() as scene:
+            servers = Servers(scene, ["ams"])
+            state = scene.path("main")
+            for arguments, text in ((("--state", state, "--revoke", "str:nobody"), "nobody has claimed str:nobody"),
+                                    (("--state", state, "--revoke", "what?"), "neither a key"),
+                                    (("--state", scene.path("none"), "--revoke", "str:eve"), "--state"),
+                                    (("--state", "", "--revoke", "str:eve"), "nothing to revoke in")):
+                process = self.revoke(scene, *arguments)
+                self.assertEqual(process.code(), 1, process.report())
+                self.assertIn(text, process.err)
+            self.assertIsNone(servers.main.popen.poll())
+
+
+if __name__ == "__main__":
+    WHIMBRELD = sys.argv.pop(2)
+    WHIMBREL = sys.argv.pop(1)
+    unittest.main()
