@@ -80,10 +80,19 @@ void AmplificationChecker::on_delivered(const PacketView& packet) {
   if (packet.sender != kNobody || data) remote.validated |= remote.heard_us;
   if (packet.sender == kNobody) return;
   const auto sent_to = table(packet.sender).find(packet.to);
-  if (sent_to != table(packet.sender).end()) sent_to->second.heard_us = true;
+  if (sent_to != table(packet.sender).end()) {
+    if (!sent_to->second.heard_us) heard_at_[{packet.receiver, packet.sender}].push_back(packet.to);
+    sent_to->second.heard_us = true;
+  }
+  std::vector<IpAddress>& heard_at = heard_at_[{packet.sender, packet.receiver}];
+  for (const IpAddress& address : heard_at) table(packet.receiver)[address].validated = true;
+  heard_at.clear();
 }
 
-void AmplificationChecker::on_restart(NodeId node) { table(node).clear(); }
+void AmplificationChecker::on_restart(NodeId node) {
+  table(node).clear();
+  std::erase_if(heard_at_, [&](const auto& entry) { return entry.first.second == node; });
+}
 
 void FlightChecker::forget_old() {
   const Instant now = simulation_.now();

@@ -45,7 +45,7 @@ class NonceChecker final : public PacketObserver {
 };
 
 // RFC 9000 8.1: an address that spoke to us first gets at most three times the bytes it sent, until it has shown that it
-// hears us: it sent something after something of ours had reached it.
+// hears us: whoever is there sent something, from wherever (8.2.3), after something of ours had reached it.
 class AmplificationChecker final : public PacketObserver {
  public:
   explicit AmplificationChecker(Simulation& simulation) : simulation_(simulation) {}
@@ -64,6 +64,8 @@ class AmplificationChecker final : public PacketObserver {
 
   Simulation& simulation_;
   std::vector<Table> tables_;
+  // Where a node has heard another, which has not heard it since.
+  std::map<std::pair<NodeId, NodeId>, std::vector<IpAddress>> heard_at_;
 };
 
 // Packets of each node over a stretch of time: a quiet line stays quiet.

@@ -140,7 +140,7 @@ Slot* Server::admit(const IpAddress& from, Bytes datagram, LegHeader& header, In
   }
   slot->window.commit(header.sequence);
   if (slot->state != Slot::State::kOpen) slot->state = Slot::State::kOpen;
-  if (!same_address(from, slot->address)) notice_address(*slot, from, now);
+  if (!same_address(from, slot->address)) notice_address(*slot, from, datagram.size(), now);
   return slot;
 }
 
@@ -290,37 +290,44 @@ void Server::on_ask(const IpAddress& from, Bytes datagram, Instant now) {
     ++counters_.dropped_rate;
     return;
   }
-  const Bytes body = datagram.subspan(kHeaderSize);
-  switch (static_cast<Ask>(header.detail)) {
-    case Ask::kBind:
-      return on_bind(*slot, body, now);
-    case Ask::kPing:
-      return on_ping(*slot, from, body);
-    case Ask::kClose: {
-      const std::array<std::uint8_t, 1> reason{static_cast<std::uint8_t>(CloseReason::kAsked)};
-      tell(*slot, slot->address, Tell::kClosed, reason);
-      return release(*slot);
-    }
-    case Ask::kRenew:
-      return on_renew(*slot, body, now);
-    case Ask::kPathAnswer:
-      return on_path_answer(*slot, from, body);
-    case Ask::kUnbind:
-      if (body.size() == 2) slot->unbind(ByteReader(body).u16());
-      return;
-    case Ask::kNewEpoch:
-      if (body.size() == 1) slot->grant_epoch = body[0];
-      return;
-  }
-  ++counters_.dropped_malformed;
+  const auto kind = static_cast<Ask>(header.detail);
+  const bool answered = answer(*slot, from, kind, datagram.subspan(kHeaderSize), now);
+  ++(answered              ? counters_.asked
+     : kind == Ask::kRenew ? counters_.dropped_bad_token
+                           : counters_.dropped_malformed);
 }
 
-void Server::on_bind(Slot& slot, Bytes body, Instant now) {
-  const auto grant = read_grant(body);
-  if (!grant) {
-    ++counters_.dropped_malformed;
-    return;
+bool Server::answer(Slot& slot, const IpAddress& from, Ask kind, Bytes body, Instant now) {
+  switch (kind) {
+    case Ask::kBind:
+      return on_bind(slot, body, now);
+    case Ask::kPing:
+      return on_ping(slot, from, body);
+    case Ask::kClose: {
+      const std::array<std::uint8_t, 1> reason{static_cast<std::uint8_t>(CloseReason::kAsked)};
+      tell(slot, slot.address, Tell::kClosed, reason);
+      release(slot);
+      return true;
+    }
+    case Ask::kRenew:
+      return on_renew(slot, body, now);
+    case Ask::kPathAnswer:
+      return on_path_answer(slot, from, body);
+    case Ask::kUnbind:
+      if (body.size() != 2) return false;
+      slot.unbind(ByteReader(body).u16());
+      return true;
+    case Ask::kNewEpoch:
+      if (body.size() != 1) return false;
+      slot.grant_epoch = body[0];
+      return true;
   }
+  return false;
+}
+
+bool Server::on_bind(Slot& slot, Bytes body, Instant now) {
+  const auto grant = read_grant(body);
+  if (!grant) return false;
   if (grant->relay_id == config_.relay_id && !is_mine(grant->slot)) {
     hand_over({.kind = Handover::Kind::kBind,
                .source = id_of(slot),
@@ -328,9 +335,10 @@ void Server::on_bind(Slot& slot, Bytes body, Instant now) {
                .app_id = slot.app_id,
                .identity = slot.identity},
               body, shard_of(grant->slot, config_.shards));
-    return;
+    return true;
   }
   finish_bind(slot, grant->slot, grant->epoch, check_bind(*grant, slot.identity, slot.app_id, now));
+  return true;
 }
 
 // By the shard that has the slot of the grant.
@@ -365,49 +373,56 @@ void Server::finish_bind(Slot& slot, SlotId to, std::uint8_t epoch, BindResult r
   tell(slot, slot.address, Tell::kBound, answer);
 }
 
-// Answered where it came from: it has the tag of the slot's owner, and the answer is as large as the ping.
-void Server::on_ping(Slot& slot, const IpAddress& from, Bytes body) {
-  if (body.size() != 8 + 18) {
-    ++counters_.dropped_malformed;
-    return;
-  }
+// A new address gets the challenge alone.
+bool Server::on_ping(Slot& slot, const IpAddress& from, Bytes body) {
+  if (body.size() != 8 + 18) return false;
+  if (!same_address(from, slot.address)) return true;
   std::array<std::uint8_t, 8 + 18> answer;
   ByteWriter out(answer);
   out.bytes(body.first(8));
   write_address(out, from);
   tell(slot, from, Tell::kPong, answer);
+  return true;
 }
 
-void Server::on_renew(Slot& slot, Bytes body, Instant now) {
+bool Server::on_renew(Slot& slot, Bytes body, Instant now) {
   const auto token = keys_.open(body, now);
   if (!token || token->identity != slot.identity || token->app_id != slot.app_id ||
       token->not_after < unix_seconds(now)) {
-    ++counters_.dropped_bad_token;
-    return;
+    return false;
   }
   slot.expires = std::max(slot.expires, now + seconds(token->not_after - unix_seconds(now)) +
                                             config_.limits.renewal_time);
   std::array<std::uint8_t, 4> answer;
   ByteWriter(answer).u32(static_cast<std::uint32_t>(to_milliseconds(slot.expires - now) / 1000));
   tell(slot, slot.address, Tell::kRenewed, answer);
+  return true;
 }
 
-// RFC 9000 8.2: a new address is believed when it answers what was sent there. One at a time, and nothing else goes there.
-void Server::notice_address(Slot& slot, const IpAddress& from, Instant now) {
-  if (!slot.new_address.empty() && now - slot.challenged < kChallengeLife) return;
-  slot.new_address = from;
-  slot.challenge = random_.u64();
-  slot.challenged = now;
+// RFC 9000 8.2: a new address is believed when it answers what was sent there. One at a time, and nothing else goes there; never
+// more than came from there, whose sender may be somebody else who has a copy.
+void Server::notice_address(Slot& slot, const IpAddress& from, std::size_t size, Instant now) {
   std::array<std::uint8_t, 8> body;
+  if (size < kHeaderSize + body.size()) return;
+  const bool waits = !slot.new_address.empty() && now - slot.challenged < kChallengeLife;
+  if (waits && slot.new_address != from) return;
+  if (!waits) {
+    slot.new_address = from;
+    slot.challenge = random_.u64();
+    slot.challenged = now;
+  }
   ByteWriter(body).u64(slot.challenge);
   tell(slot, from, Tell::kPathChallenge, body);
 }
 
-void Server::on_path_answer(Slot& slot, const IpAddress& from, Bytes body) {
-  if (body.size() != 8 || slot.new_address.empty() || from != slot.new_address) return;
-  if (ByteReader(body).u64() != slot.challenge) return;
+// An answer that comes late, or a second time, changes nothing.
+bool Server::on_path_answer(Slot& slot, const IpAddress& from, Bytes body) {
+  if (body.size() != 8) return false;
+  if (slot.new_address.empty() || from != slot.new_address) return true;
+  if (ByteReader(body).u64() != slot.challenge) return true;
   slot.address = from;
   slot.new_address = IpAddress();
+  return true;
 }
 
 // --- what clients are told -----------------------------------------------------------------------------------------

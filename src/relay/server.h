@@ -53,12 +53,15 @@ struct ServerConfig {
   ServerLimits limits;       // of this shard
 };
 
-// Counts of packets unless said otherwise; they only grow.
+// Counts of packets unless said otherwise; they only grow. Each datagram that comes to a relay of one shard counts once: as
+// forwarded, opened, reopened, asked, refused, a cookie or dropped.
 struct ServerCounters {
   std::uint64_t forwarded = 0, forwarded_bytes = 0;   // bytes with the header
   std::uint64_t opened = 0, closed = 0, expired = 0;  // slots
   std::uint64_t refused_full = 0, refused_identity = 0, refused_draining = 0, refused_expired = 0;
-  std::uint64_t cookies = 0, bound = 0, bind_refused = 0;
+  std::uint64_t reopened = 0;  // an Open that was answered before, answered again
+  std::uint64_t cookies = 0;
+  std::uint64_t asked = 0, bound = 0, bind_refused = 0;  // the last two are among those that asked
   std::uint64_t dropped_malformed = 0, dropped_unknown_slot = 0, dropped_bad_tag = 0;
   std::uint64_t dropped_replayed = 0, dropped_rate = 0, dropped_unbound = 0, dropped_gone = 0;
   std::uint64_t dropped_bad_token = 0, dropped_bad_mac = 0, dropped_open_rate = 0;
@@ -115,15 +118,17 @@ class Server {
   void peer_gone(Slot& slot, std::uint16_t handle);
   void on_open(const IpAddress& from, Bytes datagram, Instant now);
   void on_ask(const IpAddress& from, Bytes datagram, Instant now);
-  void on_bind(Slot& slot, Bytes body, Instant now);
+  // False: it is malformed, or what it brings counts for nothing.
+  bool answer(Slot& slot, const IpAddress& from, Ask kind, Bytes body, Instant now);
+  bool on_bind(Slot& slot, Bytes body, Instant now);
   BindResult check_bind(const Grant& grant, const IdentityHash& identity, std::uint32_t app_id,
                         Instant now);
   void take_bind(const Handover& bind, Bytes bytes, Instant now);
   void finish_bind(Slot& slot, SlotId to, std::uint8_t epoch, BindResult result);
   bool hand_over(const Handover& handover, Bytes bytes, std::uint32_t shard);
-  void on_ping(Slot& slot, const IpAddress& from, Bytes body);
-  void on_renew(Slot& slot, Bytes body, Instant now);
-  void on_path_answer(Slot& slot, const IpAddress& from, Bytes body);
+  bool on_ping(Slot& slot, const IpAddress& from, Bytes body);
+  bool on_renew(Slot& slot, Bytes body, Instant now);
+  bool on_path_answer(Slot& slot, const IpAddress& from, Bytes body);
 
   // The slot that sent it, once it is known to be genuine and new.
   Slot* admit(const IpAddress& from, Bytes datagram, LegHeader& header, Instant now);
@@ -134,7 +139,7 @@ class Server {
   std::size_t place_of(SlotId id) const { return id.index() * place_factor_ >> 32; }
   Slot* slot_of(SlotId id);
   SlotId id_of(const Slot& slot) const;
-  void notice_address(Slot& slot, const IpAddress& from, Instant now);
+  void notice_address(Slot& slot, const IpAddress& from, std::size_t size, Instant now);
   bool admit_open(const IpAddress& from, const OpenView& open, Instant now);
   void answer_repeated(Slot& slot, const IpAddress& from, const OpenView& open, Instant now);
   void make_slot(const IpAddress& from, const OpenView& open, const Token& token, Instant now);

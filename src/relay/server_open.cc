@@ -46,10 +46,12 @@ void Server::on_open(const IpAddress& from, Bytes datagram, Instant now) {
   if (known != by_nonce_.end()) {
     Slot& slot = slots_[known->second];
     // A copy of what opened it, from elsewhere, gets nothing.
-    if (slot.nonce == open->nonce && slot.address == from) {
-      send_opened(slot, from, token->secret, now);
+    if (slot.nonce != open->nonce || slot.address != from) {
+      ++counters_.dropped_replayed;
+      return;
     }
-    return;
+    ++counters_.reopened;
+    return send_opened(slot, from, token->secret, now);
   }
   if (token->not_after < unix_seconds(now)) {
     ++counters_.refused_expired;

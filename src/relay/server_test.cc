@@ -214,7 +214,7 @@ TEST_F(RelayTest, ANewAddressIsBelievedOnlyAfterItsAnswer) {
   // He really moves.
   bob.address = IpAddress::v4(10, 0, 7, 7, 4001);
   now += seconds(3);
-  ASSERT_TRUE(send(bob, alice, "moved"));
+  ASSERT_TRUE(send(bob, alice, "he has moved"));
   run();
   ASSERT_TRUE(send(alice, bob, "to where he is"));
   EXPECT_EQ(bob.got.size(), 2u);

@@ -229,7 +229,7 @@ class OnlineSwarm {
     if (random_.chance(0.4)) flags |= kSendAutoRestartBrokenSession;
     const auto channel = static_cast<ChannelId>(random_.below(6)) - 2;
     note("say", host, other);
-    consents_.insert({host.id(), other.id()});
+    answered_.insert({host.id(), other.id()});
     for (std::uint64_t i = 0; i < burst; ++i) {
       host.say(other, dice_.message_size(), flags, channel);
     }
@@ -240,9 +240,13 @@ class OnlineSwarm {
 
   void answer_differently(Host& host, Host& other) {
     host.on_request = static_cast<OnRequest>(random_.below(3));
+    note(host.on_request == OnRequest::kAccept   ? "will accept"
+         : host.on_request == OnRequest::kRefuse ? "will refuse"
+                                                 : "will ignore",
+         host, host);
     if (random_.chance(0.3)) {
       note("accept", host, other);
-      if (host.accept(other)) consents_.insert({host.id(), other.id()});
+      if (host.accept(other)) answered_.insert({host.id(), other.id()});
     }
   }
 
@@ -305,6 +309,10 @@ class OnlineSwarm {
 
   // --- what holds at any time --------------------------------------------------------------------
   void check_bounds() {
+    requests_seen_.resize(world_.host_count());
+    for (std::size_t i = 0; i < world_.host_count(); ++i) {
+      note_answers(world_.host(i), requests_seen_[i]);
+    }
     for (std::size_t i = 0; i < count_; ++i) check_host(i);
     if (!site_.running()) return;
     const relay::Server& relay = *site_.site()->relay();
@@ -332,17 +340,23 @@ class OnlineSwarm {
         problem(name + " reported a failure without a reason");
       }
     }
-    for (std::size_t j = 0; j < count_; ++j) check_consent(host, world_.host(j));
+    for (std::size_t j = 0; j < count_; ++j) {
+      if (i != j) check_consent(host, world_.host(j));
+    }
   }
 
-  // Who calls learns nothing before the other's application has agreed.
+  // Who calls learns nothing before the other's application has answered; a refusal is an answer.
+  void note_answers(const Host& host, std::size_t& requests_seen) {
+    for (; requests_seen < host.requests().size(); ++requests_seen) {
+      const Host* caller = world_.find(host.requests()[requests_seen].from);
+      if (caller == nullptr || host.on_request == OnRequest::kIgnore) continue;
+      answered_.insert({host.id(), caller->id()});
+    }
+  }
   void check_consent(const Host& host, const Host& other) {
-    if (&host == &other) return;
-    if (host.on_request == OnRequest::kAccept) consents_.insert({host.id(), other.id()});
-    if (!host.connected(other) || consents_.contains({other.id(), host.id()})) return;
-    if (other.on_request == OnRequest::kAccept) return;  // changed its mind since the last check
+    if (!host.connected(other) || answered_.contains({other.id(), host.id()})) return;
     problem("host " + std::to_string(host.id()) + " is connected with host " +
-            std::to_string(other.id()) + ", which has never agreed");
+            std::to_string(other.id()) + ", which has never answered");
   }
 
   // --- liveness ----------------------------------------------------------------------------------
@@ -461,7 +475,8 @@ class OnlineSwarm {
   std::size_t count_ = 0;  // of the hosts that are who they say; the impostor comes after them
   Host* impostor_ = nullptr;
   std::vector<Nat*> nats_;                        // of each host; null: none
-  std::set<std::pair<NodeId, NodeId>> consents_;  // who agreed to talk to whom, ever
+  std::set<std::pair<NodeId, NodeId>> answered_;  // who has said anything to whom, ever
+  std::vector<std::size_t> requests_seen_;        // of each host
   std::vector<Recorded> recorded_;
   std::map<std::pair<std::size_t, std::size_t>, Instant> last_said_;
   std::uint64_t operations_ = 0;
