@@ -252,7 +252,7 @@ TEST_F(RelayShards, AClientThatMovesStaysWithItsShard) {
   ASSERT_TRUE(connect(bob, alice));
   now += seconds(3);
   bob.address = IpAddress::v4(10, 0, 7, 7, 4001);
-  ASSERT_TRUE(send(bob, alice, "moved"));
+  ASSERT_TRUE(send(bob, alice, "he has moved"));
   run();
   ASSERT_TRUE(send(alice, bob, "to where he is"));
   EXPECT_EQ(bob.got.size(), 1u);
