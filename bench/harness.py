@@ -82,3 +82,11 @@ def finish(process):
         raise Failure(f"it ended with {process.returncode}: {last}")
     lines = [line for line in out.decode().splitlines() if line.startswith("{")]
     return json.loads(lines[-1]) if lines else {}
+
+
+def memory_per_session(server, client):
+    """The client says when all sessions are up; they end when its stdin is closed."""
+    before = resident_bytes(server.pid)
+    up = json.loads(read_line(client, TIME_LIMIT_S))["up"]
+    time.sleep(0.5)
+    return {"bytes_per_session": (resident_bytes(server.pid) - before) / up}

@@ -13,7 +13,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from harness import Failure, Measurement, Row, finish, free_port, read_line, start
+from harness import Failure, Measurement, Row, finish, free_port, memory_per_session, read_line, start
 
 RIVALS = ("coturn", "coturn_plain")
 SECONDS_MAX = 0.7  # of one run: the part shall be over soon
@@ -158,6 +158,24 @@ def run_memory(row):
     return run
 
 
+# So that a client may send as many as it takes to measure.
+SIGNALS_UNLIMITED = "\n[rendezvous]\nsignals_per_second = 100000\n"
+
+
+def rendezvous(what, settings=""):
+    """A runner of bench_rendezvous."""
+    def run(program, build, seconds):
+        port = free_port()
+        with start_whimbreld(build, port, settings) as server:
+            client = start(build / "bench_rendezvous", "client", what, port, min(seconds, 1))
+            try:
+                memory = memory_per_session(server.process, client) if what == "sessions" else {}
+                return {}, finish(client) | memory
+            finally:
+                end(client)
+    return run
+
+
 def of_client(name):
     return lambda server, client: client[name]
 
@@ -210,16 +228,33 @@ MEASUREMENTS = [
     Measurement("rendezvous_user_memory", ("whimbrel",), [
         Row("rendezvous_user_bytes", "B", of_client("bytes"), higher_is_better=False)],
         runner=run_memory("user_memory"), once=True),
+    Measurement("rendezvous_session_memory", ("whimbrel",), [
+        Row("rendezvous_session_bytes", "B", of_client("bytes_per_session"), higher_is_better=False)],
+        runner=rendezvous("sessions"), once=True),
+    Measurement("signals", ("whimbrel",), [
+        Row("signal_idle_p50_ms", "ms", of_client("idle_p50_ms"), higher_is_better=False),
+        Row("signal_idle_p99_ms", "ms", of_client("idle_p99_ms"), higher_is_better=False, target=5),
+        Row("signal_1000_per_s_p50_ms", "ms", of_client("busy_p50_ms"), higher_is_better=False),
+        Row("signal_1000_per_s_p99_ms", "ms", of_client("busy_p99_ms"), higher_is_better=False, target=5)],
+        runner=rendezvous("signals", SIGNALS_UNLIMITED)),
+    Measurement("first_message", ("whimbrel",), [
+        Row("first_message_p50_ms", "ms", of_client("p50_ms"), higher_is_better=False),
+        Row("first_message_p99_ms", "ms", of_client("p99_ms"), higher_is_better=False),
+        Row("first_message_relayed", "", lambda server, client: client["relayed"] / client["count"])],
+        runner=rendezvous("first_message")),
 ]
 NOTES = """\
-Per core: packets for each second of CPU time that the server's process used, on loopback, where a sender's time includes
-the way to the receiver's socket. coturn has both ends of a pair on the relay, as whimbreld has; coturn_plain only one.
-Server and load share this machine's processors: packets_per_s says less than packets_per_core_s.
+Per core: for each second of CPU time that the server's process used, on loopback, where a sender's time includes the way to
+the receiver's socket. coturn has both ends of a pair on the relay, as whimbreld has; coturn_plain only one. Server and load
+share this machine's processors: packets_per_s says less than packets_per_core_s.
 Added latency: half of (a round trip through the relay, less the median one of bare sockets at that time), while 16 pairs put
 half of the relay's own maximum on it; with fewer processors than four, load, clients and server wait for each other.
-Junk: opens with a cookie and a token of another site, or a wrong mac; without a cookie (most are asked for one); too short;
-packets of no slot. Memory of slots and users: resident, 100,000 of each in one process, whose clients are simulated; a user is one of the
-rendezvous, without its session. For coturn an open is an allocation with credentials."""
+Opens: of a slot; for coturn of an allocation, with credentials. Junk: opens with a cookie and a token of another site, or a
+wrong mac; without a cookie (most are asked for one); too short; packets of no slot.
+Memory, resident: slots and users are 100,000 of simulated clients, in one process with the relay, or with the rendezvous alone;
+sessions 2,000 of real ones that are logged in, with all that whimbreld has of them.
+Signals: half of the time there and back, 300 bytes; alone, and while others send 1,000 a second. First message: 50 pairs who
+know each other's names only and have a slot already, from the send to the arrival."""
 
 
 def exists(program, build):
