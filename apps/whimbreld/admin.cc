@@ -124,6 +124,8 @@ std::string metrics_text(Service& service) {
     if (site.relay() != nullptr) add_relay(page, *site.relay());
     add_sockets(page, service.loop().socket_stats());
   });
+  page.counter("whimbrel_database_unavailable_total",
+               "Questions that the database could not answer", service.unavailable_count());
   return page.text();
 }
 
@@ -135,8 +137,11 @@ Admin::Admin(const std::string& listen, Service& service)
         fmt::format("admin.listen: \"{}\" is no address with a port, like 127.0.0.1:4041", listen));
   IpAddress host = *address;
   host.port = 0;
-  server_->Get("/healthz", [](const httplib::Request&, httplib::Response& response) {
-    response.set_content("ok\n", "text/plain");
+  // Asks the serving thread, too: a page that does not come means that it hangs.
+  server_->Get("/healthz", [&service](const httplib::Request&, httplib::Response& response) {
+    service.loop().with_site([](Site&, Instant) {});
+    if (service.draining()) response.status = 503;
+    response.set_content(service.draining() ? "draining\n" : "ok\n", "text/plain");
   });
   server_->Get("/metrics", [&service](const httplib::Request&, httplib::Response& response) {
     response.set_content(metrics_text(service), "text/plain; version=0.0.4");

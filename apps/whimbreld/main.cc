@@ -113,7 +113,11 @@ int serve(const Settings& settings) {
   if (settings.drain_seconds > 0) {
     spdlog::info("draining for {} s; a second signal stops at once", settings.drain_seconds);
     service.drain(std::chrono::seconds(settings.drain_seconds));
-    wait_for_signal(signals, settings.drain_seconds);
+    // Once everybody has gone there is nothing to wait for.
+    for (std::uint32_t waited = 0; waited < settings.drain_seconds && !service.deserted();
+         ++waited) {
+      if (wait_for_signal(signals, 1) != 0) break;
+    }
   }
   spdlog::info("stopped");
   return 0;

@@ -1,6 +1,7 @@
 #include "service.h"
 
 #include <fmt/core.h>
+#include <spdlog/spdlog.h>
 
 #include <fstream>
 #include <iterator>
@@ -107,7 +108,9 @@ void check_service(const Settings& settings) {
   authority_config(settings);
 }
 
-Service::Service(const Settings& settings) : state_(open_state(settings.state_folder)) {
+Service::Service(const Settings& settings)
+    : state_(
+          open_state(settings.state_folder, [](const std::string& text) { spdlog::warn(text); })) {
   ServerLoopConfig config = loop_config(settings, state_);
   authority_ = std::make_unique<rendezvous::Authority>(authority_config(settings), state_.authority,
                                                        *state_.registry);
@@ -124,7 +127,25 @@ Service::~Service() {
   thread_.join();
 }
 
+std::uint64_t Service::unavailable_count() {
+  std::uint64_t count = 0;
+  loop_->with_site([&](Site&, Instant) {
+    if (state_.database != nullptr) count = state_.database->unavailable_count();
+  });
+  return count;
+}
+
+bool Service::deserted() {
+  bool nobody = true;
+  loop_->with_site([&](Site& site, Instant) {
+    if (site.control() != nullptr && site.control()->server().client_count() > 0) nobody = false;
+    if (site.relay() != nullptr && site.relay()->slot_count() > 0) nobody = false;
+  });
+  return nobody;
+}
+
 void Service::drain(std::chrono::seconds time) {
+  draining_ = true;
   loop_->with_site([time](Site& site, Instant now) { site.drain(time, now); });
 }
 

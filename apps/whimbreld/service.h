@@ -1,6 +1,9 @@
 // A whimbreld at work: its state, its sockets and its thread. What main() starts and stops.
 #pragma once
 
+#include <atomic>
+#include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <thread>
@@ -24,6 +27,11 @@ class Service {
 
   // Clients are told that the server is about to stop. It goes on until the destructor.
   void drain(std::chrono::seconds time);
+  bool draining() const { return draining_; }
+  // Nobody is connected, and no slot is open.
+  bool deserted();
+  // Questions that the database could not answer.
+  std::uint64_t unavailable_count();
 
   std::string public_key_hex() const;
   std::string authority_hex() const;
@@ -35,4 +43,5 @@ class Service {
   std::unique_ptr<whimbrel::rendezvous::Authority> authority_;
   std::unique_ptr<whimbrel::ServerLoop> loop_;
   std::thread thread_;
+  std::atomic<bool> draining_{false};
 };

@@ -11,6 +11,7 @@ namespace {
 
 // A database that somebody else has locked is waited for so long, no longer: meanwhile nobody is served.
 constexpr int kBusyMilliseconds = 100;
+constexpr std::chrono::seconds kWarnInterval{10};
 
 constexpr const char* kTables = R"(
   CREATE TABLE IF NOT EXISTS names (
@@ -25,7 +26,8 @@ constexpr const char* kTables = R"(
 
 }  // namespace
 
-SqliteRegistry::SqliteRegistry(const std::string& path) : path_(path) {
+SqliteRegistry::SqliteRegistry(const std::string& path, Warn warn)
+    : path_(path), warn_(std::move(warn)) {
   sqlite3* opened = nullptr;
   const int result =
       sqlite3_open_v2(path.c_str(), &opened, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
@@ -81,6 +83,16 @@ void SqliteRegistry::bind(sqlite3_stmt* statement, int place, const PublicKey& k
 
 SqliteRegistry::Answer SqliteRegistry::unavailable() {
   last_error_ = sqlite3_errmsg(database_.get());
+  ++unavailable_count_;
+  // Waiting once was enough: nobody else shall wait for the same lock.
+  sqlite3_busy_timeout(database_.get(), 0);
+  const auto now = std::chrono::steady_clock::now();
+  if (warn_ && (!warned_ || now - *warned_ >= kWarnInterval)) {
+    warned_ = now;
+    warn_(fmt::format(
+        "the database {}: {}; new names and numbers are refused until it can be used again", path_,
+        last_error_));
+  }
   return Answer::kUnavailable;
 }
 
@@ -105,7 +117,9 @@ SqliteRegistry::Answer SqliteRegistry::claim(std::uint32_t app_id, std::string_v
   bind(add, 3, key);
   const int added = sqlite3_step(add);
   sqlite3_reset(add);
-  return added == SQLITE_DONE ? Answer::kYes : unavailable();
+  if (added != SQLITE_DONE) return unavailable();
+  sqlite3_busy_timeout(database_.get(), kBusyMilliseconds);
+  return Answer::kYes;
 }
 
 std::optional<std::uint32_t> SqliteRegistry::number_of(std::uint32_t app_id, const PublicKey& key) {
@@ -123,6 +137,7 @@ std::optional<std::uint32_t> SqliteRegistry::number_of(std::uint32_t app_id, con
       unavailable();
       return std::nullopt;
     }
+    sqlite3_busy_timeout(database_.get(), kBusyMilliseconds);
     if (number) return number;
   }
   return std::nullopt;

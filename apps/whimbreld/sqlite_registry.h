@@ -3,6 +3,9 @@
 
 #include <sqlite3.h>
 
+#include <chrono>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,7 +16,9 @@
 class SqliteRegistry final : public whimbrel::rendezvous::Registry {
  public:
   // Makes the file and its tables if they are missing. Throws std::runtime_error, which names the file and says what to do.
-  explicit SqliteRegistry(const std::string& path);
+  // `warn` hears what is wrong with it, at most every 10 s.
+  using Warn = std::function<void(const std::string& text)>;
+  explicit SqliteRegistry(const std::string& path, Warn warn = {});
 
   Answer claim(std::uint32_t app_id, std::string_view identity,
                const whimbrel::PublicKey& key) override;
@@ -32,7 +37,8 @@ class SqliteRegistry final : public whimbrel::rendezvous::Registry {
   bool revoke(const whimbrel::PublicKey& key);
   // As if the disk had so many pages of 4 KiB and no more. For tests.
   bool limit_pages_for_test(int pages);
-  // What SQLite said of the last answer that was kUnavailable.
+  // Answers that were kUnavailable, and what SQLite said of the last one.
+  std::uint64_t unavailable_count() const { return unavailable_count_; }
   const std::string& last_error() const { return last_error_; }
 
  private:
@@ -56,6 +62,9 @@ class SqliteRegistry final : public whimbrel::rendezvous::Registry {
   std::string path_;
   Database database_;
   std::string last_error_;
+  std::uint64_t unavailable_count_ = 0;
+  Warn warn_;
+  std::optional<std::chrono::steady_clock::time_point> warned_;
   // Gone before the database is.
   Statement find_name_, add_name_, find_number_, add_number_, find_revoked_, add_revoked_,
       list_revoked_, find_owners_, find_version_;

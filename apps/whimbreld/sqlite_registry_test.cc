@@ -84,13 +84,17 @@ TEST_F(SqliteRegistryTest, AFileThatIsNoDatabaseIsNamed) {
 }
 
 TEST_F(SqliteRegistryTest, ALockedDatabaseIsUnavailableAndRecovers) {
-  SqliteRegistry registry(path_);
+  std::vector<std::string> warnings;
+  SqliteRegistry registry(path_, [&](const std::string& text) { warnings.push_back(text); });
   sqlite3* other = nullptr;
   ASSERT_EQ(sqlite3_open(path_.c_str(), &other), SQLITE_OK);
   ASSERT_EQ(sqlite3_exec(other, "BEGIN EXCLUSIVE", nullptr, nullptr, nullptr), SQLITE_OK);
   EXPECT_EQ(registry.claim(1, "str:alice", key_of(1)), Answer::kUnavailable);
   EXPECT_NE(registry.last_error().find("locked"), std::string::npos) << registry.last_error();
   EXPECT_EQ(registry.number_of(1, key_of(1)), std::nullopt);
+  EXPECT_EQ(registry.unavailable_count(), 2u);
+  ASSERT_EQ(warnings.size(), 1u) << "not one for each";
+  EXPECT_NE(warnings[0].find(path_), std::string::npos) << warnings[0];
   sqlite3_exec(other, "ROLLBACK", nullptr, nullptr, nullptr);
   sqlite3_close(other);
   EXPECT_EQ(registry.claim(1, "str:alice", key_of(1)), Answer::kYes);

@@ -8,7 +8,6 @@
 #include "crypto/secure_random.h"
 #include "io/key_files.h"
 #include "io/system_random.h"
-#include "sqlite_registry.h"
 
 using namespace whimbrel;
 
@@ -39,7 +38,7 @@ SigningKey read_or_make_authority(const std::string& path, Random& random) {
 
 }  // namespace
 
-ServerState open_state(const std::string& folder) {
+ServerState open_state(const std::string& folder, SqliteRegistry::Warn warn) {
   SecureRandom random(system_random_seed());
   ServerState state;
   if (folder.empty()) {
@@ -54,6 +53,8 @@ ServerState open_state(const std::string& folder) {
   state.server.public_key = x25519_public(state.server.secret);
   state.authority = read_or_make_authority(folder + "/authority", random);
   state.site_master = value_or_throw(read_or_make_secret_key(folder + "/site.key", random));
-  state.registry = std::make_unique<SqliteRegistry>(folder + "/names.sqlite");
+  auto database = std::make_unique<SqliteRegistry>(folder + "/names.sqlite", std::move(warn));
+  state.database = database.get();
+  state.registry = std::move(database);
   return state;
 }

@@ -103,7 +103,6 @@ class Relays {
   std::vector<std::unique_ptr<Site>> sites_;
   Site* home_ = nullptr;
   Site* backup_ = nullptr;
-  std::size_t next_out_ = 0;
   Instant next_round_ = kNever;
   Instant last_round_{};
   Instant next_idle_check_ = kNever;
