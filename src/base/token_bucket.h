@@ -23,6 +23,11 @@ class TokenBucket {
     level_ -= amount;
     return true;
   }
+  // When take() will be true, if nobody takes anything before. At most `burst`.
+  Instant when(double amount) const {
+    if (level_ >= amount) return filled_;
+    return filled_ + Duration(static_cast<std::int64_t>((amount - level_) / per_ns_) + 1);
+  }
   double level() const { return level_; }
   double burst() const { return burst_; }
 

@@ -173,6 +173,23 @@ TEST_F(NetworkTest, ASiteThatIsAwayForAWhileIsFoundAgain) {
   EXPECT_EQ(bob.got.back(), "after");
 }
 
+// One who talks to many says a lot at once when its slot is a new one: no faster than the rendezvous takes it.
+TEST_F(NetworkTest, AHubOfManySessionsRecoversWithoutBeingRefused) {
+  constexpr std::size_t kSpokes = 60;
+  Host& hub = online("str:hub");
+  std::vector<Host*> spokes;
+  for (std::size_t i = 0; i < kSpokes; ++i) spokes.push_back(&add("str:s" + std::to_string(i)));
+  run_for(seconds(2));
+  for (Host* spoke : spokes) send(*spoke, hub, "hello");
+  run_for(seconds(5));
+  EXPECT_EQ(hub.got.size(), kSpokes);
+  start_site();
+  for (Host* spoke : spokes) send(hub, *spoke, "still there?");
+  run_for(seconds(10));
+  for (Host* spoke : spokes) EXPECT_EQ(spoke->got.size(), 1u);
+  EXPECT_EQ(sites[0]->site->control()->server().counters().rate_limited, 0u);
+}
+
 TEST_F(NetworkTest, LossOnTheWayDelaysAndLosesNothing) {
   FastRandom dice(3);
   lose = [&] { return dice.chance(0.1); };

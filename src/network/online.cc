@@ -231,7 +231,7 @@ void Network::Online::on(const rendezvous::FarewellEvent& event, Instant now) {
 // --- moving --------------------------------------------------------------------------------------------------------
 
 void Network::Online::take_router(Instant now) {
-  while (auto request = router_.poll_request()) {
+  while (auto request = router_.poll_request(now)) {
     if (const auto* lookup = std::get_if<LookupRequest>(&*request)) {
       client_.lookup(lookup->user, now);
     } else {

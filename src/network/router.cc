@@ -45,6 +45,7 @@ Router::Router(Endpoint& users, std::uint32_t app_id, Random& random, Instant no
       start_(now),
       unix_start_(unix_now),
       relays_(random),
+      pace_(limits.requests_per_second, limits.requests_per_second, now),
       next_sweep_(now + kSweepInterval) {}
 
 std::int64_t Router::unix_seconds(Instant now) const {
@@ -192,18 +193,20 @@ void Router::on_online(Instant now) {
   }
 }
 
-std::optional<RouterRequest> Router::poll_request() {
+std::optional<RouterRequest> Router::poll_request(Instant now) {
   while (auto user = users_.poll_route_wanted()) {
     if (requests_.size() < limits_.requests_max) requests_.emplace_back(LookupRequest{*user});
   }
-  if (requests_.empty()) return std::nullopt;
-  RouterRequest request = std::move(requests_.front());
-  requests_.pop_front();
+  std::deque<RouterRequest>& queue = requests_.empty() ? notices_ : requests_;
+  if (queue.empty() || !pace_.take(1, now)) return std::nullopt;
+  RouterRequest request = std::move(queue.front());
+  queue.pop_front();
   return request;
 }
 
 void Router::signal(Remote& remote, SignalKind kind, Bytes packet, bool with_slots, Instant now) {
-  if (requests_.size() >= limits_.requests_max) {
+  std::deque<RouterRequest>& queue = kind == SignalKind::kPacket ? requests_ : notices_;
+  if (queue.size() >= limits_.requests_max) {
     ++stats_.dropped_full;
     return;
   }
@@ -213,7 +216,7 @@ void Router::signal(Remote& remote, SignalKind kind, Bytes packet, bool with_slo
   if (kind == SignalKind::kGrant && view.slots.empty()) return;  // when a leg is open all are told
   if (!view.slots.empty()) remote.missed = false;
   ++stats_.signals_out;
-  requests_.emplace_back(SignalRequest{remote.user, write_signal(view)});
+  queue.emplace_back(SignalRequest{remote.user, write_signal(view)});
 }
 
 // --- grants --------------------------------------------------------------------------------------------------------
@@ -503,7 +506,9 @@ void Router::advance(Instant now) {
 
 Instant Router::next_deadline() const {
   if (!out_.empty()) return Instant::min();
-  return std::min({relays_.next_deadline(), next_move_, remotes_.empty() ? kNever : next_sweep_});
+  const bool asks = !requests_.empty() || !notices_.empty();
+  return std::min({relays_.next_deadline(), next_move_, asks ? pace_.when(1) : kNever,
+                   remotes_.empty() ? kNever : next_sweep_});
 }
 
 }  // namespace whimbrel

@@ -18,6 +18,7 @@
 
 #include "base/random.h"
 #include "base/time.h"
+#include "base/token_bucket.h"
 #include "endpoint/endpoint.h"
 #include "network/network.h"
 #include "network/relays.h"
@@ -33,7 +34,9 @@ struct RouterLimits {
       4096;  // signals of further strangers are dropped, further users not dialled
   std::size_t waiting_max = 64;  // packets of one remote that wait for the relay: the oldest goes
   std::size_t requests_max = 4096;  // for the rendezvous: a signal is dropped, as a packet may be
-  std::size_t out_max = 1024;       // packets that wait for poll_transmit(): the oldest goes
+  // Further ones wait. The rendezvous refuses more than 50 a second (rendezvous::ServerLimits), and others want some.
+  std::uint32_t requests_per_second = 40;
+  std::size_t out_max = 1024;  // packets that wait for poll_transmit(): the oldest goes
 };
 
 // What the rendezvous is asked to do.
@@ -79,7 +82,8 @@ class Router {
   // --- outputs ---------------------------------------------------------------------------------------------------
   // What the endpoint and the relay legs have to send, as it goes onto the wire. `buffer`: 64 KiB.
   std::optional<Transmit> poll_transmit(MutableBytes buffer, Instant now);
-  std::optional<RouterRequest> poll_request();
+  // First what a dial waits for, then grants that are told to sessions that are up.
+  std::optional<RouterRequest> poll_request(Instant now);
   // A leg was lost: others may want to look after what they have there.
   std::optional<relay::LegLost> poll_leg_lost();
   Instant next_deadline() const;
@@ -149,6 +153,8 @@ class Router {
   std::unordered_map<std::uint64_t, RemoteId> by_slot_;  // site and slot
   std::uint32_t next_id_ = 1;
   std::deque<RouterRequest> requests_;
+  std::deque<RouterRequest> notices_;
+  TokenBucket pace_;  // of both
   std::deque<relay::LegLost> legs_lost_;
   struct Out {
     IpAddress to;

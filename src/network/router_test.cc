@@ -134,7 +134,7 @@ class RouterTest : public ::testing::Test {
   }
   void drain(Host& host) {
     static std::array<std::uint8_t, 65536> buffer;
-    while (const auto request = host.router->poll_request()) serve(host, *request);
+    while (const auto request = host.router->poll_request(now)) serve(host, *request);
     while (const auto out = host.router->poll_transmit(buffer, now)) {
       for (std::size_t at = 0; at < out->size; at += out->segment_size) {
         const std::size_t size = std::min(out->segment_size, out->size - at);
@@ -151,7 +151,7 @@ class RouterTest : public ::testing::Test {
                    buffer.begin() + static_cast<long>(at + size))] { to_relay(from, datagram); });
       }
     }
-    while (const auto request = host.router->poll_request()) serve(host, *request);
+    while (const auto request = host.router->poll_request(now)) serve(host, *request);
     std::vector<DeliveredMessage> messages;
     host.endpoint->take_messages(messages);
     for (auto& m : messages) {
