@@ -41,7 +41,7 @@ struct Settings {
   // [rendezvous]
   bool rendezvous = true;
   std::uint32_t clients_max = 100'000;
-  std::uint32_t signals_per_second = 50;  // of one client
+  std::uint32_t signals_per_second = 200;  // of one client
 
   // [relay]
   bool relay = true;

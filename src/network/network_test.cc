@@ -175,7 +175,7 @@ TEST_F(NetworkTest, ASiteThatIsAwayForAWhileIsFoundAgain) {
 
 // One who talks to many says a lot at once when its slot is a new one: no faster than the rendezvous takes it.
 TEST_F(NetworkTest, AHubOfManySessionsRecoversWithoutBeingRefused) {
-  constexpr std::size_t kSpokes = 60;
+  constexpr std::size_t kSpokes = 100;
   Host& hub = online("str:hub");
   std::vector<Host*> spokes;
   for (std::size_t i = 0; i < kSpokes; ++i) spokes.push_back(&add("str:s" + std::to_string(i)));

@@ -34,8 +34,8 @@ struct RouterLimits {
       4096;  // signals of further strangers are dropped, further users not dialled
   std::size_t waiting_max = 64;  // packets of one remote that wait for the relay: the oldest goes
   std::size_t requests_max = 4096;  // for the rendezvous: a signal is dropped, as a packet may be
-  // Further ones wait. The rendezvous refuses more than 50 a second (rendezvous::ServerLimits), and others want some.
-  std::uint32_t requests_per_second = 40;
+  // Further ones wait. The rendezvous refuses more than 200 a second (rendezvous::ServerLimits), and others want some.
+  std::uint32_t requests_per_second = 150;
   std::size_t out_max = 1024;  // packets that wait for poll_transmit(): the oldest goes
 };
 

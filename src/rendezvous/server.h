@@ -37,7 +37,7 @@ class TicketIssuer {
 struct ServerLimits {
   std::size_t clients_max = 100'000;       // refused, and its session closed
   Duration login_time = seconds(10);       // then the session is closed
-  std::uint32_t requests_per_second = 50;  // of one client, all together: refused
+  std::uint32_t requests_per_second = 200;  // of one client, all together: refused
   std::size_t watches_max = 256;           // of one client: refused
   std::size_t watchers_max = 10'000;  // of one user, who tells all of them when it comes: refused
   std::size_t outputs_max = 65'536;   // messages that wait for the driver: dropped and counted
