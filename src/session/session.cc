@@ -161,6 +161,8 @@ void Session::advance(Instant now) {
   check_timeouts(now);
   if (phase_ != SessionPhase::kUp && phase_ != SessionPhase::kLingering) return;
   path_.on_deadline(now, *this);
+  // All that was in flight is lost and none of it goes again: nobody owes us an answer before we ask for one.
+  if (awaiting_since_ != kNever && path_.idle()) ping_owed_ = true;
   advance_validation(now);
   if (now >= old_key_until_) {
     keys_.drop_old_key();
