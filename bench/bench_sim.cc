@@ -2,6 +2,7 @@
 // payload that was delivered; a share is of the line's rate, whose packets carry headers too.
 #include "measure.h"
 #include "sim/world.h"
+#include "sim_server.h"
 
 namespace bench {
 namespace {
@@ -159,6 +160,6 @@ int main(int argc, char** argv) {
     one_flow(megabits(100), milliseconds(20), 0, 1, kBulkBytes);
   else if (arguments.row == "sim_two_flows")
     two_flows();
-  else
+  else if (!run_server_row(arguments.row))
     fail("unknown row");
 }

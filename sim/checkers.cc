@@ -61,8 +61,11 @@ AmplificationChecker::Table& AmplificationChecker::table(NodeId node) {
 void AmplificationChecker::on_sent(const PacketView& packet) {
   const auto [it, first] = table(packet.sender).try_emplace(packet.to);
   Remote& remote = it->second;
-  // A dial goes where the application wants it to go, whatever came from there.
-  const bool dial = packet.bytes[0] == 0xe0 || packet.bytes[0] == 0xe2;
+  // A dial goes where the application wants it to go, whatever came from there; a client's Open and its probes of relays go where
+  // the rendezvous says.
+  const bool probe = packet.bytes.size() > 1 && packet.bytes[0] == 0x00 && packet.bytes[1] == 0x01;
+  const bool open = packet.bytes[0] == static_cast<std::uint8_t>(relay::Kind::kOpen);
+  const bool dial = packet.bytes[0] == 0xe0 || packet.bytes[0] == 0xe2 || open || probe;
   remote.we_began |= first || dial;
   remote.sent += packet.bytes.size();
   if (remote.we_began || remote.validated || remote.sent <= 3 * remote.received) return;

@@ -30,7 +30,7 @@ class OnlineSwarm {
   explicit OnlineSwarm(std::uint64_t seed)
       : random_(seed * 2 + 1),
         world_(seed),
-        site_(world_.add_site()),
+        site_(add_sites(seed)),
         only_server_suffers_(random_.chance(0.35)),
         talking_(std::getenv("WHIMBREL_SWARM_PRINT") != nullptr) {}
 
@@ -48,10 +48,10 @@ class OnlineSwarm {
     result.problems = world_.finish() + problems_;
     result.trace_hash = world_.simulation().trace().hash();
     result.packets = world_.simulation().trace().packets_sent();
-    result.summary = std::to_string(count_) + " hosts online, " + std::to_string(operations_) +
-                     " operations, " + std::to_string(result.packets) + " packets, " +
-                     std::to_string(site_.forwarded()) + " forwarded, " +
-                     std::to_string(world_.ledger().delivered()) + " messages, " +
+    result.summary = std::to_string(count_) + " hosts, " + std::to_string(world_.site_count()) +
+                     " servers, " + std::to_string(operations_) + " operations, " +
+                     std::to_string(result.packets) + " packets, " + std::to_string(forwarded()) +
+                     " forwarded, " + std::to_string(world_.ledger().delivered()) + " messages, " +
                      std::to_string(static_cast<int>(to_seconds(world_.now() - Instant{}))) + " s" +
                      (only_server_suffers_ ? ", only the server suffers" : "");
     return result;
@@ -59,6 +59,23 @@ class OnlineSwarm {
 
  private:
   // --- building ----------------------------------------------------------------------------------
+  // One that is everything; in every third simulation there are two more relays. That is not rolled, so that the other seeds
+  // mean what they always meant.
+  SiteNode& add_sites(std::uint64_t seed) {
+    SiteNodeConfig all;
+    for (int i = 1; seed % 3 == 2 && i <= 2; ++i) {
+      SiteNodeConfig config;
+      config.site.rendezvous = false;
+      config.site.site_name = "relay" + std::to_string(i);
+      const SiteNode& relay = world_.add_site(config);
+      all.site.other_sites.push_back({config.site.site_name, relay.address(), relay.site_master()});
+    }
+    return world_.add_site(std::move(all));
+  }
+  SiteNode& any_site() {
+    return world_.site_count() == 1 ? site_ : world_.site(random_.below(world_.site_count()));
+  }
+
   void build() {
     count_ = 2 + random_.below(4);
     for (std::size_t i = 0; i < count_; ++i) {
@@ -73,7 +90,10 @@ class OnlineSwarm {
       watch(host);
       world_.simulation().set_line(host.id(), random_line());
     }
-    world_.simulation().set_line(site_.id(), {.delay = microseconds(dice_.between(50, 5000))});
+    for (std::size_t i = 0; i < world_.site_count(); ++i) {
+      world_.simulation().set_line(world_.site(i).id(),
+                                   {.delay = microseconds(dice_.between(50, 5000))});
+    }
     record_packets();
     if (random_.chance(0.7)) world_.run_for(seconds(3));
     // A name is the first one's that claims it.
@@ -148,7 +168,7 @@ class OnlineSwarm {
     Instant next_outage = world_.now() + milliseconds(dice_.between(0, kOutageEveryMs));
     while (world_.now() < end) {
       if (world_.now() >= next_outage) {
-        disturb_server(dice_.between(0, kOutageMaxMs));
+        disturb(any_site(), dice_.between(0, kOutageMaxMs));
         next_outage = world_.now() + milliseconds(kOutageEveryMs + dice_.between(0, 10'000));
       }
       const std::size_t i = random_.below(count_);
@@ -168,19 +188,19 @@ class OnlineSwarm {
     }
   }
 
-  void disturb_server(std::int64_t outage_ms) {
+  void disturb(SiteNode& site, std::int64_t outage_ms) {
     const bool drains = random_.chance(0.3);
-    note(drains ? "drain the server" : "kill the server");
+    note(drains ? "drain" : "kill", site);
     const Duration left = drains ? milliseconds(dice_.between(0, 5000)) : Duration::zero();
     if (drains) {
-      site_.drain(left);
+      site.drain(left);
     } else {
-      site_.kill();
+      site.kill();
     }
     // A drain's kill comes at the same instant as its end, and was scheduled earlier.
-    world_.simulation().after(left + milliseconds(outage_ms), [this] {
-      note("start the server");
-      site_.start();
+    world_.simulation().after(left + milliseconds(outage_ms), [this, &site] {
+      note("start", site);
+      site.start();
     });
   }
 
@@ -203,7 +223,7 @@ class OnlineSwarm {
     Host& host = world_.host(i);
     Host& other = world_.host(other_than(i));
     if (dice < 50) return say_something(host, other);
-    if (dice < 54) return note("close session", host, other), void(host.close_session(other));
+    if (dice < 54) return close_session(host, other);
     if (dice < 56) {
       return note("close channel", host, other),
              void(host.close_channel(other, static_cast<ChannelId>(random_.below(4))));
@@ -218,7 +238,13 @@ class OnlineSwarm {
     if (dice < 91) return world_.simulation().set_line(host.id(), random_line());
     if (dice < 99) return attack(host);
     note("close all", host, host);
-    for (std::size_t j = 0; j < count_; ++j) host.close_session(world_.host(j));
+    for (std::size_t j = 0; j < count_; ++j) close_session(host, world_.host(j));
+  }
+
+  void close_session(Host& host, Host& other) {
+    note("close session", host, other);
+    answered_.insert({host.id(), other.id()});  // of a request it is a refusal
+    host.close_session(other);
   }
 
   void say_something(Host& host, Host& other) {
@@ -281,21 +307,22 @@ class OnlineSwarm {
   }
 
   void disturb_if_calm() {
-    if (site_.running()) disturb_server(dice_.between(0, random_.chance(0.3) ? 15'000 : 1500));
+    SiteNode& site = any_site();
+    if (site.running()) disturb(site, dice_.between(0, random_.chance(0.3) ? 15'000 : 1500));
   }
 
-  // From the server, while others reach it.
+  // From one server, while others reach it.
   void partition(Host& host) {
     const bool blocked = random_.chance(0.5);
     note(blocked ? "partition" : "unite", host, host);
-    world_.simulation().set_blocked(host.id(), site_.id(), blocked);
+    world_.simulation().set_blocked(host.id(), any_site().id(), blocked);
   }
 
   void attack(Host& host) {
     std::vector<std::uint8_t> bytes(random_.below(200));
     random_.fill(bytes);
     IpAddress from = IpAddress::v4(66, 6, 6, static_cast<std::uint8_t>(random_.below(4)), 66);
-    IpAddress to = random_.chance(0.5) ? host.address() : site_.address();
+    IpAddress to = random_.chance(0.5) ? host.address() : any_site().address();
     if (!recorded_.empty() && random_.chance(0.8)) {
       const Recorded& copy = recorded_[random_.below(recorded_.size())];
       bytes = copy.bytes;
@@ -314,15 +341,19 @@ class OnlineSwarm {
       note_answers(world_.host(i), requests_seen_[i]);
     }
     for (std::size_t i = 0; i < count_; ++i) check_host(i);
+    for (std::size_t i = 0; i < world_.site_count(); ++i) check_relay(world_.site(i));
     if (!site_.running()) return;
-    const relay::Server& relay = *site_.site()->relay();
-    const std::size_t slots_max =
-        count_ * site_.config().site.relay_config.limits.slots_per_identity_max;
-    if (relay.slot_count() > slots_max) problem("too many slots");
-    if (relay.counters().dropped_replies != 0) problem("replies of the relay were dropped");
     const rendezvous::Server& rendezvous = site_.site()->control()->server();
     if (rendezvous.user_count() > count_) problem("too many users");
     if (rendezvous.counters().dropped_outputs != 0) problem("the rendezvous dropped outputs");
+  }
+
+  void check_relay(const SiteNode& site) {
+    if (!site.running()) return;
+    const relay::Server& relay = *site.site()->relay();
+    const std::size_t of_one = relay::ServerLimits().slots_per_identity_max;
+    if (relay.slot_count() > count_ * of_one) problem("too many slots");
+    if (relay.counters().dropped_replies != 0) problem("replies of the relay were dropped");
   }
 
   void check_host(std::size_t i) {
@@ -363,24 +394,30 @@ class OnlineSwarm {
   void heal() {
     world_.simulation().set_filter({});
     world_.set_lines({.delay = milliseconds(5)});
-    site_.start();
+    start_sites();
     for (std::size_t i = 0; i < count_; ++i) {
       Host& host = world_.host(i);
       wake(host);
       host.on_request = OnRequest::kAccept;
       host.reading = Reading::kAtOnce;
       host.receive_all();
-      world_.simulation().set_blocked(host.id(), site_.id(), false);
+      for (std::size_t j = 0; j < world_.site_count(); ++j) {
+        world_.simulation().set_blocked(host.id(), world_.site(j).id(), false);
+      }
     }
     // A drain that is under way still ends what it drains.
     world_.run_for(seconds(6));
-    site_.start();
+    start_sites();
     world_.run_for(kRecoveryTime);
     for (std::size_t i = 0; i < count_; ++i) {
       if (world_.host(i).online()) continue;
       problem("host " + std::to_string(i) + " is not online after everything has healed: " +
               world_.host(i).network_status().text);
     }
+  }
+
+  void start_sites() {
+    for (std::size_t i = 0; i < world_.site_count(); ++i) world_.site(i).start();
   }
 
   // Each host says one thing to each other, again if the session fails; it must arrive.
@@ -448,13 +485,20 @@ class OnlineSwarm {
   }
 
   // --- small things ------------------------------------------------------------------------------
+  std::uint64_t forwarded() {
+    std::uint64_t sum = 0;
+    for (std::size_t i = 0; i < world_.site_count(); ++i) sum += world_.site(i).forwarded();
+    return sum;
+  }
   void problem(const std::string& text) {
     if (problems_.size() < 4000 && problems_.find(text) == std::string::npos) {
       problems_ += std::to_string(to_seconds(world_.now() - Instant{})) + " s: " + text + "\n";
     }
   }
-  void note(const char* what) const {
-    if (talking_) std::fprintf(stderr, "%12.6f %s\n", to_seconds(world_.now() - Instant{}), what);
+  void note(const char* what, const SiteNode& site) const {
+    if (!talking_) return;
+    std::fprintf(stderr, "%12.6f %s: server %u\n", to_seconds(world_.now() - Instant{}), what,
+                 site.id());
   }
   void note(const char* what, const Host& host, const Host& other) const {
     if (!talking_) return;

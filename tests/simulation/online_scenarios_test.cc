@@ -1,0 +1,159 @@
+// Peers that know each other's names, the server between them, and what callers and outages may do.
+#include <gtest/gtest.h>
+#include <whimbrel/send_flags.h>
+
+#include <vector>
+
+#include "sim/world.h"
+
+namespace whimbrel::sim {
+namespace {
+
+HostConfig user() {
+  HostConfig config;
+  config.app_id = 7;
+  return config;
+}
+
+// What came to one node, as somebody sees it who cannot read it.
+class Arrivals final : public PacketObserver {
+ public:
+  explicit Arrivals(NodeId node) : node_(node) {}
+  void on_delivered(const PacketView& packet) override {
+    if (packet.receiver == node_) seen.push_back({packet.now, packet.bytes.size()});
+  }
+  std::vector<std::pair<Instant, std::size_t>> seen;
+
+ private:
+  NodeId node_;
+};
+
+struct Trio {
+  Trio() : server(world.add_site()), alice(add("str:alice")), bob(add("str:bob")) {}
+  Host& add(const char* name) {
+    Host& host = world.add_online(name, server, user());
+    world.simulation().set_line(host.id(), {.delay = milliseconds(10)});
+    return host;
+  }
+  void get_online() {
+    ASSERT_TRUE(world.run_until([&] { return alice.online() && bob.online(); }, seconds(10)));
+    world.run_for(seconds(5));
+  }
+
+  World world{1};
+  SiteNode& server;
+  Host& alice;
+  Host& bob;
+};
+
+// Bob's program has the call and says nothing, or is not even there to get it: to alice both look alike. That he is logged in
+// she has from the rendezvous, in both cases.
+TEST(Online, ACallerLearnsNothingOfWhoDoesNotAnswer) {
+  std::vector<std::pair<Instant, std::size_t>> seen[2];
+  for (const bool asleep : {false, true}) {
+    Trio trio;
+    trio.get_online();
+    trio.bob.on_request = OnRequest::kIgnore;
+    Arrivals arrivals(trio.alice.id());
+    trio.world.simulation().observe(arrivals);
+    if (asleep) trio.world.simulation().sleep(trio.bob.id(), false);
+    trio.alice.say(trio.bob);
+    trio.world.run_for(seconds(5));
+    EXPECT_EQ(trio.bob.requests().size(), asleep ? 0u : 1u);
+    EXPECT_EQ(trio.alice.state(trio.bob), ConnectionState::kConnecting);
+    seen[asleep] = arrivals.seen;
+  }
+  EXPECT_GT(seen[0].size(), 2u);
+  EXPECT_EQ(seen[0], seen[1]);
+}
+
+TEST(Online, AMessageReachesWhoAcceptsLater) {
+  Trio trio;
+  trio.get_online();
+  trio.bob.on_request = OnRequest::kIgnore;
+  trio.alice.say(trio.bob);
+  trio.world.run_for(seconds(4));
+  EXPECT_EQ(trio.bob.messages_received(), 0u);
+  EXPECT_TRUE(trio.bob.accept(trio.alice));
+  trio.world.run_for(seconds(2));
+  EXPECT_EQ(trio.bob.messages_received(), 1u);
+  EXPECT_EQ(trio.world.finish(), "");
+}
+
+// Names and keys of the server live on; everybody else keeps theirs, too.
+TEST(Online, AServersSecondLifeKnowsTheNamesOfTheFirst) {
+  Trio trio;
+  trio.get_online();
+  trio.server.kill();
+  trio.world.run_for(seconds(3));
+  trio.server.start();
+  Host& eve = trio.world.add_online("str:alice", trio.server, user());
+  trio.world.run_for(seconds(20));
+  EXPECT_EQ(eve.network_status().state, NetworkStatus::State::kRefused);
+  EXPECT_TRUE(trio.alice.online() && trio.bob.online());
+}
+
+TEST(Online, WhoIsCutOffFromTheServerComesBackAndOthersTalkMeanwhile) {
+  Trio trio;
+  Host& carol = trio.add("str:carol");
+  trio.get_online();
+  trio.alice.say(carol);
+  trio.world.simulation().set_blocked(trio.bob.id(), trio.server.id(), true);
+  trio.world.run_for(seconds(20));
+  EXPECT_FALSE(trio.bob.online());
+  trio.alice.say(carol);
+  trio.world.run_for(seconds(1));
+  EXPECT_EQ(carol.messages_received(), 2u);
+  trio.world.simulation().set_blocked(trio.bob.id(), trio.server.id(), false);
+  trio.world.run_for(seconds(30));
+  trio.bob.say(carol);
+  trio.alice.say(trio.bob);
+  trio.world.run_for(seconds(3));
+  EXPECT_EQ(carol.messages_received(), 3u);
+  EXPECT_EQ(trio.bob.messages_received(), 1u);
+  EXPECT_EQ(trio.world.finish(), "");
+}
+
+// A client that dies and comes back under its name and key is reached again.
+TEST(Online, ANewLifeUnderTheSameName) {
+  Trio trio;
+  trio.get_online();
+  trio.alice.say(trio.bob);
+  trio.world.run_for(seconds(1));
+  trio.bob.restart(true);
+  trio.world.run_for(seconds(5));
+  EXPECT_TRUE(trio.bob.online());
+  trio.alice.say(trio.bob, 64, kSendReliable | kSendAutoRestartBrokenSession);
+  trio.world.run_for(seconds(15));
+  trio.alice.say(trio.bob, 64, kSendReliable | kSendAutoRestartBrokenSession);
+  trio.world.run_for(seconds(5));
+  EXPECT_GE(trio.bob.messages_received(), 2u);
+  EXPECT_EQ(trio.world.finish(), "");
+}
+
+// Every session survives an outage of the server that is over well before timeout_connected, whoever speaks and whoever listens.
+class ServerOutage : public testing::TestWithParam<int> {};
+
+TEST_P(ServerOutage, EndsNoSession) {
+  Trio trio;
+  trio.get_online();
+  trio.alice.say(trio.bob);
+  trio.world.run_for(seconds(1));
+  trio.server.kill();
+  const Instant back = trio.world.now() + milliseconds(GetParam());
+  trio.world.simulation().at(back, [&] { trio.server.start(); });
+  for (int i = 0; i < 300; ++i) {
+    ASSERT_EQ(trio.alice.say(trio.bob), Result::kOk);
+    trio.world.run_for(milliseconds(50));
+  }
+  EXPECT_TRUE(trio.world.run_until_complete(seconds(10)));
+  EXPECT_TRUE(trio.alice.failures().empty()) << trio.alice.failures()[0].info.end_debug;
+  EXPECT_TRUE(trio.bob.failures().empty()) << trio.bob.failures()[0].info.end_debug;
+  EXPECT_EQ(trio.world.finish(), "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Milliseconds, ServerOutage,
+                         testing::Values(0, 100, 500, 1000, 2000, 3000));
+
+}  // namespace
+}  // namespace whimbrel::sim
