@@ -8,6 +8,7 @@
 
 #include "relay/leg.h"
 #include "relay/server.h"
+#include "server/handover_ring.h"
 
 namespace whimbrel::relay {
 namespace {
@@ -21,8 +22,16 @@ struct Client {
   Leg leg;
 };
 
+// What one shard hands over to the only other one.
+struct Outlet final : HandoverOutlet {
+  bool hand_over(std::uint32_t /*shard*/, const Handover& handover, Bytes bytes) override {
+    return ring.push(handover, bytes);
+  }
+  HandoverRing ring;
+};
+
 struct World {
-  explicit World(std::size_t clients_count) {
+  explicit World(std::size_t clients_count, std::uint32_t shards = 1) {
     Secret master;
     master.bytes.fill(1);  // a test key
     keys = std::make_unique<SiteKeys>(master, kUnixStart, now);
@@ -30,7 +39,12 @@ struct World {
     config.limits.opens_per_second_max = config.limits.opens_per_prefix_per_second_max =
         config.limits.opens_without_cookie_per_second = 1u << 30;
     config.limits.bytes_per_second = config.limits.packets_per_second = 4'000'000'000u;
-    server = std::make_unique<Server>(config, *keys, random, now, kUnixStart);
+    config.shards = shards;
+    for (; config.shard < shards; ++config.shard) {
+      servers.push_back(
+          std::make_unique<Server>(config, *keys, random, now, kUnixStart, &outlets[config.shard]));
+    }
+    server = servers[0].get();
     for (std::size_t i = 0; i < clients_count; ++i) open(i);
   }
 
@@ -57,20 +71,45 @@ struct World {
     for (int i = 0; i < 4; ++i) {
       client.leg.advance(now);
       while (const std::size_t size = client.leg.poll_transmit(buffer, now)) {
-        server->receive(client.address, MutableBytes(buffer).first(size), now);
+        const MutableBytes datagram = MutableBytes(buffer).first(size);
+        servers[shard_of(datagram, static_cast<std::uint32_t>(servers.size()))]->receive(
+            client.address, datagram, now);
       }
-      while (const auto reply = server->poll_transmit(buffer)) {
-        client.leg.receive(MutableBytes(buffer).first(reply->size), now);
+      for (std::size_t turn = 0; turn < 2 * servers.size(); ++turn) take(turn % servers.size());
+      for (auto& each : servers) {
+        while (const auto reply = each->poll_transmit(buffer)) {
+          client.leg.receive(MutableBytes(buffer).first(reply->size), now);
+        }
       }
     }
+  }
+  // What the other shard has for this one. How much of it goes on.
+  std::size_t take(std::size_t shard) {
+    HandoverRing& ring = outlets[1 - shard].ring;
+    ring.publish();
+    std::size_t forwarded = 0;
+    while (const auto item = ring.next()) {
+      forwarded += servers[shard]->take(*item->handover, item->bytes, now).has_value();
+    }
+    ring.release();
+    return forwarded;
   }
 
   Instant now{};
   FastRandom random{1};
   std::unique_ptr<SiteKeys> keys;
-  std::unique_ptr<Server> server;
+  std::array<Outlet, 2> outlets;
+  std::vector<std::unique_ptr<Server>> servers;
+  Server* server = nullptr;  // the first
   std::vector<std::unique_ptr<Client>> clients;
 };
+
+double median_ns(std::vector<double>& times, std::size_t batch) {
+  // Whoever else has the processor now and then does not move the median.
+  const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
+  std::nth_element(times.begin(), middle, times.end());
+  return *middle * 1e9 / static_cast<double>(batch);
+}
 
 // Packets as they come from one recvmmsg(): written to where the last ones were just before the clock runs. Each is from
 // another client than the one before, and to another: with many, the slots are not in the cache. As the server's loop does
@@ -116,9 +155,7 @@ void forward(benchmark::State& state) {
     times.push_back(time.count());
   }
   state.SetItemsProcessed(static_cast<std::int64_t>(forwarded));
-  // Whoever else has the processor now and then does not move the median.
-  std::nth_element(times.begin(), times.begin() + static_cast<long>(times.size() / 2), times.end());
-  state.counters["median_ns"] = times[times.size() / 2] * 1e9 / kBatch;
+  state.counters["median_ns"] = median_ns(times, kBatch);
   state.counters["lost"] =
       static_cast<double>(state.iterations()) * kBatch - static_cast<double>(forwarded);
 }
@@ -126,6 +163,58 @@ BENCHMARK(forward)
     ->Name("relay/forward_1200B")
     ->ArgNames({"slots", "loop"})
     ->ArgsProduct({{2, 1000, 50'000}, {0, 1}})
+    ->UseManualTime();
+
+// From a slot of one shard to a slot of the other: both halves and the copy between them, on one core.
+void forward_across(benchmark::State& state) {
+  World world(static_cast<std::size_t>(state.range(0)), 2);
+  std::array<std::vector<Client*>, 2> of_shard;
+  for (const auto& client : world.clients) {
+    of_shard[shard_of(client->leg.slot(), 2)].push_back(client.get());
+  }
+  const std::size_t count = std::min(of_shard[0].size(), of_shard[1].size());
+  const auto peer_of = [&](std::size_t i) { return of_shard[1][i * 7919 % count]; };
+  for (std::size_t i = 0; i < count; ++i) {
+    Client& from = *of_shard[0][i];
+    from.leg.bind(peer_of(i)->leg.make_grant(from.identity, kUnixStart / 1000 + 60), world.now);
+    world.exchange(from);
+  }
+  constexpr std::size_t kSize = 1200;
+  constexpr std::size_t kBatch = 64;
+  const std::vector<std::uint8_t> payload(kSize, 7);
+  std::vector<std::array<std::uint8_t, kSize + kHeaderSize>> packets(kBatch);
+  std::array<IpAddress, kBatch> sources;
+  std::size_t at = 0;
+  std::uint64_t forwarded = 0;
+  std::vector<double> times;
+  for (auto _ : state) {
+    for (std::size_t i = 0; i < kBatch; ++i) {
+      const std::size_t source = at++ * 7907 % count;
+      Client& client = *of_shard[0][source];
+      client.leg.wrap(peer_of(source)->leg.slot(), payload, packets[i], world.now);
+      sources[i] = client.address;
+    }
+    world.now += microseconds(100);
+    const auto begin = std::chrono::steady_clock::now();
+    for (const auto& packet : packets) world.server->prefetch_source(packet);
+    for (std::size_t i = 0; i < kBatch; ++i) {
+      world.server->receive(sources[i], packets[i], world.now);
+    }
+    forwarded += world.take(1);
+    const std::chrono::duration<double> time = std::chrono::steady_clock::now() - begin;
+    state.SetIterationTime(time.count());
+    times.push_back(time.count());
+  }
+  state.SetItemsProcessed(static_cast<std::int64_t>(forwarded));
+  state.counters["median_ns"] = median_ns(times, kBatch);
+  state.counters["lost"] =
+      static_cast<double>(state.iterations()) * kBatch - static_cast<double>(forwarded);
+}
+BENCHMARK(forward_across)
+    ->Name("relay/forward_across_shards_1200B")
+    ->ArgNames({"slots"})
+    ->Arg(100)
+    ->Arg(50'000)
     ->UseManualTime();
 
 void junk_open(benchmark::State& state) {

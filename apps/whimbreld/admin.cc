@@ -49,12 +49,29 @@ class Page {
   std::vector<prometheus::MetricFamily> families_;
 };
 
-void add_relay(Page& page, const relay::Server& relay) {
-  const relay::ServerCounters& c = relay.counters();
-  page.gauge("whimbrel_relay_slots", "Slots that are open", relay.slot_count());
+void add_relay(Page& page, ServerLoop& loop) {
+  relay::ServerCounters c;
+  std::size_t slots = 0;
+  bool any = false;
+  loop.with_every_site([&](Site& site, Instant) {
+    if (site.relay() == nullptr) return;
+    any = true;
+    c += site.relay()->counters();
+    c.handed_over += site.counters().handed_over;
+    c.misdirected += site.counters().handed_over;
+    c.dropped_handover += site.counters().dropped_handover;
+    slots += site.relay()->slot_count();
+  });
+  if (!any) return;
+  page.gauge("whimbrel_relay_threads", "Threads that forward", loop.threads());
+  page.gauge("whimbrel_relay_slots", "Slots that are open", slots);
   page.counter("whimbrel_relay_forwarded_packets_total", "Packets forwarded", c.forwarded);
   page.counter("whimbrel_relay_forwarded_bytes_total", "Bytes forwarded, with headers",
                c.forwarded_bytes);
+  page.counter("whimbrel_relay_handed_over_total", "Handed from one thread to another",
+               c.handed_over);
+  page.counter("whimbrel_relay_misdirected_total",
+               "Of those, given to the wrong thread by the kernel", c.misdirected);
   page.counter("whimbrel_relay_opened_total", "Slots opened", c.opened);
   page.counter("whimbrel_relay_cookies_total", "Opens that were asked for a cookie", c.cookies);
   page.counter("whimbrel_relay_bound_total", "Grants bound", c.bound);
@@ -77,6 +94,7 @@ void add_relay(Page& page, const relay::Server& relay) {
   page.add("reason", "bad_mac", c.dropped_bad_mac);
   page.add("reason", "open_rate", c.dropped_open_rate);
   page.add("reason", "replies", c.dropped_replies);
+  page.add("reason", "handover", c.dropped_handover);
 }
 
 void add_rendezvous(Page& page, const rendezvous::Server& server) {
@@ -121,9 +139,9 @@ std::string metrics_text(Service& service) {
     page.counter("whimbrel_unknown_packets_total", "Datagrams that are nobody's",
                  site.counters().dropped_unknown_type);
     if (site.control() != nullptr) add_rendezvous(page, site.control()->server());
-    if (site.relay() != nullptr) add_relay(page, *site.relay());
-    add_sockets(page, service.loop().socket_stats());
   });
+  add_relay(page, service.loop());
+  add_sockets(page, service.loop().socket_stats());
   page.counter("whimbrel_database_unavailable_total",
                "Questions that the database could not answer", service.unavailable_count());
   return page.text();

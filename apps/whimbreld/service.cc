@@ -77,6 +77,7 @@ ServerLoopConfig loop_config(const Settings& settings, const ServerState& state)
     config.listen.push_back(address);
   }
   config.site_master = state.site_master;
+  config.threads = settings.relay_threads;
   SiteConfig& site = config.site;
   site.keys = state.server;
   site.rendezvous = settings.rendezvous;
@@ -118,6 +119,7 @@ Service::Service(const Settings& settings)
   auto loop = ServerLoop::open(config);
   if (!loop) throw std::runtime_error(loop.error());
   loop_ = std::move(*loop);
+  if (!loop_->warning().empty()) spdlog::warn("{}", loop_->warning());
   thread_ = std::thread([this] { loop_->run(); });
 }
 
@@ -137,7 +139,7 @@ std::uint64_t Service::unavailable_count() {
 
 bool Service::deserted() {
   bool nobody = true;
-  loop_->with_site([&](Site& site, Instant) {
+  loop_->with_every_site([&](Site& site, Instant) {
     if (site.control() != nullptr && site.control()->server().client_count() > 0) nobody = false;
     if (site.relay() != nullptr && site.relay()->slot_count() > 0) nobody = false;
   });
@@ -146,7 +148,7 @@ bool Service::deserted() {
 
 void Service::drain(std::chrono::seconds time) {
   draining_ = true;
-  loop_->with_site([time](Site& site, Instant now) { site.drain(time, now); });
+  loop_->with_every_site([time](Site& site, Instant now) { site.drain(time, now); });
 }
 
 std::string Service::public_key_hex() const { return to_hex(state_.server.public_key.view()); }
@@ -160,5 +162,6 @@ std::string Service::listening() const {
                           v4 ? "IPv4" : "IPv6");
     }
   }
+  if (loop_->threads() > 1) text += fmt::format(", relay of {} threads", loop_->threads());
   return text;
 }

@@ -165,7 +165,8 @@ Tables tables_of(Settings& s) {
         {"slots_max", number(s.slots_max, 1, 1 << 20)},
         {"slot_bytes_per_second", number(s.slot_bytes_per_second, 1000, kMax)},
         {"slot_packets_per_second", number(s.slot_packets_per_second, 10, kMax)},
-        {"opens_per_second", number(s.opens_per_second, 1, 1'000'000)}}},
+        {"opens_per_second", number(s.opens_per_second, 1, 1'000'000)},
+        {"threads", number(s.relay_threads, 0, 8)}}},
       {"stun", {{"enabled", flag(s.stun)}}},
       {"admin", {{"listen", text(s.admin_listen)}}},
   };

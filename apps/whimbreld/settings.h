@@ -51,6 +51,7 @@ struct Settings {
   std::uint32_t slot_bytes_per_second = 64 << 20;
   std::uint32_t slot_packets_per_second = 100'000;
   std::uint32_t opens_per_second = 5'000;
+  std::uint32_t relay_threads = 1;  // 0: one for each core, 8 at most
 
   std::vector<SiteSettings> sites;  // [[sites]], at most 15
 

@@ -40,6 +40,8 @@ TEST(Settings, FaultsNameFileLineAndWhatWasExpected) {
             "w.toml:3: relay.slots_max is a whole number from 1 to 1048576, not \"many\"");
   EXPECT_EQ(fault_of("[relay]\nslots_max = 0\n"),
             "w.toml:2: relay.slots_max is a whole number from 1 to 1048576, not 0");
+  EXPECT_EQ(fault_of("[relay]\nthreads = 9\n"),
+            "w.toml:2: relay.threads is a whole number from 0 to 8, not 9");
   EXPECT_EQ(fault_of("[server]\nlog_level = \"loud\"\n"),
             "w.toml:2: server.log_level is one of \"debug\", \"info\", \"warning\", \"error\", not "
             "\"loud\"");

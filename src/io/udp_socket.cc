@@ -197,6 +197,7 @@ Expected<std::unique_ptr<UdpSocket>> UdpSocket::bind(const IpAddress& address,
   if (!descriptor.valid()) return Error{bind_error(address, errno)};
   const int fd = descriptor.get();
   if (!v4) set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+  if (settings.share_port) set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
   const SocketAddress name = to_socket_address(address, v4);
   if (::bind(fd, reinterpret_cast<const sockaddr*>(&name.storage), name.size) != 0) {
     return Error{bind_error(address, errno)};

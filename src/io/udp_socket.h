@@ -40,6 +40,7 @@ class UdpSocket {
   struct Settings {
     bool offload = true;  // GSO and GRO
     int buffer_bytes = 4 << 20;
+    bool share_port = false;  // with sockets of this user that have the same option
   };
   // `from` sent `size` bytes, cut every `segment_size` bytes; the last piece may be shorter. Valid until the next call
   // of receive(), and may be written to.

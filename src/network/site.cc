@@ -12,8 +12,9 @@ constexpr std::size_t kStunAnswersMax = 256;
 }  // namespace
 
 Site::Site(const SiteConfig& config, rendezvous::Authority* authority, relay::SiteKeys& keys,
-           Random& random, Instant now, UnixMillis unix_now)
+           Random& random, Instant now, UnixMillis unix_now, relay::HandoverOutlet* outlet)
     : config_(config),
+      outlet_(outlet),
       stun_rate_(config.stun_answers_per_second, config.stun_answers_per_second, now) {
   if (config.rendezvous) {
     ASSERT(authority != nullptr);
@@ -21,7 +22,8 @@ Site::Site(const SiteConfig& config, rendezvous::Authority* authority, relay::Si
   }
   if (config.relay) {
     config_.relay_config.relay_id = relay::site_id(config_.site_name);
-    relay_ = std::make_unique<relay::Server>(config_.relay_config, keys, random, now, unix_now);
+    relay_ =
+        std::make_unique<relay::Server>(config_.relay_config, keys, random, now, unix_now, outlet);
   }
 }
 
@@ -32,6 +34,13 @@ std::optional<IpAddress> Site::receive(const IpAddress& from, MutableBytes datag
     ++counters_.dropped_empty;
   } else if (is_relayed(datagram)) {
     return relay_->receive(from, datagram, now);
+  } else if (config_.relay_config.shard != 0) {
+    // The kernel joins datagrams of one client by their size alone: one for the relay and one for another part.
+    relay::Handover astray;
+    astray.kind = relay::Handover::Kind::kDatagram;
+    astray.from = from;
+    const bool done = outlet_->hand_over(0, astray, datagram);
+    ++(done ? counters_.handed_over : counters_.dropped_handover);
   } else if (config_.stun && is_stun_packet(datagram[0])) {
     on_stun(from, datagram, now);
   } else if (control_ && packet_kind(datagram[0]) != PacketKind::kOther) {
@@ -40,6 +49,14 @@ std::optional<IpAddress> Site::receive(const IpAddress& from, MutableBytes datag
     ++counters_.dropped_unknown_type;
   }
   return std::nullopt;
+}
+
+std::optional<IpAddress> Site::take(const relay::Handover& handover, MutableBytes bytes,
+                                    Instant now) {
+  if (handover.kind == relay::Handover::Kind::kDatagram) {
+    return receive(handover.from, bytes, now);
+  }
+  return relay_ ? relay_->take(handover, bytes, now) : std::nullopt;
 }
 
 void Site::on_stun(const IpAddress& from, Bytes datagram, Instant now) {

@@ -1,6 +1,8 @@
 // All server parts behind one UDP port: the relay, STUN, and whatever speaks sessions. Tells datagrams apart by their first
 // byte and hands each to its part.
 //
+// With several threads there is a site for each shard of the relay; the first one plays all other parts too.
+//
 // Sans-I/O, one driver, as everything below io: the program in apps/whimbreld, the tests and the simulator drive the same.
 #pragma once
 
@@ -47,13 +49,15 @@ struct SiteConfig {
 
 struct SiteCounters {
   std::uint64_t stun_answered = 0, dropped_stun = 0, dropped_unknown_type = 0, dropped_empty = 0;
+  std::uint64_t handed_over = 0, dropped_handover = 0;  // what is not the relay's, at other shards
 };
 
 class Site {
  public:
-  // `authority` may be null where rendezvous is off; it, `keys` and `random` must outlive the site.
+  // `authority` may be null where rendezvous is off, `outlet` where there is one shard; they, `keys` and `random` must outlive
+  // the site.
   Site(const SiteConfig& config, rendezvous::Authority* authority, relay::SiteKeys& keys,
-       Random& random, Instant now, UnixMillis unix_now);
+       Random& random, Instant now, UnixMillis unix_now, relay::HandoverOutlet* outlet = nullptr);
   ~Site();
 
   // As of relay::Server: for whoever has several datagrams at once. Any bytes.
@@ -62,6 +66,11 @@ class Site {
   }
   void prefetch_destination(Bytes datagram) const {
     if (is_relayed(datagram)) relay_->prefetch_destination(datagram);
+  }
+  // What another shard handed over. As receive(), for `bytes`.
+  std::optional<IpAddress> take(const relay::Handover& handover, MutableBytes bytes, Instant now);
+  void prefetch(const relay::Handover& handover) const {
+    if (relay_) relay_->prefetch(handover);
   }
   // One datagram as it came. Where it goes next, if it is forwarded: the same memory, the same size, another header.
   std::optional<IpAddress> receive(const IpAddress& from, MutableBytes datagram, Instant now);
@@ -90,6 +99,7 @@ class Site {
   void on_stun(const IpAddress& from, Bytes datagram, Instant now);
 
   SiteConfig config_;
+  relay::HandoverOutlet* outlet_;
   std::unique_ptr<SiteControl> control_;
   std::unique_ptr<relay::Server> relay_;
   TokenBucket stun_rate_;

@@ -71,7 +71,8 @@ Server::Server(const ServerConfig& config, SiteKeys& keys, Random& random, Insta
           random, now) {
   ASSERT(config.shards >= 1 && config.shards <= kShardsMax && config.shard < config.shards);
   ASSERT(config.shards == 1 || outlet != nullptr);
-  ASSERT(config.limits.slots_max <= (std::size_t{1} << SlotId::kIndexBits) / config.shards);
+  const std::size_t indexes = std::size_t{1} << SlotId::kIndexBits;
+  ASSERT(config.limits.slots_max <= (indexes - config.shard + config.shards - 1) / config.shards);
   slots_.reserve(config.limits.slots_max);
 }
 
@@ -213,6 +214,11 @@ void Server::prefetch_destination(Bytes datagram) const {
   if (place >= slots_.size() || handle >= Slot::kInlineBindings) return;
   const SlotId to = slots_[place].bindings[handle].slot;
   if (is_mine(to) && place_of(to) < slots_.size()) __builtin_prefetch(&slots_[place_of(to)], 1);
+}
+
+void Server::prefetch(const Handover& handover) const {
+  const std::size_t place = place_of(handover.destination);
+  if (place < slots_.size()) __builtin_prefetch(&slots_[place], 1);
 }
 
 // --- other shards --------------------------------------------------------------------------------------------------

@@ -87,6 +87,8 @@ class Server {
   // first for all of them, then the second, then receive(). Any bytes; changes nothing.
   void prefetch_source(Bytes datagram) const;
   void prefetch_destination(Bytes datagram) const;
+  // The same for what take() is about to get.
+  void prefetch(const Handover& handover) const;
   // Slots that ended, a part of the table at a time.
   void advance(Instant now);
   // Replies: one datagram, its size. `buffer` has kOpenSizeMax bytes at least.

@@ -281,6 +281,16 @@ TEST_F(RelayShards, LimitsAreDivided) {
   EXPECT_GT(counters().refused_full, 0u);
 }
 
+TEST_F(RelayShards, TheLargestTableIsDividedToo) {
+  ServerLimits limits;
+  limits.slots_max = std::size_t{1} << SlotId::kIndexBits;
+  for (std::uint32_t i = 0; i < kShards; ++i) {
+    const std::size_t places = limits.share_of(i, kShards).slots_max;
+    EXPECT_LT((places - 1) * kShards + i, limits.slots_max);
+  }
+  start(limits);  // checks it as well
+}
+
 TEST_F(RelayShards, DrainingIsToldByAll) {
   for (std::uint32_t shard = 0; shard < kShards; ++shard) opened_on(shard, "str:c");
   for (auto& shard : shards) shard->drain(seconds(5), now);

@@ -3,12 +3,25 @@
 #include <algorithm>
 #include <thread>
 
-#include "io/system_random.h"
+#include "server/shared_port.h"
 
 namespace whimbrel {
 
-Expected<std::unique_ptr<ServerLoop>> ServerLoop::open(const ServerLoopConfig& config) {
-  std::vector<std::unique_ptr<UdpSocket>> sockets;
+namespace {
+
+std::uint32_t threads_of(const ServerLoopConfig& config) {
+  if (!config.site.relay) return 1;
+  const std::size_t asked =
+      config.threads != 0 ? config.threads : std::thread::hardware_concurrency();
+  // Every shard has a slot.
+  const std::size_t most =
+      std::min<std::size_t>(relay::kShardsMax, config.site.relay_config.limits.slots_max);
+  return static_cast<std::uint32_t>(
+      std::clamp<std::size_t>(asked, 1, std::max<std::size_t>(most, 1)));
+}
+
+Expected<ServerShard::Sockets> bind_first(const ServerLoopConfig& config) {
+  ServerShard::Sockets sockets;
   for (const IpAddress& address : config.listen) {
     for (const auto& bound : sockets) {
       if (bound->is_v4() == address.is_v4()) {
@@ -21,146 +34,88 @@ Expected<std::unique_ptr<ServerLoop>> ServerLoop::open(const ServerLoopConfig& c
     sockets.push_back(std::move(*socket));
   }
   if (sockets.empty()) return Error{"no address to listen on"};
-  return std::unique_ptr<ServerLoop>(new ServerLoop(config, std::move(sockets)));
+  return sockets;
 }
 
-ServerLoop::ServerLoop(const ServerLoopConfig& config,
-                       std::vector<std::unique_ptr<UdpSocket>> sockets)
-    : poller_(clock_),
-      random_(system_random_seed()),
-      keys_(config.site_master, unix_now(), clock_.now()),
-      site_(config.site, config.authority, keys_, random_, clock_.now(), unix_now()),
-      sockets_(std::move(sockets)),
-      buffer_(new std::uint8_t[kTransmitBufferSize]) {
-  for (const auto& socket : sockets_) poller_.add(socket->descriptor());
-}
-
-void ServerLoop::run() {
-  Poller::Ready ready;
-  while (!stopping_) {
-    // Tasks go first: a busy loop takes the lock again and again.
-    for (int i = 0; i < 100 && tasks_waiting_ > 0; ++i) std::this_thread::yield();
-    Instant deadline;
-    {
-      const std::lock_guard lock(mutex_);
-      bool more = false;
-      for (std::size_t i = 0; i < sockets_.size(); ++i) {
-        if ((ready.readable & 1u << i) != 0) more = receive(*sockets_[i]) || more;
-      }
-      const Instant now = clock_.now();
-      site_.advance(now);
-      more = transmit(now) || more;
-      deadline = more ? Instant() : site_.next_deadline();
+// By shard. False: this system can't.
+bool add_shards(std::vector<ServerShard::Sockets>& sockets, std::uint32_t count,
+                const UdpSocket::Settings& settings) {
+  const std::size_t families = sockets.front().size();
+  sockets.resize(count);
+  for (std::size_t family = 0; family < families; ++family) {
+    auto others = share_port(*sockets.front()[family], count, settings);
+    for (std::size_t i = 0; i < others.size(); ++i) {
+      sockets[i + 1].push_back(std::move(others[i]));
     }
-    ready = poller_.wait(deadline);
-  }
-}
-
-void ServerLoop::stop() {
-  stopping_ = true;
-  poller_.wake();
-}
-
-void ServerLoop::with_site(const std::function<void(Site&, Instant now)>& task) {
-  tasks_waiting_.fetch_add(1);
-  {
-    const std::lock_guard lock(mutex_);
-    tasks_waiting_.fetch_sub(1);
-    task(site_, clock_.now());
-  }
-  poller_.wake();  // there may be something to send, or another deadline
-}
-
-UdpSocket* ServerLoop::socket_for(const IpAddress& to) {
-  for (const auto& socket : sockets_) {
-    if (socket->is_v4() == to.is_v4()) return socket.get();
-  }
-  return nullptr;
-}
-
-bool ServerLoop::receive(UdpSocket& socket) {
-  const auto batches = socket.receive();
-  const Instant now = clock_.now();
-  arrivals_.clear();
-  for (const UdpSocket::Batch& batch : batches) cut(batch);
-  serve_arrivals(now);
-  send_forwards();
-  return batches.size() == UdpSocket::kBatchesMax;
-}
-
-void ServerLoop::cut(const UdpSocket::Batch& batch) {
-  std::size_t at = 0;
-  do {
-    const std::size_t size = std::min(batch.segment_size, batch.bytes.size() - at);
-    arrivals_.push_back({batch.from, batch.bytes.subspan(at, size), batch.segment_size});
-    at += size;
-  } while (at < batch.bytes.size());
-}
-
-// What is forwarded to one address stays where it is, as one piece, as long as its packets are neighbours of one size.
-void ServerLoop::serve_arrivals(Instant now) {
-  UdpSocket::Outgoing run;
-  const auto flush = [&] {
-    if (!run.bytes.empty()) (run.to.is_v4() ? forwards_ : forwards_v6_).push_back(run);
-    run = {};
-  };
-  for (std::size_t first = 0; first < arrivals_.size(); first += kPrefetchGroup) {
-    const auto group = std::span(arrivals_).subspan(first).first(
-        std::min(kPrefetchGroup, arrivals_.size() - first));
-    for (const Arrival& arrival : group) site_.prefetch_source(arrival.datagram);
-    for (const Arrival& arrival : group) site_.prefetch_destination(arrival.datagram);
-    for (const Arrival& arrival : group) {
-      const auto to = site_.receive(arrival.from, arrival.datagram, now);
-      const bool joins = to && !run.bytes.empty() && run.to == *to &&
-                         run.segment_size == arrival.segment_size &&
-                         run.bytes.data() + run.bytes.size() == arrival.datagram.data();
-      if (joins) {
-        run.bytes = Bytes(run.bytes.data(), run.bytes.size() + arrival.datagram.size());
-        continue;
-      }
-      flush();
-      if (to) run = {*to, arrival.datagram, arrival.segment_size};
+    if (others.empty()) {
+      sockets.resize(1);
+      return false;
     }
-  }
-  flush();
-}
-
-void ServerLoop::send_forwards() {
-  for (auto* forwards : {&forwards_, &forwards_v6_}) {
-    if (forwards->empty()) continue;
-    if (UdpSocket* socket = socket_for(forwards->front().to)) socket->send_many(*forwards);
-    forwards->clear();
-  }
-}
-
-bool ServerLoop::transmit(Instant now) {
-  const MutableBytes buffer{buffer_.get(), kTransmitBufferSize};
-  for (std::size_t i = 0; i < kTransmitsMax; ++i) {
-    const auto out = site_.poll_transmit(buffer, now);
-    if (!out) return false;
-    const UdpSocket::Outgoing one{out->to, Bytes(buffer).first(out->size), out->segment_size};
-    // A full socket loses it, as a full queue on the way would.
-    if (UdpSocket* socket = socket_for(out->to)) socket->send_many({&one, 1});
   }
   return true;
 }
 
-std::uint16_t ServerLoop::port(bool v4) const {
-  for (const auto& socket : sockets_) {
-    if (socket->is_v4() == v4) return socket->local_address().port;
+SiteConfig config_of_shard(const SiteConfig& whole, std::uint32_t shard, std::uint32_t shards) {
+  SiteConfig config = whole;
+  config.relay_config.shard = shard;
+  config.relay_config.shards = shards;
+  config.relay_config.limits = whole.relay_config.limits.share_of(shard, shards);
+  if (shard != 0) config.rendezvous = config.stun = false;
+  return config;
+}
+
+}  // namespace
+
+Expected<std::unique_ptr<ServerLoop>> ServerLoop::open(const ServerLoopConfig& config) {
+  auto first = bind_first(config);
+  if (!first) return Error{first.error()};
+  std::vector<ServerShard::Sockets> sockets;
+  sockets.push_back(std::move(*first));
+  const std::uint32_t threads = threads_of(config);
+  const bool done = threads == 1 || add_shards(sockets, threads, config.sockets);
+  std::unique_ptr<ServerLoop> loop(new ServerLoop(config, std::move(sockets)));
+  if (!done) {
+    loop->warning_ =
+        "the relay has one thread: this system can't tell sockets of one port which datagrams are "
+        "theirs (SO_ATTACH_REUSEPORT_CBPF)";
   }
-  return 0;
+  return loop;
+}
+
+ServerLoop::ServerLoop(const ServerLoopConfig& config, std::vector<ServerShard::Sockets> sockets) {
+  const auto count = static_cast<std::uint32_t>(sockets.size());
+  for (std::uint32_t shard = 0; shard < count; ++shard) {
+    shards_.push_back(std::make_unique<ServerShard>(
+        config_of_shard(config.site, shard, count), config.site_master,
+        shard == 0 ? config.authority : nullptr, clock_, std::move(sockets[shard])));
+  }
+  for (const auto& shard : shards_) shard->connect(shards_);
+}
+
+void ServerLoop::run() {
+  std::vector<std::thread> threads;
+  for (std::size_t i = 1; i < shards_.size(); ++i) {
+    threads.emplace_back([&shard = *shards_[i]] { shard.run(); });
+  }
+  shards_.front()->run();
+  for (std::thread& thread : threads) thread.join();
+}
+
+void ServerLoop::stop() {
+  for (const auto& shard : shards_) shard->stop();
+}
+
+void ServerLoop::with_site(const std::function<void(Site&, Instant now)>& task) {
+  shards_.front()->with_site(task);
+}
+
+void ServerLoop::with_every_site(const std::function<void(Site&, Instant now)>& task) {
+  for (const auto& shard : shards_) shard->with_site(task);
 }
 
 UdpSocketStats ServerLoop::socket_stats() const {
   UdpSocketStats sum;
-  for (const auto& socket : sockets_) {
-    sum.send_calls += socket->stats().send_calls;
-    sum.receive_calls += socket->stats().receive_calls;
-    sum.blocked += socket->stats().blocked;
-    sum.send_failed += socket->stats().send_failed;
-    sum.truncated += socket->stats().truncated;
-  }
+  for (const auto& shard : shards_) shard->add_socket_stats(sum);
   return sum;
 }
 

@@ -1,19 +1,17 @@
-// Drives a site with real sockets, on one thread: the caller's, inside run(). What is forwarded goes from the receive buffer
-// to the kernel as it lies there, neighbours to one address in one piece.
+// Drives a site with real sockets, on one thread or several: the caller's, inside run(), and those that run() starts. What is
+// forwarded goes from the receive buffer to the kernel as it lies there, neighbours to one address in one piece.
+//
+// With several threads each has its own sockets on the one port, its own shard of the relay's slots, and a ring to every
+// other thread; the first one also plays all other parts.
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <memory>
-#include <mutex>
+#include <string>
 #include <vector>
 
 #include "base/expected.h"
-#include "crypto/secure_random.h"
-#include "io/clock.h"
-#include "io/poller.h"
-#include "io/udp_socket.h"
-#include "network/site.h"
+#include "server/server_shard.h"
 
 namespace whimbrel {
 
@@ -24,6 +22,8 @@ struct ServerLoopConfig {
       nullptr;         // used inside run() only; null where rendezvous is off
   Secret site_master;  // of the relay's tokens: who shares it may give them out
   UdpSocket::Settings sockets;
+  // Of the relay, at most relay::kShardsMax; 0: one for each core. Without a relay, one.
+  std::uint32_t threads = 1;
 };
 
 class ServerLoop {
@@ -35,49 +35,26 @@ class ServerLoop {
   void run();
   // Any thread, and signal handlers.
   void stop();
-  // Runs `task` on the thread that is inside run(), and waits for its end. Not from that thread.
+  // Runs `task` while the thread that is inside run() does nothing, and waits for its end. Not from that thread. The relay
+  // of this site is the first shard's.
   void with_site(const std::function<void(Site&, Instant now)>& task);
+  // The same for the sites of all shards, one after the other.
+  void with_every_site(const std::function<void(Site&, Instant now)>& task);
 
+  std::uint32_t threads() const { return static_cast<std::uint32_t>(shards_.size()); }
+  // Fewer threads than were asked for, and why; empty: as many.
+  const std::string& warning() const { return warning_; }
   // 0 if there is no socket of this family.
-  std::uint16_t port(bool v4) const;
+  std::uint16_t port(bool v4) const { return shards_.front()->port(v4); }
+  // Of all threads. Not inside a task.
   UdpSocketStats socket_stats() const;
 
  private:
-  static constexpr std::size_t kTransmitBufferSize = 65536;
-  // Transmits between two looks at the sockets.
-  static constexpr std::size_t kTransmitsMax = 64;
-
-  // Datagrams whose memory is asked for before the first of them is looked at: what a core can have on its way.
-  static constexpr std::size_t kPrefetchGroup = 64;
-  // One datagram of a batch.
-  struct Arrival {
-    IpAddress from;
-    MutableBytes datagram;
-    std::size_t segment_size = 0;
-  };
-
-  ServerLoop(const ServerLoopConfig& config, std::vector<std::unique_ptr<UdpSocket>> sockets);
-  // True if there may be more.
-  bool receive(UdpSocket& socket);
-  void cut(const UdpSocket::Batch& batch);
-  void serve_arrivals(Instant now);
-  bool transmit(Instant now);
-  UdpSocket* socket_for(const IpAddress& to);
-  void send_forwards();
+  ServerLoop(const ServerLoopConfig& config, std::vector<ServerShard::Sockets> sockets);
 
   Clock clock_;
-  Poller poller_;
-  SecureRandom random_;
-  relay::SiteKeys keys_;
-  Site site_;
-  std::vector<std::unique_ptr<UdpSocket>> sockets_;
-  std::vector<Arrival> arrivals_;
-  std::vector<UdpSocket::Outgoing> forwards_;
-  std::vector<UdpSocket::Outgoing> forwards_v6_;
-  std::unique_ptr<std::uint8_t[]> buffer_;
-  std::mutex mutex_;  // held while anything is done to the site
-  std::atomic<int> tasks_waiting_{0};
-  std::atomic<bool> stopping_{false};
+  std::vector<std::unique_ptr<ServerShard>> shards_;
+  std::string warning_;
 };
 
 }  // namespace whimbrel

@@ -6,100 +6,20 @@
 #include <string>
 #include <thread>
 
-#include "io/system_random.h"
-#include "relay/leg.h"
+#include "server/test_client.h"
 #include "traversal/stun.h"
 
 namespace whimbrel {
 namespace {
 
-constexpr std::string_view kLoopback = "127.0.0.1:0";
-
-Secret test_master() {
-  Secret secret;
-  secret.bytes.fill(3);  // a test key
-  return secret;
-}
-
-// One client: a socket and a leg, driven by hand.
-class Client {
- public:
-  Client(const std::string& name, std::uint16_t server_port)
-      : identity(relay::identity_hash(0, name)),
-        server_(IpAddress::v4(127, 0, 0, 1, server_port)),
-        socket_(std::move(*UdpSocket::bind(*IpAddress::parse(kLoopback), {}))) {}
-
-  void open() {
-    relay::SiteKeys keys(test_master(), unix_now(), clock_.now());
-    relay::Token token;
-    token.identity = identity;
-    token.not_after = unix_now() / 1000 + 600;
-    random_.fill(token.secret.bytes);
-    const relay::SealedToken sealed = keys.seal(token, random_, clock_.now());
-    leg.open({server_, {sealed.begin(), sealed.end()}, token.secret}, clock_.now());
-  }
-  // Until `done`, or for 5 s.
-  template <typename Done>
-  bool run(Done done) {
-    for (int i = 0; i < 5000; ++i) {
-      turn();
-      if (done()) return true;
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    return false;
-  }
-  void turn() {
-    std::array<std::uint8_t, relay::kOpenSizeMax> buffer;
-    const Instant now = clock_.now();
-    leg.advance(now);
-    while (const std::size_t size = leg.poll_transmit(buffer, now)) {
-      socket_->send(server_, Bytes(buffer).first(size), size);
-    }
-    for (const UdpSocket::Batch& batch : socket_->receive()) {
-      for (std::size_t at = 0; at < batch.bytes.size(); at += batch.segment_size) {
-        const std::size_t size = std::min(batch.segment_size, batch.bytes.size() - at);
-        take(batch.bytes.subspan(at, size));
-      }
-    }
-  }
-  void send_batch(relay::SlotId to, std::size_t count, std::size_t size) {
-    std::vector<std::uint8_t> batch, packet(size + relay::kHeaderSize);
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::vector<std::uint8_t> payload(size, static_cast<std::uint8_t>(i));
-      ASSERT_EQ(leg.wrap(to, payload, packet, clock_.now()), packet.size());
-      batch.insert(batch.end(), packet.begin(), packet.end());
-    }
-    socket_->send(server_, batch, packet.size());
-  }
-  void send_raw(Bytes datagram) { socket_->send(server_, datagram, datagram.size()); }
-  Instant now() const { return clock_.now(); }
-
-  relay::IdentityHash identity;
-  SecureRandom random_{system_random_seed()};
-  relay::Leg leg{random_};
-  std::vector<std::vector<std::uint8_t>> got;
-  std::vector<std::vector<std::uint8_t>> other;
-
- private:
-  void take(MutableBytes datagram) {
-    if (!relay::is_relay_packet(datagram[0])) {
-      other.emplace_back(datagram.begin(), datagram.end());
-    } else if (const auto received = leg.receive(datagram, clock_.now())) {
-      got.emplace_back(received->payload.begin(), received->payload.end());
-    }
-  }
-
-  Clock clock_;
-  IpAddress server_;
-  std::unique_ptr<UdpSocket> socket_;
-};
+using Client = TestClient;
 
 class ServerLoopTest : public testing::TestWithParam<bool> {
  protected:
   ServerLoopTest() {
     ServerLoopConfig config;
-    config.listen = {*IpAddress::parse(kLoopback)};
-    config.site_master = test_master();
+    config.listen = {*IpAddress::parse("127.0.0.1:0")};
+    config.site_master = TestClient::master();
     config.site.rendezvous = false;
     config.sockets.offload = GetParam();
     server_ = std::move(*ServerLoop::open(config));
@@ -109,14 +29,14 @@ class ServerLoopTest : public testing::TestWithParam<bool> {
     server_->stop();
     thread_.join();
   }
-  std::uint16_t port() const { return server_->port(true); }
+  IpAddress server_address() const { return IpAddress::v4(127, 0, 0, 1, server_->port(true)); }
 
   std::unique_ptr<ServerLoop> server_;
   std::thread thread_;
 };
 
 TEST_P(ServerLoopTest, ForwardsBetweenRealSockets) {
-  Client alice("str:alice", port()), bob("str:bob", port());
+  Client alice("str:alice", server_address()), bob("str:bob", server_address());
   alice.open();
   bob.open();
   ASSERT_TRUE(alice.run([&] { return alice.leg.state() == relay::Leg::State::kOpen; }));
@@ -134,7 +54,7 @@ TEST_P(ServerLoopTest, ForwardsBetweenRealSockets) {
 }
 
 TEST_P(ServerLoopTest, AnswersStunOnTheSamePort) {
-  Client alice("str:alice", port());
+  Client alice("str:alice", server_address());
   std::array<std::uint8_t, 64> request;
   const std::size_t size = write_binding_request(request, StunTransaction{9});
   alice.send_raw(Bytes(request).first(size));
@@ -143,14 +63,14 @@ TEST_P(ServerLoopTest, AnswersStunOnTheSamePort) {
 }
 
 TEST_P(ServerLoopTest, JunkIsCountedAndNothingElse) {
-  Client eve("str:eve", port());
+  Client eve("str:eve", server_address());
   std::vector<std::uint8_t> junk(600);
   for (int i = 0; i < 2000; ++i) {
     eve.random_.fill(junk);
     eve.send_raw(Bytes(junk).first(1 + static_cast<std::size_t>(i) % junk.size()));
     if (i % 100 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
-  Client alice("str:alice", port());
+  Client alice("str:alice", server_address());
   alice.open();
   EXPECT_TRUE(alice.run([&] { return alice.leg.state() == relay::Leg::State::kOpen; }));
   EXPECT_TRUE(eve.other.empty());

@@ -1,0 +1,211 @@
+#include "server/server_shard.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "io/system_random.h"
+
+namespace whimbrel {
+
+ServerShard::ServerShard(const SiteConfig& config, const Secret& site_master,
+                         rendezvous::Authority* authority, const Clock& clock, Sockets sockets)
+    : shard_(config.relay_config.shard),
+      clock_(clock),
+      poller_(clock),
+      random_(system_random_seed()),
+      keys_(site_master, unix_now(), clock.now()),
+      site_(config, authority, keys_, random_, clock.now(), unix_now(), this),
+      sockets_(std::move(sockets)),
+      buffer_(new std::uint8_t[kTransmitBufferSize]) {
+  for (const auto& socket : sockets_) poller_.add(socket->descriptor());
+}
+
+void ServerShard::connect(const std::vector<std::unique_ptr<ServerShard>>& all) {
+  for (const auto& shard : all) {
+    all_.push_back(shard.get());
+    incoming_.push_back(shard.get() != this ? std::make_unique<HandoverRing>() : nullptr);
+  }
+}
+
+void ServerShard::run() {
+  Poller::Ready ready;
+  while (!stopping_) {
+    // Tasks go first: a busy loop takes the lock again and again.
+    for (int i = 0; i < 100 && tasks_waiting_ > 0; ++i) std::this_thread::yield();
+    Instant deadline;
+    {
+      const std::lock_guard lock(mutex_);
+      deadline = turn(ready.readable) ? Instant() : site_.next_deadline();
+    }
+    ready = wait(deadline);
+  }
+}
+
+bool ServerShard::turn(std::uint32_t readable) {
+  bool more = false;
+  for (std::size_t i = 0; i < sockets_.size(); ++i) {
+    if ((readable & 1u << i) != 0) more = receive(*sockets_[i]) || more;
+  }
+  const Instant now = clock_.now();
+  for (const auto& ring : incoming_) {
+    if (ring) more = take_handovers(*ring, now) || more;
+  }
+  site_.advance(now);
+  more = transmit(now) || more;
+  publish_handovers();
+  return more;
+}
+
+void ServerShard::stop() {
+  stopping_ = true;
+  poller_.wake();
+}
+
+void ServerShard::with_site(const std::function<void(Site&, Instant now)>& task) {
+  tasks_waiting_.fetch_add(1);
+  {
+    const std::lock_guard lock(mutex_);
+    tasks_waiting_.fetch_sub(1);
+    task(site_, clock_.now());
+  }
+  poller_.wake();  // there may be something to send, or another deadline
+}
+
+// --- datagrams -----------------------------------------------------------------------------------------------------
+
+bool ServerShard::receive(UdpSocket& socket) {
+  const auto batches = socket.receive();
+  const Instant now = clock_.now();
+  arrivals_.clear();
+  for (const UdpSocket::Batch& batch : batches) cut(batch);
+  const std::span<const Arrival> all = arrivals_;
+  for (std::size_t first = 0; first < all.size(); first += kPrefetchGroup) {
+    serve(all.subspan(first, std::min(kPrefetchGroup, all.size() - first)), now);
+    publish_handovers();
+  }
+  send_forwards();
+  return batches.size() == UdpSocket::kBatchesMax;
+}
+
+void ServerShard::cut(const UdpSocket::Batch& batch) {
+  std::size_t at = 0;
+  do {
+    const std::size_t size = std::min(batch.segment_size, batch.bytes.size() - at);
+    arrivals_.push_back({&batch.from, batch.bytes.subspan(at, size)});
+    at += size;
+  } while (at < batch.bytes.size());
+}
+
+void ServerShard::serve(std::span<const Arrival> group, Instant now) {
+  for (const Arrival& arrival : group) site_.prefetch_source(arrival.datagram);
+  for (const Arrival& arrival : group) site_.prefetch_destination(arrival.datagram);
+  for (const Arrival& arrival : group) {
+    const auto to = site_.receive(*arrival.from, arrival.datagram, now);
+    if (to) forward(*to, arrival.datagram);
+  }
+}
+
+UdpSocket* ServerShard::socket_for(const IpAddress& to) {
+  for (const auto& socket : sockets_) {
+    if (socket->is_v4() == to.is_v4()) return socket.get();
+  }
+  return nullptr;
+}
+
+void ServerShard::forward(const IpAddress& to, Bytes datagram) {
+  (to.is_v4() ? forwards_ : forwards_v6_).add(to, datagram);
+}
+
+void ServerShard::send_forwards() {
+  for (ForwardRuns* forwards : {&forwards_, &forwards_v6_}) {
+    if (forwards->runs().empty()) continue;
+    UdpSocket* socket = socket_for(forwards->runs().front().to);
+    if (socket != nullptr) socket->send_many(forwards->runs());
+    forwards->clear();
+  }
+}
+
+bool ServerShard::transmit(Instant now) {
+  const MutableBytes buffer{buffer_.get(), kTransmitBufferSize};
+  for (std::size_t i = 0; i < kTransmitsMax; ++i) {
+    const auto out = site_.poll_transmit(buffer, now);
+    if (!out) return false;
+    const UdpSocket::Outgoing one{out->to, Bytes(buffer).first(out->size), out->segment_size};
+    // A full socket loses it, as a full queue on the way would.
+    if (UdpSocket* socket = socket_for(out->to)) socket->send_many({&one, 1});
+  }
+  return true;
+}
+
+// --- other shards --------------------------------------------------------------------------------------------------
+
+bool ServerShard::hand_over(std::uint32_t shard, const relay::Handover& handover, Bytes bytes) {
+  return all_[shard]->incoming_[shard_]->push(handover, bytes);
+}
+
+void ServerShard::publish_handovers() {
+  for (ServerShard* shard : all_) {
+    if (shard != this && shard->incoming_[shard_]->publish()) shard->notify();
+  }
+}
+
+// Sent from where they lie; the ring gets its room back when the kernel has copied them.
+bool ServerShard::take_handovers(HandoverRing& ring, Instant now) {
+  std::array<HandoverRing::Item, kPrefetchGroup> group;
+  std::size_t taken = 0;
+  for (std::size_t count = kPrefetchGroup; count == kPrefetchGroup && taken < kHandoversMax;) {
+    count = 0;
+    while (count < kPrefetchGroup) {
+      const auto item = ring.next();
+      if (!item) break;
+      site_.prefetch(*item->handover);
+      group[count++] = *item;
+    }
+    for (const HandoverRing::Item& item : std::span(group).first(count)) {
+      const auto to = site_.take(*item.handover, item.bytes, now);
+      if (to) forward(*to, item.bytes);
+    }
+    taken += count;
+  }
+  send_forwards();
+  ring.release();
+  return taken >= kHandoversMax;
+}
+
+Poller::Ready ServerShard::wait(Instant deadline) {
+  if (deadline == Instant()) return poller_.wait(deadline);
+  // Who publishes after this wakes us; what was published before it is seen here.
+  asleep_.store(true, std::memory_order_seq_cst);
+  for (const auto& ring : incoming_) {
+    if (ring && !ring->empty()) deadline = Instant();
+  }
+  const Poller::Ready ready = poller_.wait(deadline);
+  asleep_.store(false, std::memory_order_relaxed);
+  return ready;
+}
+
+void ServerShard::notify() {
+  if (asleep_.load(std::memory_order_seq_cst) && asleep_.exchange(false)) poller_.wake();
+}
+
+// --- sockets -------------------------------------------------------------------------------------------------------
+
+std::uint16_t ServerShard::port(bool v4) const {
+  for (const auto& socket : sockets_) {
+    if (socket->is_v4() == v4) return socket->local_address().port;
+  }
+  return 0;
+}
+
+void ServerShard::add_socket_stats(UdpSocketStats& sum) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& socket : sockets_) {
+    sum.send_calls += socket->stats().send_calls;
+    sum.receive_calls += socket->stats().receive_calls;
+    sum.blocked += socket->stats().blocked;
+    sum.send_failed += socket->stats().send_failed;
+    sum.truncated += socket->stats().truncated;
+  }
+}
+
+}  // namespace whimbrel

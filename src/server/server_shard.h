@@ -1,0 +1,94 @@
+// What one thread of a server does: its sockets, its site, and the rings that lead to it from the other threads.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "crypto/secure_random.h"
+#include "io/clock.h"
+#include "io/poller.h"
+#include "io/udp_socket.h"
+#include "network/site.h"
+#include "server/forward_runs.h"
+#include "server/handover_ring.h"
+
+namespace whimbrel {
+
+class ServerShard final : private relay::HandoverOutlet {
+ public:
+  using Sockets = std::vector<std::unique_ptr<UdpSocket>>;
+
+  // `config` says which shard of how many; `clock` and `authority` must outlive it.
+  ServerShard(const SiteConfig& config, const Secret& site_master, rendezvous::Authority* authority,
+              const Clock& clock, Sockets sockets);
+  // All shards, itself among them, in their order; before run().
+  void connect(const std::vector<std::unique_ptr<ServerShard>>& all);
+
+  // Serves until stop().
+  void run();
+  // Any thread, and signal handlers.
+  void stop();
+  // Runs `task` while run() does nothing. Not from inside run().
+  void with_site(const std::function<void(Site&, Instant now)>& task);
+
+  // 0 if there is no socket of this family.
+  std::uint16_t port(bool v4) const;
+  // Adds its sockets' to `sum`.
+  void add_socket_stats(UdpSocketStats& sum);
+
+ private:
+  static constexpr std::size_t kTransmitBufferSize = 65536;
+  // Transmits between two looks at the sockets.
+  static constexpr std::size_t kTransmitsMax = 64;
+  // Handovers of one shard between two looks at the sockets.
+  static constexpr std::size_t kHandoversMax = 512;
+  // Datagrams whose memory is asked for before the first of them is looked at: what a core can have on its way.
+  static constexpr std::size_t kPrefetchGroup = 64;
+
+  // One datagram of a batch.
+  struct Arrival {
+    const IpAddress* from = nullptr;
+    MutableBytes datagram;
+  };
+
+  bool hand_over(std::uint32_t shard, const relay::Handover& handover, Bytes bytes) override;
+  // All of these: true if there may be more.
+  bool turn(std::uint32_t readable);
+  bool receive(UdpSocket& socket);
+  bool take_handovers(HandoverRing& ring, Instant now);
+  bool transmit(Instant now);
+
+  void cut(const UdpSocket::Batch& batch);
+  void serve(std::span<const Arrival> group, Instant now);
+  UdpSocket* socket_for(const IpAddress& to);
+  void forward(const IpAddress& to, Bytes datagram);
+  void send_forwards();
+  // Lets the other shards see what they were handed.
+  void publish_handovers();
+  Poller::Ready wait(Instant deadline);
+  // Another thread has published something for this one.
+  void notify();
+
+  const std::uint32_t shard_;
+  const Clock& clock_;
+  Poller poller_;
+  SecureRandom random_;
+  relay::SiteKeys keys_;
+  Site site_;
+  Sockets sockets_;
+  std::vector<ServerShard*> all_;
+  std::vector<std::unique_ptr<HandoverRing>> incoming_;  // by the shard that pushes; null: its own
+  std::vector<Arrival> arrivals_;
+  ForwardRuns forwards_;
+  ForwardRuns forwards_v6_;
+  std::unique_ptr<std::uint8_t[]> buffer_;
+  std::mutex mutex_;  // held while anything is done to the site
+  std::atomic<int> tasks_waiting_{0};
+  std::atomic<bool> stopping_{false};
+  std::atomic<bool> asleep_{false};
+};
+
+}  // namespace whimbrel
