@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "relay/leg.h"
@@ -83,13 +84,20 @@ struct World {
       }
     }
   }
-  // What the other shard has for this one. How much of it goes on.
+  // What the other shard has for this one, as the server's loop takes it. How much of it goes on.
   std::size_t take(std::size_t shard) {
     HandoverRing& ring = outlets[1 - shard].ring;
     ring.publish();
-    std::size_t forwarded = 0;
-    while (const auto item = ring.next()) {
-      forwarded += servers[shard]->take(*item->handover, item->bytes, now).has_value();
+    std::array<HandoverRing::Item, 64> items;
+    std::size_t count = 0, forwarded = 0;
+    while (count < items.size()) {
+      const auto item = ring.next();
+      if (!item) break;
+      servers[shard]->prefetch(*item->handover);
+      items[count++] = *item;
+    }
+    for (const HandoverRing::Item& item : std::span(items).first(count)) {
+      forwarded += servers[shard]->take(*item.handover, item.bytes, now).has_value();
     }
     ring.release();
     return forwarded;
