@@ -14,7 +14,7 @@ namespace {
 
 using namespace whimbrel;
 
-constexpr std::size_t kClients = 2000;
+constexpr std::size_t kClients = 1000;
 constexpr std::size_t kLoginsAtOnce = 32;
 constexpr std::size_t kBackgroundClients = 20;
 constexpr double kBackgroundSignals = 1000;  // a second, all together
@@ -134,7 +134,7 @@ void hold_sessions(const Arguments& arguments) {
   setrlimit(RLIMIT_NOFILE, &files);
   const Clients clients = log_in("holder", kClients, arguments.port);
   wait_for_harness(kClients);
-  std::_Exit(0);  // without two thousand goodbyes
+  std::_Exit(0);  // without a thousand goodbyes
 }
 
 // --- strangers -----------------------------------------------------------------------------------------------------

@@ -72,25 +72,17 @@ class Slots {
   std::unique_ptr<relay::Server> server_;
 };
 
-// Names belong on a disk; here everybody owns the one that he says.
-class NoRegistry final : public rendezvous::Registry {
- public:
-  Answer claim(std::uint32_t, std::string_view, const PublicKey&) override { return Answer::kYes; }
-  std::optional<std::uint32_t> number_of(std::uint32_t, const PublicKey&) override { return 1; }
-  Answer revoked(const PublicKey&) override { return Answer::kNo; }
-};
-
 class Users {
  public:
   Users()
-      : authority_({}, SigningKey::generate(random_), registry_),
+      : authority_(config(), SigningKey::generate(random_), registry_),
         server_(limits(), authority_, nullptr, now_, kUnixStart) {}
 
   void log_in(std::size_t number) {
     PublicKey key;
     random_.fill(key.bytes);
     rendezvous::Login login;
-    login.identity = "str:player" + std::to_string(number);
+    login.token = "str:player" + std::to_string(number);
     server_.on_connected(rendezvous::ClientId{number}, key, now_);
     server_.on_message(rendezvous::ClientId{number}, encode(rendezvous::ClientMessage(login)),
                        now_);
@@ -99,6 +91,15 @@ class Users {
   std::size_t count() const { return server_.user_count(); }
 
  private:
+  // A backend says who is who, so that names are nowhere but with users.
+  static rendezvous::AuthorityConfig config() {
+    rendezvous::AuthorityConfig config;
+    config.mode = rendezvous::AuthorityConfig::Mode::kToken;
+    config.check_token = [](const std::string& token, std::int64_t) {
+      return rendezvous::BackendClaim{token, {}, {}};
+    };
+    return config;
+  }
   static rendezvous::ServerLimits limits() {
     rendezvous::ServerLimits limits;
     limits.clients_max = kCount + 1;
@@ -107,7 +108,7 @@ class Users {
 
   Instant now_{};
   FastRandom random_{1};
-  NoRegistry registry_;
+  rendezvous::MemoryRegistry registry_;
   rendezvous::Authority authority_;
   rendezvous::Server server_;
 };
