@@ -163,10 +163,10 @@ class Server:
         found = self.said(r"UDP port (\d+)[^$]*server key ([0-9a-f]{64})[^$]*authority ([0-9a-f]{64})[^$]*metrics at (\S+)\n")
         if not found:
             return False
-        key_before = self.key
+        before = (self.key, self.authority)
         self.port, self.key, self.authority, self.admin = int(found[1]), found[2], found[3], found[4]
-        if key_before not in ("", self.key):
-            raise Failed("the same server key as before", self.key)
+        if before not in (("", ""), (self.key, self.authority)):
+            raise Failed("the same server key and authority as before", (self.key, self.authority))
         return True
 
     def name(self):
