@@ -27,8 +27,9 @@ class Server:
 
     def __init__(self, command, folder):
         self.folder = folder
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.PIPE)
+        self.log = folder / "log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def wait(self, port):
         """Until it answers to STUN, as both do."""
@@ -46,8 +47,9 @@ class Server:
                     time.sleep(0.05)
                 except TimeoutError:
                     pass
+        last = (self.log.read_text(errors="replace").strip().splitlines() or ["it says nothing"])[-1]
         self.__exit__()
-        raise Failure("the server does not come up")
+        raise Failure(f"the server does not come up: {last}")
 
     def __enter__(self):
         return self
@@ -55,10 +57,10 @@ class Server:
     def __exit__(self, *_):
         self.process.terminate()
         try:
-            self.process.communicate(timeout=5)
+            self.process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.communicate()
+            self.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -249,7 +251,8 @@ MEASUREMENTS = [
         Row("first_message_relayed", "", lambda server, client: client["relayed"] / client["count"])],
         runner=rendezvous("first_message")),
 ]
-NOTES = """\
+NOTES = f"""\
+Runs of the server's rows last {SECONDS_MAX:g} s at most, so that all of them take a minute or two.
 Per core: for each second of CPU time that the server's process used, on loopback, where a sender's time includes the way to
 the receiver's socket. coturn has both ends of a pair on the relay, as whimbreld has; coturn_plain only one. Server and load
 share this machine's processors: packets_per_s says less than packets_per_core_s, and server_busy is the part of one that the
