@@ -5,6 +5,7 @@ import socket
 import struct
 import time
 
+from processes import PATIENCE_SECONDS
 from screen import Failed
 
 COOKIE = 0x2112A442
@@ -15,7 +16,7 @@ SILENCE_SECONDS = 0.2
 def seen_from(server, sock):
     """RFC 8489: the address and port that a server sees `sock` at; None without an answer."""
     transaction = os.urandom(12)
-    for _ in range(5):
+    for _ in range(20):
         sock.sendto(struct.pack("!HHI", 1, 0, COOKIE) + transaction, server)
         try:
             answer = sock.recv(2048)
@@ -79,7 +80,7 @@ class Apart:
         with open_socket(home.computer) as receiver, open_socket(sender.computer) as sock, open_socket(home.router) as router:
             seen = seen_from(self.server, receiver)
             inside = (home.address, receiver.getsockname()[1])
-            if not arrives(router, inside, receiver, 5):  # it does receive
+            if not arrives(router, inside, receiver, PATIENCE_SECONDS):  # it does receive
                 raise Failed(f"{name} to receive from the own router", "nothing")
             for address in (inside, seen):
                 if arrives(sock, address, receiver, SILENCE_SECONDS):

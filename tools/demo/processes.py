@@ -13,6 +13,7 @@ import urllib.request
 
 from screen import Failed
 
+PATIENCE_SECONDS = 60  # for hangs alone: far more than anything here takes
 # What is started ends with us, even when we are killed.
 TIED = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
 
@@ -58,7 +59,7 @@ class Peer:
         self.info = self.server = None
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
-        self.ready = self.next_event(10)
+        self.ready = self.next_event(PATIENCE_SECONDS)
         if self.ready.get("event") != "ready":
             raise Failed(f"{name} to be ready", f"{self.ready['event']}; {tail(self.log.name, 3)}")
 
@@ -173,7 +174,7 @@ class Server:
         return f"{self.address}:{self.port},{self.key}"
 
     def metric(self, name):
-        with self.place, urllib.request.urlopen(self.admin, timeout=10) as page:
+        with self.place, urllib.request.urlopen(self.admin, timeout=PATIENCE_SECONDS) as page:
             for line in page.read().decode().splitlines():
                 if line.startswith(name + " "):
                     return int(float(line.split()[1]))

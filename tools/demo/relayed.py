@@ -3,7 +3,7 @@
 import time
 
 from apart import Apart
-from processes import Peer, Server
+from processes import PATIENCE_SECONDS, Peer, Server
 from restarts import Restarts
 from screen import Failed
 from stage import NO_LIVE
@@ -20,7 +20,7 @@ class Relayed(Talk):
 
     def start_server(self):
         self.server.start()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not self.server.running():
             if time.monotonic() > deadline:
                 raise Failed("whimbreld to start", "it does not say so")
@@ -52,7 +52,7 @@ class Relayed(Talk):
 
     def absent(self):
         self.alice.tell("send", to="carol", channel=0, flags=RELIABLE, payload=b"carol?".hex())
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not self.alice.failures and time.monotonic() < deadline:
             self.alice.collect()
             time.sleep(0.005)

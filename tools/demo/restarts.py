@@ -11,7 +11,7 @@ AWAY_SECONDS = 1.0
 CHANNEL = 1
 TICK = "tick "
 # What was on its way through the kernel when the server died has arrived by then.
-LAST_ARRIVAL_SECONDS = 0.1
+LAST_ARRIVAL_SECONDS = 0.5
 
 
 class Traffic:
@@ -106,7 +106,8 @@ class Restarts:
 
     # --- one restart -------------------------------------------------------------------------
     def start_again(self):
-        """Waits until messages come again at both sides, and a second of them."""
+        """Waits until messages come again at both sides, and a second of them. Returns when the server was started."""
+        started = time.monotonic()
         self.server.start()
         self.wait("whimbreld to start", self.server.running, lambda: "it does not say so")
         back = time.monotonic()
@@ -123,11 +124,11 @@ class Restarts:
 
         self.wait("messages to come again", all_hear, lambda: f"only {sorted(heard)} heard something; {self.online}")
         self.go_on(1)
-        return back
+        return started
 
-    def conclude(self, gone, back):
+    def conclude(self, gone, started):
         begin, end = self.stopped_at - LAST_ARRIVAL_SECONDS, time.monotonic()
-        passed = self.traffic.between(gone + LAST_ARRIVAL_SECONDS, back)
+        passed = self.traffic.between(gone + LAST_ARRIVAL_SECONDS, started)
         self.traffic.finish()
         if passed:
             raise Failed("nothing to pass while the relay is away", f"{passed} messages")

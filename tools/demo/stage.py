@@ -2,10 +2,9 @@
 
 import time
 
-from processes import end
+from processes import PATIENCE_SECONDS, end
 from screen import Failed
 
-STEP_SECONDS_MAX = 60  # for hangs alone: far more than anything here takes
 NO_LIVE = lambda: None
 
 
@@ -55,7 +54,7 @@ class Stage:
         if self.background:
             self.background()
 
-    def wait(self, expected, done, seen, seconds=STEP_SECONDS_MAX, live=None):
+    def wait(self, expected, done, seen, seconds=PATIENCE_SECONDS, live=None):
         """Until done() is true; the live line runs meanwhile. seen() describes what there is at the deadline."""
         live = live or self.show_live
         deadline = time.monotonic() + seconds
@@ -84,13 +83,13 @@ class Stage:
     def fresh_info(self, peer, other):
         peer.info = None
         peer.tell("info", user=other.identity)
-        self.wait(f"{peer.name} to tell about the session", lambda: peer.info is not None, lambda: "no answer", 5)
+        self.wait(f"{peer.name} to tell about the session", lambda: peer.info is not None, lambda: "no answer")
         return peer.info
 
     def fresh_server(self, peer):
         peer.server = None
         peer.tell("server")
-        self.wait(f"{peer.name} to tell about the server", lambda: peer.server is not None, lambda: "no answer", 5)
+        self.wait(f"{peer.name} to tell about the server", lambda: peer.server is not None, lambda: "no answer")
         return peer.server
 
     def forget_messages(self):

@@ -6,9 +6,9 @@ import re
 import subprocess
 import time
 
-from processes import Peer, start, tail
+from processes import PATIENCE_SECONDS, Peer, start, tail
 from screen import Failed
-from stage import STEP_SECONDS_MAX, Stage, info_text, milliseconds
+from stage import Stage, info_text, milliseconds
 
 RELIABLE, UNRELIABLE = 8, 0
 NO_STATE, CONNECTED, CLOSED_BY_PEER = 0, 3, 4
@@ -128,7 +128,7 @@ class Talk(Stage):
         arrived = lambda: sum(map(len, self.received("unreliable", UNRELIABLE).values()))
         # There is no telling which is the last one: wait until all came, or nothing more does.
         last, last_at = -1, time.monotonic()
-        deadline = last_at + STEP_SECONDS_MAX
+        deadline = last_at + PATIENCE_SECONDS
         while arrived() < total and time.monotonic() < deadline:
             self.pump()
             if arrived() != last:
@@ -202,7 +202,7 @@ class Talk(Stage):
         users = 3  # alice, bob and her
         port = lambda: re.search(r"UDP port (\d+)", tail(log_path, 5))
         there = lambda: self.server.metric("whimbrel_rendezvous_users") >= users if self.server else port()
-        self.wait("recv to be there", lambda: recv.poll() is not None or there(), lambda: tail(log_path, 3), 10)
+        self.wait("recv to be there", lambda: recv.poll() is not None or there(), lambda: tail(log_path, 3))
         if recv.poll() is not None:
             raise Failed("recv to wait for a sender", tail(log_path, 3))
         return [] if self.server else ["--peer", f"dora=127.0.0.1:{port()[1]}"]
@@ -256,7 +256,7 @@ class Talk(Stage):
             return self.bob.info and self.bob.info["state"] == CLOSED_BY_PEER
 
         self.wait("bob to see that alice closed", closed,
-                  lambda: self.bob.info and self.bob.info["state_name"], 8)
+                  lambda: self.bob.info and self.bob.info["state_name"])
         self.pump()  # a clean close is no failure: neither side may have had the callback
         if self.bob.info["end_reason"] != SESSION_CLOSED:
             raise Failed(f"reason {SESSION_CLOSED}", self.bob.info["end_reason"])
