@@ -40,7 +40,7 @@ struct Client {
   IdentityHash identity;
   Leg leg;
   IpAddress address;
-  bool heard = false;              // something of the relay came to `address`
+  std::set<IpAddress> heard_at;    // where something of the relay came to it
   std::set<IdentityHash> granted;  // whom its slot lets in
   std::vector<std::string> got;
 };
@@ -163,10 +163,7 @@ class RelayWorld {
   }
 
   // --- what clients do ---------------------------------------------------------------------------
-  void move(Client& client) {
-    client.address = fresh_address();
-    client.heard = false;
-  }
+  void move(Client& client) { client.address = fresh_address(); }
   Ticket ticket(const Client& client, std::int64_t seconds_left, SiteKeys& keys) {
     Token token;
     random_.fill(token.id);
@@ -233,7 +230,8 @@ class RelayWorld {
   void submit(Client& from, Datagram datagram) {
     if (recorded_.size() == kRecordedMax) recorded_.erase(recorded_.begin());
     recorded_.push_back({datagram});
-    if (from.heard) proved_.insert(from.address);
+    // RFC 9000 8.2.3: whoever answers has been there, wherever the answer comes from.
+    proved_.insert(from.heard_at.begin(), from.heard_at.end());
     if (hostile && random_.chance(0.1)) to_server(any_address(), datagram);
     if (hostile && random_.chance(0.1)) return;
     to_server(from.address, datagram);
@@ -310,7 +308,7 @@ class RelayWorld {
     if (hostile && random_.chance(0.1)) return;
     for (auto& client : clients_) {
       if (client->address != to) continue;
-      client->heard = true;
+      client->heard_at.insert(to);
       const auto got = client->leg.receive(datagram, now_);
       take_events(*client);
       if (got) client->got.emplace_back(as_text(got->payload));
