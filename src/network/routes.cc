@@ -143,9 +143,11 @@ void Routes::choose(const Relays& relays, Instant now) {
   }
   if (healthy(relays, routes_[active_])) {
     if (!doubled_) also_ = kNone;
-    if (!follows_) move_if_better(relays, now);
+    if (!follows_) return move_if_better(relays, now);
+    move_at_ = kNever;
     return;
   }
+  move_at_ = kNever;  // a deadline that nobody serves would keep the driver busy
   const std::size_t other = best(relays, active_);
   if (other == kNone || !healthy(relays, routes_[other])) return;
   const relay::Leg* leg = leg_of(relays, routes_[active_]);

@@ -38,6 +38,9 @@ TEST(OnlineSwarm, SilenceAfterALoss) {
   for (const std::uint64_t seed : {190u, 199u}) demand_well(seed);
 }
 
+// A move to a nearer relay fell due while the way in use was in doubt, and was asked for again and again.
+TEST(OnlineSwarm, AMoveThatHasToWait) { demand_well(1916); }
+
 TEST(OnlineSwarm, SameSeedSamePackets) {
   for (std::uint64_t seed = 1; seed <= 3; ++seed) {
     EXPECT_EQ(run_online_swarm(seed).trace_hash, run_online_swarm(seed).trace_hash)
