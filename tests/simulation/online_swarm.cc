@@ -21,6 +21,7 @@ constexpr std::size_t kRecordedMax = 64;
 constexpr std::size_t kMtuMin = 1232;
 // What a session with the default options survives: the server is back and found again before timeout_connected is over.
 constexpr std::int64_t kOutageMaxMs = 2500;
+constexpr std::int64_t kLongOutageMaxMs = 8000;  // in every eighth simulation
 constexpr std::int64_t kOutageEveryMs = 20'000;
 // From the last disturbance until everybody is back: the longest wait between two tries of a client, and its logins.
 constexpr Duration kRecoveryTime = seconds(30);
@@ -32,6 +33,7 @@ class OnlineSwarm {
         world_(seed),
         site_(add_sites(seed)),
         only_server_suffers_(random_.chance(0.35)),
+        outage_max_ms_(seed % 8 == 0 ? kLongOutageMaxMs : kOutageMaxMs),
         talking_(std::getenv("WHIMBREL_SWARM_PRINT") != nullptr) {}
 
   SwarmResult run() {
@@ -168,7 +170,7 @@ class OnlineSwarm {
     Instant next_outage = world_.now() + milliseconds(dice_.between(0, kOutageEveryMs));
     while (world_.now() < end) {
       if (world_.now() >= next_outage) {
-        disturb(any_site(), dice_.between(0, kOutageMaxMs));
+        disturb(any_site(), dice_.between(0, outage_max_ms_));
         next_outage = world_.now() + milliseconds(kOutageEveryMs + dice_.between(0, 10'000));
       }
       const std::size_t i = random_.below(count_);
@@ -515,6 +517,7 @@ class OnlineSwarm {
   World world_;
   SiteNode& site_;
   bool only_server_suffers_;
+  std::int64_t outage_max_ms_;
   bool talking_;
   std::size_t count_ = 0;  // of the hosts that are who they say; the impostor comes after them
   Host* impostor_ = nullptr;
