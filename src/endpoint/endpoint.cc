@@ -303,6 +303,8 @@ void Endpoint::set_require_certificate(bool required) {
   state_->config.require_certificate = required;
 }
 
+bool Endpoint::has_peer(const Identity& user) const { return state_->find(user) != nullptr; }
+
 bool Endpoint::has_authorities() const { return !state_->config.trust.empty(); }
 
 // --- outputs -----------------------------------------------------------------------------------------------------

@@ -15,11 +15,11 @@ std::int64_t read_ns(clockid_t clock) {
 }  // namespace
 
 // One microsecond before now: Instant 0 lies in the past of every event.
-Clock::Clock() : origin_ns_(read_ns(CLOCK_MONOTONIC) - 1000) {}
+Clock::Clock() : origin_ns_(read_ns(CLOCK_BOOTTIME) - 1000) {}
 
-Instant Clock::now() const { return Instant(Duration(read_ns(CLOCK_MONOTONIC) - origin_ns_)); }
+Instant Clock::now() const { return Instant(Duration(read_ns(CLOCK_BOOTTIME) - origin_ns_)); }
 
-std::int64_t Clock::monotonic_ns(Instant at) const {
+std::int64_t Clock::boottime_ns(Instant at) const {
   return origin_ns_ + at.time_since_epoch().count();
 }
 

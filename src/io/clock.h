@@ -5,13 +5,14 @@
 
 namespace whimbrel {
 
-// Monotonic time that starts near 0 when the clock is made. Thread-safe.
+// Monotonic time that starts near 0 when the clock is made and goes on while the machine sleeps: certificates and sessions age
+// then, too. Thread-safe.
 class Clock {
  public:
   Clock();
   Instant now() const;
-  // CLOCK_MONOTONIC nanoseconds of an instant, for absolute timers.
-  std::int64_t monotonic_ns(Instant at) const;
+  // CLOCK_BOOTTIME nanoseconds of an instant, for absolute timers.
+  std::int64_t boottime_ns(Instant at) const;
 
  private:
   std::int64_t origin_ns_;

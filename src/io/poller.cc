@@ -34,7 +34,7 @@ Poller::Poller(const Clock& clock)
     : clock_(clock),
       epoll_(epoll_create1(EPOLL_CLOEXEC)),
       wake_event_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
-      timer_(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)) {
+      timer_(timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC)) {
   ASSERT(epoll_.valid() && wake_event_.valid() && timer_.valid());
   control(epoll_.get(), EPOLL_CTL_ADD, wake_event_.get(), EPOLLIN, kWakeTag);
   control(epoll_.get(), EPOLL_CTL_ADD, timer_.get(), EPOLLIN, kTimerTag);
@@ -101,7 +101,7 @@ void Poller::wake_at(Instant at) {
   itimerspec setting{};
   // A zero time disarms.
   if (at != kNever)
-    setting.it_value = to_timespec(std::max<std::int64_t>(1, clock_.monotonic_ns(at)));
+    setting.it_value = to_timespec(std::max<std::int64_t>(1, clock_.boottime_ns(at)));
   ASSERT(timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &setting, nullptr) == 0);
 }
 

@@ -228,6 +228,23 @@ TEST_F(FailoverTest, ARelayOfAnotherNameIsNotUsedAndSaysSo) {
       << alice.status().text;
 }
 
+TEST_F(FailoverTest, ASiteThatLeavesTheListIsNotUsedAnyMore) {
+  build({{"first", milliseconds(10)}, {"second", milliseconds(18)}});
+  Host& alice = online("str:alice");
+  Host& bob = online("str:bob");
+  send(alice, bob, "x");
+  run_for(seconds(3));
+  ASSERT_EQ(relay_of(alice, bob), "first");
+  // Gone from the list, and silent: what was sent over both must not look for it.
+  std::erase_if(sites[0]->config.other_sites,
+                [](const OtherSite& other) { return other.name == "first"; });
+  start_site();
+  later(seconds(1), [this] { site("first").dead = true; });
+  EXPECT_LE(outage(alice, bob, milliseconds(10), seconds(20)), 500);
+  EXPECT_EQ(relay_of(alice, bob), "second");
+  EXPECT_EQ(alice.status().relays.size(), 1u);
+}
+
 TEST_F(FailoverTest, SitesThatAnswerNoProbesAreUsedAllTheSame) {
   build({{"first", milliseconds(10)}, {"second", milliseconds(5)}});
   for (auto& node : sites) {

@@ -42,6 +42,25 @@ TEST_F(NetworkTest, WhoIsNotOnlineIsSaidAtOnce) {
   EXPECT_EQ(alice.failures[0].end_debug, "str:nobody is not online");
 }
 
+// The relays where somebody has slots say where he lives.
+TEST_F(NetworkTest, AStrangerLearnsNothingBeforeAccept) {
+  Host& bob = online("str:bob");
+  bob.accepts = false;
+  run_for(seconds(250));  // long enough to tell his peers of his slots anew
+  Host& alice = online("str:alice");
+  const Identity name = *Identity::parse("str:bob");
+  send(alice, bob, "are you there?");
+  run_for(seconds(9));
+  ASSERT_GE(bob.requests.size(), 1u);
+  EXPECT_EQ(alice.network->route_of(name).home, "");
+  bob.network->endpoint().accept(*Identity::parse("str:alice"), now);
+  send(alice, bob, "and now?");
+  run_for(seconds(9));
+  EXPECT_EQ(alice.network->route_of(name).home, "home");
+  ASSERT_FALSE(bob.got.empty());
+  EXPECT_EQ(bob.got.back(), "and now?");
+}
+
 TEST_F(NetworkTest, ANameOfAnotherKeyIsRefusedAndSaysWhy) {
   online("str:alice");
   Host& eve = add("str:alice");
@@ -154,6 +173,39 @@ TEST_F(NetworkTest, ASiteThatIsRestartedIsFoundAgainAndSessionsLiveOn) {
     gap = std::max(gap, bob.got_at[i] - bob.got_at[i - 1]);
   EXPECT_LE(to_milliseconds(gap), 4000);
   RecordProperty("outage_ms", static_cast<int>(to_milliseconds(gap)));
+}
+
+// Tokens run out within minutes; who has been logged in comes back all the same, for as long as his certificate lives.
+TEST_F(NetworkTest, WhoWasLoggedInNeedsNoNewTokenToComeBack) {
+  const std::int64_t until = unix_ms() / 1000 + 600;
+  authority_config.mode = rendezvous::AuthorityConfig::Mode::kToken;
+  authority_config.check_token =
+      [until](const std::string& token,
+              std::int64_t at) -> std::variant<rendezvous::BackendClaim, std::string> {
+    if (at >= until) return std::string("the token is too old");
+    return rendezvous::BackendClaim{token, std::nullopt, std::nullopt};
+  };
+  start_site();
+  Host& alice = add("");
+  alice.server->token = "str:alice";
+  start(alice);
+  run_for(seconds(2));
+  ASSERT_TRUE(alice.ready()) << alice.status().text;
+  run_for(seconds(900));
+  start_site();
+  run_for(seconds(20));
+  EXPECT_TRUE(alice.ready()) << alice.status().text;
+  // Not who never was, and not with another's certificate.
+  Host& eve = add("");
+  eve.server->token = "str:alice";
+  start(eve);
+  run_for(seconds(3));
+  EXPECT_EQ(eve.status().state, NetworkStatus::State::kRefused);
+  // Nor after the certificate has run out, or was revoked.
+  registry.revoke(alice.keys.public_key);
+  start_site();
+  run_for(seconds(20));
+  EXPECT_EQ(alice.status().state, NetworkStatus::State::kRefused);
 }
 
 TEST_F(NetworkTest, ASiteThatIsAwayForAWhileIsFoundAgain) {

@@ -79,22 +79,11 @@ Router::Remote* Router::remote_for(const Identity& user, Instant now) {
   return known;
 }
 
-bool Router::has_session(const Identity& user, Instant now) const {
-  switch (users_.connection_info(user, now, nullptr, nullptr)) {
-    case ConnectionState::kConnected:
-    case ConnectionState::kConnecting:
-    case ConnectionState::kFindingRoute:
-      return true;
-    default:
-      return false;
-  }
-}
-
 void Router::sweep(Instant now) {
   next_sweep_ = now + kSweepInterval;
   for (auto at = remotes_.begin(); at != remotes_.end();) {
     Remote& remote = at->second;
-    if (has_session(remote.user, now)) {
+    if (has_session(remote.user)) {
       remote.used = now;
       make_ready(remote, now);
       if (now - remote.told >= kTellInterval) signal(remote, SignalKind::kGrant, {}, true, now);
@@ -126,6 +115,8 @@ void Router::on_not_found(const Identity& user, int reason, const std::string& t
 void Router::on_tickets(const std::vector<SiteTicket>& tickets, Instant now) {
   relays_.on_tickets(tickets, now);
   take_leg_events(now);
+  // A site may have gone from the list.
+  for (auto& [id, remote] : remotes_) choose(remote, now);
 }
 
 Network::UserRoute Router::route_of(const Identity& user) const {
@@ -155,7 +146,11 @@ void Router::on_signal(const Identity& user, Bytes body, Instant now) {
     ++stats_.dropped_full;
     return;
   }
-  if (!signal->slots.empty()) learn_slots(*remote, signal->slots, now);
+  // Whoever has not been let in changes nothing here, and gets nothing.
+  if (!signal->slots.empty()) {
+    remote->claims = signal->slots;
+    if (has_session(user)) learn_slots(*remote, now);
+  }
   if (signal->kind == SignalKind::kPacket) {
     if (!may_come_as_signal(signal->packet)) {
       ++stats_.dropped_malformed;
@@ -164,8 +159,9 @@ void Router::on_signal(const Identity& user, Bytes body, Instant now) {
     std::vector<std::uint8_t> packet(signal->packet.begin(), signal->packet.end());
     return users_.receive(via_address(remote->id), packet, now);
   }
-  if (!has_session(user, now)) return;
+  if (!has_session(user)) return;
   if (signal->kind == SignalKind::kAskGrant) {
+    if (now - remote->told < kAskInterval / 2) return;
     // Perhaps a slot is gone and we have not noticed; then all get new grants when there is another.
     for (const auto& site : relays_.sites()) {
       if (site->leg) site->leg->suspect(now);
@@ -186,7 +182,7 @@ void Router::on_online(Instant now) {
     if (site->leg) site->leg->suspect(now);
   }
   for (auto& [id, remote] : remotes_) {
-    if (!has_session(remote.user, now)) continue;
+    if (!has_session(remote.user)) continue;
     remote.asked_once = false;
     signal(remote, SignalKind::kGrant, {}, true, now);
     if (remote.routes.empty()) ask_grant(remote, now);
@@ -246,10 +242,10 @@ std::vector<PeerSlot> Router::our_slots(const Remote& remote, Instant now) const
   return slots;
 }
 
-void Router::learn_slots(Remote& remote, const std::vector<PeerSlot>& slots, Instant now) {
+void Router::learn_slots(Remote& remote, Instant now) {
   std::vector<PeerSlot> ours;
-  for (const PeerSlot& slot : slots) {
-    // A slot belongs to one peer. Whoever claims another's gains nothing: the relay looks at the mac.
+  for (const PeerSlot& slot : remote.claims) {
+    // A slot belongs to one peer: the first that names it, until the relay says that its grant is none.
     const auto [at, added] =
         by_slot_.try_emplace(slot_key(slot.grant.relay_id, slot.grant.slot), remote.id);
     if (added || at->second == remote.id) ours.push_back(slot);
@@ -257,8 +253,19 @@ void Router::learn_slots(Remote& remote, const std::vector<PeerSlot>& slots, Ins
   const relay::IdentityHash own = relay::identity_hash(app_id_, users_.identity().text());
   remote.routes.set_follows(own > remote.hash);
   for (const PeerSlot& gone : remote.routes.learn(ours, now)) forget_slot(gone);
-  if (has_session(remote.user, now)) make_ready(remote, now);
+  make_ready(remote, now);
   choose(remote, now);
+}
+
+// The slot is free again for whoever else has named it.
+void Router::learn_from_others(SiteId site, relay::SlotId slot, Instant now) {
+  for (auto& [id, remote] : remotes_) {
+    const bool claims =
+        std::any_of(remote.claims.begin(), remote.claims.end(), [&](const PeerSlot& claim) {
+          return claim.grant.relay_id == site && claim.grant.slot == slot;
+        });
+    if (claims && has_session(remote.user)) learn_slots(remote, now);
+  }
 }
 
 void Router::forget_slot(const PeerSlot& slot) {
@@ -273,8 +280,12 @@ void Router::forget_route(SiteId site, relay::SlotId slot, Instant now) {
   Remote& remote = remotes_.at(at->second);
   by_slot_.erase(at);
   remote.routes.forget(site, slot);
+  std::erase_if(remote.claims, [&](const PeerSlot& claim) {
+    return claim.grant.relay_id == site && claim.grant.slot == slot;
+  });
   choose(remote, now);
   ask_grant(remote, now);
+  learn_from_others(site, slot, now);
 }
 
 void Router::make_ready(Remote& remote, Instant now) {
@@ -312,7 +323,7 @@ void Router::on_leg(SiteId site, const relay::LegOpened&, Instant now) {
   const Relays::Site* opened = relays_.find(site);
   const bool ours = opened == relays_.home() || opened == relays_.backup();
   for (auto& [id, remote] : remotes_) {
-    if (!has_session(remote.user, now)) continue;
+    if (!has_session(remote.user)) continue;
     const auto& routes = remote.routes.all();
     const bool there = std::any_of(routes.begin(), routes.end(),
                                    [site](const auto& route) { return route.site() == site; });
@@ -343,7 +354,7 @@ void Router::on_leg(SiteId site, const relay::LegPeerGone& event, Instant now) {
 void Router::on_leg(SiteId site, const relay::LegDraining&, Instant now) {
   choose_all(site, now);
   for (auto& [id, remote] : remotes_) {
-    if (has_session(remote.user, now)) signal(remote, SignalKind::kGrant, {}, true, now);
+    if (has_session(remote.user)) signal(remote, SignalKind::kGrant, {}, true, now);
   }
 }
 
@@ -378,7 +389,9 @@ void Router::queue_out(const IpAddress& to, std::vector<std::uint8_t> packet) {
 // Copies of packets, each on its own.
 void Router::queue_batch(const Routes::Route& route, Bytes batch, std::size_t segment_size,
                          Instant now) {
-  relay::Leg& leg = *relays_.find(route.site())->leg;
+  Relays::Site* site = relays_.find(route.site());
+  if (site == nullptr || !site->leg) return;
+  relay::Leg& leg = *site->leg;
   const auto handle = leg.handle_of(route.slot.grant.slot);
   if (!handle) return;
   for (std::size_t at = 0; at < batch.size(); at += segment_size) {
@@ -430,11 +443,15 @@ std::optional<Transmit> Router::route_batch(const Transmit& batch, MutableBytes 
   remote->used = now;
   const Bytes bytes = buffer.first(batch.size);
   if (packet_kind(bytes[0]) == PacketKind::kHandshake) {
-    signal(*remote, SignalKind::kPacket, bytes, shows_consent(bytes), now);
+    const bool consent = shows_consent(bytes);
+    signal(*remote, SignalKind::kPacket, bytes, consent, now);
+    // What the peer said of itself while it asked counts from now on.
+    if (consent && remote->routes.empty() && !remote->claims.empty()) learn_slots(*remote, now);
     return std::nullopt;
   }
   const Routes::Route* route = remote->routes.active();
-  relay::Leg* leg = route == nullptr ? nullptr : relays_.find(route->site())->leg.get();
+  Relays::Site* site = route == nullptr ? nullptr : relays_.find(route->site());
+  relay::Leg* leg = site == nullptr ? nullptr : site->leg.get();
   const auto handle = leg == nullptr ? std::nullopt : leg->handle_of(route->slot.grant.slot);
   if (!handle) {
     for (std::size_t at = 0; at < bytes.size(); at += batch.segment_size) {

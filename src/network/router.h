@@ -98,6 +98,7 @@ class Router {
     RemoteId id{};
     Identity user;
     relay::IdentityHash hash{};
+    std::vector<PeerSlot> claims;  // its slots, as it says; Routes has those that are nobody else's
     Routes routes;
     std::deque<std::vector<std::uint8_t>> waiting;
     Instant used{};
@@ -112,7 +113,8 @@ class Router {
   // Null when there are too many.
   Remote* remote_for(const Identity& user, Instant now);
   std::vector<PeerSlot> our_slots(const Remote& remote, Instant now) const;
-  void learn_slots(Remote& remote, const std::vector<PeerSlot>& slots, Instant now);
+  void learn_slots(Remote& remote, Instant now);
+  void learn_from_others(SiteId site, relay::SlotId slot, Instant now);
   void forget_slot(const PeerSlot& slot);
   void forget_route(SiteId site, relay::SlotId slot, Instant now);
   // Legs and bindings of what the peer is reached over.
@@ -139,7 +141,7 @@ class Router {
   void choose_all(SiteId site, Instant now);
   void choose(Remote& remote, Instant now);
   void sweep(Instant now);
-  bool has_session(const Identity& user, Instant now) const;
+  bool has_session(const Identity& user) const { return users_.has_peer(user); }
   std::int64_t unix_seconds(Instant now) const;
 
   Endpoint& users_;

@@ -354,6 +354,44 @@ TEST_F(RouterTest, AClaimOfAnothersSlotIsIgnored) {
   EXPECT_EQ(alice.got.size(), 1u);
 }
 
+// One whom we do talk to says that another's slot is his: the relay knows better, and its owner gets it back.
+TEST_F(RouterTest, AFriendsClaimOfAnothersSlotHoldsForARoundTripOnly) {
+  Host& alice = add("str:alice");
+  Host& bob = add("str:bob");
+  Host& eve = add("str:eve");
+  run_for(seconds(1));
+  send(eve, alice, "hello");
+  run_for(seconds(1));
+  relay::Grant claim;
+  claim.relay_id = relay_config.relay_id;
+  claim.slot = bob.router->relays().home()->leg->slot();
+  for (int i = 0; i < 20; ++i) {
+    alice.router->on_signal(eve.name(),
+                            write_signal({SignalKind::kGrant, {{claim, 0}, {claim, 0}}, {}}), now);
+    if (i == 0) send(bob, alice, "from bob");
+    run_for(milliseconds(100));
+  }
+  send(alice, bob, "to bob");
+  run_for(seconds(2));
+  EXPECT_EQ(bob.got, std::vector<std::string>{"to bob"});
+  EXPECT_EQ(alice.got, (std::vector<std::string>{"hello", "from bob"}));
+}
+
+TEST_F(RouterTest, WhoAsksForGrantsIsAnsweredNowAndThen) {
+  Host& alice = add("str:alice");
+  Host& eve = add("str:eve");
+  run_for(seconds(1));
+  send(eve, alice, "hello");
+  run_for(seconds(1));
+  const std::uint64_t before = alice.router->stats().signals_out;
+  for (int i = 0; i < 1000; ++i) {
+    alice.router->on_signal(eve.name(), write_signal({SignalKind::kAskGrant, {}, {}}), now);
+    run_for(milliseconds(1));
+  }
+  EXPECT_LE(alice.router->stats().signals_out - before, 5u);
+  EXPECT_GE(alice.router->stats().signals_out - before, 2u);
+}
+
 TEST_F(RouterTest, StrangersAreLimited) {
   Host& alice = add("str:alice");
   run_for(seconds(1));

@@ -138,6 +138,10 @@ void Routes::use(std::size_t at, Instant now) {
 }
 
 void Routes::choose(const Relays& relays, Instant now) {
+  if (also_ >= routes_.size() || !usable(relays, routes_[also_])) {
+    also_ = kNone;
+    doubled_ = false;
+  }
   if (active_ >= routes_.size() || !usable(relays, routes_[active_])) {
     return use(best(relays, kNone), now);
   }

@@ -144,7 +144,7 @@ void SiteControl::give_outputs(Instant now) {
     const bool sent = !output->message.empty() &&
                       endpoint_.send(user, SharedBytes::copy(output->message), kSendReliable,
                                      kControlChannel, now) == Result::kOk;
-    if (sent) continue;
+    if (sent || rendezvous::may_be_lost(output->message)) continue;
     // Asked for, or a client that does not take what it asked for.
     dismiss(user, now);
     endpoint_.close_session(user, now);

@@ -52,6 +52,8 @@ void Leg::open(const Ticket& ticket, Instant now) {
   const bool renews = state_ == State::kOpen && ticket.relay == ticket_.relay;
   ticket_ = ticket;
   if (renews) return ask(Ask::kRenew, ticket_.token);
+  // Another address is another slot, with handles of its own.
+  if (state_ == State::kOpen) return lose({LegLost::Why::kClosed, {}}, now);
   start_opening(now);
 }
 

@@ -10,6 +10,7 @@ OpenLimits::OpenLimits(const Rates& rates, Random& random, Instant now)
     : random_(random),
       all_(rates.all, rates.all, now),
       without_cookie_(rates.without_cookie, rates.without_cookie, now),
+      cookies_(rates.cookies, rates.cookies, now),
       prefixes_(kPlaces, TokenBucket(rates.prefix, rates.prefix, now)),
       made_at_(now) {
   random.fill(prefix_key_);
@@ -17,11 +18,13 @@ OpenLimits::OpenLimits(const Rates& rates, Random& random, Instant now)
   random.fill(previous_.bytes);
 }
 
-bool OpenLimits::take(const IpAddress& from, Instant now) {
+bool OpenLimits::take_without_cookie(Instant now) { return without_cookie_.take(1, now); }
+
+bool OpenLimits::take_with_cookie(const IpAddress& from, Instant now) {
   return prefix_bucket(from).take(1, now) && all_.take(1, now);
 }
 
-bool OpenLimits::take_without_cookie(Instant now) { return without_cookie_.take(1, now); }
+bool OpenLimits::take_cookie_reply(Instant now) { return cookies_.take(1, now); }
 
 // A /24 of IPv4, a /48 of IPv6.
 TokenBucket& OpenLimits::prefix_bucket(const IpAddress& from) {

@@ -22,12 +22,16 @@ class OpenLimits {
     std::uint32_t all = 0;
     std::uint32_t prefix = 0;
     std::uint32_t without_cookie = 0;
+    std::uint32_t cookies = 0;
   };
   OpenLimits(const Rates& rates, Random& random, Instant now);
 
-  // False: there are too many.
-  bool take(const IpAddress& from, Instant now);
+  // An Open that nothing is known of. False: there are too many; then a cookie must be shown.
   bool take_without_cookie(Instant now);
+  // An Open with a good cookie, which made-up addresses have not. False: there are too many.
+  bool take_with_cookie(const IpAddress& from, Instant now);
+  // A reply that asks for a cookie. False: there are too many.
+  bool take_cookie_reply(Instant now);
 
   // RFC 9147 5.1: what only a receiver at `from` can show. Nothing is kept for it; it lives one to two lifetimes.
   static constexpr Duration kCookieLifetime = seconds(120);
@@ -44,8 +48,9 @@ class OpenLimits {
   void rotate(Instant now);
 
   Random& random_;
-  TokenBucket all_;
+  TokenBucket all_;  // with a cookie
   TokenBucket without_cookie_;
+  TokenBucket cookies_;
   std::vector<TokenBucket> prefixes_;
   SipKey prefix_key_{};
   Secret current_;

@@ -45,6 +45,7 @@ ServerLimits ServerLimits::share_of(std::uint32_t shard, std::uint32_t shards) c
   share.opens_per_second_max = part(opens_per_second_max);
   share.opens_per_prefix_per_second_max = part(opens_per_prefix_per_second_max);
   share.opens_without_cookie_per_second = part(opens_without_cookie_per_second);
+  share.cookies_per_second = part(cookies_per_second);
   return share;
 }
 
@@ -67,7 +68,7 @@ Server::Server(const ServerConfig& config, SiteKeys& keys, Random& random, Insta
       unix_start_(unix_now),
       open_limits_(
           {config.limits.opens_per_second_max, config.limits.opens_per_prefix_per_second_max,
-           config.limits.opens_without_cookie_per_second},
+           config.limits.opens_without_cookie_per_second, config.limits.cookies_per_second},
           random, now) {
   ASSERT(config.shards >= 1 && config.shards <= kShardsMax && config.shard < config.shards);
   ASSERT(config.shards == 1 || outlet != nullptr);

@@ -28,16 +28,19 @@ namespace whimbrel::relay {
 
 // What happens at each limit stands beside it.
 struct ServerLimits {
-  std::size_t slots_max = 100'000;                        // Open is refused; at most 2^20
-  std::size_t slots_per_identity_max = 8;                 // Open is refused
-  std::uint32_t opens_per_second_max = 5'000;             // silence
-  std::uint32_t opens_per_prefix_per_second_max = 100;    // of a /24 or a /48: silence
+  std::size_t slots_max = 100'000;         // Open is refused; at most 2^20
+  std::size_t slots_per_identity_max = 8;  // one that is unused gives way, or Open is refused
+  // What anybody can send with any source is looked at in this order.
   std::uint32_t opens_without_cookie_per_second = 1'000;  // beyond it a cookie is asked for
+  std::uint32_t cookies_per_second = 100'000;             // silence
+  std::uint32_t opens_per_second_max = 5'000;             // with a good cookie: silence
+  std::uint32_t opens_per_prefix_per_second_max = 100;    // of those of a /24 or a /48: silence
   std::uint32_t bytes_per_second = 64 << 20;   // of a slot whose token says nothing: dropped
   std::uint32_t packets_per_second = 100'000;  // likewise
   std::size_t replies_max = 1'024;             // the reply is not sent
   Duration opening_time = seconds(5);          // to confirm an Opened
   Duration idle_time = seconds(60);            // without a packet of the client
+  Duration unused_time = seconds(2);           // likewise, where the identity wants another slot
   Duration renewal_time = seconds(1800);       // after the token's end
 
   // The part of one shard. Tables and rates are divided; slots_per_identity_max holds in each shard, as a client has no say
@@ -147,6 +150,8 @@ class Server {
   void make_slot(const IpAddress& from, const OpenView& open, const Token& token, Instant now);
   void look_after(Slot& slot, Instant now);
   std::optional<std::uint32_t> free_place();
+  // False: the identity has all that it may have, and uses them.
+  bool room_for(std::uint64_t identity, Instant now);
   void release(Slot& slot);
   void send_opened(const Slot& slot, const IpAddress& to, const Secret& secret, Instant now);
   void refuse(const IpAddress& to, const OpenView& open, const Secret& secret, Refusal reason);
@@ -167,7 +172,8 @@ class Server {
   std::vector<Slot> slots_;
   std::deque<std::uint32_t> free_;                             // the longest free comes first
   std::unordered_map<std::uint64_t, std::uint32_t> by_nonce_;  // first half of the nonce -> place
-  std::unordered_map<std::uint64_t, std::uint32_t> by_identity_;  // first half of the hash -> slots
+  // First half of the hash -> place of its latest slot, which leads to the others.
+  std::unordered_map<std::uint64_t, std::uint32_t> by_identity_;
   std::size_t open_slots_ = 0;
   std::size_t sweep_at_ = 0;
   Instant next_sweep_ = kNever;

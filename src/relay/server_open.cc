@@ -1,5 +1,6 @@
 // How slots come and go.
 #include <algorithm>
+#include <utility>
 
 #include "relay/server.h"
 
@@ -11,14 +12,21 @@ std::uint64_t half_of(Bytes bytes) { return ByteReader(bytes).u64(); }
 
 }  // namespace
 
-// What anybody can make us do, cheapest first.
+// What anybody can make us do, cheapest first. A flood from made-up addresses must not stand in the way of whoever can show a
+// cookie: those have a limit of their own.
 bool Server::admit_open(const IpAddress& from, const OpenView& open, Instant now) {
-  if (!open_limits_.take(from, now)) {
+  const bool shows_cookie =
+      open.cookie != RelayCookie{} && open_limits_.check_cookie(from, open.nonce, open.cookie, now);
+  if (shows_cookie) {
+    if (open_limits_.take_with_cookie(from, now)) return true;
     ++counters_.dropped_open_rate;
     return false;
   }
-  const bool cookie_needed = config_.always_cookie || !open_limits_.take_without_cookie(now);
-  if (!cookie_needed || open_limits_.check_cookie(from, open.nonce, open.cookie, now)) return true;
+  if (!config_.always_cookie && open_limits_.take_without_cookie(now)) return true;
+  if (!open_limits_.take_cookie_reply(now)) {
+    ++counters_.dropped_open_rate;
+    return false;
+  }
   ++counters_.cookies;
   std::array<std::uint8_t, kCookieReplySize> answer;
   write_cookie_reply(answer, {open.nonce, open_limits_.make_cookie(from, open.nonce, now)});
@@ -77,11 +85,33 @@ std::optional<std::uint32_t> Server::free_place() {
   return place;
 }
 
+// A client that lost its line opens anew and leaves its old slot behind; copies of old Opens make slots that nobody can use. So
+// the newest wins over what has not been confirmed, and over what has been silent for a while.
+bool Server::room_for(std::uint64_t identity, Instant now) {
+  const auto held = by_identity_.find(identity);
+  if (held == by_identity_.end()) return true;
+  std::size_t count = 0;
+  Slot* unused = nullptr;
+  const auto worse = [](const Slot& a, const Slot& b) {
+    const bool opening = a.state == Slot::State::kOpening;
+    if (opening != (b.state == Slot::State::kOpening)) return opening;
+    return a.rates.taken_at() < b.rates.taken_at();
+  };
+  for (std::uint32_t at = held->second; at != Slot::kNoPlace; at = slots_[at].next_of_identity) {
+    ++count;
+    if (unused == nullptr || worse(slots_[at], *unused)) unused = &slots_[at];
+  }
+  if (count < config_.limits.slots_per_identity_max) return true;
+  const bool gives_way = unused->state == Slot::State::kOpening ||
+                         now - unused->rates.taken_at() >= config_.limits.unused_time;
+  if (gives_way) release(*unused);
+  return gives_way;
+}
+
 void Server::make_slot(const IpAddress& from, const OpenView& open, const Token& token,
                        Instant now) {
   const std::uint64_t identity = half_of(token.identity);
-  if (const auto held = by_identity_.find(identity);
-      held != by_identity_.end() && held->second >= config_.limits.slots_per_identity_max) {
+  if (!room_for(identity, now)) {
     ++counters_.refused_identity;
     return refuse(from, open, token.secret, Refusal::kIdentityLimit);
   }
@@ -110,7 +140,8 @@ void Server::make_slot(const IpAddress& from, const OpenView& open, const Token&
       token.packets_per_second == 0 ? limits.packets_per_second : token.packets_per_second, now);
   slot.expires = now + seconds(token.not_after - unix_seconds(now)) + limits.renewal_time;
   by_nonce_[half_of(slot.nonce)] = *place;
-  ++by_identity_[identity];
+  const auto [held, first] = by_identity_.try_emplace(identity, *place);
+  if (!first) slot.next_of_identity = std::exchange(held->second, *place);
   ++open_slots_;
   ++counters_.opened;
   if (next_sweep_ == kNever) next_sweep_ = now + kSweepInterval;
@@ -119,9 +150,12 @@ void Server::make_slot(const IpAddress& from, const OpenView& open, const Token&
 
 void Server::release(Slot& slot) {
   by_nonce_.erase(half_of(slot.nonce));
-  const auto held = by_identity_.find(half_of(slot.identity));
-  if (--held->second == 0) by_identity_.erase(held);
   const auto place = static_cast<std::uint32_t>(&slot - slots_.data());
+  const auto held = by_identity_.find(half_of(slot.identity));
+  std::uint32_t* link = &held->second;
+  while (*link != place) link = &slots_[*link].next_of_identity;
+  *link = slot.next_of_identity;
+  if (held->second == Slot::kNoPlace) by_identity_.erase(held);
   const auto generation =
       static_cast<std::uint16_t>((slot.generation + 1u) & SlotId::kGenerationMax);
   slot = Slot();

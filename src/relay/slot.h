@@ -73,6 +73,7 @@ class SlotRates {
 struct Slot {
   static constexpr std::size_t kInlineBindings = 8;
   static constexpr std::size_t kBindingsMax = 256;
+  static constexpr std::uint32_t kNoPlace = ~std::uint32_t{0};
 
   enum class State : std::uint8_t {
     kFree,
@@ -102,6 +103,7 @@ struct Slot {
   std::uint64_t challenge = 0;
   IpAddress new_address;  // challenged, unless empty
   std::uint32_t app_id = 0;
+  std::uint32_t next_of_identity = kNoPlace;
   IdentityHash identity{};
   Nonce nonce{};
   Nonce relay_nonce{};

@@ -72,6 +72,9 @@ class Authority {
   std::variant<Identity, Rejection> claim_name(const Login& login, const PublicKey& key);
   std::variant<Identity, Rejection> name_of_token(const Login& login, const PublicKey& key,
                                                   std::int64_t unix_seconds);
+  // Of a certificate that this authority gave the same key; nothing if it does not count any more.
+  std::optional<Identity> certified(const Login& login, const PublicKey& key,
+                                    std::int64_t unix_seconds) const;
   std::variant<Identity, Rejection> number(const Login& login, const PublicKey& key);
   std::vector<std::uint8_t> certify(const Identity& identity, std::uint32_t app_id,
                                     const PublicKey& key, std::int64_t unix_seconds);

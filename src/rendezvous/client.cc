@@ -22,7 +22,7 @@ void Client::on_connected(Instant now) {
   outputs_.clear();
   pong_due_ = kNever;
   ping_at_ = now + kPingInterval;
-  send(Login{kVersion, config_.app_id, config_.identity, config_.token});
+  send(Login{kVersion, config_.app_id, config_.identity, config_.token, certificate_});
 }
 
 void Client::on_disconnected(Instant /*now*/) {
@@ -53,6 +53,7 @@ void Client::take_certificate(const std::vector<std::uint8_t>& encoded, std::int
                               Instant now) {
   const auto certificate = decode_certificate(encoded);
   if (!certificate) return;
+  certificate_ = encoded;
   const std::int64_t left = unix_s > 0 ? certificate->not_after - unix_s
                                        : certificate->not_after - certificate->not_before;
   renew_at_ = now + seconds(std::clamp<std::int64_t>(left / 2, 30, 30 * 24 * 3600));

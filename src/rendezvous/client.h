@@ -153,6 +153,7 @@ class Client {
   std::map<std::uint32_t, Question> lookups_;
   std::map<std::uint32_t, Identity> signals_;
   std::set<Identity> watches_;
+  std::vector<std::uint8_t> certificate_;  // the latest
   bool ticket_wanted_ = false;
   Instant renew_at_ = kNever;
   Instant ping_at_ = kNever;

@@ -17,4 +17,8 @@ std::optional<ServerMessage> decode_server_message(Bytes bytes) {
   return detail::decode_any<ServerMessage>(bytes);
 }
 
+bool may_be_lost(Bytes message) {
+  return !message.empty() && (message[0] == Signalled::kType || message[0] == Presence::kType);
+}
+
 }  // namespace whimbrel::rendezvous

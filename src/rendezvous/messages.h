@@ -36,12 +36,15 @@ struct Login {
   std::uint32_t app_id = 0;
   std::string identity;  // wanted; empty: the server says who we are
   std::string token;     // of the game's backend, in login mode token
+  // Of an earlier login here: as good as a token that has run out meanwhile.
+  std::vector<std::uint8_t> certificate = {};
   template <typename Fields>
   void fields(Fields& f) {
     f.number(version);
     f.number(app_id);
     f.text(identity, kIdentityTextSizeMax);
     f.text(token, kTokenTextMax);
+    f.blob(certificate, kCertificateSizeMax);
   }
 };
 // Wants a newer certificate.
@@ -255,6 +258,9 @@ struct Revocations {
 };
 using ServerMessage = std::variant<LoggedIn, Refused, Found, SignalDone, Signalled, RelayTickets,
                                    Pong, Presence, Renewed, Farewell, Revocations>;
+
+// Of the server's: what others cause, and what is no answer. A client that is slow to take it must not be put out for it.
+bool may_be_lost(Bytes message);
 
 // Every field must be within its limit (ASSERT).
 std::vector<std::uint8_t> encode(const ClientMessage& message);

@@ -6,7 +6,7 @@ namespace whimbrel::rendezvous {
 namespace {
 
 std::vector<ClientMessage> client_messages() {
-  return {Login{1, 7, "str:alice", "a.b.c"},
+  return {Login{1, 7, "str:alice", "a.b.c", {1, 2, 3}},
           Renew{},
           Lookup{9, "str:bob"},
           Signal{10, "str:bob", {1, 2, 3}},

@@ -54,6 +54,8 @@ void Server::on_connected(ClientId id, const PublicKey& key, Instant now) {
   Client& client = clients_[id];
   client.key = key;
   client.requests = TokenBucket(limits_.requests_per_second, limits_.requests_per_second, now);
+  client.signals_in =
+      TokenBucket(limits_.signal_bytes_per_second, limits_.signal_bytes_per_second, now);
   logins_due_.emplace_back(now + limits_.login_time, id);
 }
 
@@ -268,17 +270,21 @@ void Server::on(ClientId id, Client& client, const Lookup& lookup, Instant) {
   send(id, answer);
 }
 
-void Server::on(ClientId id, Client& client, const Signal& signal, Instant) {
+void Server::on(ClientId id, Client& client, const Signal& signal, Instant now) {
   ++counters_.signals;
   const auto identity = Identity::parse(signal.to);
   ClientId to{};
   const bool online = identity && find({client.user->first, *identity}, &to) != nullptr;
-  if (online) {
+  if (!online) ++counters_.signals_offline;
+  // The line of whoever gets them is not the senders' to fill.
+  const bool fits =
+      online && clients_.at(to).signals_in.take(static_cast<double>(signal.body.size()), now);
+  if (fits) {
     send(to, Signalled{client.user->second.text(), signal.body});
-  } else {
-    ++counters_.signals_offline;
+  } else if (online) {
+    ++counters_.signals_dropped;
   }
-  send(id, SignalDone{signal.request, online});
+  send(id, SignalDone{signal.request, fits});
 }
 
 void Server::on(ClientId id, Client& client, const WantRelayTicket& want, Instant now) {

@@ -35,10 +35,11 @@ class TicketIssuer {
 
 // What happens at each limit stands beside it.
 struct ServerLimits {
-  std::size_t clients_max = 100'000;       // refused, and its session closed
-  Duration login_time = seconds(10);       // then the session is closed
-  std::uint32_t requests_per_second = 200;  // of one client, all together: refused
-  std::size_t watches_max = 256;           // of one client: refused
+  std::size_t clients_max = 100'000;                  // refused, and its session closed
+  Duration login_time = seconds(10);                  // then the session is closed
+  std::uint32_t requests_per_second = 200;            // of one client, all together: refused
+  std::uint32_t signal_bytes_per_second = 256 << 10;  // to one client, of all others: dropped
+  std::size_t watches_max = 256;                      // of one client: refused
   std::size_t watchers_max = 10'000;  // of one user, who tells all of them when it comes: refused
   std::size_t outputs_max = 65'536;   // messages that wait for the driver: dropped and counted
 };
@@ -46,7 +47,7 @@ struct ServerLimits {
 // They only grow.
 struct ServerCounters {
   std::uint64_t logins = 0, logins_refused = 0, lookups = 0, lookups_offline = 0;
-  std::uint64_t signals = 0, signals_offline = 0, tickets = 0;
+  std::uint64_t signals = 0, signals_offline = 0, signals_dropped = 0, tickets = 0;
   std::uint64_t malformed = 0, not_logged_in = 0, rate_limited = 0, late = 0, dropped_outputs = 0;
 };
 
@@ -92,6 +93,7 @@ class Server {
     std::optional<User> user;  // logged in
     std::vector<std::uint8_t> certificate;
     TokenBucket requests;
+    TokenBucket signals_in;  // bytes, of others
     std::set<Identity> watches;
   };
 

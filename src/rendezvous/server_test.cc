@@ -276,6 +276,27 @@ TEST_F(Rendezvous, LimitOfRequests) {
   EXPECT_TRUE(alice.connected);
 }
 
+// Nobody's line is others' to fill.
+TEST_F(Rendezvous, LimitOfSignalsToOneUser) {
+  limits.signal_bytes_per_second = 10'000;
+  restart();
+  User& alice = logged_in("str:alice");
+  User& bob = logged_in("str:bob");
+  User& carol = logged_in("str:carol");
+  for (int i = 0; i < 10; ++i) {
+    alice.client.signal(name("str:bob"), std::vector<std::uint8_t>(1000));
+    carol.client.signal(name("str:bob"), std::vector<std::uint8_t>(1000));
+  }
+  run();
+  EXPECT_EQ(bob.all<SignalEvent>().size(), 10u);
+  EXPECT_EQ(server->counters().signals_dropped, 10u);
+  EXPECT_EQ(alice.all<UndeliveredEvent>().size() + carol.all<UndeliveredEvent>().size(), 10u);
+  now += seconds(1);
+  alice.client.signal(name("str:bob"), {1});
+  run();
+  EXPECT_EQ(bob.all<SignalEvent>().size(), 11u);
+}
+
 TEST_F(Rendezvous, LimitOfWatches) {
   limits.watches_max = 3;
   restart();
