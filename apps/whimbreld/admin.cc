@@ -109,8 +109,8 @@ void add_rendezvous(Page& page, const rendezvous::Server& server) {
   page.counter("whimbrel_rendezvous_signals_total", "Signals between users", c.signals);
   page.counter("whimbrel_rendezvous_signals_offline_total", "Signals to users who are not here",
                c.signals_offline);
-  page.counter("whimbrel_rendezvous_signals_dropped_total",
-               "Signals beyond what one user is sent", c.signals_dropped);
+  page.counter("whimbrel_rendezvous_signals_dropped_total", "Signals beyond what one user is sent",
+               c.signals_dropped);
   page.counter("whimbrel_rendezvous_tickets_total", "Relay tickets given out", c.tickets);
   page.begin("whimbrel_rendezvous_dropped_total", "Messages refused or lost",
              prometheus::MetricType::Counter);

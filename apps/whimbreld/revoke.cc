@@ -3,9 +3,11 @@
 #include <fmt/core.h>
 #include <whimbrel/identity.h>
 
+#include <chrono>
 #include <filesystem>
 #include <optional>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 #include "io/key_files.h"
@@ -45,8 +47,13 @@ std::string revoke(const std::string& state_folder, const std::string& who) {
   }
   std::string done;
   for (const PublicKey& key : keys) {
-    if (!registry.revoke(key))
-      throw std::runtime_error(fmt::format("{}: {}", path, registry.last_error()));
+    // A server at work holds the database for moments at a time.
+    bool written = registry.revoke(key);
+    for (int i = 0; i < 50 && !written; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      written = registry.revoke(key);
+    }
+    if (!written) throw std::runtime_error(fmt::format("{}: {}", path, registry.last_error()));
     done += fmt::format("revoked {}\n", whimbrel::to_hex(key.view()));
   }
   return done;

@@ -238,9 +238,13 @@ bool Endpoint::add_authority(const VerifyKey& key) {
   return state_->config.trust.add_authority(key);
 }
 
+void Endpoint::remove_authority(const VerifyKey& key) {
+  state_->config.trust.remove_authority(key);
+}
+
 bool Endpoint::set_revocations(Bytes encoded, Instant now) {
   State& s = *state_;
-  if (!s.config.trust.set_revocations(encoded)) return false;
+  if (!s.config.trust.set_revocations(encoded, s.unix_at(now))) return false;
   std::vector<SessionId> revoked;
   for (const auto& [id, peer] : s.peers) {
     const bool certified = peer->certificate == CertificateStatus::kValid;

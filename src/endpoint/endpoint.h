@@ -119,6 +119,7 @@ class Endpoint {
   // Who we are, told late: only where EndpointConfig said nothing.
   void set_identity(const Identity& identity);
   bool add_authority(const VerifyKey& key);
+  void remove_authority(const VerifyKey& key);
   // TrustStore::set_revocations(). Sessions with whom it names fail: reason 4003.
   bool set_revocations(Bytes encoded, Instant now);
   // Closes every session: reason 1001.

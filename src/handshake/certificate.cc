@@ -132,13 +132,18 @@ CertificateStatus TrustStore::verify(Bytes encoded, const CertificateClaim& clai
   return CertificateStatus::kValid;
 }
 
-bool TrustStore::set_revocations(Bytes encoded) {
+void TrustStore::remove_authority(const VerifyKey& key) {
+  std::erase_if(authorities_, [&](const Authority& authority) { return authority.key == key; });
+}
+
+bool TrustStore::set_revocations(Bytes encoded, UnixMillis now) {
   auto list = decode_revocations(encoded);
   if (!list) return false;
   const auto authority =
       std::find_if(authorities_.begin(), authorities_.end(),
                    [&](const Authority& one) { return one.id == list->authority; });
   if (authority == authorities_.end() || list->issued < authority->revocations_issued ||
+      list->issued > now / 1000 + kNotBeforeLeewaySeconds ||
       !check_revocations(encoded, authority->key))
     return false;
   authority->revocations_issued = list->issued;

@@ -84,12 +84,14 @@ class TrustStore {
 
   // False when kAuthoritiesMax are held already. Adding one twice is no error.
   bool add_authority(const VerifyKey& key);
+  // Its certificates count for nothing from now on, its revocations neither.
+  void remove_authority(const VerifyKey& key);
   bool empty() const { return authorities_.empty(); }
   std::size_t authority_count() const { return authorities_.size(); }
   std::vector<VerifyKey> authorities() const;
   // Keys that an authority takes back (revocations.h), in place of an older list of the same one. False: malformed, of nobody we
-  // trust, wrongly signed, or older than what we have.
-  bool set_revocations(Bytes encoded);
+  // trust, wrongly signed, older than what we have, or of a date to come.
+  bool set_revocations(Bytes encoded, UnixMillis now);
   // By any of them.
   bool revoked(const PublicKey& key) const;
 

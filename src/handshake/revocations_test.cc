@@ -7,6 +7,8 @@
 namespace whimbrel {
 namespace {
 
+constexpr UnixMillis kNow = 1'900'000'000'000;
+
 class RevocationsTest : public ::testing::Test {
  protected:
   RevocationsTest() { trust.add_authority(authority.verify_key()); }
@@ -39,10 +41,10 @@ TEST_F(RevocationsTest, EveryChangedBitIsSeen) {
   for (std::size_t bit = 0; bit < bytes.size() * 8; ++bit) {
     auto changed = bytes;
     changed[bit / 8] ^= static_cast<std::uint8_t>(1 << (bit % 8));
-    EXPECT_FALSE(trust.set_revocations(changed)) << bit;
+    EXPECT_FALSE(trust.set_revocations(changed, kNow)) << bit;
   }
   EXPECT_FALSE(trust.revoked(key(1)));
-  EXPECT_TRUE(trust.set_revocations(bytes));
+  EXPECT_TRUE(trust.set_revocations(bytes, kNow));
   EXPECT_TRUE(trust.revoked(key(1)));
   EXPECT_FALSE(trust.revoked(key(3)));
 }
@@ -56,17 +58,31 @@ TEST_F(RevocationsTest, CutOrLengthenedOnesAreNone) {
 }
 
 TEST_F(RevocationsTest, AnOlderListTakesNothingBack) {
-  ASSERT_TRUE(trust.set_revocations(list(5, {key(1)})));
-  EXPECT_FALSE(trust.set_revocations(list(4, {})));
+  ASSERT_TRUE(trust.set_revocations(list(5, {key(1)}), kNow));
+  EXPECT_FALSE(trust.set_revocations(list(4, {}), kNow));
   EXPECT_TRUE(trust.revoked(key(1)));
-  EXPECT_TRUE(trust.set_revocations(list(6, {key(2)})));
+  EXPECT_TRUE(trust.set_revocations(list(6, {key(2)}), kNow));
   EXPECT_FALSE(trust.revoked(key(1)));
 }
 
 TEST_F(RevocationsTest, OfAStrangerCountForNothing) {
   const SigningKey other = SigningKey::generate(random);
-  EXPECT_FALSE(trust.set_revocations(sign_revocations({9, {}, {key(1)}}, other)));
+  EXPECT_FALSE(trust.set_revocations(sign_revocations({9, {}, {key(1)}}, other), kNow));
   EXPECT_FALSE(trust.revoked(key(1)));
+}
+
+TEST_F(RevocationsTest, OneOfTheFutureDoesNotHideWhatComesLater) {
+  EXPECT_FALSE(trust.set_revocations(list(kNow / 1000 + 3600, {key(1)}), kNow));
+  EXPECT_TRUE(trust.set_revocations(list(kNow / 1000 + 60, {key(2)}), kNow)) << "clocks differ";
+  EXPECT_TRUE(trust.set_revocations(list(kNow / 1000 + 61, {key(3)}), kNow));
+  EXPECT_TRUE(trust.revoked(key(3)));
+}
+
+TEST_F(RevocationsTest, GoWithTheirAuthority) {
+  ASSERT_TRUE(trust.set_revocations(list(5, {key(1)}), kNow));
+  trust.remove_authority(authority.verify_key());
+  EXPECT_FALSE(trust.revoked(key(1)));
+  EXPECT_TRUE(trust.empty());
 }
 
 TEST_F(RevocationsTest, AListMayBeFull) {
@@ -74,7 +90,7 @@ TEST_F(RevocationsTest, AListMayBeFull) {
   for (PublicKey& one : keys) random.fill(one.bytes);
   const auto bytes = list(1, keys);
   EXPECT_EQ(bytes.size(), kRevocationsSizeMax);
-  EXPECT_TRUE(trust.set_revocations(bytes));
+  EXPECT_TRUE(trust.set_revocations(bytes, kNow));
   EXPECT_TRUE(trust.revoked(keys.back()));
 }
 

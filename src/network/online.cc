@@ -127,8 +127,20 @@ void Network::Online::take_client_events(Instant now) {
   }
 }
 
+// Where none was given, the server's word counts: for as long as it says so. One that somebody else brought must not stay.
+void Network::Online::trust(const VerifyKey& authority) {
+  if (trusted_ == authority) return;
+  if (trusted_) {
+    trust_.remove_authority(*trusted_);
+    users_.remove_authority(*trusted_);
+  }
+  trusted_ = authority;
+  trust_.add_authority(authority);
+  users_.add_authority(authority);
+}
+
 void Network::Online::on(const rendezvous::OnlineEvent& event, Instant now) {
-  if (!authority_given_) trust_.add_authority(event.authority);
+  if (!authority_given_) trust(event.authority);
   const auto certificate = decode_certificate(event.certificate);
   const std::string name = certificate ? certificate->identity : std::string();
   const CertificateClaim claim{app_id_, name, users_.public_key()};
@@ -142,7 +154,6 @@ void Network::Online::on(const rendezvous::OnlineEvent& event, Instant now) {
   say("online as " + event.identity.text());
   users_.set_identity(event.identity);
   users_.set_certificate(event.certificate);
-  if (!authority_given_) users_.add_authority(event.authority);
   if (config_.require_certificates) users_.set_require_certificate(true);
   client_.want_ticket();
   ticket_at_ = now + kTicketRetry;
@@ -209,7 +220,7 @@ void Network::Online::on(const rendezvous::TicketsEvent& event, Instant now) {
 }
 
 void Network::Online::on(const rendezvous::RevocationsEvent& event, Instant now) {
-  trust_.set_revocations(event.list);
+  trust_.set_revocations(event.list, unix_at(now));
   users_.set_revocations(event.list, now);
 }
 

@@ -59,6 +59,7 @@ class Network::Online {
   void on(const rendezvous::FarewellEvent& event, Instant now);
 
   void say(const std::string& text);
+  void trust(const VerifyKey& authority);
 
   UnixMillis unix_at(Instant now) const { return unix_start_ + to_milliseconds(now - start_); }
 
@@ -70,6 +71,7 @@ class Network::Online {
   Instant start_;
   UnixMillis unix_start_;
   TrustStore trust_;
+  std::optional<VerifyKey> trusted_;  // the server's, where none was given
   Endpoint control_;
   rendezvous::Client client_;
   Router router_;

@@ -1,6 +1,7 @@
 #include "network/router.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "handshake/packets.h"
 
@@ -17,6 +18,8 @@ constexpr Duration kTellInterval = seconds(240);
 // A peer that has lost our slot, or we its, is asked no more often.
 constexpr Duration kAskInterval = milliseconds(500);
 constexpr std::size_t kLegsLostMax = 64;
+// A relay binds so many peers and no more; whom nothing was sent to for this long makes room for others.
+constexpr Duration kIdleBinding = seconds(5);
 
 std::uint64_t slot_key(SiteId site, relay::SlotId slot) {
   return std::uint64_t{site} << 32 | slot.value;
@@ -64,10 +67,12 @@ Router::Remote* Router::find(RemoteId id) {
   return at == remotes_.end() ? nullptr : &at->second;
 }
 
-Router::Remote* Router::remote_for(const Identity& user, Instant now) {
+Router::Remote* Router::remote_for(const Identity& user, bool stranger, Instant now) {
   Remote* known = find(user);
   if (known == nullptr) {
-    if (remotes_.size() >= limits_.remotes_max) return nullptr;
+    // Names may cost nothing: those whom others make up leave room for those whom we dial.
+    const std::size_t room = stranger ? limits_.remotes_max * 3 / 4 : limits_.remotes_max;
+    if (remotes_.size() >= room) return nullptr;
     const RemoteId id{next_id_++};
     known = &remotes_[id];
     known->id = id;
@@ -86,13 +91,13 @@ void Router::sweep(Instant now) {
     if (has_session(remote.user)) {
       remote.used = now;
       make_ready(remote, now);
-      if (now - remote.told >= kTellInterval) signal(remote, SignalKind::kGrant, {}, true, now);
+      if (now - remote.told >= kTellInterval) owe(remote, false);
     }
     if (now - remote.used < kRemoteLife) {
       ++at;
       continue;
     }
-    for (const Routes::Route& route : remote.routes.all()) forget_slot(route.slot);
+    for (const Routes::Route& route : remote.routes.all()) forget_slot(remote, route.slot);
     by_user_.erase(remote.user);
     at = remotes_.erase(at);
   }
@@ -101,7 +106,7 @@ void Router::sweep(Instant now) {
 // --- the rendezvous ------------------------------------------------------------------------------------------------
 
 void Router::on_found(const Identity& user, const PublicKey& key, Instant now) {
-  Remote* remote = remote_for(user, now);
+  Remote* remote = remote_for(user, false, now);
   if (remote == nullptr) {
     return users_.refuse_route(user, kEndMiscInternalError, "too many users at once", now);
   }
@@ -141,7 +146,12 @@ void Router::on_signal(const Identity& user, Bytes body, Instant now) {
     return;
   }
   // Only a packet may come from somebody who is new here.
-  Remote* remote = signal->kind == SignalKind::kPacket ? remote_for(user, now) : find(user);
+  const bool is_packet = signal->kind == SignalKind::kPacket;
+  if (is_packet && !may_come_as_signal(signal->packet)) {
+    ++stats_.dropped_malformed;
+    return;
+  }
+  Remote* remote = is_packet ? remote_for(user, true, now) : find(user);
   if (remote == nullptr) {
     ++stats_.dropped_full;
     return;
@@ -152,25 +162,21 @@ void Router::on_signal(const Identity& user, Bytes body, Instant now) {
     if (has_session(user)) learn_slots(*remote, now);
   }
   if (signal->kind == SignalKind::kPacket) {
-    if (!may_come_as_signal(signal->packet)) {
-      ++stats_.dropped_malformed;
-      return;
-    }
     std::vector<std::uint8_t> packet(signal->packet.begin(), signal->packet.end());
     return users_.receive(via_address(remote->id), packet, now);
   }
   if (!has_session(user)) return;
   if (signal->kind == SignalKind::kAskGrant) {
-    if (now - remote->told < kAskInterval / 2) return;
+    if (!remote->missed && now - remote->told < kAskInterval / 2) return;
     // Perhaps a slot is gone and we have not noticed; then all get new grants when there is another.
     for (const auto& site : relays_.sites()) {
       if (site->leg) site->leg->suspect(now);
     }
-    return this->signal(*remote, SignalKind::kGrant, {}, true, now);
+    return owe(*remote, false);
   }
   flush_waiting(*remote, now);
   // It has come back, and what it was told meanwhile did not reach it.
-  if (remote->missed) this->signal(*remote, SignalKind::kGrant, {}, true, now);
+  if (remote->missed) owe(*remote, false);
 }
 
 void Router::on_undelivered(const Identity& user) {
@@ -184,7 +190,7 @@ void Router::on_online(Instant now) {
   for (auto& [id, remote] : remotes_) {
     if (!has_session(remote.user)) continue;
     remote.asked_once = false;
-    signal(remote, SignalKind::kGrant, {}, true, now);
+    owe(remote, false);
     if (remote.routes.empty()) ask_grant(remote, now);
   }
 }
@@ -193,26 +199,58 @@ std::optional<RouterRequest> Router::poll_request(Instant now) {
   while (auto user = users_.poll_route_wanted()) {
     if (requests_.size() < limits_.requests_max) requests_.emplace_back(LookupRequest{*user});
   }
-  std::deque<RouterRequest>& queue = requests_.empty() ? notices_ : requests_;
-  if (queue.empty() || !pace_.take(1, now)) return std::nullopt;
-  RouterRequest request = std::move(queue.front());
-  queue.pop_front();
-  return request;
+  if ((requests_.empty() && notices_.empty()) || !pace_.take(1, now)) return std::nullopt;
+  if (!requests_.empty()) {
+    RouterRequest request = std::move(requests_.front());
+    requests_.pop_front();
+    return request;
+  }
+  return next_notice(now);
 }
 
-void Router::signal(Remote& remote, SignalKind kind, Bytes packet, bool with_slots, Instant now) {
-  std::deque<RouterRequest>& queue = kind == SignalKind::kPacket ? requests_ : notices_;
-  if (queue.size() >= limits_.requests_max) {
+// Written when it leaves, so that its grants are the latest.
+std::optional<RouterRequest> Router::next_notice(Instant now) {
+  while (!notices_.empty()) {
+    Remote* remote = find(notices_.front());
+    notices_.pop_front();
+    if (remote == nullptr) continue;
+    const bool ask = std::exchange(remote->owes_ask, false);
+    remote->owed = false;
+    SignalView view{ask ? SignalKind::kAskGrant : SignalKind::kGrant, our_slots(*remote, now), {}};
+    // Where no leg is open all are told when one is.
+    if ((view.slots.empty() && !ask) || !has_session(remote->user)) continue;
+    if (!view.slots.empty()) {
+      remote->told = now;
+      remote->missed = false;
+    }
+    ++stats_.signals_out;
+    return SignalRequest{remote->user, write_signal(view)};
+  }
+  return std::nullopt;
+}
+
+// A handshake packet; `with_slots`: the peer may answer over a relay.
+void Router::signal(Remote& remote, Bytes packet, bool with_slots, Instant now) {
+  if (requests_.size() >= limits_.requests_max) {
     ++stats_.dropped_full;
     return;
   }
-  SignalView view{kind, {}, packet};
+  SignalView view{SignalKind::kPacket, {}, packet};
   if (with_slots) view.slots = our_slots(remote, now);
-  if (!view.slots.empty()) remote.told = now;
-  if (kind == SignalKind::kGrant && view.slots.empty()) return;  // when a leg is open all are told
-  if (!view.slots.empty()) remote.missed = false;
+  if (!view.slots.empty()) {
+    remote.told = now;
+    remote.missed = false;
+  }
   ++stats_.signals_out;
-  queue.emplace_back(SignalRequest{remote.user, write_signal(view)});
+  requests_.emplace_back(SignalRequest{remote.user, write_signal(view)});
+}
+
+// The peer is to be told our slots, and asked for its own; one notice holds both.
+void Router::owe(Remote& remote, bool ask) {
+  remote.owes_ask = remote.owes_ask || ask;
+  if (remote.owed) return;
+  remote.owed = true;
+  notices_.push_back(remote.id);
 }
 
 // --- grants --------------------------------------------------------------------------------------------------------
@@ -248,11 +286,14 @@ void Router::learn_slots(Remote& remote, Instant now) {
     // A slot belongs to one peer: the first that names it, until the relay says that its grant is none.
     const auto [at, added] =
         by_slot_.try_emplace(slot_key(slot.grant.relay_id, slot.grant.slot), remote.id);
-    if (added || at->second == remote.id) ours.push_back(slot);
+    const bool twice = std::any_of(ours.begin(), ours.end(), [&](const PeerSlot& one) {
+      return one.grant.relay_id == slot.grant.relay_id && one.grant.slot == slot.grant.slot;
+    });
+    if ((added || at->second == remote.id) && !twice) ours.push_back(slot);
   }
   const relay::IdentityHash own = relay::identity_hash(app_id_, users_.identity().text());
   remote.routes.set_follows(own > remote.hash);
-  for (const PeerSlot& gone : remote.routes.learn(ours, now)) forget_slot(gone);
+  for (const PeerSlot& gone : remote.routes.learn(ours, now)) forget_slot(remote, gone);
   make_ready(remote, now);
   choose(remote, now);
 }
@@ -268,8 +309,10 @@ void Router::learn_from_others(SiteId site, relay::SlotId slot, Instant now) {
   }
 }
 
-void Router::forget_slot(const PeerSlot& slot) {
-  by_slot_.erase(slot_key(slot.grant.relay_id, slot.grant.slot));
+void Router::forget_slot(const Remote& remote, const PeerSlot& slot) {
+  const auto at = by_slot_.find(slot_key(slot.grant.relay_id, slot.grant.slot));
+  if (at == by_slot_.end() || at->second != remote.id) return;
+  by_slot_.erase(at);
   Relays::Site* site = relays_.find(slot.grant.relay_id);
   if (site != nullptr && site->leg) site->leg->unbind(slot.grant.slot);
 }
@@ -300,7 +343,7 @@ void Router::ask_grant(Remote& remote, Instant now) {
   if (remote.asked_once && now - remote.asked < kAskInterval) return;
   remote.asked_once = true;
   remote.asked = now;
-  signal(remote, SignalKind::kAskGrant, {}, true, now);
+  owe(remote, true);
 }
 
 // --- legs ----------------------------------------------------------------------------------------------------------
@@ -328,7 +371,7 @@ void Router::on_leg(SiteId site, const relay::LegOpened&, Instant now) {
     const bool there = std::any_of(routes.begin(), routes.end(),
                                    [site](const auto& route) { return route.site() == site; });
     if (!ours && !there) continue;
-    signal(remote, SignalKind::kGrant, {}, true, now);
+    owe(remote, false);
     make_ready(remote, now);
     flush_waiting(remote, now);
   }
@@ -342,8 +385,30 @@ void Router::on_leg(SiteId site, const relay::LegLost& event, Instant now) {
 void Router::on_leg(SiteId site, const relay::LegBound& event, Instant now) {
   const auto at = by_slot_.find(slot_key(site, event.slot));
   if (at == by_slot_.end()) return;
+  if (event.result == relay::BindResult::kFull)
+    return make_room(site, remotes_.at(at->second), now);
   if (event.result != relay::BindResult::kBound) return forget_route(site, event.slot, now);
   choose(remotes_.at(at->second), now);
+}
+
+// Nothing is wrong with the grant: whoever has been sent nothing for a while gives its place to the other.
+void Router::make_room(SiteId site, Remote& wants, Instant now) {
+  relay::Leg& leg = *relays_.find(site)->leg;
+  Remote* idle = nullptr;
+  for (auto& [id, remote] : remotes_) {
+    if (&remote == &wants || now - remote.sent < kIdleBinding) continue;
+    const auto& routes = remote.routes.all();
+    const bool bound = std::any_of(routes.begin(), routes.end(), [&](const Routes::Route& route) {
+      return route.site() == site && leg.bound(route.slot.grant.slot);
+    });
+    if (bound && (idle == nullptr || remote.sent < idle->sent)) idle = &remote;
+  }
+  if (idle == nullptr) return;
+  for (const Routes::Route& route : idle->routes.all()) {
+    if (route.site() == site) leg.unbind(route.slot.grant.slot);
+  }
+  choose(*idle, now);
+  make_ready(wants, now);
 }
 
 void Router::on_leg(SiteId site, const relay::LegPeerGone& event, Instant now) {
@@ -354,7 +419,7 @@ void Router::on_leg(SiteId site, const relay::LegPeerGone& event, Instant now) {
 void Router::on_leg(SiteId site, const relay::LegDraining&, Instant now) {
   choose_all(site, now);
   for (auto& [id, remote] : remotes_) {
-    if (has_session(remote.user)) signal(remote, SignalKind::kGrant, {}, true, now);
+    if (has_session(remote.user)) owe(remote, false);
   }
 }
 
@@ -438,13 +503,14 @@ std::size_t Router::wrap_batch(relay::Leg& leg, std::uint16_t handle, Bytes batc
 // What the endpoint sends to a user, as it goes onto the wire. Nothing: it became a signal, or it waits.
 std::optional<Transmit> Router::route_batch(const Transmit& batch, MutableBytes buffer,
                                             Instant now) {
-  Remote* remote = find(*remote_of(batch.to));
+  const auto to = remote_of(batch.to);
+  Remote* remote = to ? find(*to) : nullptr;
   if (remote == nullptr) return std::nullopt;
-  remote->used = now;
+  remote->used = remote->sent = now;
   const Bytes bytes = buffer.first(batch.size);
   if (packet_kind(bytes[0]) == PacketKind::kHandshake) {
     const bool consent = shows_consent(bytes);
-    signal(*remote, SignalKind::kPacket, bytes, consent, now);
+    signal(*remote, bytes, consent, now);
     // What the peer said of itself while it asked counts from now on.
     if (consent && remote->routes.empty() && !remote->claims.empty()) learn_slots(*remote, now);
     return std::nullopt;

@@ -102,8 +102,10 @@ class Router {
     Routes routes;
     std::deque<std::vector<std::uint8_t>> waiting;
     Instant used{};
-    Instant asked{};  // for a grant
-    Instant told{};   // our slots
+    Instant sent{};                       // the last packet to it
+    Instant asked{};                      // for a grant
+    Instant told{};                       // our slots
+    bool owed = false, owes_ask = false;  // a notice waits
     bool asked_once = false;
     bool missed = false;  // what it was told last did not reach it
   };
@@ -111,16 +113,19 @@ class Router {
   Remote* find(const Identity& user);
   Remote* find(RemoteId id);
   // Null when there are too many.
-  Remote* remote_for(const Identity& user, Instant now);
+  Remote* remote_for(const Identity& user, bool stranger, Instant now);
   std::vector<PeerSlot> our_slots(const Remote& remote, Instant now) const;
   void learn_slots(Remote& remote, Instant now);
   void learn_from_others(SiteId site, relay::SlotId slot, Instant now);
-  void forget_slot(const PeerSlot& slot);
+  void forget_slot(const Remote& remote, const PeerSlot& slot);
   void forget_route(SiteId site, relay::SlotId slot, Instant now);
   // Legs and bindings of what the peer is reached over.
   void make_ready(Remote& remote, Instant now);
+  void make_room(SiteId site, Remote& wants, Instant now);
   void ask_grant(Remote& remote, Instant now);
-  void signal(Remote& remote, SignalKind kind, Bytes packet, bool with_slots, Instant now);
+  void signal(Remote& remote, Bytes packet, bool with_slots, Instant now);
+  void owe(Remote& remote, bool ask);
+  std::optional<RouterRequest> next_notice(Instant now);
 
   void send_later(Remote& remote, Bytes packet, Instant now);
   std::optional<Transmit> route_batch(const Transmit& batch, MutableBytes buffer, Instant now);
@@ -155,8 +160,8 @@ class Router {
   std::unordered_map<std::uint64_t, RemoteId> by_slot_;  // site and slot
   std::uint32_t next_id_ = 1;
   std::deque<RouterRequest> requests_;
-  std::deque<RouterRequest> notices_;
-  TokenBucket pace_;  // of both
+  std::deque<RemoteId> notices_;  // each once
+  TokenBucket pace_;              // of both
   std::deque<relay::LegLost> legs_lost_;
   struct Out {
     IpAddress to;

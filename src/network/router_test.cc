@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "handshake/packets.h"
 #include "relay/server.h"
 
 namespace whimbrel {
@@ -395,13 +396,19 @@ TEST_F(RouterTest, WhoAsksForGrantsIsAnsweredNowAndThen) {
 TEST_F(RouterTest, StrangersAreLimited) {
   Host& alice = add("str:alice");
   run_for(seconds(1));
+  const std::vector<std::uint8_t> packet{static_cast<std::uint8_t>(HandshakeKind::kInitIk)};
   for (int i = 0; i < 5000; ++i) {
     alice.router->on_signal(*Identity::parse("str:s" + std::to_string(i)),
-                            write_signal({SignalKind::kPacket, {}, {}}), now);
+                            write_signal({SignalKind::kPacket, {}, packet}), now);
   }
-  EXPECT_EQ(alice.router->remote_count(), RouterLimits().remotes_max);
+  EXPECT_EQ(alice.router->remote_count(), RouterLimits().remotes_max * 3 / 4);
+  Host& bob = add("str:bob");
+  run_for(seconds(1));
+  send(alice, bob, "hello");
+  run_for(seconds(1));
+  EXPECT_EQ(bob.got.size(), 1u) << "there is room for those whom we dial";
   run_for(seconds(80));
-  EXPECT_EQ(alice.router->remote_count(), 0u);
+  EXPECT_EQ(alice.router->remote_count(), 1u) << "bob";
 }
 
 }  // namespace

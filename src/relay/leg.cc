@@ -30,7 +30,7 @@ constexpr Duration kSilenceIdle = seconds(3);
 constexpr std::uint32_t kSequenceMax = 0xf0000000;
 constexpr std::size_t kOutMax = 64;
 constexpr std::size_t kEventsMax = 1024;
-constexpr std::size_t kBoundMax = 256;
+constexpr std::size_t kBoundMax = 1024;
 
 }  // namespace
 
@@ -316,6 +316,7 @@ void Leg::bind(const Grant& grant, Instant now) {
     return post(LegBound{grant.slot, BindResult::kFull});
   }
   bound_[grant.slot] = {grant, std::nullopt, now, kBindRetryFirst};
+  ++binds_open_;
 }
 
 void Leg::unbind(SlotId slot) {
@@ -357,13 +358,22 @@ Instant Leg::next_deadline() const {
   if (state_ == State::kOpening) return next_open_;
   if (state_ == State::kClosed) return kNever;
   Instant next = std::min({dead_at(), doubt_at(), ask_at()});
+  if (binds_open_ == 0) return next;
   for (const auto& [slot, bound] : bound_) next = std::min(next, bound.ask_at);
   return next;
 }
 
 void Leg::advance(Instant now) {
   if (state_ != State::kOpen) return;
+  if (binds_open_ > 0) ask_for_binds(now);
+  check_silence(now);
+  if (state_ == State::kOpen && sequence_ > kSequenceMax) lose({LegLost::Why::kClosed, {}}, now);
+}
+
+void Leg::ask_for_binds(Instant now) {
+  binds_open_ = 0;
   for (auto& [slot, bound] : bound_) {
+    if (!bound.handle) ++binds_open_;
     if (now < bound.ask_at) continue;
     std::array<std::uint8_t, kGrantSize> body;
     ByteWriter out(body);
@@ -372,8 +382,6 @@ void Leg::advance(Instant now) {
     bound.ask_at = now + bound.wait;
     bound.wait = std::min(bound.wait * 2, kBindRetryMax);
   }
-  check_silence(now);
-  if (state_ == State::kOpen && sequence_ > kSequenceMax) lose({LegLost::Why::kClosed, {}}, now);
 }
 
 // The clock of a leg that carries something starts with what it carried, but a question has its time for an answer, too.

@@ -124,6 +124,7 @@ class Leg {
   void on_bound(ByteReader& in);
   void on_pong(ByteReader& in, Instant now);
   void ask(Ask kind, Bytes body);
+  void ask_for_binds(Instant now);
   void ping(Instant now);
   void check_silence(Instant now);
   Duration silence_max(Instant now) const;
@@ -161,6 +162,7 @@ class Leg {
   bool doubted_ = false;  // LegSuspected was said
   bool draining_ = false;
   std::map<SlotId, Bound> bound_;
+  std::size_t binds_open_ = 0;  // at least so many of them wait for an answer, or none do
   std::deque<std::vector<std::uint8_t>> out_;
   std::deque<LegEvent> events_;
 };

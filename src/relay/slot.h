@@ -72,7 +72,7 @@ class SlotRates {
 
 struct Slot {
   static constexpr std::size_t kInlineBindings = 8;
-  static constexpr std::size_t kBindingsMax = 256;
+  static constexpr std::size_t kBindingsMax = 1024;
   static constexpr std::uint32_t kNoPlace = ~std::uint32_t{0};
 
   enum class State : std::uint8_t {

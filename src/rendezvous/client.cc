@@ -84,6 +84,10 @@ void Client::on(const Refused& message, Instant now) {
 }
 
 void Client::fail_question(std::uint32_t request, const std::string& text) {
+  if (const auto signal = signals_.find(request); signal != signals_.end()) {
+    events_.emplace_back(UndeliveredEvent{signal->second});
+    signals_.erase(signal);
+  }
   const auto lookup = lookups_.find(request);
   if (lookup == lookups_.end()) return;
   events_.emplace_back(LookupFailedEvent{lookup->second.user, text});
