@@ -16,6 +16,8 @@ constexpr Duration kTicketInterval = seconds(240);
 constexpr Duration kTicketRetry = seconds(5);
 // The relay went silent, so the rendezvous may have, too: it lives in the same program.
 constexpr Duration kSuspicion = milliseconds(500);
+// It answers again, so an answer takes three round trips at most, or this.
+constexpr Duration kReopened = milliseconds(60);
 
 const Identity& server_name() {
   static const Identity name = Identity::generic_string(rendezvous::kServerName);
@@ -83,6 +85,7 @@ void Network::Online::lose(const std::string& why, bool at_once, Instant now) {
     connected_ = false;
     client_.on_disconnected(now);
     control_.close_session(server_name(), now);
+    router_.suspect(config_.server, now);
   }
   if (client_.state() == rendezvous::Client::State::kRefused) return;
   Duration wait = at_once && tries_ == 0 ? Duration::zero() : kRetryFirst;
@@ -252,7 +255,15 @@ void Network::Online::take_router(Instant now) {
   }
   while (const auto lost = router_.poll_leg_lost()) {
     if (lost->why == relay::LegLost::Why::kNoToken) client_.want_ticket();
-    if (lost->why == relay::LegLost::Why::kSilence) client_.check_server(kSuspicion, now);
+    if (lost->why == relay::LegLost::Why::kSilence) {
+      client_.check_server(kSuspicion, now);
+      suspicious_ = true;
+    }
+  }
+  // The relay at the same address is there again: if the rendezvous does not answer as soon, it is another one than before.
+  if (router_.take_reopened(config_.server) && suspicious_) {
+    suspicious_ = false;
+    client_.check_server(std::max(kReopened, 3 * status().relay_rtt), now);
   }
 }
 

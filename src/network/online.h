@@ -78,6 +78,7 @@ class Network::Online {
   std::string text_ = "connecting";
   std::uint64_t texts_ = 0;  // that were said
   bool connected_ = false;
+  bool suspicious_ = false;  // a relay was lost in silence
   unsigned tries_ = 0;
   Instant connect_at_;
   Instant ticket_at_ = kNever;

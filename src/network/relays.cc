@@ -76,7 +76,9 @@ void Relays::on_tickets(const std::vector<SiteTicket>& tickets, Instant now) {
 // --- which ones ----------------------------------------------------------------------------------------------------
 
 void Relays::probe(Instant now) {
-  if (sites_.size() < 2 || probes_.running()) return;
+  if (probes_.running()) return;
+  next_round_ = kNever;
+  if (sites_.size() < 2) return;
   std::vector<IpAddress> addresses;
   probed_.clear();
   for (const auto& site : sites_) {

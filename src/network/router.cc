@@ -354,6 +354,21 @@ void Router::take_leg_events(Instant now) {
   }
 }
 
+bool Router::take_reopened(const IpAddress& relay) {
+  bool found = false;
+  for (const SiteId id : std::exchange(reopened_, {})) {
+    const Relays::Site* site = relays_.find(id);
+    if (site != nullptr && site->ticket.relay == relay) found = true;
+  }
+  return found;
+}
+
+void Router::suspect(const IpAddress& relay, Instant now) {
+  for (const auto& site : relays_.sites()) {
+    if (site->leg && site->ticket.relay == relay) site->leg->suspect(now);
+  }
+}
+
 std::optional<relay::LegLost> Router::poll_leg_lost() {
   if (legs_lost_.empty()) return std::nullopt;
   const relay::LegLost lost = legs_lost_.front();
@@ -363,6 +378,7 @@ std::optional<relay::LegLost> Router::poll_leg_lost() {
 
 // Our slot is a new one: whoever talks to us must know. Where it is not at a relay of our own choice, only those who are there.
 void Router::on_leg(SiteId site, const relay::LegOpened&, Instant now) {
+  reopened_.insert(site);
   const Relays::Site* opened = relays_.find(site);
   const bool ours = opened == relays_.home() || opened == relays_.backup();
   for (auto& [id, remote] : remotes_) {

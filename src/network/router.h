@@ -11,6 +11,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <variant>
@@ -86,6 +87,10 @@ class Router {
   std::optional<RouterRequest> poll_request(Instant now);
   // A leg was lost: others may want to look after what they have there.
   std::optional<relay::LegLost> poll_leg_lost();
+  // Since the last call a leg was opened to this address: whoever lives there was reached just now.
+  bool take_reopened(const IpAddress& relay);
+  // Something at this address is silent: so may be the relay.
+  void suspect(const IpAddress& relay, Instant now);
   Instant next_deadline() const;
 
   const Relays& relays() const { return relays_; }
@@ -163,6 +168,7 @@ class Router {
   std::deque<RemoteId> notices_;  // each once
   TokenBucket pace_;              // of both
   std::deque<relay::LegLost> legs_lost_;
+  std::set<SiteId> reopened_;
   struct Out {
     IpAddress to;
     std::vector<std::uint8_t> packet;
