@@ -17,13 +17,6 @@ constexpr std::int64_t kGrantLifeSeconds = 600;
 constexpr Duration kTellInterval = seconds(240);
 // A peer that has lost our slot, or we its, is asked no more often.
 constexpr Duration kAskInterval = milliseconds(500);
-constexpr std::size_t kLegsLostMax = 64;
-// A relay binds so many peers and no more; whom nothing was sent to for this long makes room for others.
-constexpr Duration kIdleBinding = seconds(5);
-
-std::uint64_t slot_key(SiteId site, relay::SlotId slot) {
-  return std::uint64_t{site} << 32 | slot.value;
-}
 
 // InitXX and what follows it show a stranger that somebody is here; over the rendezvous the key is known, so nobody needs it.
 bool may_come_as_signal(Bytes packet) {
@@ -344,117 +337,6 @@ void Router::ask_grant(Remote& remote, Instant now) {
   remote.asked_once = true;
   remote.asked = now;
   owe(remote, true);
-}
-
-// --- legs ----------------------------------------------------------------------------------------------------------
-
-void Router::take_leg_events(Instant now) {
-  while (const auto event = relays_.poll_event()) {
-    std::visit([&](const auto& one) { on_leg(event->site, one, now); }, event->event);
-  }
-}
-
-bool Router::take_reopened(const IpAddress& relay) {
-  bool found = false;
-  for (const SiteId id : std::exchange(reopened_, {})) {
-    const Relays::Site* site = relays_.find(id);
-    if (site != nullptr && site->ticket.relay == relay) found = true;
-  }
-  return found;
-}
-
-void Router::suspect(const IpAddress& relay, Instant now) {
-  for (const auto& site : relays_.sites()) {
-    if (site->leg && site->ticket.relay == relay) site->leg->suspect(now);
-  }
-}
-
-std::optional<relay::LegLost> Router::poll_leg_lost() {
-  if (legs_lost_.empty()) return std::nullopt;
-  const relay::LegLost lost = legs_lost_.front();
-  legs_lost_.pop_front();
-  return lost;
-}
-
-// Our slot is a new one: whoever talks to us must know. Where it is not at a relay of our own choice, only those who are there.
-void Router::on_leg(SiteId site, const relay::LegOpened&, Instant now) {
-  reopened_.insert(site);
-  const Relays::Site* opened = relays_.find(site);
-  const bool ours = opened == relays_.home() || opened == relays_.backup();
-  for (auto& [id, remote] : remotes_) {
-    if (!has_session(remote.user)) continue;
-    const auto& routes = remote.routes.all();
-    const bool there = std::any_of(routes.begin(), routes.end(),
-                                   [site](const auto& route) { return route.site() == site; });
-    if (!ours && !there) continue;
-    owe(remote, false);
-    make_ready(remote, now);
-    flush_waiting(remote, now);
-  }
-}
-
-void Router::on_leg(SiteId site, const relay::LegLost& event, Instant now) {
-  if (legs_lost_.size() < kLegsLostMax) legs_lost_.push_back(event);
-  choose_all(site, now);
-}
-
-void Router::on_leg(SiteId site, const relay::LegBound& event, Instant now) {
-  const auto at = by_slot_.find(slot_key(site, event.slot));
-  if (at == by_slot_.end()) return;
-  if (event.result == relay::BindResult::kFull)
-    return make_room(site, remotes_.at(at->second), now);
-  if (event.result != relay::BindResult::kBound) return forget_route(site, event.slot, now);
-  choose(remotes_.at(at->second), now);
-}
-
-// Nothing is wrong with the grant: whoever has been sent nothing for a while gives its place to the other.
-void Router::make_room(SiteId site, Remote& wants, Instant now) {
-  relay::Leg& leg = *relays_.find(site)->leg;
-  Remote* idle = nullptr;
-  for (auto& [id, remote] : remotes_) {
-    if (&remote == &wants || now - remote.sent < kIdleBinding) continue;
-    const auto& routes = remote.routes.all();
-    const bool bound = std::any_of(routes.begin(), routes.end(), [&](const Routes::Route& route) {
-      return route.site() == site && leg.bound(route.slot.grant.slot);
-    });
-    if (bound && (idle == nullptr || remote.sent < idle->sent)) idle = &remote;
-  }
-  if (idle == nullptr) return;
-  for (const Routes::Route& route : idle->routes.all()) {
-    if (route.site() == site) leg.unbind(route.slot.grant.slot);
-  }
-  choose(*idle, now);
-  make_ready(wants, now);
-}
-
-void Router::on_leg(SiteId site, const relay::LegPeerGone& event, Instant now) {
-  forget_route(site, event.slot, now);
-}
-
-// Peers shall use another relay, too.
-void Router::on_leg(SiteId site, const relay::LegDraining&, Instant now) {
-  choose_all(site, now);
-  for (auto& [id, remote] : remotes_) {
-    if (has_session(remote.user)) owe(remote, false);
-  }
-}
-
-void Router::on_leg(SiteId site, const relay::LegSuspected&, Instant now) { choose_all(site, now); }
-void Router::on_leg(SiteId site, const relay::LegHeard&, Instant now) { choose_all(site, now); }
-
-void Router::choose_all(SiteId site, Instant now) {
-  for (auto& [id, remote] : remotes_) {
-    const auto& routes = remote.routes.all();
-    const bool there = std::any_of(routes.begin(), routes.end(),
-                                   [site](const auto& route) { return route.site() == site; });
-    if (there) choose(remote, now);
-  }
-}
-
-void Router::choose(Remote& remote, Instant now) {
-  remote.routes.choose(relays_, now);
-  next_move_ = std::min(next_move_, remote.routes.next_deadline());
-  if (!remote.waiting.empty()) flush_waiting(remote, now);
 }
 
 // --- packets out ---------------------------------------------------------------------------------------------------

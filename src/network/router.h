@@ -115,6 +115,9 @@ class Router {
     bool missed = false;  // what it was told last did not reach it
   };
 
+  static std::uint64_t slot_key(SiteId site, relay::SlotId slot) {
+    return std::uint64_t{site} << 32 | slot.value;
+  }
   Remote* find(const Identity& user);
   Remote* find(RemoteId id);
   // Null when there are too many.
