@@ -74,6 +74,15 @@ Examples:
   whimbrel info bob --name alice --peer bob=192.168.1.7:4000 --watch
   whimbrel info 192.168.1.7:4000 --json | jq .status.ping_ms)";
 
+constexpr const char* kLobbyExamples =
+    R"(A lobby is a room on a server (--server) where users find each other. Inside, each line that you type goes to everybody in it;
+/help lists the commands. It is gone when the last one leaves.
+
+Examples:
+  whimbrel lobby create --name alice --server play.example:4040 --max 4 --data map=dunes
+  whimbrel lobby list --name bob --server play.example:4040 --filter map=dunes --free 1
+  whimbrel lobby join NUMBER --name bob --server play.example:4040)";
+
 constexpr const char* kKeyExamples = R"(Examples:
   whimbrel key alice.key          makes the file if it is missing, and prints the public key
   whimbrel key alice.key --show   prints the public key of a file that must be there)";
@@ -248,6 +257,46 @@ void add_info(CLI::App& parent, Run& run) {
   info.runs(run, info_command);
 }
 
+void add_lobby_list(CLI::App& lobby, Run& run) {
+  Command<LobbyListOptions> list(lobby, "list", "Show the lobbies that let somebody in");
+  LobbyListOptions& options = *list.options;
+  list.app
+      .add_option("--filter", options.filters,
+                  "Only with data like this: KEY=VALUE, KEY!=VALUE, KEY>=NUMBER, ...; all must fit")
+      ->allow_extra_args(false);
+  list.app.add_option("--free", options.free, "Only with so many free places")
+      ->check(CLI::Range(0, 250));
+  list.app.add_flag("--json", options.json, "As JSON");
+  add_node_options(list.app, options.node);
+  list.runs(run, lobby_list_command);
+}
+
+void add_lobby_create(CLI::App& lobby, Run& run) {
+  Command<LobbyCreateOptions> create(lobby, "create", "Make a lobby and be in it");
+  LobbyCreateOptions& options = *create.options;
+  create.app.add_option("--max", options.members_max, "Places")
+      ->check(CLI::Range(1, 250))
+      ->capture_default_str();
+  create.app.add_option("--data", options.data, "What lists show of it: KEY=VALUE")
+      ->allow_extra_args(false);
+  create.app.add_flag("--private", options.is_private,
+                      "Not in lists: only for who knows its number");
+  add_node_options(create.app, options.node);
+  create.runs(run, lobby_create_command);
+}
+
+void add_lobby(CLI::App& parent, Run& run) {
+  CLI::App& lobby = *parent.add_subcommand("lobby", "Find users in the rooms of a server");
+  lobby.require_subcommand(1);
+  lobby.footer(kLobbyExamples);
+  add_lobby_list(lobby, run);
+  add_lobby_create(lobby, run);
+  Command<LobbyJoinOptions> join(lobby, "join", "Be in a lobby");
+  join.app.add_option("LOBBY", join.options->lobby, "Its number, as list shows it")->required();
+  add_node_options(join.app, join.options->node);
+  join.runs(run, lobby_join_command);
+}
+
 void add_key(CLI::App& parent, Run& run) {
   Command<KeyOptions> key(parent, "key", "Make or show our key");
   key.app.add_option("FILE", key.options->file, "File with the secret key")->required();
@@ -320,6 +369,7 @@ void describe(CLI::App& app, Run& run) {
   add_recv(app, run);
   add_ping(app, run);
   add_info(app, run);
+  add_lobby(app, run);
   add_key(app, run);
   add_cert(app, run);
   app.add_subcommand("options", "List the options that --set can set")->callback([&run] {

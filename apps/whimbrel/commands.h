@@ -61,6 +61,28 @@ struct InfoOptions {
 };
 int info_command(const InfoOptions& options);
 
+struct LobbyListOptions {
+  NodeOptions node;
+  std::vector<std::string> filters;
+  int free = 0;  // places, at least
+  bool json = false;
+};
+int lobby_list_command(const LobbyListOptions& options);
+
+struct LobbyCreateOptions {
+  NodeOptions node;
+  std::vector<std::string> data;
+  std::size_t members_max = 8;
+  bool is_private = false;
+};
+int lobby_create_command(const LobbyCreateOptions& options);
+
+struct LobbyJoinOptions {
+  NodeOptions node;
+  std::string lobby;
+};
+int lobby_join_command(const LobbyJoinOptions& options);
+
 struct KeyOptions {
   std::string file;
   bool show = false;

@@ -118,7 +118,27 @@ void add_rendezvous(Page& page, const rendezvous::Server& server) {
   page.add("reason", "not_logged_in", c.not_logged_in);
   page.add("reason", "rate", c.rate_limited);
   page.add("reason", "late_login", c.late);
+  page.add("reason", "silent", c.silent);
   page.add("reason", "outputs", c.dropped_outputs);
+}
+
+void add_lobbies(Page& page, const rendezvous::LobbyServer& lobbies) {
+  const rendezvous::LobbyCounters& c = lobbies.counters();
+  page.gauge("whimbrel_lobbies", "Lobbies", lobbies.lobby_count());
+  page.gauge("whimbrel_lobby_data_bytes", "Keys and values of all lobbies and members",
+             lobbies.data_bytes());
+  page.counter("whimbrel_lobbies_created_total", "Lobbies made", c.created);
+  page.counter("whimbrel_lobbies_restored_total", "Lobbies that members brought over a restart",
+               c.restored);
+  page.counter("whimbrel_lobby_joins_total", "Users who came in", c.joined);
+  page.counter("whimbrel_lobby_leaves_total", "Users who went, for any reason", c.left);
+  page.counter("whimbrel_lobby_lists_total", "Lists", c.lists);
+  page.counter("whimbrel_lobby_chats_total", "Chat messages, before they are sent to each member",
+               c.chats);
+  page.begin("whimbrel_lobby_refused_total", "Requests refused", prometheus::MetricType::Counter);
+  page.add("reason", "rate", c.rate_limited);
+  page.add("reason", "bad_claim", c.bad_claims);
+  page.add("reason", "other", c.refused - c.rate_limited - c.bad_claims);
 }
 
 void add_sockets(Page& page, const UdpSocketStats& stats) {
@@ -140,7 +160,10 @@ std::string metrics_text(Service& service) {
                  site.counters().dropped_stun);
     page.counter("whimbrel_unknown_packets_total", "Datagrams that are nobody's",
                  site.counters().dropped_unknown_type);
-    if (site.control() != nullptr) add_rendezvous(page, site.control()->server());
+    if (site.control() == nullptr) return;
+    const rendezvous::Server& server = site.control()->server();
+    add_rendezvous(page, server);
+    if (server.lobbies() != nullptr) add_lobbies(page, *server.lobbies());
   });
   add_relay(page, service.loop());
   add_sockets(page, service.loop().socket_stats());

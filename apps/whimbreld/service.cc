@@ -86,6 +86,7 @@ ServerLoopConfig loop_config(const Settings& settings, const ServerState& state)
   site.site_name = settings.site;
   site.rendezvous_limits.clients_max = settings.clients_max;
   site.rendezvous_limits.requests_per_second = settings.signals_per_second;
+  site.lobby_limits.lobbies_max = settings.lobbies_max;
   site.relay_config.limits.slots_max = settings.slots_max;
   site.relay_config.limits.bytes_per_second = settings.slot_bytes_per_second;
   site.relay_config.limits.packets_per_second = settings.slot_packets_per_second;

@@ -42,6 +42,7 @@ struct Settings {
   bool rendezvous = true;
   std::uint32_t clients_max = 100'000;
   std::uint32_t signals_per_second = 200;  // of one client
+  std::uint32_t lobbies_max = 10'000;      // 0: none
 
   // [relay]
   bool relay = true;

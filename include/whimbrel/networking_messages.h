@@ -105,6 +105,8 @@ struct ServerStatus {
   friend bool operator==(const ServerStatus&, const ServerStatus&) = default;
 };
 
+class Lobbies;  // <whimbrel/lobbies.h>
+
 class NetworkingMessages {
  public:
   // Binds the sockets and starts the I/O thread if the config asks for one. nullptr on failure: then `*error` says in a
@@ -188,6 +190,9 @@ class NetworkingMessages {
   Identity identity() const;
   // How it stands with Config::server. Any thread.
   ServerStatus get_server_status() const;
+  // The rooms where users of that server find each other; valid as long as the instance. Without a server its calls are answered
+  // by LobbyResult::kOffline.
+  Lobbies& lobbies();
   // Our static public key, 64 hex digits.
   std::string public_key_hex() const;
   // The port that was bound, 0 if that family is not in use.

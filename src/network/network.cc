@@ -39,6 +39,12 @@ Instant Network::next_deadline() const {
   return online_ ? std::min(users, online_->next_deadline()) : users;
 }
 
+void Network::leave(Instant now) {
+  if (online_) online_->leave(now);
+}
+
+bool Network::leaving() const { return online_ && online_->leaving(); }
+
 NetworkStatus Network::status() const { return online_ ? online_->status() : NetworkStatus(); }
 
 std::uint64_t Network::status_mark() const { return online_ ? online_->status_mark() : 0; }
@@ -66,6 +72,8 @@ ConnectionState Network::connection_info(const Identity& user, Instant now, Conn
   }
   return state;
 }
+
+rendezvous::LobbyClient* Network::lobbies() { return online_ ? &online_->lobbies() : nullptr; }
 
 Network::UserRoute Network::route_of(const Identity& user) const {
   return online_ ? online_->route_of(user) : UserRoute();

@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "base/time.h"
 #include "endpoint/endpoint.h"
+#include "rendezvous/lobby_client.h"
 
 namespace whimbrel {
 
@@ -67,6 +68,11 @@ class Network {
   std::optional<Transmit> poll_transmit(MutableBytes buffer, Instant now);
   Instant next_deadline() const;
 
+  // Logs out, and gives the relays their slots back. No way back: sessions that are to end in good order come first.
+  void leave(Instant now);
+  // The server has not answered that yet.
+  bool leaving() const;
+
   NetworkStatus status() const;
   // The sites that a user is reached over; empty names without a server, or where that is not known.
   struct UserRoute {
@@ -74,6 +80,8 @@ class Network {
     std::string home;   // what the peer calls its home
   };
   UserRoute route_of(const Identity& user) const;
+  // For commands, events and the mirror; null without a server. Its time and its messages are ours.
+  rendezvous::LobbyClient* lobbies();
   // As the endpoint's, and by which relays.
   ConnectionState connection_info(const Identity& user, Instant now, ConnectionInfo* info,
                                   ConnectionStatus* status) const;

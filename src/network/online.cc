@@ -87,7 +87,7 @@ void Network::Online::lose(const std::string& why, bool at_once, Instant now) {
     control_.close_session(server_name(), now);
     router_.suspect(config_.server, now);
   }
-  if (client_.state() == rendezvous::Client::State::kRefused) return;
+  if (leaving_ || client_.state() == rendezvous::Client::State::kRefused) return;
   Duration wait = at_once && tries_ == 0 ? Duration::zero() : kRetryFirst;
   for (unsigned i = 1; i < std::min(tries_, 10u); ++i) wait *= 2;
   wait = std::min(wait, kRetryMax);
@@ -95,6 +95,14 @@ void Network::Online::lose(const std::string& why, bool at_once, Instant now) {
   const double spread = 0.75 + 0.5 * random_.unit();
   connect_at_ =
       now + Duration(static_cast<std::int64_t>(static_cast<double>(wait.count()) * spread));
+}
+
+void Network::Online::leave(Instant now) {
+  connect_at_ = ticket_at_ = kNever;
+  router_.leave();
+  leaving_ = true;
+  client_.logout();
+  settle(now);
 }
 
 void Network::Online::take_control(Instant now) {

@@ -31,9 +31,12 @@ class Network::Online {
   void advance(Instant now);
   std::optional<Transmit> poll_transmit(MutableBytes buffer, Instant now);
   Instant next_deadline() const;
+  void leave(Instant now);
+  bool leaving() const { return client_.state() == rendezvous::Client::State::kOnline; }
   NetworkStatus status() const;
   std::uint64_t status_mark() const;
   UserRoute route_of(const Identity& user) const { return router_.route_of(user); }
+  rendezvous::LobbyClient& lobbies() { return client_.lobbies(); }
 
  private:
   // Moves everything between the parts until nothing moves.
@@ -78,6 +81,7 @@ class Network::Online {
   std::string text_ = "connecting";
   std::uint64_t texts_ = 0;  // that were said
   bool connected_ = false;
+  bool leaving_ = false;
   bool suspicious_ = false;  // a relay was lost in silence
   unsigned tries_ = 0;
   Instant connect_at_;

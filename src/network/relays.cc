@@ -266,6 +266,12 @@ std::optional<Transmit> Relays::poll_transmit(MutableBytes buffer, Instant now) 
   return std::nullopt;
 }
 
+void Relays::leave() {
+  for (const auto& site : sites_) {
+    if (site->leg) site->leg->close();
+  }
+}
+
 Instant Relays::next_deadline() const {
   Instant next = std::min({next_round_, next_idle_check_, probes_.next_deadline()});
   for (const auto& site : sites_) {

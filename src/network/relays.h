@@ -58,6 +58,8 @@ class Relays {
   std::optional<Transmit> poll_transmit(MutableBytes buffer, Instant now);
   std::optional<RelaysEvent> poll_event();
   Instant next_deadline() const;
+  // Tells the relays that we go, as far as one packet does. No way back.
+  void leave();
 
   struct Site {
     SiteId id = 0;

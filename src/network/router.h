@@ -93,6 +93,8 @@ class Router {
   void suspect(const IpAddress& relay, Instant now);
   Instant next_deadline() const;
 
+  // As Relays::leave().
+  void leave() { relays_.leave(); }
   const Relays& relays() const { return relays_; }
   Network::UserRoute route_of(const Identity& user) const;
   const RouterStats& stats() const { return stats_; }

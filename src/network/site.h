@@ -37,6 +37,7 @@ struct SiteConfig {
   bool stun = true;
   KeyPair keys;  // of the server itself: who was told the public one knows the server by it
   rendezvous::ServerLimits rendezvous_limits;
+  rendezvous::LobbyLimits lobby_limits;  // lobbies_max 0: there are none
   relay::ServerConfig relay_config;
   // Told to clients with their relay tickets; all zero: where they reached this server.
   IpAddress relay_address;

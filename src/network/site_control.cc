@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "crypto/hash.h"
 #include "network/site.h"
 
 namespace whimbrel {
@@ -22,6 +23,14 @@ EndpointConfig endpoint_config(const SiteConfig& config) {
   // A client is silent for as long as nobody asks it anything.
   made.session.idle_timeout = seconds(24 * 3600);
   return made;
+}
+
+// The server's own, so that a restarted one believes what it has signed, and another does not.
+Secret lobby_key(const KeyPair& server) {
+  Secret key;
+  hkdf_expand(hkdf_extract({}, server.secret.view()).view(), as_bytes("whimbrel lobbies"),
+              key.bytes);
+  return key;
 }
 
 }  // namespace
@@ -77,7 +86,10 @@ SiteControl::SiteControl(const SiteConfig& config, rendezvous::Authority& author
                          relay::SiteKeys& keys, Random& random, Instant now, UnixMillis unix_now)
     : endpoint_(endpoint_config(config), random, now, unix_now),
       tickets_(config, keys, random, now, unix_now),
-      server_(config.rendezvous_limits, authority, &tickets_, now, unix_now) {}
+      server_(config.rendezvous_limits, authority, &tickets_, now, unix_now) {
+  if (config.lobby_limits.lobbies_max > 0)
+    server_.enable_lobbies(config.lobby_limits, lobby_key(config.keys), random);
+}
 
 void SiteControl::receive(const IpAddress& from, MutableBytes datagram, Instant now) {
   endpoint_.receive(from, datagram, now);

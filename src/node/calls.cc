@@ -158,7 +158,7 @@ std::size_t NetworkingMessages::Impl::receive(ChannelId channel, std::span<Messa
 }
 
 std::size_t NetworkingMessages::Impl::run_callbacks() {
-  const std::size_t ran = callbacks_.run();
+  const std::size_t ran = callbacks_.run() + lobby_callbacks_.run();
   show_ready();
   return ran;
 }

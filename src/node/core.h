@@ -28,6 +28,8 @@ class Core {
   Endpoint& endpoint() { return network_.endpoint(); }
   const Endpoint& endpoint() const { return network_.endpoint(); }
   const Network& network() const { return network_; }
+  rendezvous::LobbyClient* lobbies() { return network_.lobbies(); }
+  void leave(Instant now) { network_.leave(now); }
   // Fires the timers that are due.
   void advance(Instant now) { network_.advance(now); }
   void set_fake_links(const FakeLinkSettings& send, const FakeLinkSettings& receive);

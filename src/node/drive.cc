@@ -14,6 +14,8 @@ namespace {
 constexpr Duration kTakeOverAfter = milliseconds(1);
 // While the application stays inside wait(), the I/O thread looks after it less and less often, then not at all.
 constexpr Duration kLookIntervalMax = milliseconds(8);
+// Destruction waits for the server's answer to a logout at most so long.
+constexpr Duration kLogoutMax = milliseconds(250);
 // Destruction waits for the fake line (FakePacketLagSend) at most so long; what is still on it then leaves at once.
 constexpr Duration kFakeLineWaitMax = seconds(1);
 
@@ -45,6 +47,7 @@ bool NetworkingMessages::Impl::give_to_application() {
     callbacks_.post(std::move(*event));
     given = true;
   }
+  if (auto* lobbies = core_->lobbies()) given = lobby_callbacks_.take(*lobbies) || given;
   if (notice_status()) given = true;
   return given;
 }
@@ -109,7 +112,7 @@ void NetworkingMessages::Impl::tell_waiting() {
 }
 
 bool NetworkingMessages::Impl::ready_for_application() const {
-  return !inbox_.empty() || callbacks_.due() || room_.available();
+  return !inbox_.empty() || callbacks_.due() || lobby_callbacks_.due() || room_.available();
 }
 
 // --- the I/O thread ----------------------------------------------------------------------------------------------
@@ -327,7 +330,23 @@ void NetworkingMessages::Impl::close_down() {
     if (!core_->endpoint().lingering() || clock_.now() >= give_up) break;
     ready = poller_.wait(done.more ? Instant() : std::min(done.deadline, give_up));
   }
+  log_out();
   wait_for_fake_line();
+}
+
+// So that nobody waits for us: the server is told, and other users by it.
+void NetworkingMessages::Impl::log_out() {
+  const Instant give_up = clock_.now() + kLogoutMax;
+  {
+    const std::lock_guard lock(core_mutex_);
+    core_->leave(clock_.now());
+  }
+  Poller::Ready ready;
+  for (;;) {
+    const Pass done = pass(ready);
+    if (!core_->network().leaving() || clock_.now() >= give_up) break;
+    ready = poller_.wait(done.more ? Instant() : std::min(done.deadline, give_up));
+  }
 }
 
 // A line that is slow only in this process must not swallow the farewell that is on it.

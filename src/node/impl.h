@@ -4,7 +4,7 @@
 //   inbox      what has arrived and was not read yet
 //   callbacks  what the application is to be told
 //
-// Each has a lock of its own, held for moments. The core (endpoint and sockets) has the core lock; whoever holds it may
+// and, beside the last, what it is to be told about lobbies. Each has a lock of its own, held for moments. The core (endpoint and sockets) has the core lock; whoever holds it may
 // run a pass: take from the outbox, receive, let timers fire, fill inbox and callbacks, transmit. Who that is:
 //
 //   - the I/O thread, while the application computes;
@@ -12,7 +12,7 @@
 //     wants it, not another one first;
 //   - an application's thread inside poll(), or inside a send on an idle line: the packet leaves before send returns.
 //
-// Locks are taken in this order: role, core, then one of outbox, inbox, callbacks, room. No callback of the application
+// Locks are taken in this order: role, core, then one of outbox, inbox, the callbacks, room. No callback of the application
 // runs under any of them.
 #pragma once
 
@@ -28,6 +28,7 @@
 #include "node/callbacks.h"
 #include "node/core.h"
 #include "node/inbox.h"
+#include "node/lobby_desk.h"
 #include "node/outbox.h"
 #include "node/room.h"
 #include "node/settings.h"
@@ -35,11 +36,11 @@
 
 namespace whimbrel {
 
-class NetworkingMessages::Impl {
+class NetworkingMessages::Impl : private LobbyDesk {
  public:
   // Checks everything, binds, starts. nullptr with the reason.
   static std::unique_ptr<Impl> create(const Config& config, std::string* error);
-  ~Impl();
+  ~Impl() override;
 
   // --- calls.cc ----------------------------------------------------------------------------------------------------
   Result send(const Identity& user, Bytes payload, int flags, ChannelId channel);
@@ -51,6 +52,7 @@ class NetworkingMessages::Impl {
   ConnectionState connection_info(const Identity& user, ConnectionInfo* info,
                                   ConnectionStatus* status);
   Callbacks& callbacks() { return callbacks_; }
+  Lobbies& lobbies() { return *lobbies_; }
   std::size_t run_callbacks();
   bool set_option(Option option, std::int64_t value, std::string* error);
   bool set_session_option(const Identity& user, Option option, std::int64_t value,
@@ -93,6 +95,12 @@ class NetworkingMessages::Impl {
   void apply_settings();
   void apply_settings_of(const Identity& user);
 
+  // --- lobby_calls.cc ----------------------------------------------------------------------------------------------
+  bool call(const Call& call, LobbyCallbacks::Completion completion) override;
+  bool refuse(LobbyResult result, LobbyCallbacks::Completion completion) override;
+  void look(const std::function<void(const rendezvous::LobbyClient& client)>& look) override;
+  void on_lobby_event(std::function<void(const LobbyEvent& event)> callback) override;
+
   // --- drive.cc ----------------------------------------------------------------------------------------------------
   // All of these: the caller holds the core lock.
   void take_from_application(Instant now);
@@ -119,6 +127,7 @@ class NetworkingMessages::Impl {
   bool drive_until(Instant deadline);
   Poller::Ready sleep_until(Instant deadline);
   void close_down();
+  void log_out();
   void wait_for_fake_line();
 
   Clock clock_;
@@ -145,6 +154,8 @@ class NetworkingMessages::Impl {
   Outbox outbox_;
   Inbox inbox_;
   Callbacks callbacks_;
+  LobbyCallbacks lobby_callbacks_;
+  const std::unique_ptr<Lobbies> lobbies_ = LobbiesAccess::make(*this);
   Room room_;
 
   // Nanoseconds of the last pass in passing.

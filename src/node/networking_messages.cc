@@ -66,6 +66,8 @@ void NetworkingMessages::on_server_status_changed(
   impl_->callbacks().on_status(std::move(callback));
 }
 
+Lobbies& NetworkingMessages::lobbies() { return impl_->lobbies(); }
+
 std::size_t NetworkingMessages::run_callbacks() { return impl_->run_callbacks(); }
 
 void NetworkingMessages::poll() { impl_->poll(); }

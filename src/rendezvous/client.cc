@@ -62,7 +62,7 @@ void Client::take_certificate(const std::vector<std::uint8_t>& encoded, std::int
 // --- messages ------------------------------------------------------------------------------------------------------
 
 void Client::on_message(Bytes bytes, Instant now) {
-  if (is_lobby_notice(bytes)) return lobbies_.on_message(bytes);
+  if (is_lobby_notice(bytes)) return lobbies_.on_message(bytes, now);
   const auto message = decode_server_message(bytes);
   if (!message) return;
   std::visit([&](const auto& one) { on(one, now); }, *message);
@@ -175,6 +175,10 @@ void Client::want_ticket() {
 void Client::watch(const Identity& user, bool on) {
   const bool changed = on ? watches_.insert(user).second : watches_.erase(user) > 0;
   if (changed && state_ == State::kOnline) send(Watch{user.text(), on});
+}
+
+void Client::logout() {
+  if (state_ == State::kOnline) send(Logout{});
 }
 
 void Client::ping(Duration patience, Instant now) {

@@ -110,6 +110,9 @@ class Client {
   // Somebody suspects that the server is gone: a ping is sent now, and its answer expected within `patience`.
   void check_server(Duration patience, Instant now);
 
+  // Goes for good; the server closes the session.
+  void logout();
+
   // Lobbies have commands and events of their own; messages and time go through this class.
   LobbyClient& lobbies() { return lobbies_; }
   const LobbyClient& lobbies() const { return lobbies_; }

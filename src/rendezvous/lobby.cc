@@ -82,10 +82,29 @@ Lobby::Member* Lobby::find(const Identity& user) {
 
 LobbyResult Lobby::add(const Identity& user) {
   if (has(user)) return LobbyResult::kOk;
+  if (kicked(user)) return LobbyResult::kKicked;
   if (!joinable_) return LobbyResult::kNotJoinable;
   if (members_.size() >= members_max_) return LobbyResult::kFull;
   members_.push_back({user, {}});
   return LobbyResult::kOk;
+}
+
+LobbyResult Lobby::add_again(const Identity& user) {
+  if (has(user)) return LobbyResult::kOk;
+  if (kicked(user)) return LobbyResult::kKicked;
+  if (members_.size() >= kLobbyMembersMax) return LobbyResult::kFull;
+  members_.push_back({user, {}});
+  return LobbyResult::kOk;
+}
+
+bool Lobby::kicked(const Identity& user) const {
+  return std::find(kicked_.begin(), kicked_.end(), user) != kicked_.end();
+}
+
+void Lobby::kick(const Identity& user) {
+  remove(user);
+  if (kicked_.size() >= kKickedMax) kicked_.pop_front();
+  kicked_.push_back(user);
 }
 
 void Lobby::remove(const Identity& user) {
@@ -106,6 +125,37 @@ void Lobby::configure(const LobbyConfigure& configure) {
   kind_ = configure.kind;
   members_max_ = clamp_members(configure.members_max);
   joinable_ = configure.joinable;
+}
+
+namespace {
+
+// Of what comes from a client: the limits of set_data() hold, what is over them stays away.
+std::map<std::string, std::string> restored(const std::vector<LobbyDatum>& data,
+                                            std::size_t bytes_max) {
+  std::map<std::string, std::string> map;
+  std::size_t bytes = 0;
+  for (const LobbyDatum& datum : data) {
+    bytes += datum.key.size() + datum.value.size();
+    if (!datum.key.empty() && bytes <= bytes_max) map.emplace(datum.key, datum.value);
+  }
+  return map;
+}
+
+}  // namespace
+
+void Lobby::restore(const LobbyRestore& restore) {
+  configure({0, id_, restore.kind, restore.members_max, restore.joinable});
+  data_bytes_ -= size_of(data_);
+  data_ = restored(restore.data, kLobbyKeysMax * (kLobbyKeyBytesMax + kLobbyValueBytesMax));
+  data_bytes_ += size_of(data_);
+}
+
+void Lobby::restore_data(const Identity& user, const std::vector<LobbyDatum>& data) {
+  Member* member = find(user);
+  if (member == nullptr) return;
+  data_bytes_ -= size_of(member->data);
+  member->data = restored(data, kMemberDataBytesMax);
+  data_bytes_ += size_of(member->data);
 }
 
 bool Lobby::room_for(const Data& data, bool of_member, const LobbyDatum& datum) const {

@@ -6,6 +6,13 @@ namespace whimbrel::rendezvous {
 
 namespace {
 
+std::vector<LobbyDatum> list_of(const std::map<std::string, std::string>& data) {
+  std::vector<LobbyDatum> list;
+  list.reserve(data.size());
+  for (const auto& [key, value] : data) list.push_back({key, value});
+  return list;
+}
+
 std::map<std::string, std::string> map_of(const std::vector<LobbyDatum>& data) {
   std::map<std::string, std::string> map;
   for (const LobbyDatum& datum : data) map[datum.key] = datum.value;
@@ -15,8 +22,13 @@ std::map<std::string, std::string> map_of(const std::vector<LobbyDatum>& data) {
 Identity identity_of(const std::string& text) { return Identity::parse(text).value_or(Identity()); }
 
 LobbyView view_of(const LobbyEntered& entered) {
-  LobbyView view{entered.kind, entered.members_max, entered.joinable, identity_of(entered.owner),
-                 {},           map_of(entered.data)};
+  LobbyView view{entered.lobby,
+                 entered.kind,
+                 entered.members_max,
+                 entered.joinable,
+                 identity_of(entered.owner),
+                 {},
+                 map_of(entered.data)};
   view.members.reserve(entered.members.size());
   for (const LobbyMemberState& member : entered.members) {
     view.members.push_back({identity_of(member.identity), map_of(member.data)});
@@ -26,12 +38,6 @@ LobbyView view_of(const LobbyEntered& entered) {
 
 }  // namespace
 
-const LobbyView::Member* LobbyView::find(const Identity& user) const {
-  const auto at = std::find_if(members.begin(), members.end(),
-                               [&](const Member& member) { return member.identity == user; });
-  return at == members.end() ? nullptr : &*at;
-}
-
 // --- commands ------------------------------------------------------------------------------------------------------
 
 template <typename Request>
@@ -39,13 +45,11 @@ std::uint32_t LobbyClient::ask(Request request, Instant now) {
   // 0 is what the server tells unasked.
   if (next_request_ == 0) ++next_request_;
   request.request = next_request_++;
-  if (!online_) {
-    done(request.request, LobbyResult::kOffline);
-  } else if (open_.size() >= kOpenMax) {
+  if (open_.size() >= kOpenMax) {
     done(request.request, LobbyResult::kTooMuch);
   } else {
     open_[request.request] = now + kAnswerTime;
-    outputs_.push_back(encode(LobbyRequest(request)));
+    outputs_.push_back({request.request, encode(LobbyRequest(request))});
   }
   return request.request;
 }
@@ -114,33 +118,38 @@ void LobbyClient::on_offline() {
 }
 
 void LobbyClient::advance(Instant now) {
+  now_ = now;
   while (!open_.empty() && open_.begin()->second <= now) {
-    done(open_.begin()->first, LobbyResult::kTimeout);
+    const std::uint32_t request = open_.begin()->first;
+    std::erase_if(outputs_, [&](const Output& output) { return output.request == request; });
+    done(request, online_ ? LobbyResult::kTimeout : LobbyResult::kOffline);
   }
-  // A server that has no lobbies, or another one, says nothing.
+  // A server that has no lobbies says nothing.
   if (now >= memberships_due_) on(LobbyMemberships());
 }
 
 Instant LobbyClient::next_deadline() const {
-  if (!outputs_.empty()) return Instant::min();
+  if (online_ && !outputs_.empty()) return Instant::min();
   return open_.empty() ? memberships_due_ : std::min(memberships_due_, open_.begin()->second);
 }
 
 // --- messages ------------------------------------------------------------------------------------------------------
 
-void LobbyClient::on_message(Bytes bytes) {
+void LobbyClient::on_message(Bytes bytes, Instant now) {
+  now_ = now;
   const auto notice = decode_lobby_notice(bytes);
   if (notice && online_) std::visit([&](const auto& one) { on(one); }, *notice);
 }
 
 void LobbyClient::on(const LobbyAnswer& answer) {
+  if (restores_.contains(answer.request)) return done(answer.request, answer.result);
   if (open_.erase(answer.request) == 0) return;
   push(LobbyDoneEvent{answer.request, answer.result, answer.text});
 }
 
 void LobbyClient::on(const LobbyEntered& entered) {
   // Late answers count: the user is in the lobby, whatever the program was told.
-  const bool asked = open_.erase(entered.request) > 0;
+  const bool asked = open_.erase(entered.request) > 0 && restores_.erase(entered.request) == 0;
   if (!lobbies_.contains(entered.lobby) && lobbies_.size() >= kLobbiesOfUserMax) {
     if (asked) push(LobbyDoneEvent{entered.request, LobbyResult::kTooMuch, {}});
     return;
@@ -157,11 +166,41 @@ void LobbyClient::on(const LobbyMemberships& memberships) {
   memberships_due_ = kNever;
   for (auto at = lobbies_.begin(); at != lobbies_.end();) {
     const LobbyId id = at->first;
+    ++at;
     const bool kept = std::any_of(memberships.lobbies.begin(), memberships.lobbies.end(),
                                   [&](const auto& entry) { return entry.lobby == id; });
-    at = kept ? std::next(at) : lobbies_.erase(at);
-    if (!kept) push(LobbyGoneEvent{id, LobbyLeaveWhy::kDisconnected});
+    if (!kept) restore(id, now_);
   }
+}
+
+void LobbyClient::on(const LobbyClaimed& claimed) {
+  if (lobbies_.contains(claimed.lobby))
+    claims_[claimed.lobby] = {claimed.owner_since, claimed.claim};
+}
+
+// A server that was restarted knows of no lobby; whether it was, it says itself.
+void LobbyClient::restore(LobbyId lobby, Instant now) {
+  const auto claim = claims_.find(lobby);
+  if (claim == claims_.end()) return lose(lobby, LobbyLeaveWhy::kDisconnected);
+  const LobbyView& view = lobbies_.at(lobby);
+  const LobbyView::Member* self = view.find(self_);
+  LobbyRestore request{0,
+                       lobby,
+                       claim->second.owner_since,
+                       claim->second.claim,
+                       view.kind,
+                       std::max<std::uint8_t>(view.members_max, 1),
+                       view.joinable,
+                       list_of(view.data),
+                       self == nullptr ? std::vector<LobbyDatum>() : list_of(self->data)};
+  if (open_.size() >= kOpenMax) return lose(lobby, LobbyLeaveWhy::kDisconnected);
+  restores_[ask(std::move(request), now)] = lobby;
+}
+
+void LobbyClient::lose(LobbyId lobby, LobbyLeaveWhy why) {
+  lobbies_.erase(lobby);
+  claims_.erase(lobby);
+  push(LobbyGoneEvent{lobby, why});
 }
 
 void LobbyClient::on(const LobbyMemberJoined& joined) {
@@ -177,10 +216,7 @@ void LobbyClient::on(const LobbyMemberLeft& left) {
   const auto at = lobbies_.find(left.lobby);
   if (at == lobbies_.end()) return;
   const Identity member = identity_of(left.member);
-  if (member == self_) {
-    lobbies_.erase(at);
-    return push(LobbyGoneEvent{left.lobby, left.why});
-  }
+  if (member == self_) return lose(left.lobby, left.why);
   std::vector<LobbyView::Member>& members = at->second.members;
   const std::size_t erased =
       std::erase_if(members, [&](const auto& one) { return one.identity == member; });
@@ -242,12 +278,17 @@ void LobbyClient::push(LobbyEvent event) {
 
 void LobbyClient::done(std::uint32_t request, LobbyResult result) {
   open_.erase(request);
-  push(LobbyDoneEvent{request, result, to_string(result)});
+  const auto restored = restores_.find(request);
+  if (restored == restores_.end()) return push(LobbyDoneEvent{request, result, to_string(result)});
+  const LobbyId lobby = restored->second;
+  restores_.erase(restored);
+  // A connection that broke again says nothing about the lobby.
+  if (result != LobbyResult::kOffline) lose(lobby, LobbyLeaveWhy::kDisconnected);
 }
 
 std::optional<std::vector<std::uint8_t>> LobbyClient::poll_output() {
-  if (outputs_.empty()) return std::nullopt;
-  std::vector<std::uint8_t> message = std::move(outputs_.front());
+  if (!online_ || outputs_.empty()) return std::nullopt;
+  std::vector<std::uint8_t> message = std::move(outputs_.front().message);
   outputs_.pop_front();
   return message;
 }

@@ -1,8 +1,10 @@
 // The program's side of lobbies: asks, and keeps a mirror of each lobby that the user is in.
 //
 // Sans-I/O, part of Client (client.h), which feeds it. Every request gets exactly one LobbyDoneEvent, LobbyEnteredEvent or
-// LobbyListedEvent with its number. Requests are not repeated: what is open when the connection ends fails with kOffline, and the
-// server may have done it or not. The mirror outlives a reconnect within the server's grace; what was lost is told by LobbyGoneEvent.
+// LobbyListedEvent with its number. What is asked while offline waits for the login, kAnswerTime at most. Requests are not repeated:
+// what is open when the connection ends fails with kOffline, and the server may have done it or not. The mirror outlives a reconnect
+// within the server's grace, and a restart of the server, which is told what it has forgotten; what was lost is told by
+// LobbyGoneEvent.
 #pragma once
 
 #include <whimbrel/identity.h>
@@ -20,21 +22,7 @@
 
 namespace whimbrel::rendezvous {
 
-struct LobbyView {
-  struct Member {
-    Identity identity;
-    std::map<std::string, std::string> data;
-  };
-  LobbyKind kind{};
-  std::uint8_t members_max = 0;
-  bool joinable = true;
-  Identity owner;
-  std::vector<Member> members;  // the longest member first
-  std::map<std::string, std::string> data;
-
-  // Null: not a member.
-  const Member* find(const Identity& user) const;
-};
+using LobbyView = whimbrel::Lobby;
 
 struct LobbyDoneEvent {
   std::uint32_t request = 0;
@@ -84,12 +72,12 @@ using LobbyEvent =
 
 class LobbyClient {
  public:
-  // A request that gets no answer fails after this with kTimeout; so does the mirror after a login.
+  // A request that gets no answer fails after this with kTimeout, or kOffline where it never left; so does the mirror after a login.
   static constexpr Duration kAnswerTime = seconds(5);
   // Requests that are open at once; further ones fail with kTooMuch.
-  static constexpr std::size_t kOpenMax = 256;
+  static constexpr std::size_t kOpenMax = Lobbies::kUnansweredMax + kLobbiesOfUserMax;
   // Events that nobody polls; further ones are dropped and counted, the mirror stays right.
-  static constexpr std::size_t kEventsMax = 16'384;
+  static constexpr std::size_t kEventsMax = Lobbies::kEventsMax;
 
   // --- commands: each gives the number of its request --------------------------------------------------------------
   // Fields within the limits of lobby_messages.h (ASSERT); members_max 1 to kLobbyMembersMax.
@@ -121,7 +109,7 @@ class LobbyClient {
   // --- of Client -------------------------------------------------------------------------------------------------
   void on_online(const Identity& self, Instant now);
   void on_offline();
-  void on_message(Bytes message);
+  void on_message(Bytes message, Instant now);
   void advance(Instant now);
   Instant next_deadline() const;
   std::optional<std::vector<std::uint8_t>> poll_output();
@@ -140,16 +128,31 @@ class LobbyClient {
   void on(const LobbyDataChanged& changed);
   void on(const LobbyChatted& chatted);
   void on(const LobbyChanged& changed);
+  void on(const LobbyClaimed& claimed);
+  void restore(LobbyId lobby, Instant now);
+  void lose(LobbyId lobby, LobbyLeaveWhy why);
   void push(LobbyEvent event);
   void done(std::uint32_t request, LobbyResult result);
 
+  struct Output {
+    std::uint32_t request = 0;
+    std::vector<std::uint8_t> message;
+  };
+  struct Claim {
+    std::uint64_t owner_since = 0;
+    LobbyClaim claim{};
+  };
+
   bool online_ = false;
   Identity self_;
+  Instant now_;  // of the call that is running
   std::uint32_t next_request_ = 1;
   std::map<std::uint32_t, Instant> open_;  // when each fails; numbers and times rise together
   std::map<LobbyId, LobbyView> lobbies_;   // kLobbiesOfUserMax at most
   Instant memberships_due_ = kNever;
-  std::deque<std::vector<std::uint8_t>> outputs_;
+  std::map<LobbyId, Claim> claims_;            // as lobbies_
+  std::map<std::uint32_t, LobbyId> restores_;  // open requests that nobody asked for
+  std::deque<Output> outputs_;                 // of requests that are open
   std::deque<LobbyEvent> events_;
   std::uint64_t dropped_events_ = 0;
 };

@@ -6,11 +6,12 @@ namespace whimbrel::rendezvous {
 namespace {
 
 struct LobbyClients : TestRendezvous {
-  LobbyClients() { server->enable_lobbies({}, random); }
+  Secret lobby_key{};
+  LobbyClients() { server->enable_lobbies({}, lobby_key, random); }
 
   void begin_again() {
     restart();
-    server->enable_lobbies({}, random);
+    server->enable_lobbies({}, lobby_key, random);
   }
   template <typename Event>
   static std::vector<Event> take(User& user) {
@@ -117,6 +118,7 @@ TEST_F(LobbyClients, AReconnectInTimeLosesNothing) {
 }
 
 TEST_F(LobbyClients, AReconnectTooLateIsTold) {
+  run_for(seconds(61));  // nothing is restored any more
   User& alice = logged_in("str:alice");
   User& bob = logged_in("str:bob");
   const LobbyId lobby = create(alice);
@@ -128,6 +130,20 @@ TEST_F(LobbyClients, AReconnectTooLateIsTold) {
   connect(bob);
   ASSERT_EQ(take<LobbyGoneEvent>(bob).size(), 1u);
   EXPECT_EQ(bob.client.lobbies().find(lobby), nullptr);
+}
+
+TEST_F(LobbyClients, NoPlaceIsKeptForWhoLogsOut) {
+  User& alice = logged_in("str:alice");
+  User& bob = logged_in("str:bob");
+  const LobbyId lobby = create(alice);
+  join(bob, lobby);
+  alice.client.logout();
+  run();
+  EXPECT_TRUE(alice.closed_by_server);
+  ASSERT_EQ(bob.client.lobbies().find(lobby)->members.size(), 1u);
+  EXPECT_EQ(bob.client.lobbies().find(lobby)->owner, name("str:bob"));
+  EXPECT_EQ(take<LobbyLeftEvent>(bob).at(0).why, LobbyLeaveWhy::kLeft);
+  EXPECT_EQ(server->user_count(), 1u);
 }
 
 TEST_F(LobbyClients, ASecondSessionOfAUserTakesItsPlacesOver) {
@@ -142,12 +158,47 @@ TEST_F(LobbyClients, ASecondSessionOfAUserTakesItsPlacesOver) {
   EXPECT_EQ(server->lobbies()->lobby_count(), 1u);
 }
 
-TEST_F(LobbyClients, AServerThatBeganAgainKnowsNoLobbies) {
+TEST_F(LobbyClients, ARestartedServerGetsItsLobbiesBack) {
+  User& alice = logged_in("str:alice");
+  User& bob = logged_in("str:bob");
+  const LobbyId lobby = create(alice);
+  join(bob, lobby);
+  alice.client.lobbies().set_data(lobby, "map", "dunes", now);
+  bob.client.lobbies().set_member_data(lobby, "ready", "1", now);
+  alice.client.lobbies().configure(lobby, LobbyKind::kPrivate, 2, false, now);
+  run();
+  const std::string before = text_of(*alice.client.lobbies().find(lobby));
+  for (int i = 0; i < 3; ++i) {  // each life has a claim of its own
+    begin_again();
+    connect(i == 1 ? bob : alice);
+    connect(i == 1 ? alice : bob);
+    for (User* user : {&alice, &bob}) {
+      EXPECT_TRUE(take<LobbyGoneEvent>(*user).empty());
+      ASSERT_NE(user->client.lobbies().find(lobby), nullptr);
+    }
+    EXPECT_EQ(text_of(*bob.client.lobbies().find(lobby)),
+              text_of(*alice.client.lobbies().find(lobby)));
+  }
+  EXPECT_EQ(text_of(*alice.client.lobbies().find(lobby)).size(), before.size());
+  EXPECT_EQ(alice.client.lobbies().find(lobby)->owner, name("str:alice"));
+  EXPECT_EQ(alice.client.lobbies().find(lobby)->members.size(), 2u);
+  EXPECT_EQ(alice.client.lobbies().find(lobby)->kind, LobbyKind::kPrivate);
+  run_for(seconds(120));
+  EXPECT_EQ(server->lobbies()->lobby_count(), 1u);
+}
+
+TEST_F(LobbyClients, WhatAServerWillNotRestoreIsGone) {
   User& alice = logged_in("str:alice");
   create(alice);
+  lobby_key.bytes[0] ^= 1;  // another server
   begin_again();
   connect(alice);
   EXPECT_EQ(take<LobbyGoneEvent>(alice).size(), 1u);
+  create(alice);
+  begin_again();
+  run_for(seconds(61));
+  connect(alice);
+  EXPECT_EQ(take<LobbyGoneEvent>(alice).size(), 1u) << "too late";
   create(alice);
   restart();  // without lobbies
   connect(alice);
@@ -160,15 +211,28 @@ TEST_F(LobbyClients, AServerThatBeganAgainKnowsNoLobbies) {
   EXPECT_EQ(take<LobbyDoneEvent>(alice).at(0).result, LobbyResult::kUnsupported);
 }
 
+TEST_F(LobbyClients, WhatIsAskedBeforeTheLoginWaitsForIt) {
+  User& alice = add("str:alice");
+  const auto early = alice.client.lobbies().create(LobbyKind::kPublic, 4, now);
+  run_for(seconds(4));
+  EXPECT_TRUE(take<LobbyDoneEvent>(alice).empty());
+  connect(alice);
+  const auto entered = take<LobbyEnteredEvent>(alice);
+  ASSERT_EQ(entered.size(), 1u);
+  EXPECT_EQ(entered[0].request, early);
+}
+
 TEST_F(LobbyClients, EveryRequestIsAnsweredOnce) {
   User& alice = add("str:alice");
   const auto early = alice.client.lobbies().create(LobbyKind::kPublic, 4, now);
+  run_for(seconds(6));
   auto done = take<LobbyDoneEvent>(alice);
   ASSERT_EQ(done.size(), 1u);
   EXPECT_EQ(done[0].request, early);
   EXPECT_EQ(done[0].result, LobbyResult::kOffline);
-
   connect(alice);
+  EXPECT_EQ(server->lobbies()->lobby_count(), 0u) << "what has failed is not done";
+
   alice.client.lobbies().create(LobbyKind::kPublic, 4, now);
   while (alice.client.poll_output()) {  // lost on the way
   }
@@ -198,11 +262,12 @@ TEST_F(LobbyClients, LimitsOfEventsAndLobbies) {
   User& alice = logged_in("str:alice");
   LobbyClient& lobbies = alice.client.lobbies();
   for (std::uint64_t i = 1; i <= kLobbiesOfUserMax + 1; ++i) {
-    lobbies.on_message(encode(LobbyNotice(LobbyEntered{0, LobbyId{i}, {}, 1, true, "", {}, {}})));
+    lobbies.on_message(encode(LobbyNotice(LobbyEntered{0, LobbyId{i}, {}, 1, true, "", {}, {}})),
+                       now);
   }
   EXPECT_EQ(lobbies.lobbies().size(), kLobbiesOfUserMax);
   for (std::size_t i = 0; i < LobbyClient::kEventsMax; ++i) {
-    lobbies.on_message(encode(LobbyNotice(LobbyChatted{LobbyId{1}, "str:bob", {}})));
+    lobbies.on_message(encode(LobbyNotice(LobbyChatted{LobbyId{1}, "str:bob", {}})), now);
   }
   EXPECT_EQ(lobbies.dropped_events(), kLobbiesOfUserMax);
 }
@@ -224,9 +289,9 @@ TEST_F(LobbyClients, JunkHarmsNeitherEnd) {
   for (int i = 0; i < 5000; ++i) {
     std::vector<std::uint8_t> junk(1 + random.below(60));
     random.fill(junk);
-    junk[0] = static_cast<std::uint8_t>(LobbyAnswer::kType + junk[0] % 9);
+    junk[0] = static_cast<std::uint8_t>(LobbyAnswer::kType + junk[0] % 10);
     alice.client.on_message(junk, now);
-    junk[0] = static_cast<std::uint8_t>(LobbyCreate::kType + junk[0] % 9);
+    junk[0] = static_cast<std::uint8_t>(LobbyCreate::kType + junk[0] % 10);
     server->on_message(alice.id, junk, now);
     while (server->poll_output()) {
     }

@@ -1,8 +1,11 @@
 #include "rendezvous/lobby_messages.h"
 
+#include <algorithm>
+#include <charconv>
+
 #include "rendezvous/message_codec.h"
 
-namespace whimbrel::rendezvous {
+namespace whimbrel {
 
 const char* to_string(LobbyResult result) {
   switch (result) {
@@ -30,9 +33,31 @@ const char* to_string(LobbyResult result) {
       return "no answer came";
     case LobbyResult::kOffline:
       return "not connected to the rendezvous";
+    case LobbyResult::kKicked:
+      return "its owner has sent you away";
   }
   return "?";
 }
+
+std::string to_string(LobbyId id) { return std::to_string(static_cast<std::uint64_t>(id)); }
+
+std::optional<LobbyId> parse_lobby_id(std::string_view text) {
+  std::int64_t number = 0;
+  const auto [stopped, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || stopped != text.data() + text.size() || number <= 0)
+    return std::nullopt;
+  return LobbyId{static_cast<std::uint64_t>(number)};
+}
+
+const Lobby::Member* Lobby::find(const Identity& user) const {
+  const auto at = std::find_if(members.begin(), members.end(),
+                               [&](const Member& member) { return member.identity == user; });
+  return at == members.end() ? nullptr : &*at;
+}
+
+}  // namespace whimbrel
+
+namespace whimbrel::rendezvous {
 
 std::uint32_t request_of(const LobbyRequest& request) {
   return std::visit([](const auto& one) { return one.request; }, request);

@@ -3,6 +3,9 @@
 // LobbyListed, which answer for themselves, is answered by LobbyAnswer.
 #pragma once
 
+#include <whimbrel/lobbies.h>
+
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -15,44 +18,19 @@
 
 namespace whimbrel::rendezvous {
 
-inline constexpr std::size_t kLobbyMembersMax = 250;
-inline constexpr std::size_t kLobbyKeysMax = 64;
-inline constexpr std::size_t kLobbyKeyBytesMax = 64;
-inline constexpr std::size_t kLobbyValueBytesMax = 512;
-inline constexpr std::size_t kMemberKeysMax = 16;
-inline constexpr std::size_t kMemberDataBytesMax =
-    512;  // of one member: all keys and values together
-inline constexpr std::size_t kLobbyChatBytesMax = 1024;
+inline constexpr std::size_t kLobbyMembersMax = Lobbies::kMembersMax;
+inline constexpr std::size_t kLobbyKeysMax = Lobbies::kKeysMax;
+inline constexpr std::size_t kLobbyKeyBytesMax = Lobbies::kKeyBytesMax;
+inline constexpr std::size_t kLobbyValueBytesMax = Lobbies::kValueBytesMax;
+inline constexpr std::size_t kMemberKeysMax = Lobbies::kMemberKeysMax;
+inline constexpr std::size_t kMemberDataBytesMax = Lobbies::kMemberDataBytesMax;
+inline constexpr std::size_t kLobbyChatBytesMax = Lobbies::kChatBytesMax;
 inline constexpr std::size_t kLobbyFiltersMax = 16;
 inline constexpr std::size_t kLobbyResultsMax = 50;
 inline constexpr std::size_t kLobbyTextMax = 128;  // for a person
 // Data in one LobbyListed; lobbies that do not fit are left out.
 inline constexpr std::size_t kLobbyListBytesMax = 64 * 1024;
-inline constexpr std::size_t kLobbiesOfUserMax = 8;
-
-// Hard to guess: who knows the id of a private lobby was told it.
-enum class LobbyId : std::uint64_t {};
-
-enum class LobbyKind : std::uint8_t {
-  kPublic,     // listed
-  kPrivate,    // not listed: for friends, who are told the id
-  kInvisible,  // listed, as kPublic; the mark says that programs do not show it as where a user is
-};
-enum class LobbyResult : std::uint8_t {
-  kOk,
-  kNoSuchLobby,  // or one of another application
-  kFull,
-  kNotJoinable,
-  kNotMember,  // the caller, or whom the request is about
-  kNotOwner,
-  kTooMuch,  // a limit: of lobbies, keys, bytes
-  kTooOften,
-  kNotLoggedIn,
-  kUnsupported,  // this server has no lobbies
-  kTimeout,      // made by the client: no answer came, the server may have done it or not
-  kOffline,      // made by the client: not connected, or not any more
-};
-const char* to_string(LobbyResult result);
+inline constexpr std::size_t kLobbiesOfUserMax = Lobbies::kJoinedMax;
 
 struct LobbyDatum {
   std::string key;
@@ -79,21 +57,7 @@ struct LobbyCreate {
     f.number(members_max);
   }
 };
-struct LobbyFilter {
-  enum class Compare : std::uint8_t {
-    kTextEqual,  // a key that is missing has the empty text
-    kTextNotEqual,
-    kEqual,  // from here on: numbers. A value that is none fits no comparison.
-    kNotEqual,
-    kLess,
-    kLessOrEqual,
-    kGreater,
-    kGreaterOrEqual,
-  };
-  std::string key;
-  Compare compare{};
-  std::string text;
-  std::int64_t number = 0;
+struct LobbyFilter : whimbrel::LobbyFilter {
   template <typename Fields>
   void fields(Fields& f) {
     f.text(key, kLobbyKeyBytesMax);
@@ -210,11 +174,39 @@ struct LobbyConfigure {
     f.flag(joinable);
   }
 };
-using LobbyRequest = std::variant<LobbyCreate, LobbyList, LobbyJoin, LobbyLeave, LobbySetData,
-                                  LobbyChat, LobbyKick, LobbySetOwner, LobbyConfigure>;
+// What a member takes along over a restart of the server: who may say so, as the server itself has signed it.
+using LobbyClaim = std::array<std::uint8_t, 16>;
+// Answered by LobbyEntered. Each brings what is its own to change; of who is not the owner, the lobby's data and configuration
+// count until the owner comes.
+struct LobbyRestore {
+  static constexpr std::uint8_t kType = 25;
+  std::uint32_t request = 0;
+  LobbyId lobby{};
+  std::uint64_t owner_since = 0;  // as in LobbyClaimed
+  LobbyClaim claim{};
+  LobbyKind kind{};
+  std::uint8_t members_max = 0;
+  bool joinable = true;
+  std::vector<LobbyDatum> data;
+  std::vector<LobbyDatum> member_data;  // of who restores
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.number(request);
+    f.id(lobby);
+    f.number(owner_since);
+    f.fixed(claim);
+    f.choice(kind, LobbyKind::kInvisible);
+    f.number(members_max);
+    f.flag(joinable);
+    f.list(data, kLobbyKeysMax);
+    f.list(member_data, kMemberKeysMax);
+  }
+};
+using LobbyRequest =
+    std::variant<LobbyCreate, LobbyList, LobbyJoin, LobbyLeave, LobbySetData, LobbyChat, LobbyKick,
+                 LobbySetOwner, LobbyConfigure, LobbyRestore>;
 inline bool is_lobby_request(Bytes message) {
-  return !message.empty() && message[0] >= LobbyCreate::kType &&
-         message[0] <= LobbyConfigure::kType;
+  return !message.empty() && message[0] >= LobbyCreate::kType && message[0] <= LobbyRestore::kType;
 }
 
 // --- server to client ----------------------------------------------------------------------------------------------
@@ -227,7 +219,7 @@ struct LobbyAnswer {
   template <typename Fields>
   void fields(Fields& f) {
     f.number(request);
-    f.choice(result, LobbyResult::kOffline);
+    f.choice(result, LobbyResult::kKicked);
     f.text(text, kLobbyTextMax);
   }
 };
@@ -312,7 +304,6 @@ struct LobbyMemberJoined {
     f.text(member, kIdentityTextSizeMax);
   }
 };
-enum class LobbyLeaveWhy : std::uint8_t { kLeft, kKicked, kDisconnected };
 // Who leaves is told too.
 struct LobbyMemberLeft {
   static constexpr std::uint8_t kType = 101;
@@ -369,11 +360,24 @@ struct LobbyChanged {
     f.text(owner, kIdentityTextSizeMax);
   }
 };
+// After LobbyEntered, and to who has become the owner. The latest counts.
+struct LobbyClaimed {
+  static constexpr std::uint8_t kType = 105;
+  LobbyId lobby{};
+  std::uint64_t owner_since = 0;  // unix time in ms; 0: is not the owner
+  LobbyClaim claim{};
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.id(lobby);
+    f.number(owner_since);
+    f.fixed(claim);
+  }
+};
 using LobbyNotice =
     std::variant<LobbyAnswer, LobbyEntered, LobbyListed, LobbyMemberships, LobbyMemberJoined,
-                 LobbyMemberLeft, LobbyDataChanged, LobbyChatted, LobbyChanged>;
+                 LobbyMemberLeft, LobbyDataChanged, LobbyChatted, LobbyChanged, LobbyClaimed>;
 inline bool is_lobby_notice(Bytes message) {
-  return !message.empty() && message[0] >= LobbyAnswer::kType && message[0] <= LobbyChanged::kType;
+  return !message.empty() && message[0] >= LobbyAnswer::kType && message[0] <= LobbyClaimed::kType;
 }
 
 std::uint32_t request_of(const LobbyRequest& request);

@@ -20,7 +20,16 @@ std::vector<LobbyRequest> requests() {
           LobbyChat{6, kLobby, {1, 2, 3}},
           LobbyKick{7, kLobby, "str:bob"},
           LobbySetOwner{8, kLobby, "str:bob"},
-          LobbyConfigure{9, kLobby, LobbyKind::kPrivate, 4, false}};
+          LobbyConfigure{9, kLobby, LobbyKind::kPrivate, 4, false},
+          LobbyRestore{10,
+                       kLobby,
+                       1'800'000'000'000,
+                       {1, 2},
+                       LobbyKind::kPublic,
+                       4,
+                       true,
+                       {{"map", "dust"}},
+                       {{"ready", "1"}}}};
 }
 std::vector<LobbyNotice> notices() {
   return {LobbyAnswer{1, LobbyResult::kNotOwner, "only the owner may"},
@@ -38,7 +47,8 @@ std::vector<LobbyNotice> notices() {
           LobbyMemberLeft{kLobby, "str:bob", LobbyLeaveWhy::kDisconnected},
           LobbyDataChanged{kLobby, "", true, {"k", ""}},
           LobbyChatted{kLobby, "str:bob", {9}},
-          LobbyChanged{kLobby, LobbyKind::kPrivate, 2, false, "str:bob"}};
+          LobbyChanged{kLobby, LobbyKind::kPrivate, 2, false, "str:bob"},
+          LobbyClaimed{kLobby, 1'800'000'000'000, {1, 2}}};
 }
 
 template <typename Message, typename Decode>

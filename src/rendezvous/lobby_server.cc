@@ -3,16 +3,33 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "crypto/hash.h"
+#include "crypto/secure_memory.h"
+
 namespace whimbrel::rendezvous {
 
-LobbyServer::LobbyServer(const LobbyLimits& limits, Random& random, Send send)
-    : limits_(limits), random_(random), send_(std::move(send)) {
+namespace {
+
+// What one member can bring.
+constexpr std::size_t kRestoredBytesMax =
+    kLobbyKeysMax * (kLobbyKeyBytesMax + kLobbyValueBytesMax) + kMemberDataBytesMax;
+
+}  // namespace
+
+LobbyServer::LobbyServer(const LobbyLimits& limits, Random& random, const LobbyOrigin& origin,
+                         Send send)
+    : limits_(limits),
+      random_(random),
+      origin_(origin),
+      send_(std::move(send)),
+      now_(origin.start) {
   ASSERT(limits_.lobbies_of_user <= kLobbiesOfUserMax);
 }
 
 // --- users come and go ---------------------------------------------------------------------------------------------
 
 void LobbyServer::on_online(const LobbyUser& user, Instant now) {
+  now_ = now;
   const auto [at, fresh] = users_.try_emplace(user);
   UserState& state = at->second;
   if (fresh) {
@@ -25,7 +42,7 @@ void LobbyServer::on_online(const LobbyUser& user, Instant now) {
   LobbyMemberships memberships;
   for (const LobbyId id : state.lobbies) memberships.lobbies.push_back({id});
   send(user, memberships);
-  for (const LobbyId id : state.lobbies) send(user, lobbies_.at(id).entered(0));
+  for (const LobbyId id : state.lobbies) welcome(user, lobbies_.at(id), 0);
 }
 
 // The state is kept without places too, so that reconnecting does not fill the buckets.
@@ -37,23 +54,31 @@ void LobbyServer::on_offline(const LobbyUser& user, Instant now) {
   leaving_.emplace(at->second.leaves_at, user);
 }
 
+void LobbyServer::on_left(const LobbyUser& user) {
+  const auto at = users_.find(user);
+  if (at != users_.end()) leave_all(user, at->second, LobbyLeaveWhy::kLeft);
+}
+
 void LobbyServer::advance(Instant now) {
+  now_ = now;
   while (!leaving_.empty() && leaving_.begin()->first <= now) {
     const LobbyUser user = leaving_.begin()->second;
     leaving_.erase(leaving_.begin());
     const auto at = users_.find(user);
-    leave_all(user, at->second);
+    leave_all(user, at->second, LobbyLeaveWhy::kDisconnected);
     users_.erase(at);
   }
+  if (!ownerless_.empty() && now >= origin_.start + limits_.restore_time) end_restoring();
 }
 
 Instant LobbyServer::next_deadline() const {
-  return leaving_.empty() ? kNever : leaving_.begin()->first;
+  const Instant leaving = leaving_.empty() ? kNever : leaving_.begin()->first;
+  return ownerless_.empty() ? leaving : std::min(leaving, origin_.start + limits_.restore_time);
 }
 
-void LobbyServer::leave_all(const LobbyUser& user, UserState& state) {
+void LobbyServer::leave_all(const LobbyUser& user, UserState& state, LobbyLeaveWhy why) {
   while (!state.lobbies.empty()) {
-    remove_member(lobbies_.at(*state.lobbies.begin()), user.second, LobbyLeaveWhy::kDisconnected);
+    remove_member(lobbies_.at(*state.lobbies.begin()), user.second, why);
   }
 }
 
@@ -62,6 +87,7 @@ void LobbyServer::leave_all(const LobbyUser& user, UserState& state) {
 void LobbyServer::on_request(const LobbyUser& user, const LobbyRequest& request, Instant now) {
   const auto at = users_.find(user);
   if (at == users_.end() || !at->second.online) return;
+  now_ = now;
   UserState& state = at->second;
   const bool is_list = std::holds_alternative<LobbyList>(request);
   LobbyResult result = LobbyResult::kTooOften;
@@ -71,7 +97,8 @@ void LobbyServer::on_request(const LobbyUser& user, const LobbyRequest& request,
     ++counters_.rate_limited;
   }
   const bool answered = is_list || std::holds_alternative<LobbyCreate>(request) ||
-                        std::holds_alternative<LobbyJoin>(request);
+                        std::holds_alternative<LobbyJoin>(request) ||
+                        std::holds_alternative<LobbyRestore>(request);
   if (result == LobbyResult::kOk) {
     if (!answered) send(user, LobbyAnswer{request_of(request), result, {}});
     return;
@@ -116,14 +143,22 @@ LobbyResult LobbyServer::on(const LobbyUser& user, UserState& state, const Lobby
       lobbies_.size() >= limits_.lobbies_max || state.lobbies.size() >= limits_.lobbies_of_user) {
     return LobbyResult::kTooMuch;
   }
-  const LobbyId id = new_id();
-  const Lobby& lobby =
-      lobbies_.emplace(id, Lobby(id, user.first, create, user.second)).first->second;
-  of_app_[user.first].insert(id);
-  state.lobbies.insert(id);
+  Lobby& lobby = add_lobby(new_id(), user, create);
+  lobby.set_owner_since(unix_ms(now_));
+  state.lobbies.insert(lobby.id());
   ++counters_.created;
-  send(user, lobby.entered(create.request));
+  welcome(user, lobby, create.request);
   return LobbyResult::kOk;
+}
+
+Lobby& LobbyServer::add_lobby(LobbyId id, const LobbyUser& owner, const LobbyCreate& create) {
+  of_app_[owner.first].insert(id);
+  return lobbies_.emplace(id, Lobby(id, owner.first, create, owner.second)).first->second;
+}
+
+void LobbyServer::welcome(const LobbyUser& user, const Lobby& lobby, std::uint32_t request) {
+  send(user, lobby.entered(request));
+  send_claim(user, lobby);
 }
 
 LobbyResult LobbyServer::on(const LobbyUser& user, UserState&, const LobbyList& list) {
@@ -157,7 +192,7 @@ LobbyResult LobbyServer::on(const LobbyUser& user, UserState& state, const Lobby
   const bool fresh = !lobby->has(user.second);
   if (fresh && state.lobbies.size() >= limits_.lobbies_of_user) return LobbyResult::kTooMuch;
   if (const LobbyResult result = lobby->add(user.second); result != LobbyResult::kOk) return result;
-  send(user, lobby->entered(join.request));
+  welcome(user, *lobby, join.request);
   if (!fresh) return LobbyResult::kOk;
   state.lobbies.insert(join.lobby);
   ++counters_.joined;
@@ -219,7 +254,9 @@ LobbyResult LobbyServer::on(const LobbyUser& user, UserState&, const LobbySetOwn
   if (lobby == nullptr) return why;
   const auto member = Identity::parse(set.member);
   why = member ? lobby->set_owner(*member) : LobbyResult::kNotMember;
-  if (why == LobbyResult::kOk) tell(*lobby, lobby->changed());
+  if (why != LobbyResult::kOk) return why;
+  tell(*lobby, lobby->changed());
+  settle_owner(*lobby);
   return why;
 }
 
@@ -235,6 +272,94 @@ LobbyResult LobbyServer::on(const LobbyUser& user, UserState&, const LobbyConfig
   return why;
 }
 
+// --- after a restart -----------------------------------------------------------------------------------------------
+
+std::uint64_t LobbyServer::unix_ms(Instant now) const {
+  return static_cast<std::uint64_t>(origin_.unix_start + to_milliseconds(now - origin_.start));
+}
+
+LobbyClaim LobbyServer::claim_of(const LobbyUser& user, LobbyId lobby,
+                                 std::uint64_t owner_since) const {
+  std::array<std::uint8_t, 20> fields;
+  ByteWriter out(fields);
+  out.u32(user.first);
+  out.u64(static_cast<std::uint64_t>(lobby));
+  out.u64(owner_since);
+  const std::string name = user.second.text();
+  const Digest digest = hmac_sha256(
+      origin_.key.view(), {as_bytes("whimbrel lobby claim"), out.written(), as_bytes(name)});
+  LobbyClaim claim;
+  std::copy_n(digest.begin(), claim.size(), claim.begin());
+  return claim;
+}
+
+void LobbyServer::send_claim(const LobbyUser& user, const Lobby& lobby) {
+  const std::uint64_t since = lobby.owner() == user.second ? lobby.owner_since() : 0;
+  send(user, LobbyClaimed{lobby.id(), since, claim_of(user, lobby.id(), since)});
+}
+
+// Somebody has become the owner for good.
+void LobbyServer::settle_owner(Lobby& lobby) {
+  lobby.set_owner_since(unix_ms(now_));
+  ownerless_.erase(lobby.id());
+  const LobbyUser owner{lobby.app_id(), lobby.owner()};
+  if (users_.at(owner).online) send_claim(owner, lobby);
+}
+
+void LobbyServer::end_restoring() {
+  while (!ownerless_.empty()) settle_owner(lobbies_.at(*ownerless_.begin()));
+}
+
+// Of two who both were the owner once the later one counts. Whoever it is, all that it says was its own to change before.
+LobbyResult LobbyServer::on(const LobbyUser& user, UserState& state, const LobbyRestore& restore) {
+  const LobbyClaim expected = claim_of(user, restore.lobby, restore.owner_since);
+  if (!constant_time_equal(expected, restore.claim)) {
+    ++counters_.bad_claims;
+    return LobbyResult::kNoSuchLobby;
+  }
+  if (now_ >= origin_.start + limits_.restore_time) return LobbyResult::kNoSuchLobby;
+  Lobby* lobby = find(user, restore.lobby);
+  const bool member = lobby != nullptr && lobby->has(user.second);
+  const bool over = state.lobbies.size() >= limits_.lobbies_of_user ||
+                    (lobby == nullptr && lobbies_.size() >= limits_.lobbies_max) ||
+                    data_bytes_ + kRestoredBytesMax > limits_.data_bytes_max;
+  if (over && !member) return LobbyResult::kTooMuch;
+  if (lobby == nullptr) {
+    lobby = &add_lobby(restore.lobby, user, {0, restore.kind, restore.members_max});
+    ownerless_.insert(lobby->id());
+    ++counters_.restored;
+    take_restored(*lobby, user, restore);
+  } else if (!member) {
+    const LobbyResult result = lobby->add_again(user.second);
+    if (result != LobbyResult::kOk) return result;
+    take_restored(*lobby, user, restore);
+  }
+  state.lobbies.insert(restore.lobby);
+  welcome(user, *lobby, restore.request);
+  return LobbyResult::kOk;
+}
+
+// `user` has just become a member.
+void LobbyServer::take_restored(Lobby& lobby, const LobbyUser& user, const LobbyRestore& restore) {
+  const bool owner = restore.owner_since > lobby.owner_since();
+  data_bytes_ -= lobby.data_bytes();
+  if (owner || lobby.member_count() == 1) lobby.restore(restore);
+  lobby.restore_data(user.second, restore.member_data);
+  data_bytes_ += lobby.data_bytes();
+  if (owner) {
+    lobby.set_owner(user.second);
+    lobby.set_owner_since(restore.owner_since);
+    ownerless_.erase(lobby.id());
+    // All that whoever came first has said about it may be otherwise.
+    return tell(lobby, lobby.entered(0), &user.second);
+  }
+  tell(lobby, LobbyMemberJoined{lobby.id(), user.second.text()}, &user.second);
+  for (const auto& [key, value] : std::as_const(lobby).find(user.second)->data) {
+    tell(lobby, LobbyDataChanged{lobby.id(), user.second.text(), false, {key, value}},
+         &user.second);
+  }
+}
+
 // --- members -------------------------------------------------------------------------------------------------------
 
 // Ends the lobby with its last member; `lobby` may be gone afterwards. `member` is not the lobby's own copy.
@@ -245,14 +370,20 @@ void LobbyServer::remove_member(Lobby& lobby, const Identity& member, LobbyLeave
   ++counters_.left;
   tell(lobby, LobbyMemberLeft{id, member.text(), why});
   data_bytes_ -= lobby.data_bytes();
-  lobby.remove(member);
+  if (why == LobbyLeaveWhy::kKicked) {
+    lobby.kick(member);
+  } else {
+    lobby.remove(member);
+  }
   data_bytes_ += lobby.data_bytes();
   users_.at({app_id, member}).lobbies.erase(id);
   if (!lobby.empty()) {
-    if (owned) tell(lobby, lobby.changed());
-    return;
+    if (!owned) return;
+    tell(lobby, lobby.changed());
+    return settle_owner(lobby);
   }
   data_bytes_ -= lobby.data_bytes();
+  ownerless_.erase(id);
   lobbies_.erase(id);
   const auto of_app = of_app_.find(app_id);
   of_app->second.erase(id);

@@ -1,7 +1,8 @@
 // The lobbies of a rendezvous: small rooms where users find each other before they talk.
 //
 // Sans-I/O, one driver. Users are those who are logged in; who goes offline keeps its places for a grace, and finds them again when
-// it is back in time. Everything is in memory: a server that ends takes its lobbies along.
+// it is back in time. Everything is in memory. What a server's end takes along its members bring back: for a while after the
+// start, whoever has the earlier server's word for it may restore a lobby, each what was its own to change.
 #pragma once
 
 #include <whimbrel/identity.h>
@@ -18,6 +19,7 @@
 #include "base/random.h"
 #include "base/time.h"
 #include "base/token_bucket.h"
+#include "crypto/secret.h"
 #include "rendezvous/lobby.h"
 #include "rendezvous/lobby_messages.h"
 
@@ -28,7 +30,7 @@ using LobbyUser = std::pair<std::uint32_t, Identity>;
 
 // What happens at each limit stands beside it.
 struct LobbyLimits {
-  std::size_t lobbies_max = 50'000;                 // kTooMuch
+  std::size_t lobbies_max = 10'000;                 // kTooMuch
   std::size_t lobbies_of_user = kLobbiesOfUserMax;  // kTooMuch; at most kLobbiesOfUserMax
   std::size_t data_bytes_max = 256 << 20;           // of all lobbies together: kTooMuch
   std::size_t scan_max = 5000;     // lobbies that one list looks at; others are not found this time
@@ -36,13 +38,21 @@ struct LobbyLimits {
   double changes_burst = 64;
   double lists_per_second = 2;  // kTooOften
   double lists_burst = 5;
-  Duration grace = seconds(10);  // of an absent member
+  Duration grace = seconds(10);         // of an absent member
+  Duration restore_time = seconds(60);  // from the start: later there is nothing to restore
+};
+
+// What makes two lives of a server one.
+struct LobbyOrigin {
+  Secret key;  // signs claims: the same in each life
+  Instant start{};
+  UnixMillis unix_start = 0;
 };
 
 // They only grow.
 struct LobbyCounters {
-  std::uint64_t created = 0, joined = 0, left = 0, lists = 0, chats = 0;
-  std::uint64_t refused = 0, rate_limited = 0;
+  std::uint64_t created = 0, joined = 0, left = 0, lists = 0, chats = 0, restored = 0;
+  std::uint64_t refused = 0, rate_limited = 0, bad_claims = 0;
 };
 
 class LobbyServer {
@@ -50,11 +60,13 @@ class LobbyServer {
   // Called with each message for a user who is online, from within the calls below; must not call back.
   using Send = std::function<void(const LobbyUser& to, Bytes message)>;
   // `random` must outlive it, and not be guessable: ids of private lobbies come from it.
-  LobbyServer(const LobbyLimits& limits, Random& random, Send send);
+  LobbyServer(const LobbyLimits& limits, Random& random, const LobbyOrigin& origin, Send send);
 
   // At each login, also one that replaces an older session: the user is told which lobbies it is in.
   void on_online(const LobbyUser& user, Instant now);
   void on_offline(const LobbyUser& user, Instant now);
+  // No place is kept for a user who says that he goes. Before on_offline().
+  void on_left(const LobbyUser& user);
   // Ignored unless the user is online.
   void on_request(const LobbyUser& user, const LobbyRequest& request, Instant now);
   void advance(Instant now);
@@ -84,6 +96,7 @@ class LobbyServer {
   LobbyResult on(const LobbyUser& user, UserState& state, const LobbyKick& kick);
   LobbyResult on(const LobbyUser& user, UserState& state, const LobbySetOwner& set);
   LobbyResult on(const LobbyUser& user, UserState& state, const LobbyConfigure& configure);
+  LobbyResult on(const LobbyUser& user, UserState& state, const LobbyRestore& restore);
 
   // Null: there is none, or not of this application.
   Lobby* find(const LobbyUser& user, LobbyId id);
@@ -91,18 +104,31 @@ class LobbyServer {
   Lobby* find_as_member(const LobbyUser& user, LobbyId id, LobbyResult& why);
   Lobby* find_as_owner(const LobbyUser& user, LobbyId id, LobbyResult& why);
   LobbyId new_id();
+  Lobby& add_lobby(LobbyId id, const LobbyUser& owner, const LobbyCreate& create);
+  // The whole of the lobby, and what restores it.
+  void welcome(const LobbyUser& user, const Lobby& lobby, std::uint32_t request);
+  void send_claim(const LobbyUser& user, const Lobby& lobby);
+  LobbyClaim claim_of(const LobbyUser& user, LobbyId lobby, std::uint64_t owner_since) const;
+  void settle_owner(Lobby& lobby);
+  void take_restored(Lobby& lobby, const LobbyUser& user, const LobbyRestore& restore);
+  void end_restoring();
   void remove_member(Lobby& lobby, const Identity& member, LobbyLeaveWhy why);
   void tell(const Lobby& lobby, const LobbyNotice& notice, const Identity* except = nullptr);
   void send(const LobbyUser& to, const LobbyNotice& notice) { send_(to, encode(notice)); }
-  void leave_all(const LobbyUser& user, UserState& state);
+  void leave_all(const LobbyUser& user, UserState& state, LobbyLeaveWhy why);
+
+  std::uint64_t unix_ms(Instant now) const;
 
   LobbyLimits limits_;
   Random& random_;
+  LobbyOrigin origin_;
   Send send_;
+  Instant now_;  // of the call that is running
   std::map<LobbyId, Lobby> lobbies_;
   std::map<std::uint32_t, std::set<LobbyId>> of_app_;
   std::map<LobbyUser, UserState> users_;
   std::set<std::pair<Instant, LobbyUser>> leaving_;
+  std::set<LobbyId> ownerless_;  // restored, and whoever owned it has not come
   std::size_t data_bytes_ = 0;
   LobbyCounters counters_;
 };

@@ -102,7 +102,14 @@ struct Watch {
     f.flag(on);
   }
 };
-using ClientMessage = std::variant<Login, Renew, Lookup, Signal, WantRelayTicket, Ping, Watch>;
+// The user goes, and does not come back: whatever is kept for him is let go. The server closes the session.
+struct Logout {
+  static constexpr std::uint8_t kType = 8;
+  template <typename Fields>
+  void fields(Fields&) {}
+};
+using ClientMessage =
+    std::variant<Login, Renew, Lookup, Signal, WantRelayTicket, Ping, Watch, Logout>;
 
 // --- server to client ----------------------------------------------------------------------------------------------
 

@@ -13,7 +13,8 @@ std::vector<ClientMessage> client_messages() {
           WantRelayTicket{11},
           Ping{~0ull},
           Watch{"str:bob", true},
-          Watch{"str:bob", false}};
+          Watch{"str:bob", false},
+          Logout{}};
 }
 std::vector<ServerMessage> server_messages() {
   LoggedIn in{"str:alice", std::vector<std::uint8_t>(200, 3), {}, 1'800'000'000'123};

@@ -10,6 +10,8 @@ namespace {
 
 // How soon a revocation is noticed, and how many clients are told of it between two looks at the others.
 constexpr Duration kLookInterval = seconds(1);
+// How often a client is looked after.
+constexpr Duration kSilenceInterval = seconds(5);
 constexpr std::size_t kToldAtOnce = 64;
 
 std::uint32_t request_of(const ClientMessage& message) {
@@ -30,13 +32,15 @@ Server::Server(const ServerLimits& limits, Authority& authority, TicketIssuer* t
       unix_start_(unix_now),
       next_look_(now) {}
 
-void Server::enable_lobbies(const LobbyLimits& limits, Random& random) {
+void Server::enable_lobbies(const LobbyLimits& limits, const Secret& key, Random& random) {
   ASSERT(clients_.empty());
-  lobbies_ =
-      std::make_unique<LobbyServer>(limits, random, [this](const LobbyUser& to, Bytes message) {
-        const auto at = by_user_.find(to);
-        if (at != by_user_.end()) push(at->second, {message.begin(), message.end()});
-      });
+  const LobbyOrigin origin{key, start_, unix_start_};
+  lobbies_ = std::make_unique<LobbyServer>(limits, random, origin,
+                                           [this](const LobbyUser& to, Bytes message) {
+                                             const auto at = by_user_.find(to);
+                                             if (at != by_user_.end())
+                                               push(at->second, {message.begin(), message.end()});
+                                           });
 }
 
 std::int64_t Server::unix_seconds(Instant now) const {
@@ -56,7 +60,9 @@ void Server::on_connected(ClientId id, const PublicKey& key, Instant now) {
   client.requests = TokenBucket(limits_.requests_per_second, limits_.requests_per_second, now);
   client.signals_in =
       TokenBucket(limits_.signal_bytes_per_second, limits_.signal_bytes_per_second, now);
+  client.heard = now;
   logins_due_.emplace_back(now + limits_.login_time, id);
+  looks_due_.emplace_back(now + kSilenceInterval, id);
 }
 
 void Server::on_disconnected(ClientId id, Instant now) {
@@ -88,10 +94,20 @@ void Server::close(ClientId id, Instant now) {
 }
 
 void Server::advance(Instant now) {
+  while (!cut_off_.empty() && outputs_.empty()) {
+    const ClientId id = *cut_off_.begin();
+    cut_off_.erase(cut_off_.begin());
+    if (clients_.contains(id)) close(id, now);
+  }
   if (lobbies_) lobbies_->advance(now);
   if (now >= next_look_) look_at_revocations(now);
   // As the messages leave: a list is long, and the clients are many.
   if (tell_from_ && outputs_.empty()) tell_revocations(now);
+  close_late(now);
+  close_silent(now);
+}
+
+void Server::close_late(Instant now) {
   while (!logins_due_.empty() && logins_due_.front().first <= now) {
     const ClientId id = logins_due_.front().second;
     logins_due_.pop_front();
@@ -103,11 +119,28 @@ void Server::advance(Instant now) {
   }
 }
 
+// A program that was killed, or a network that went: nobody else would say so.
+void Server::close_silent(Instant now) {
+  while (!looks_due_.empty() && looks_due_.front().first <= now) {
+    const ClientId id = looks_due_.front().second;
+    looks_due_.pop_front();
+    const auto at = clients_.find(id);
+    if (at == clients_.end()) continue;
+    if (now - at->second.heard >= limits_.silence_max) {
+      ++counters_.silent;
+      close(id, now);
+    } else {
+      looks_due_.emplace_back(now + kSilenceInterval, id);
+    }
+  }
+}
+
 Instant Server::next_deadline() const {
   if (!outputs_.empty()) return Instant::min();
-  if (tell_from_) return Instant::min();
+  if (tell_from_ || !cut_off_.empty()) return Instant::min();
   const Instant login = logins_due_.empty() ? kNever : logins_due_.front().first;
-  const Instant next = std::min(login, next_look_);
+  const Instant look = looks_due_.empty() ? kNever : looks_due_.front().first;
+  const Instant next = std::min({login, look, next_look_});
   return lobbies_ ? std::min(next, lobbies_->next_deadline()) : next;
 }
 
@@ -160,6 +193,7 @@ void Server::on_message(ClientId id, Bytes bytes, Instant now) {
   const auto at = clients_.find(id);
   if (at == clients_.end()) return;
   Client& client = at->second;
+  client.heard = now;
   if (is_lobby_request(bytes)) return on_lobby_message(id, client, bytes, now);
   const auto message = decode_client_message(bytes);
   if (!message) {
@@ -328,6 +362,11 @@ void Server::on(ClientId id, Client& client, const Watch& watch, Instant) {
   send(id, Presence{identity->text(), find(user) != nullptr});
 }
 
+void Server::on(ClientId id, Client& client, const Logout&, Instant now) {
+  if (lobbies_) lobbies_->on_left(*client.user);
+  close(id, now);
+}
+
 void Server::tell_watchers(const User& user, bool online) {
   const auto at = watchers_.find(user);
   if (at == watchers_.end()) return;
@@ -350,6 +389,7 @@ void Server::forget_watches(ClientId id, Client& client) {
 void Server::push(ClientId to, std::vector<std::uint8_t> message) {
   if (outputs_.size() >= limits_.outputs_max) {
     ++counters_.dropped_outputs;
+    if (!may_be_lost(message) && clients_.contains(to)) cut_off_.insert(to);
     return;
   }
   outputs_.push_back({to, std::move(message)});

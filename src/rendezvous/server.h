@@ -35,20 +35,23 @@ class TicketIssuer {
 
 // What happens at each limit stands beside it.
 struct ServerLimits {
-  std::size_t clients_max = 100'000;                  // refused, and its session closed
-  Duration login_time = seconds(10);                  // then the session is closed
+  std::size_t clients_max = 100'000;   // refused, and its session closed
+  Duration login_time = seconds(10);   // then the session is closed
+  Duration silence_max = seconds(25);  // of a client, which pings every 10 s: its session is closed
   std::uint32_t requests_per_second = 200;            // of one client, all together: refused
   std::uint32_t signal_bytes_per_second = 256 << 10;  // to one client, of all others: dropped
   std::size_t watches_max = 256;                      // of one client: refused
   std::size_t watchers_max = 10'000;  // of one user, who tells all of them when it comes: refused
-  std::size_t outputs_max = 65'536;   // messages that wait for the driver: dropped and counted
+  // Messages that wait for the driver: dropped and counted; who was to get one that must not be lost is cut off, to begin anew.
+  std::size_t outputs_max = 65'536;
 };
 
 // They only grow.
 struct ServerCounters {
   std::uint64_t logins = 0, logins_refused = 0, lookups = 0, lookups_offline = 0;
   std::uint64_t signals = 0, signals_offline = 0, signals_dropped = 0, tickets = 0;
-  std::uint64_t malformed = 0, not_logged_in = 0, rate_limited = 0, late = 0, dropped_outputs = 0;
+  std::uint64_t malformed = 0, not_logged_in = 0, rate_limited = 0, late = 0, silent = 0;
+  std::uint64_t dropped_outputs = 0;
 };
 
 class Server {
@@ -60,8 +63,9 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Without this, lobbies are answered by kUnsupported. Before the first client. `random`: as LobbyServer wants it.
-  void enable_lobbies(const LobbyLimits& limits, Random& random);
+  // Without this, lobbies are answered by kUnsupported. Before the first client. `random`: as LobbyServer wants it; `key` is the
+  // same after a restart, so that members can restore their lobbies.
+  void enable_lobbies(const LobbyLimits& limits, const Secret& key, Random& random);
   // Null: not enabled.
   const LobbyServer* lobbies() const { return lobbies_.get(); }
 
@@ -92,6 +96,7 @@ class Server {
     PublicKey key;
     std::optional<User> user;  // logged in
     std::vector<std::uint8_t> certificate;
+    Instant heard;  // last
     TokenBucket requests;
     TokenBucket signals_in;  // bytes, of others
     std::set<Identity> watches;
@@ -104,12 +109,15 @@ class Server {
   void on(ClientId id, Client& client, const WantRelayTicket& want, Instant now);
   void on(ClientId id, Client& client, const Ping& ping, Instant now);
   void on(ClientId id, Client& client, const Watch& watch, Instant now);
+  void on(ClientId id, Client& client, const Logout& logout, Instant now);
 
   // Who is logged in under that name; null if nobody is.
   const Client* find(const User& user, ClientId* id = nullptr) const;
   void replace_older(const User& user, ClientId newer, Instant now);
   void on_lobby_message(ClientId id, Client& client, Bytes message, Instant now);
   void leave(ClientId id, Client& client, Instant now);
+  void close_late(Instant now);
+  void close_silent(Instant now);
   // Looks whether somebody was revoked, and goes on telling the clients of it, some at a time.
   void look_at_revocations(Instant now);
   void tell_revocations(Instant now);
@@ -130,7 +138,9 @@ class Server {
   std::map<User, ClientId> by_user_;
   std::map<User, std::set<ClientId>> watchers_;
   std::deque<std::pair<Instant, ClientId>> logins_due_;
+  std::deque<std::pair<Instant, ClientId>> looks_due_;  // one of each client: is it silent?
   std::deque<Output> outputs_;
+  std::set<ClientId> cut_off_;             // have missed something
   std::vector<std::uint8_t> revocations_;  // as all are to know them; empty: nobody is revoked
   std::int64_t registry_version_ = 0;
   Instant next_look_;

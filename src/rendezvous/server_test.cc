@@ -338,6 +338,37 @@ TEST_F(Rendezvous, LimitOfOutputs) {
   User& alice = logged_in("str:alice");
   for (int i = 0; i < 20; ++i) server->on_message(alice.id, encode(ClientMessage(Ping{1})), now);
   EXPECT_EQ(server->counters().dropped_outputs, 15u);
+  run();
+  EXPECT_TRUE(alice.closed_by_server) << "it has missed something, and begins anew";
+}
+
+TEST_F(Rendezvous, WhatMayBeLostCutsNobodyOff) {
+  limits.outputs_max = 5;
+  restart();
+  User& alice = logged_in("str:alice");
+  User& bob = logged_in("str:bob");
+  for (std::uint32_t i = 0; i < 20; ++i) {
+    server->on_message(bob.id, encode(ClientMessage(Signal{i + 1, "str:alice", {1}})), now);
+  }
+  EXPECT_GT(server->counters().dropped_outputs, 0u);
+  run();
+  EXPECT_FALSE(alice.closed_by_server);
+  EXPECT_TRUE(bob.closed_by_server) << "answers were among it";
+}
+
+TEST_F(Rendezvous, WhoFallsSilentIsOffline) {
+  User& alice = logged_in("str:alice");
+  User& bob = logged_in("str:bob");
+  bob.client.watch(name("str:alice"), true);
+  run_for(seconds(60));
+  EXPECT_EQ(server->user_count(), 2u) << "whoever pings stays";
+  alice.connected = false;  // killed
+  run_for(seconds(24));
+  EXPECT_TRUE(bob.all<PresenceEvent>().back().online);
+  run_for(seconds(7));
+  EXPECT_FALSE(bob.all<PresenceEvent>().back().online);
+  EXPECT_EQ(server->user_count(), 1u);
+  EXPECT_EQ(server->counters().silent, 1u);
 }
 
 TEST_F(Rendezvous, LimitOfClaims) {

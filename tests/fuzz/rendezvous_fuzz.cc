@@ -32,7 +32,7 @@ void check_token(Bytes bytes) {
 class World {
  public:
   World() {
-    server_.enable_lobbies({}, random_);
+    server_.enable_lobbies({}, Secret{}, random_);
     server_.on_connected(ClientId{1}, {}, now_);
     client_.on_connected(now_);
     exchange();

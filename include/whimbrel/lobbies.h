@@ -1,0 +1,216 @@
+// Lobbies: rooms on the server of Config::server where users find each other before they talk.
+//
+//   net->lobbies().create(whimbrel::LobbyKind::kPublic, 4, [&](whimbrel::LobbyResult result, const whimbrel::Lobby& lobby) {
+//     if (result == whimbrel::LobbyResult::kOk) net->lobbies().set_data(lobby.id, "map", "dunes");
+//   });
+//   net->lobbies().list({.filters = {whimbrel::LobbyFilter::equal("map", "dunes")}}, [&](auto result, const auto& found) { ... });
+//
+// Every call is thread-safe and returns at once. Its answer comes as a callback of its own, as do events, from within
+// NetworkingMessages::run_callbacks(). A call that is made before the login is done waits for it, 5 s at most.
+//
+// Members of a lobby are not connected by it: send_message_to_user() to each of them does that. A member whose connection breaks
+// keeps its place for 10 s. A lobby outlives a restart of its server: members who are back within a minute bring it along.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <whimbrel/identity.h>
+
+namespace whimbrel {
+
+// From 1 to 2^63 - 1; hard to guess: who knows the id of a private lobby was told it.
+enum class LobbyId : std::uint64_t {};
+// As a decimal number.
+std::string to_string(LobbyId id);
+// Nothing unless `text` is such a number.
+std::optional<LobbyId> parse_lobby_id(std::string_view text);
+
+enum class LobbyKind : std::uint8_t {
+  kPublic,     // listed
+  kPrivate,    // not listed: for friends, who are told the id
+  kInvisible,  // listed, as kPublic; the mark says that programs do not show it as where a user is
+};
+
+// The numbers are fixed.
+enum class LobbyResult : std::uint8_t {
+  kOk = 0,
+  kNoSuchLobby = 1,  // or one of another application
+  kFull = 2,
+  kNotJoinable = 3,  // its owner has shut it
+  kNotMember = 4,    // the caller, or whom the call is about
+  kNotOwner = 5,
+  kTooMuch = 6,   // over a limit: of lobbies, keys, bytes, members
+  kTooOften = 7,  // 10 changes a second, 2 lists a second: slow down
+  kNotLoggedIn = 8,
+  kUnsupported = 9,  // this server has no lobbies
+  kTimeout = 10,     // no answer came in 5 s: the server may have done it or not
+  kOffline = 11,     // there is no connection to a server, or it broke: likewise
+  kKicked = 12,      // the owner has sent this user away
+};
+// A few words for a person.
+const char* to_string(LobbyResult result);
+
+enum class LobbyLeaveWhy : std::uint8_t { kLeft, kKicked, kDisconnected };
+
+// One lobby, as far as it is known here.
+struct Lobby {
+  struct Member {
+    Identity identity;
+    std::map<std::string, std::string> data;
+  };
+  LobbyId id{};
+  LobbyKind kind{};
+  std::uint8_t members_max = 0;
+  bool joinable = true;
+  Identity owner;
+  std::vector<Member> members;  // the longest member first
+  std::map<std::string, std::string> data;
+
+  // Null: not a member. Valid as long as `members` does not change.
+  const Member* find(const Identity& user) const;
+};
+
+// One line of a list.
+struct LobbyListing {
+  LobbyId id{};
+  std::uint8_t member_count = 0;
+  std::uint8_t members_max = 0;
+  std::map<std::string, std::string> data;
+};
+
+// What a value must be. A key that is missing has the empty text. Numbers are whole, 64 bits, decimal; a value that is none fits no
+// comparison of numbers.
+struct LobbyFilter {
+  enum class Compare : std::uint8_t {
+    kTextEqual,
+    kTextNotEqual,
+    kEqual,  // from here on: numbers
+    kNotEqual,
+    kLess,
+    kLessOrEqual,
+    kGreater,
+    kGreaterOrEqual,
+  };
+  std::string key;  // 64 bytes at most
+  Compare compare{};
+  std::string text;  // 512 bytes at most
+  std::int64_t number = 0;
+
+  static LobbyFilter equal(std::string key, std::string text) {
+    return {std::move(key), Compare::kTextEqual, std::move(text), 0};
+  }
+  static LobbyFilter not_equal(std::string key, std::string text) {
+    return {std::move(key), Compare::kTextNotEqual, std::move(text), 0};
+  }
+  // `compare`: kEqual to kGreaterOrEqual.
+  static LobbyFilter number_is(std::string key, Compare compare, std::int64_t number) {
+    return {std::move(key), compare, {}, number};
+  }
+};
+struct LobbyQuery {
+  std::vector<LobbyFilter> filters;  // all must fit; 16 at most
+  std::uint8_t slots_min = 0;        // free places
+  std::uint8_t results_max = 50;     // never more than 50
+};
+
+// What happened in a lobby that the user is in.
+struct LobbyEvent {
+  enum class Kind : std::uint8_t {
+    kMemberJoined,       // user
+    kMemberLeft,         // user, why
+    kDataChanged,        // key
+    kMemberDataChanged,  // user, key
+    kChat,               // user, body
+    kConfigured,         // owner, kind, members_max or joinable
+    kReturned,           // after a broken connection: anything may have changed meanwhile
+    kLost,               // why: we are not in it any more
+  };
+  Kind kind{};
+  LobbyId lobby{};
+  Identity user{};
+  LobbyLeaveWhy why{};
+  std::string key{};
+  std::vector<std::uint8_t> body{};
+
+  std::string_view text() const {
+    return {reinterpret_cast<const char*>(body.data()), body.size()};
+  }
+};
+
+class Lobbies {
+ public:
+  // Limits. Beyond them calls are answered by kTooMuch; texts are counted in bytes.
+  static constexpr std::size_t kMembersMax = 250;
+  static constexpr std::size_t kKeysMax = 64;
+  static constexpr std::size_t kKeyBytesMax = 64;  // at least 1
+  static constexpr std::size_t kValueBytesMax = 512;
+  static constexpr std::size_t kMemberKeysMax = 16;
+  static constexpr std::size_t kMemberDataBytesMax = 512;  // keys and values of a member
+  static constexpr std::size_t kChatBytesMax = 1024;
+  static constexpr std::size_t kJoinedMax = 8;  // lobbies that a user is in
+  // Calls whose callback has not run yet.
+  static constexpr std::size_t kUnansweredMax = 256;
+  // Events that wait for run_callbacks(); the oldest go first.
+  static constexpr std::size_t kEventsMax = 16'384;
+
+  using Done = std::function<void(LobbyResult result)>;
+  using Entered = std::function<void(LobbyResult result, const Lobby& lobby)>;
+  using Listed = std::function<void(LobbyResult result, const std::vector<LobbyListing>& lobbies)>;
+
+  // Each is true, and then its callback (which may be empty) is called exactly once, unless the instance ends before; or false:
+  // kUnansweredMax calls wait for run_callbacks() already, and nothing was done.
+
+  // Makes a lobby with its maker inside, who owns it. `members_max`: 1 to kMembersMax.
+  bool create(LobbyKind kind, std::size_t members_max, Entered entered);
+  // Lobbies that let somebody in, in no order. A server with more than 5,000 lobbies looks at as many of them each time.
+  bool list(const LobbyQuery& query, Listed listed);
+  // For who is in it already this gives the same as find().
+  bool join(LobbyId lobby, Entered entered);
+  bool leave(LobbyId lobby, Done done = {});
+  // The lobby's own data are its owner's to change, those of a member the member's.
+  bool set_data(LobbyId lobby, std::string_view key, std::string_view value, Done done = {});
+  bool remove_data(LobbyId lobby, std::string_view key, Done done = {});
+  bool set_member_data(LobbyId lobby, std::string_view key, std::string_view value, Done done = {});
+  bool remove_member_data(LobbyId lobby, std::string_view key, Done done = {});
+  // To all members, with a kChat event, oneself included. In the same order for all.
+  bool chat(LobbyId lobby, std::span<const std::uint8_t> body, Done done = {});
+  bool chat(LobbyId lobby, std::string_view text, Done done = {}) {
+    return chat(lobby, {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()},
+                std::move(done));
+  }
+  // The owner's. Who was sent away stays out (kKicked) as long as the lobby's server runs; 64 users are remembered.
+  bool kick(LobbyId lobby, const Identity& member, Done done = {});
+  // The owner's. When an owner leaves, it is who is there longest.
+  bool set_owner(LobbyId lobby, const Identity& member, Done done = {});
+  // The owner's. `members_max` below the count of members sends nobody away and lets nobody in.
+  bool configure(LobbyId lobby, LobbyKind kind, std::size_t members_max, bool joinable,
+                 Done done = {});
+
+  // As it is known here at the moment: what events are about may have changed again. Nothing: the user is not in it.
+  std::optional<Lobby> find(LobbyId lobby) const;
+  // Those that the user is in.
+  std::vector<LobbyId> joined() const;
+  // Takes the place of an earlier one. What happens before there is one is not told.
+  void on_event(std::function<void(const LobbyEvent& event)> callback);
+
+  ~Lobbies();
+  Lobbies(const Lobbies&) = delete;
+  Lobbies& operator=(const Lobbies&) = delete;
+
+ private:
+  friend class LobbiesAccess;
+  class Impl;
+  explicit Lobbies(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace whimbrel

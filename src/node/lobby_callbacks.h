@@ -1,0 +1,65 @@
+// What the application is to be told about lobbies: the answers to its calls, and events, in the order in which they came. They wait
+// here until run_callbacks(). Thread-safe.
+#pragma once
+
+#include <whimbrel/lobbies.h>
+
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <variant>
+
+#include "rendezvous/lobby_client.h"
+
+namespace whimbrel {
+
+class LobbyCallbacks {
+ public:
+  using Completion = std::variant<Lobbies::Done, Lobbies::Entered, Lobbies::Listed>;
+
+  // A call is about to be made: false, and nothing changes, where Lobbies::kUnansweredMax others have no answer yet.
+  bool begin();
+  // The number of a call that was begun.
+  void expect(std::uint32_t request, Completion completion);
+  // Or its answer, where nobody needs to be asked.
+  void answer(Completion completion, LobbyResult result);
+  void on_event(std::function<void(const LobbyEvent& event)> callback);
+
+  // Takes all events of `client`. True if there were any.
+  bool take(rendezvous::LobbyClient& client);
+  // Calls what is due when it begins, with no lock held.
+  std::size_t run();
+  // run() would call something.
+  bool due() const { return due_.load(std::memory_order_acquire) > 0; }
+
+ private:
+  using OnEvent = std::function<void(const LobbyEvent& event)>;
+  using Answer = std::function<void()>;  // may be empty
+  using Told = std::variant<Answer, LobbyEvent>;
+
+  void tell(Told told);
+  void tell_event(LobbyEvent event);
+  Completion take_completion(std::uint32_t request);
+  void on(const rendezvous::LobbyDoneEvent& event, const rendezvous::LobbyClient& client);
+  void on(const rendezvous::LobbyEnteredEvent& event, const rendezvous::LobbyClient& client);
+  void on(const rendezvous::LobbyListedEvent& event, const rendezvous::LobbyClient& client);
+  void on(const rendezvous::LobbyJoinedEvent& event, const rendezvous::LobbyClient& client);
+  void on(const rendezvous::LobbyLeftEvent& event, const rendezvous::LobbyClient& client);
+  void on(const rendezvous::LobbyDataEvent& event, const rendezvous::LobbyClient& client);
+  void on(const rendezvous::LobbyChatEvent& event, const rendezvous::LobbyClient& client);
+  void on(const rendezvous::LobbyChangedEvent& event, const rendezvous::LobbyClient& client);
+  void on(const rendezvous::LobbyGoneEvent& event, const rendezvous::LobbyClient& client);
+
+  mutable std::mutex mutex_;
+  std::shared_ptr<const OnEvent> on_event_;
+  std::map<std::uint32_t, Completion> expected_;
+  std::size_t unanswered_ = 0;  // begun, and their callbacks have not run
+  std::deque<Told> told_;
+  std::size_t events_ = 0;  // of told_
+  std::atomic<std::size_t> due_{0};
+};
+
+}  // namespace whimbrel
