@@ -1,4 +1,4 @@
-"""The examples, run as their comments say: examples_test.py CHAT ECHO_SERVER PORT_BEFORE PORT_AFTER FOLDER"""
+"""The examples, run as their comments say: examples_test.py CHAT ECHO_SERVER PORT_BEFORE PORT_AFTER LOBBY FOLDER [WHIMBRELD]"""
 
 import os
 import socket
@@ -7,7 +7,7 @@ import unittest
 
 from processes import Scene
 
-CHAT = ECHO_SERVER = PORT_BEFORE = PORT_AFTER = FOLDER = ""
+CHAT = ECHO_SERVER = PORT_BEFORE = PORT_AFTER = LOBBY = FOLDER = WHIMBRELD = ""
 
 
 def free_ports(count):
@@ -45,6 +45,26 @@ class Examples(unittest.TestCase):
             eve.until(r"^\* ")  # no answer
             self.assertEqual(bob.out, "")
 
+    def test_lobby(self):
+        if not WHIMBRELD:
+            self.skipTest("whimbreld was not built")
+        with Scene() as scene:
+            server = scene.start("server", WHIMBRELD, "--listen", "127.0.0.1:0", "--state", "", "--admin", "")
+            address = "127.0.0.1:" + server.until(r"UDP port (\d+)", "err").group(1)
+            alice = scene.start("alice", LOBBY, "alice", address)
+            alice.until("waiting in lobby")
+            bob = scene.start("bob", LOBBY, "bob", address)
+            alice.until("^str:bob: hello from str:bob$")
+            bob.until("^str:alice: hello from str:alice$")
+            for user in (alice, bob):
+                self.assertEqual(user.code(), 0, user.report())
+
+    def test_lobby_without_a_server(self):
+        with Scene() as scene:
+            alone = scene.run("alone", LOBBY, "alice", f"127.0.0.1:{free_ports(1)[0]}")
+            self.assertEqual(alone.code(), 1)
+            self.assertIn("not connected", alone.err)
+
     def test_echo_server(self):
         port, = free_ports(1)
         with Scene() as scene:
@@ -79,6 +99,6 @@ class Examples(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    CHAT, ECHO_SERVER, PORT_BEFORE, PORT_AFTER, FOLDER = sys.argv[1:6]
-    del sys.argv[1:6]
-    unittest.main()
+    CHAT, ECHO_SERVER, PORT_BEFORE, PORT_AFTER, LOBBY, FOLDER = sys.argv[1:7]
+    WHIMBRELD = sys.argv[7] if len(sys.argv) > 7 else ""
+    unittest.main(argv=sys.argv[:1])
