@@ -45,6 +45,8 @@ class Host final : public Node {
   Endpoint& endpoint() { return network_->endpoint(); }
   const Endpoint& endpoint() const { return std::as_const(*network_).endpoint(); }
   NetworkStatus network_status() const { return network_->status(); }
+  // Null without a server.
+  rendezvous::LobbyClient* lobbies() { return network_->lobbies(); }
   // Logged in, and reachable through a relay.
   bool online() const;
   // In force from the next life on.

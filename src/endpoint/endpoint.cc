@@ -44,6 +44,18 @@ Endpoint::Endpoint(EndpointConfig config, Random& random, Instant now, UnixMilli
 
 Endpoint::~Endpoint() = default;
 
+namespace {
+
+// RFC 9001 5.7: what cannot be opened yet may be kept for a moment.
+bool keep_early(Peer& peer, ReceiverIndex index, const IpAddress& from, Bytes datagram) {
+  if (peer.session || !peer.dial || peer.dial->index() != index) return false;
+  if (peer.early.size() >= kEarlyPacketsMax || datagram.size() > kEarlyPacketSizeMax) return false;
+  peer.early.push_back({from, {datagram.begin(), datagram.end()}});
+  return true;
+}
+
+}  // namespace
+
 // --- inputs ------------------------------------------------------------------------------------------------------
 
 void Endpoint::receive(const IpAddress& from, MutableBytes datagram, Instant now) {
@@ -67,6 +79,7 @@ void Endpoint::receive(const IpAddress& from, MutableBytes datagram, Instant now
   }
   Peer* peer = s.find(it->second.peer);
   if (peer == nullptr || !peer->session || peer->session->local_index() != header->receiver_index) {
+    if (peer != nullptr && keep_early(*peer, header->receiver_index, from, datagram)) return;
     return s.counters.add(Count::kDroppedUnknownIndex);
   }
   peer->session->receive(from, *header, datagram, now, s.received);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "endpoint/endpoint_pair.h"
+#include "endpoint/peer.h"
 
 namespace whimbrel {
 namespace {
@@ -39,6 +40,30 @@ TEST_P(Handshake, CrossedOpensMakeOneSessionWithoutRequest) {
   EXPECT_EQ(a.got, std::vector<std::string>{"from b"});
   EXPECT_EQ(a.endpoint->session_count(), 1u);
   EXPECT_EQ(b.endpoint->session_count(), 1u);
+}
+
+// As where the answer goes through a server, and what follows it over a relay.
+TEST_F(EndpointPair, WhatOvertakesTheAnswerIsKept) {
+  know_each_other(true);
+  send(a, b.name(), "hello");
+  while (b.requests.empty()) run_for(milliseconds(1));
+  ASSERT_TRUE(b.endpoint->accept(a.name(), now));
+  for (int i = 0; i < 6; ++i) {
+    send(b, a.name(), "no." + std::to_string(i), kSendUnreliable | kSendNoNagle);
+    drain(b);
+  }
+  ASSERT_GE(line.size(), 7u);
+  // The answer to message 1 comes last.
+  line.push_back(std::move(line.front()));
+  line.pop_front();
+  line.back().due = line[line.size() - 2].due;
+  run_for(milliseconds(15));
+  EXPECT_EQ(a.got.size(), kEarlyPacketsMax) << "further ones are lost, as packets may be";
+  ASSERT_FALSE(a.got.empty());
+  EXPECT_EQ(a.got[0].substr(0, 4), "no.0");
+  EXPECT_EQ(a.endpoint->counters()[Count::kDroppedUnknownIndex], 6 - kEarlyPacketsMax);
+  run_for(seconds(1));
+  EXPECT_EQ(b.got, std::vector<std::string>{"hello"});
 }
 
 TEST_P(Handshake, IgnoredRequestFailsAfterTenSeconds) {

@@ -309,6 +309,7 @@ void Endpoint::State::on_dial_response(Peer& peer, Bytes datagram, Instant now) 
     establish(peer, dial.initiator().result(), IpAddress(dial.to()), dial.index(), false,
               AddressProof::kGiven, false, rtt, now);
     peer.session->confirm();
+    take_early(peer, now);
     return touch(peer, now);
   }
   Peer* other = find_by_key(key);
@@ -319,6 +320,17 @@ void Endpoint::State::on_dial_response(Peer& peer, Bytes datagram, Instant now) 
   establish(peer, dial.initiator().result(), IpAddress(dial.to()), dial.index(), false,
             AddressProof::kGiven, true, rtt, now);
   advance_peer(peer, now);
+}
+
+void Endpoint::State::take_early(Peer& peer, Instant now) {
+  std::vector<EarlyPacket> early = std::move(peer.early);
+  peer.early.clear();
+  for (EarlyPacket& packet : early) {
+    const auto header = read_data_header(packet.bytes);
+    if (!header) continue;
+    peer.session->receive(packet.from, *header, packet.bytes, now, received);
+    deliver(peer, now);
+  }
 }
 
 // What says that the dial cannot succeed. Unless it is proved, better answers may still come: a forger is often faster than

@@ -25,6 +25,14 @@ struct WaitingMessage {
   ChannelId channel = 0;
 };
 
+// A packet that came before the answer to our first message, which says how to open it: over relays the two take different ways.
+struct EarlyPacket {
+  IpAddress from;
+  std::vector<std::uint8_t> bytes;
+};
+inline constexpr std::size_t kEarlyPacketsMax = 4;        // of one dial; further ones are dropped
+inline constexpr std::size_t kEarlyPacketSizeMax = 1500;  // larger ones are dropped
+
 // One user, from the first send or accept to the end of the session. Either dialling, or with a session, or (with
 // oneself) neither.
 struct Peer {
@@ -41,6 +49,7 @@ struct Peer {
   bool route_asked = false;
   std::optional<DialTarget> route;  // the answer
   std::unique_ptr<Session> session;
+  std::vector<EarlyPacket> early;  // for the index of the dial
   bool loopback = false;
   std::vector<std::uint8_t> response;  // RespIK, for InitIKs that come again
   std::size_t request_bytes = 0;       // of the message that was answered

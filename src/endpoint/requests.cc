@@ -186,6 +186,7 @@ Peer& Endpoint::State::answer(Request&& request, Peer* existing, Instant now) {
     peer.alias = request.user;
   }
   peer.dial.reset();
+  peer.early.clear();
   peer.wants_dial = false;
   peer.session.reset();
   ReceiverIndex index = request.index;

@@ -85,6 +85,7 @@ struct Endpoint::State {
                   Instant now);
   void on_finish(const IpAddress& from, Bytes datagram, ReceiverIndex index, Instant now);
   void on_dial_answer(Peer& peer, Bytes datagram, Instant now);
+  void take_early(Peer& peer, Instant now);
   void on_dial_response(Peer& peer, Bytes datagram, Instant now);
   // What is wrong with whom we have reached; nothing where it is who we meant and may talk to us.
   std::optional<std::string> fault_of_dialled(Peer& peer);

@@ -174,8 +174,10 @@ void LobbyClient::on(const LobbyMemberships& memberships) {
 }
 
 void LobbyClient::on(const LobbyClaimed& claimed) {
-  if (lobbies_.contains(claimed.lobby))
-    claims_[claimed.lobby] = {claimed.owner_since, claimed.claim};
+  // Of lobbies that were never entered after all.
+  if (claims_.size() > kLobbiesOfUserMax)
+    std::erase_if(claims_, [&](const auto& one) { return !lobbies_.contains(one.first); });
+  claims_[claimed.lobby] = {claimed.owner_since, claimed.claim};
 }
 
 // A server that was restarted knows of no lobby; whether it was, it says itself.

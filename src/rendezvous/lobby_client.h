@@ -150,7 +150,7 @@ class LobbyClient {
   std::map<std::uint32_t, Instant> open_;  // when each fails; numbers and times rise together
   std::map<LobbyId, LobbyView> lobbies_;   // kLobbiesOfUserMax at most
   Instant memberships_due_ = kNever;
-  std::map<LobbyId, Claim> claims_;            // as lobbies_
+  std::map<LobbyId, Claim> claims_;  // of lobbies_, and of one that is about to be entered
   std::map<std::uint32_t, LobbyId> restores_;  // open requests that nobody asked for
   std::deque<Output> outputs_;                 // of requests that are open
   std::deque<LobbyEvent> events_;

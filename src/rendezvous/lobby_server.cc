@@ -107,9 +107,19 @@ void LobbyServer::on_request(const LobbyUser& user, const LobbyRequest& request,
   send(user, LobbyAnswer{request_of(request), result, to_string(result)});
 }
 
-Lobby* LobbyServer::find(const LobbyUser& user, LobbyId id) {
+const Lobby* LobbyServer::find(std::uint32_t app_id, LobbyId id) const {
   const auto at = lobbies_.find(id);
-  return at == lobbies_.end() || at->second.app_id() != user.first ? nullptr : &at->second;
+  return at == lobbies_.end() || at->second.app_id() != app_id ? nullptr : &at->second;
+}
+
+Lobby* LobbyServer::find(const LobbyUser& user, LobbyId id) {
+  return const_cast<Lobby*>(std::as_const(*this).find(user.first, id));
+}
+
+std::size_t LobbyServer::place_count() const {
+  std::size_t count = 0;
+  for (const auto& [id, lobby] : lobbies_) count += lobby.member_count();
+  return count;
 }
 
 Lobby* LobbyServer::find_as_member(const LobbyUser& user, LobbyId id, LobbyResult& why) {
@@ -156,9 +166,10 @@ Lobby& LobbyServer::add_lobby(LobbyId id, const LobbyUser& owner, const LobbyCre
   return lobbies_.emplace(id, Lobby(id, owner.first, create, owner.second)).first->second;
 }
 
+// The claim comes first: whoever knows that he is in the lobby can bring it over a restart.
 void LobbyServer::welcome(const LobbyUser& user, const Lobby& lobby, std::uint32_t request) {
-  send(user, lobby.entered(request));
   send_claim(user, lobby);
+  send(user, lobby.entered(request));
 }
 
 LobbyResult LobbyServer::on(const LobbyUser& user, UserState&, const LobbyList& list) {

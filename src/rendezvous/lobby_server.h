@@ -76,6 +76,10 @@ class LobbyServer {
   // Online, or with a place that is kept.
   std::size_t user_count() const { return users_.size(); }
   std::size_t data_bytes() const { return data_bytes_; }
+  // Members of all lobbies; one look at each.
+  std::size_t place_count() const;
+  // Null: there is none, or not of this application.
+  const Lobby* find(std::uint32_t app_id, LobbyId id) const;
   const LobbyCounters& counters() const { return counters_; }
 
  private:

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "sim/world.h"
+#include "tests/simulation/lobby_players.h"
 #include "tests/simulation/swarm.h"
 #include "tests/simulation/swarm_dice.h"
 
@@ -33,6 +34,8 @@ class OnlineSwarm {
         world_(seed),
         site_(add_sites(seed)),
         only_server_suffers_(random_.chance(0.35)),
+        lobbies_(world_, site_, seed * 2 + 1),
+        plays_(seed % 5 == 2),
         outage_max_ms_(seed % 8 == 0 ? kLongOutageMaxMs : kOutageMaxMs),
         talking_(std::getenv("WHIMBREL_SWARM_PRINT") != nullptr) {}
 
@@ -45,6 +48,7 @@ class OnlineSwarm {
     }
     heal();
     liveness_phase();
+    if (plays_) check_lobbies();
     closing_phase();
     SwarmResult result;
     result.problems = world_.finish() + problems_;
@@ -175,6 +179,7 @@ class OnlineSwarm {
       }
       const std::size_t i = random_.below(count_);
       say_something(world_.host(i), world_.host(other_than(i)));
+      if (plays_) lobbies_.step(count_);
       ++operations_;
       world_.run_for(milliseconds(dice_.between(0, 300)));
       check_bounds();
@@ -188,6 +193,15 @@ class OnlineSwarm {
                 " s: " + std::to_string(failure.info.end_reason) + " " + failure.info.end_debug);
       }
     }
+  }
+
+  // Everybody is back, and nobody does anything any more.
+  void check_lobbies() {
+    lobbies_.listen(count_);
+    const std::string differences = lobbies_.differences(count_);
+    if (!differences.empty()) problem("lobbies differ: " + differences);
+    if (only_server_suffers_ && lobbies_.lost() > 0)
+      problem("the server's outage lost " + std::to_string(lobbies_.lost()) + " places in lobbies");
   }
 
   void disturb(SiteNode& site, std::int64_t outage_ms) {
@@ -211,6 +225,7 @@ class OnlineSwarm {
     const Instant end = world_.now() + seconds(dice_.between(10, 40));
     while (world_.now() < end) {
       operate();
+      if (plays_) lobbies_.step(count_);
       ++operations_;
       world_.run_for(milliseconds(dice_.between(0, random_.chance(0.1) ? 3000 : 200)));
       check_bounds();
@@ -517,6 +532,9 @@ class OnlineSwarm {
   World world_;
   SiteNode& site_;
   bool only_server_suffers_;
+  LobbyPlayers lobbies_;
+  bool
+      plays_;  // in lobbies: that is not rolled, so that the other seeds mean what they always meant
   std::int64_t outage_max_ms_;
   bool talking_;
   std::size_t count_ = 0;  // of the hosts that are who they say; the impostor comes after them
