@@ -129,7 +129,7 @@ void LobbyClient::advance(Instant now) {
 }
 
 Instant LobbyClient::next_deadline() const {
-  if (online_ && !outputs_.empty()) return Instant::min();
+  if (may_send()) return Instant::min();
   return open_.empty() ? memberships_due_ : std::min(memberships_due_, open_.begin()->second);
 }
 
@@ -197,6 +197,15 @@ void LobbyClient::restore(LobbyId lobby, Instant now) {
                        self == nullptr ? std::vector<LobbyDatum>() : list_of(self->data)};
   if (open_.size() >= kOpenMax) return lose(lobby, LobbyLeaveWhy::kDisconnected);
   restores_[ask(std::move(request), now)] = lobby;
+  // Before all that waits: places that are new must not take the room of those that were there.
+  outputs_.push_front(std::move(outputs_.back()));
+  outputs_.pop_back();
+}
+
+bool LobbyClient::may_send() const {
+  if (!online_ || outputs_.empty()) return false;
+  const bool settled = memberships_due_ == kNever && restores_.empty();
+  return settled || restores_.contains(outputs_.front().request);
 }
 
 void LobbyClient::lose(LobbyId lobby, LobbyLeaveWhy why) {
@@ -289,7 +298,7 @@ void LobbyClient::done(std::uint32_t request, LobbyResult result) {
 }
 
 std::optional<std::vector<std::uint8_t>> LobbyClient::poll_output() {
-  if (!online_ || outputs_.empty()) return std::nullopt;
+  if (!may_send()) return std::nullopt;
   std::vector<std::uint8_t> message = std::move(outputs_.front().message);
   outputs_.pop_front();
   return message;

@@ -130,6 +130,7 @@ class LobbyClient {
   void on(const LobbyChanged& changed);
   void on(const LobbyClaimed& claimed);
   void restore(LobbyId lobby, Instant now);
+  bool may_send() const;
   void lose(LobbyId lobby, LobbyLeaveWhy why);
   void push(LobbyEvent event);
   void done(std::uint32_t request, LobbyResult result);

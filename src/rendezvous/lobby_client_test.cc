@@ -187,6 +187,20 @@ TEST_F(LobbyClients, ARestartedServerGetsItsLobbiesBack) {
   EXPECT_EQ(server->lobbies()->lobby_count(), 1u);
 }
 
+TEST_F(LobbyClients, WhatWaitsTakesNoRoomOfWhatIsRestored) {
+  User& alice = logged_in("str:alice");
+  for (std::size_t i = 0; i < kLobbiesOfUserMax; ++i) create(alice);
+  disconnect(alice);
+  begin_again();
+  const auto early = alice.client.lobbies().create(LobbyKind::kPublic, 4, now);
+  connect(alice);
+  EXPECT_TRUE(take<LobbyGoneEvent>(alice).empty());
+  EXPECT_EQ(alice.client.lobbies().lobbies().size(), kLobbiesOfUserMax);
+  EXPECT_EQ(server->lobbies()->place_count(), kLobbiesOfUserMax);
+  disconnect(alice);
+  EXPECT_EQ(early, 9u);
+}
+
 TEST_F(LobbyClients, WhatAServerWillNotRestoreIsGone) {
   User& alice = logged_in("str:alice");
   create(alice);
