@@ -17,7 +17,7 @@ class Servers:
 
     def start(self):
         self.server = self.scene.start("server", WHIMBRELD, "--listen", f"127.0.0.1:{self.port}", "--state",
-                                       self.scene.path("state"), "--admin", "", *self.arguments)
+                                       self.scene.path("state"), "--admin", "none", *self.arguments)
         self.port = int(self.server.until(r"UDP port (\d+)", "err").group(1))
 
     def command(self, name, *words):

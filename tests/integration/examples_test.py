@@ -49,7 +49,7 @@ class Examples(unittest.TestCase):
         if not WHIMBRELD:
             self.skipTest("whimbreld was not built")
         with Scene() as scene:
-            server = scene.start("server", WHIMBRELD, "--listen", "127.0.0.1:0", "--state", "", "--admin", "")
+            server = scene.start("server", WHIMBRELD, "--listen", "127.0.0.1:0", "--state", "", "--admin", "none")
             address = "127.0.0.1:" + server.until(r"UDP port (\d+)", "err").group(1)
             alice = scene.start("alice", LOBBY, "alice", address)
             alice.until("waiting in lobby")
