@@ -73,6 +73,12 @@ void add_relay(Page& page, ServerLoop& loop) {
   page.counter("whimbrel_relay_misdirected_total",
                "Of those, given to the wrong thread by the kernel", c.misdirected);
   page.counter("whimbrel_relay_opened_total", "Slots opened", c.opened);
+  page.counter("whimbrel_relay_reopened_total", "Opens that came again, answered as before",
+               c.reopened);
+  page.counter("whimbrel_relay_closed_total", "Slots that their clients gave back", c.closed);
+  page.counter("whimbrel_relay_expired_total", "Slots that ended in silence or with their token",
+               c.expired);
+  page.counter("whimbrel_relay_asked_total", "Packets of clients to the relay itself", c.asked);
   page.counter("whimbrel_relay_cookies_total", "Opens that were asked for a cookie", c.cookies);
   page.counter("whimbrel_relay_bound_total", "Grants bound", c.bound);
   page.begin("whimbrel_relay_refused_total", "Opens and grants refused",

@@ -123,8 +123,8 @@ class NetworkingMessages {
   //   kOk: taken. A reliable message is delivered, or the session fails with a callback, or you close it.
   //     Whether anybody can be reached is seen later: a user with no route, or an ip: identity without a port, gives kOk
   //     and then the callback, with kEndMiscRendezvous.
-  //   kInvalidParam: identity invalid, payload of more than kMessageBytesMax or null with a size, unknown flag. Nothing
-  //     was created.
+  //   kInvalidParam: identity invalid or an address that leads nowhere (100::/64), payload of more than kMessageBytesMax or
+  //     null with a size, unknown flag. Nothing was created.
   //   kLimitExceeded: more than SendBufferSize would wait; then wait() tells when there is room. Where SendBufferSize is
   //     kMessageBytesMax (the default) or more, an empty buffer takes a message of any size. Also where waiting
   //     does not help, and wait() tells nothing: a 257th channel of the session, one more than SessionsMax, or a payload
@@ -186,6 +186,11 @@ class NetworkingMessages {
   // where it is. False when the identity is invalid, the address no numeric one with a port (host names are the caller's
   // to resolve), the key not 64 hex digits, or after 65536 calls: then `*error` (if given) says which.
   bool add_route(const Route& route, std::string* error = nullptr);
+
+  // A newer one than Config::login_token, for the next login. Where the server has refused the last one, or there is no connection,
+  // it is tried now; a connection that is up stays. False without a server, and for more than 4096 bytes: then `*error` (if given)
+  // says which.
+  bool set_login_token(std::string token, std::string* error = nullptr);
 
   Identity identity() const;
   // How it stands with Config::server. Any thread.

@@ -111,6 +111,14 @@ void Endpoint::State::note_stamp(Peer& peer, std::uint64_t stamp) {
 
 // --- sending -----------------------------------------------------------------------------------------------------
 
+// An address that no packet reaches (RFC 6666). Here such addresses stand for users who are found by name.
+static bool is_nowhere(const Identity& user) {
+  if (user.type() != IdentityType::kIpAddress || user.bytes().size() < 16) return false;
+  IpAddress address;
+  std::copy_n(user.bytes().begin(), 16, address.bytes.begin());
+  return address.is_discard_only();
+}
+
 Result Endpoint::State::send_new(const Identity& user, SharedBytes payload, ChannelId channel,
                                  int flags, Instant now, SendGate* charged) {
   if (payload.size() > options_for(user).send_bytes_max) return Result::kLimitExceeded;
@@ -122,6 +130,7 @@ Result Endpoint::State::send_new(const Identity& user, SharedBytes payload, Chan
     return send_to(answer(std::move(accepted), nullptr, now), std::move(payload), flags, channel,
                    now, charged);
   }
+  if (is_nowhere(user)) return Result::kInvalidParam;
   Peer& peer = make_peer(user, now);
   failed.erase(user);
   const SessionId id = peer.id;

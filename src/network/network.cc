@@ -39,6 +39,10 @@ Instant Network::next_deadline() const {
   return online_ ? std::min(users, online_->next_deadline()) : users;
 }
 
+void Network::set_login_token(std::string token, Instant now) {
+  if (online_) online_->set_login_token(std::move(token), now);
+}
+
 void Network::leave(Instant now) {
   if (online_) online_->leave(now);
 }

@@ -68,6 +68,8 @@ class Network {
   std::optional<Transmit> poll_transmit(MutableBytes buffer, Instant now);
   Instant next_deadline() const;
 
+  // For the next login; where the server has refused us, or cannot be reached, that is now. At most rendezvous::kTokenTextMax bytes.
+  void set_login_token(std::string token, Instant now);
   // Logs out, and gives the relays their slots back. No way back: sessions that are to end in good order come first.
   void leave(Instant now);
   // The server has not answered that yet.

@@ -25,6 +25,19 @@ TEST_F(NetworkTest, ANameIsEnough) {
   EXPECT_EQ(alice.got, std::vector<std::string>{"hello yourself"});
 }
 
+// Such addresses stand for users inside; an application may have got one from anywhere.
+TEST_F(NetworkTest, AnAddressInTheDiscardPrefixIsNobody) {
+  Host& alice = online("str:alice");
+  Host& bob = online("str:bob");
+  ASSERT_EQ(send(alice, bob, "hello"), Result::kOk);
+  run_for(seconds(1));
+  for (const char* text : {"ip:[100::1]:1", "ip:[100::5]:7"}) {
+    EXPECT_EQ(send(alice, *Identity::parse(text), "to the first remote?"), Result::kInvalidParam);
+  }
+  run_for(seconds(2));
+  EXPECT_EQ(bob.got, std::vector<std::string>{"hello"});
+}
+
 TEST_F(NetworkTest, TheFirstMessageMayComeBeforeTheLogin) {
   Host& bob = online("str:bob");
   Host& alice = add("str:alice");
@@ -206,6 +219,28 @@ TEST_F(NetworkTest, WhoWasLoggedInNeedsNoNewTokenToComeBack) {
   start_site();
   run_for(seconds(20));
   EXPECT_EQ(alice.status().state, NetworkStatus::State::kRefused);
+}
+
+TEST_F(NetworkTest, ANewTokenIsTriedAtOnce) {
+  authority_config.mode = rendezvous::AuthorityConfig::Mode::kToken;
+  authority_config.check_token =
+      [](const std::string& token,
+         std::int64_t) -> std::variant<rendezvous::BackendClaim, std::string> {
+    if (token != "str:alice") return std::string("the token is too old");
+    return rendezvous::BackendClaim{token, std::nullopt, std::nullopt};
+  };
+  start_site();
+  Host& alice = add("");
+  alice.server->token = "old";
+  start(alice);
+  run_for(seconds(2));
+  ASSERT_EQ(alice.status().state, NetworkStatus::State::kRefused);
+  alice.network->set_login_token("str:alice", now);
+  run_for(seconds(2));
+  EXPECT_TRUE(alice.ready()) << alice.status().text;
+  alice.network->set_login_token("old", now);
+  run_for(seconds(30));
+  EXPECT_TRUE(alice.ready()) << "what is up stays";
 }
 
 TEST_F(NetworkTest, ASiteThatIsAwayForAWhileIsFoundAgain) {

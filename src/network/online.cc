@@ -97,6 +97,14 @@ void Network::Online::lose(const std::string& why, bool at_once, Instant now) {
       now + Duration(static_cast<std::int64_t>(static_cast<double>(wait.count()) * spread));
 }
 
+void Network::Online::set_login_token(std::string token, Instant now) {
+  client_.set_token(std::move(token));
+  if (connected_ || leaving_) return;
+  // Whatever kept us out may be over.
+  tries_ = 0;
+  connect_at_ = now;
+}
+
 void Network::Online::leave(Instant now) {
   connect_at_ = ticket_at_ = kNever;
   router_.leave();

@@ -31,6 +31,7 @@ class Network::Online {
   void advance(Instant now);
   std::optional<Transmit> poll_transmit(MutableBytes buffer, Instant now);
   Instant next_deadline() const;
+  void set_login_token(std::string token, Instant now);
   void leave(Instant now);
   bool leaving() const { return client_.state() == rendezvous::Client::State::kOnline; }
   NetworkStatus status() const;

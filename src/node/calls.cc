@@ -3,6 +3,7 @@
 
 #include "io/key_files.h"
 #include "node/impl.h"
+#include "rendezvous/messages.h"
 
 namespace whimbrel {
 
@@ -311,7 +312,7 @@ bool NetworkingMessages::Impl::add_route(const Route& route, std::string* error)
   if (!route.identity.valid())
     return fail(error, "the route names nobody: its identity is invalid");
   const auto address = IpAddress::parse(route.address);
-  if (!address || address->port == 0 || address->is_unspecified()) {
+  if (!address || address->port == 0 || address->is_unspecified() || address->is_discard_only()) {
     return fail(error, "the route's address '" + route.address +
                            "' is not like 192.168.1.7:4000 or [::1]:4000");
   }
@@ -324,6 +325,20 @@ bool NetworkingMessages::Impl::add_route(const Route& route, std::string* error)
   if (routes_ >= kRoutesMax) return fail(error, "there are 65536 routes already");
   ++routes_;
   core_->endpoint().set_route(route.identity, *address, key);
+  return true;
+}
+
+bool NetworkingMessages::Impl::set_login_token(std::string token, std::string* error) {
+  if (token.size() > rendezvous::kTokenTextMax)
+    return fail(error, "the login token has " + std::to_string(token.size()) +
+                           " bytes: at most 4096 are taken");
+  {
+    const CoreCall call(*this);
+    if (core_->network().status().state == NetworkStatus::State::kNone)
+      return fail(error, "there is no server to log in to (Config::server)");
+    core_->set_login_token(std::move(token), clock_.now());
+  }
+  wake_driver();
   return true;
 }
 

@@ -29,6 +29,9 @@ class Core {
   const Endpoint& endpoint() const { return network_.endpoint(); }
   const Network& network() const { return network_; }
   rendezvous::LobbyClient* lobbies() { return network_.lobbies(); }
+  void set_login_token(std::string token, Instant now) {
+    network_.set_login_token(std::move(token), now);
+  }
   void leave(Instant now) { network_.leave(now); }
   // Fires the timers that are due.
   void advance(Instant now) { network_.advance(now); }

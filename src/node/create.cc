@@ -8,6 +8,7 @@
 #include "io/resolve.h"
 #include "io/system_random.h"
 #include "node/impl.h"
+#include "rendezvous/messages.h"
 
 namespace whimbrel {
 
@@ -141,6 +142,10 @@ Fault read_server(const Config& config, const Settings& settings,
   auto address = resolve_address(config.server.substr(0, comma));
   if (!address) return "server: " + address.error();
   server.server = *address;
+  if (config.login_token.size() > rendezvous::kTokenTextMax) {
+    return "the login token has " + std::to_string(config.login_token.size()) +
+           " bytes: at most 4096 are taken";
+  }
   server.token = config.login_token;
   server.require_certificates =
       !settings.is_set(Option::kAllowWithoutAuth) || settings.get(Option::kAllowWithoutAuth) == 0;

@@ -58,6 +58,7 @@ class NetworkingMessages::Impl : private LobbyDesk {
   bool set_session_option(const Identity& user, Option option, std::int64_t value,
                           std::string* error);
   bool add_route(const Route& route, std::string* error);
+  bool set_login_token(std::string token, std::string* error);
   // A copy: a server may give it later.
   Identity identity() const;
   ServerStatus server_status() const;

@@ -96,6 +96,10 @@ bool NetworkingMessages::add_route(const Route& route, std::string* error) {
   return impl_->add_route(route, error);
 }
 
+bool NetworkingMessages::set_login_token(std::string token, std::string* error) {
+  return impl_->set_login_token(std::move(token), error);
+}
+
 Identity NetworkingMessages::identity() const { return impl_->identity(); }
 
 ServerStatus NetworkingMessages::get_server_status() const { return impl_->server_status(); }

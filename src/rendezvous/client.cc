@@ -144,6 +144,12 @@ void Client::on(const Farewell& message, Instant) {
 
 // --- commands ------------------------------------------------------------------------------------------------------
 
+void Client::set_token(std::string token) {
+  ASSERT(token.size() <= kTokenTextMax);
+  config_.token = std::move(token);
+  if (state_ == State::kRefused) state_ = State::kOffline;
+}
+
 void Client::lookup(const Identity& user, Instant now) {
   if (lookups_.size() >= kOpenMax) {
     events_.emplace_back(LookupFailedEvent{user, "too many questions at once"});

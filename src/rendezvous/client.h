@@ -100,6 +100,8 @@ class Client {
   void advance(Instant now);
 
   // --- commands --------------------------------------------------------------------------------------------------
+  // For the next login, which may be tried though the last one was refused. At most kTokenTextMax bytes.
+  void set_token(std::string token);
   // Answered by FoundEvent or LookupFailedEvent. While offline it waits for the login, kAnswerTime at most.
   void lookup(const Identity& user, Instant now);
   // At most kSignalBytesMax bytes. Lost while offline.

@@ -100,6 +100,22 @@ TEST_F(EmbeddedServer, WhatBecomesOfItIsTold) {
   ASSERT_TRUE(wait_for({alice.get()}, [&] { return !told.back().relay; }));
 }
 
+TEST_F(EmbeddedServer, LoginTokensThatCannotBe) {
+  Config config_of_alice = loopback_config("alice", true);
+  config_of_alice.server = config.listen[0];
+  config_of_alice.login_token = std::string(4097, 'x');
+  std::string error;
+  EXPECT_EQ(NetworkingMessages::create(config_of_alice, &error), nullptr);
+  EXPECT_THAT(error, HasSubstr("4097 bytes"));
+  auto alice = user("alice");
+  EXPECT_FALSE(alice->set_login_token(std::string(4097, 'x'), &error));
+  EXPECT_THAT(error, HasSubstr("4097 bytes"));
+  EXPECT_TRUE(alice->set_login_token(std::string(4096, 'x'), &error));
+  auto alone = make_node(loopback_config("bob", true));
+  EXPECT_FALSE(alone->set_login_token("x", &error));
+  EXPECT_THAT(error, HasSubstr("no server"));
+}
+
 TEST_F(EmbeddedServer, FaultsSayWhatToDo) {
   std::string error;
   ServerConfig wrong;
