@@ -293,6 +293,28 @@ TEST_F(NetworkTest, LossOnTheWayDelaysAndLosesNothing) {
   EXPECT_EQ(bob.got, sent);
 }
 
+// All its grants are to be made anew, and the server takes few signals.
+TEST_F(NetworkTest, AHubKeepsToWhatTheServerTakes) {
+  sites[0]->config.relay = false;
+  sites[0]->config.rendezvous_limits.requests_per_second = 20;
+  SiteNode& relay = add_relay("west");
+  start_site();
+  Host& hub = online("str:hub");
+  constexpr std::size_t kPeers = 60;
+  for (std::size_t i = 0; i < kPeers; ++i) add("str:peer" + std::to_string(i));
+  run_for(seconds(3));
+  for (std::size_t i = 1; i <= kPeers; ++i) send(*hosts[i], hub, "hello");
+  run_for(seconds(9));
+  ASSERT_EQ(hub.got.size(), kPeers);
+  start(relay);
+  for (std::size_t i = 1; i <= kPeers; ++i) send(hub, *hosts[i], "still there");
+  run_for(seconds(20));
+  for (std::size_t i = 1; i <= kPeers; ++i)
+    EXPECT_EQ(hosts[i]->got, std::vector<std::string>{"still there"}) << i;
+  EXPECT_TRUE(hub.failures.empty());
+  EXPECT_EQ(sites[0]->site->control()->server().counters().rate_limited, 0u);
+}
+
 TEST_F(NetworkTest, NumbersComeFromTheServer) {
   authority_config.mode = rendezvous::AuthorityConfig::Mode::kNumeric;
   start_site();

@@ -176,6 +176,7 @@ void Network::Online::on(const rendezvous::OnlineEvent& event, Instant now) {
   if (config_.require_certificates) users_.set_require_certificate(true);
   client_.want_ticket();
   ticket_at_ = now + kTicketRetry;
+  router_.set_pace(event.requests_per_second, now);
   router_.on_online(now);
 }
 
@@ -220,7 +221,7 @@ void Network::Online::on(const rendezvous::SignalEvent& event, Instant now) {
 
 // The dial goes on: whoever went may come back before its time is over.
 void Network::Online::on(const rendezvous::UndeliveredEvent& event, Instant) {
-  router_.on_undelivered(event.to);
+  router_.on_undelivered(event.to, event.again);
 }
 
 void Network::Online::on(const rendezvous::TicketsEvent& event, Instant now) {

@@ -172,8 +172,19 @@ void Router::on_signal(const Identity& user, Bytes body, Instant now) {
   if (remote->missed) owe(*remote, false);
 }
 
-void Router::on_undelivered(const Identity& user) {
-  if (Remote* remote = find(user)) remote->missed = true;
+void Router::on_undelivered(const Identity& user, bool again) {
+  Remote* remote = find(user);
+  if (remote == nullptr) return;
+  remote->missed = true;
+  if (again) owe(*remote, remote->routes.empty());
+}
+
+// A quarter is left for what others ask under the same name.
+void Router::set_pace(std::uint32_t requests_per_second, Instant now) {
+  const double usual = limits_.requests_per_second;
+  const double most = limits_.requests_per_second_max;
+  const double pace = std::min(requests_per_second == 0 ? usual : 0.75 * requests_per_second, most);
+  pace_ = TokenBucket(pace, std::clamp(pace, 1.0, usual), now);
 }
 
 void Router::on_online(Instant now) {

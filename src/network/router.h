@@ -35,8 +35,9 @@ struct RouterLimits {
       4096;  // signals of further strangers are dropped, further users not dialled
   std::size_t waiting_max = 64;  // packets of one remote that wait for the relay: the oldest goes
   std::size_t requests_max = 4096;  // for the rendezvous: a signal is dropped, as a packet may be
-  // Further ones wait. The rendezvous refuses more than 200 a second (rendezvous::ServerLimits), and others want some.
+  // Further ones wait. Until the rendezvous says what it takes (set_pace()); and as many at once.
   std::uint32_t requests_per_second = 150;
+  std::uint32_t requests_per_second_max = 600;  // whatever it says
   std::size_t out_max = 1024;  // packets that wait for poll_transmit(): the oldest goes
 };
 
@@ -68,8 +69,10 @@ class Router {
   void on_not_found(const Identity& user, int reason, const std::string& text, Instant now);
   // `user` is who the rendezvous says it is; what the packet inside proves is the endpoint's to see.
   void on_signal(const Identity& user, Bytes body, Instant now);
-  // What the user was told last did not reach it.
-  void on_undelivered(const Identity& user);
+  // What the user was told last did not reach it; `again`: the rendezvous had no time, so it is said once more.
+  void on_undelivered(const Identity& user, bool again);
+  // The rendezvous takes so many requests a second, lobbies' and all; 0: it does not say.
+  void set_pace(std::uint32_t requests_per_second, Instant now);
   // The rendezvous carries signals again: what may have been lost is said once more.
   void on_online(Instant now);
   // Where the relays are, and what opens them.

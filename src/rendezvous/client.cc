@@ -10,6 +10,8 @@ namespace {
 constexpr std::size_t kSignalsMax = 256;
 // A certificate that could not be renewed is asked for again.
 constexpr Duration kRenewRetry = seconds(60);
+// What the server had no time for is asked again.
+constexpr Duration kAskRetry = seconds(1);
 
 }  // namespace
 
@@ -39,11 +41,15 @@ void Client::on(const LoggedIn& message, Instant now) {
   state_ = State::kOnline;
   identity_ = *identity;
   lobbies_.on_online(identity_, now);
-  OnlineEvent event{*identity, message.certificate, {}};
+  OnlineEvent event{*identity, message.certificate, {}, message.requests_per_second};
   event.authority.bytes = message.authority;
   events_.emplace_back(std::move(event));
   take_certificate(message.certificate, message.unix_ms / 1000, now);
-  for (const auto& [request, question] : lookups_) send(Lookup{request, question.user.text()});
+  ask_at_ = kNever;
+  for (auto& [request, question] : lookups_) {
+    question.ask_at = kNever;
+    send(Lookup{request, question.user.text()});
+  }
   for (const Identity& user : watches_) send(Watch{user.text(), true});
   if (ticket_wanted_) send(WantRelayTicket{next_request_++});
 }
@@ -69,6 +75,8 @@ void Client::on_message(Bytes bytes, Instant now) {
 }
 
 void Client::on(const Refused& message, Instant now) {
+  if (message.request != 0 && message.code == RefusalCode::kTooOften)
+    return postpone_question(message.request, now);
   if (message.request != 0) return fail_question(message.request, message.text);
   if (state_ != State::kLoggingIn) {
     if (message.code == RefusalCode::kRevoked) renew_at_ = now + kRenewRetry;
@@ -85,13 +93,41 @@ void Client::on(const Refused& message, Instant now) {
 
 void Client::fail_question(std::uint32_t request, const std::string& text) {
   if (const auto signal = signals_.find(request); signal != signals_.end()) {
-    events_.emplace_back(UndeliveredEvent{signal->second});
+    events_.emplace_back(UndeliveredEvent{signal->second, false});
     signals_.erase(signal);
   }
   const auto lookup = lookups_.find(request);
   if (lookup == lookups_.end()) return;
   events_.emplace_back(LookupFailedEvent{lookup->second.user, text});
   lookups_.erase(lookup);
+}
+
+// The server lives, and has too much to do.
+void Client::postpone_question(std::uint32_t request, Instant now) {
+  if (const auto signal = signals_.find(request); signal != signals_.end()) {
+    events_.emplace_back(UndeliveredEvent{signal->second, true});
+    signals_.erase(signal);
+  }
+  const auto lookup = lookups_.find(request);
+  if (lookup == lookups_.end()) return;
+  lookup->second.ask_at = now + kAskRetry;
+  ask_at_ = std::min(ask_at_, lookup->second.ask_at);
+}
+
+// Under new numbers: it is the last refusal that the time for an answer counts from, and the first number fails first.
+void Client::ask_postponed(Instant now) {
+  ask_at_ = kNever;
+  std::vector<Identity> due;
+  for (auto at = lookups_.begin(); at != lookups_.end();) {
+    if (at->second.ask_at <= now) {
+      due.push_back(at->second.user);
+      at = lookups_.erase(at);
+      continue;
+    }
+    ask_at_ = std::min(ask_at_, at->second.ask_at);
+    ++at;
+  }
+  for (const Identity& user : due) lookup(user, now);
 }
 
 void Client::on(const Found& message, Instant) {
@@ -104,7 +140,7 @@ void Client::on(const Found& message, Instant) {
 void Client::on(const SignalDone& message, Instant) {
   const auto at = signals_.find(message.request);
   if (at == signals_.end()) return;
-  if (!message.delivered) events_.emplace_back(UndeliveredEvent{at->second});
+  if (!message.delivered) events_.emplace_back(UndeliveredEvent{at->second, false});
   signals_.erase(at);
 }
 
@@ -200,6 +236,7 @@ void Client::check_server(Duration patience, Instant now) {
 // --- time, outputs -------------------------------------------------------------------------------------------------
 
 void Client::advance(Instant now) {
+  if (now >= ask_at_) ask_postponed(now);
   while (!lookups_.empty()) {
     // Requests are numbered in the order they were made, so the first is the oldest.
     const auto& [request, question] = *lookups_.begin();
@@ -221,7 +258,7 @@ void Client::advance(Instant now) {
 
 Instant Client::next_deadline() const {
   if (!outputs_.empty()) return Instant::min();
-  Instant next = std::min({renew_at_, ping_at_, pong_due_, lobbies_.next_deadline()});
+  Instant next = std::min({renew_at_, ping_at_, pong_due_, ask_at_, lobbies_.next_deadline()});
   if (!lookups_.empty()) next = std::min(next, lookups_.begin()->second.fails_at);
   return next;
 }

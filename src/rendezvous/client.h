@@ -32,6 +32,7 @@ struct OnlineEvent {
   Identity identity;
   std::vector<std::uint8_t> certificate;
   VerifyKey authority;
+  std::uint32_t requests_per_second = 0;  // that the server takes; 0: it does not say
 };
 // Final until something is changed, unless `again`: then a later try may work.
 struct LoginRefusedEvent {
@@ -57,7 +58,8 @@ struct SignalEvent {
   std::vector<std::uint8_t> body;
 };
 struct UndeliveredEvent {
-  Identity to;  // went offline
+  Identity to;
+  bool again = false;  // there were too many; else the user is offline
 };
 struct TicketsEvent {
   std::vector<RelayTicket> relays;  // never empty
@@ -131,6 +133,7 @@ class Client {
   struct Question {
     Identity user;
     Instant fails_at{};
+    Instant ask_at = kNever;  // once more
   };
 
   void on(const LoggedIn& message, Instant now);
@@ -149,6 +152,8 @@ class Client {
   void take_certificate(const std::vector<std::uint8_t>& encoded, std::int64_t unix_s, Instant now);
   void ping(Duration patience, Instant now);
   void fail_question(std::uint32_t request, const std::string& text);
+  void postpone_question(std::uint32_t request, Instant now);
+  void ask_postponed(Instant now);
 
   ClientConfig config_;
   State state_ = State::kOffline;
@@ -156,6 +161,7 @@ class Client {
   std::string refusal_;  // of a login
   std::uint32_t next_request_ = 1;
   std::map<std::uint32_t, Question> lookups_;
+  Instant ask_at_ = kNever;  // those that the server had no time for
   std::map<std::uint32_t, Identity> signals_;
   std::set<Identity> watches_;
   std::vector<std::uint8_t> certificate_;  // the latest

@@ -84,6 +84,31 @@ TEST_F(RendezvousClient, LimitOfQuestions) {
   EXPECT_EQ(alice.all<LookupFailedEvent>().size(), 5u);
 }
 
+TEST_F(RendezvousClient, AsksAgainWhatTheServerHadNoTimeFor) {
+  limits.requests_per_second = 10;
+  restart();
+  User& alice = logged_in("str:alice");
+  logged_in("str:bob");
+  for (int i = 0; i < 100; ++i) alice.client.lookup(name("str:bob"), now);
+  run_for(seconds(20));
+  EXPECT_EQ(alice.all<FoundEvent>().size(), 100u);
+  EXPECT_TRUE(alice.all<LookupFailedEvent>().empty());
+}
+
+TEST_F(RendezvousClient, HearsThatTooManySignalsWereRefused) {
+  limits.requests_per_second = 10;
+  restart();
+  User& alice = logged_in("str:alice");
+  logged_in("str:bob");
+  for (int i = 0; i < 20; ++i) alice.client.signal(name("str:bob"), {1});
+  run();
+  const auto undelivered = alice.all<UndeliveredEvent>();
+  ASSERT_EQ(undelivered.size(), 11u);
+  EXPECT_TRUE(undelivered[0].again);
+  EXPECT_EQ(undelivered[0].to, name("str:bob"));
+  EXPECT_EQ(alice.all<OnlineEvent>().at(0).requests_per_second, 10u);
+}
+
 TEST_F(RendezvousClient, IsToldThatTheServerStops) {
   User& alice = logged_in("str:alice");
   server->farewell(seconds(10));

@@ -119,12 +119,14 @@ struct LoggedIn {
   std::vector<std::uint8_t> certificate;
   std::array<std::uint8_t, kKeySize> authority{};  // Ed25519 public key
   std::int64_t unix_ms = 0;                        // the server's clock
+  std::uint32_t requests_per_second = 0;           // beyond that it refuses; 0: it does not say
   template <typename Fields>
   void fields(Fields& f) {
     f.text(identity, kIdentityTextSizeMax);
     f.blob(certificate, kCertificateSizeMax);
     f.fixed(authority);
     f.number(unix_ms);
+    f.number(requests_per_second);
   }
 };
 enum class RefusalCode : std::uint16_t {

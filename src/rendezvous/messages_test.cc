@@ -17,7 +17,7 @@ std::vector<ClientMessage> client_messages() {
           Logout{}};
 }
 std::vector<ServerMessage> server_messages() {
-  LoggedIn in{"str:alice", std::vector<std::uint8_t>(200, 3), {}, 1'800'000'000'123};
+  LoggedIn in{"str:alice", std::vector<std::uint8_t>(200, 3), {}, 1'800'000'000'123, 200};
   in.authority.fill(9);
   RelayTicket ticket;
   ticket.port = 4040;

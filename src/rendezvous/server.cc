@@ -13,6 +13,7 @@ constexpr Duration kLookInterval = seconds(1);
 // How often a client is looked after.
 constexpr Duration kSilenceInterval = seconds(5);
 constexpr std::size_t kToldAtOnce = 64;
+constexpr double kRenewalsAtOnce = 4;
 
 std::uint32_t request_of(const ClientMessage& message) {
   if (const auto* lookup = std::get_if<Lookup>(&message)) return lookup->request;
@@ -58,6 +59,7 @@ void Server::on_connected(ClientId id, const PublicKey& key, Instant now) {
   Client& client = clients_[id];
   client.key = key;
   client.requests = TokenBucket(limits_.requests_per_second, limits_.requests_per_second, now);
+  client.renewals = TokenBucket(limits_.renewals_per_second, kRenewalsAtOnce, now);
   client.signals_in =
       TokenBucket(limits_.signal_bytes_per_second, limits_.signal_bytes_per_second, now);
   client.heard = now;
@@ -205,12 +207,19 @@ void Server::on_message(ClientId id, Bytes bytes, Instant now) {
     ++counters_.not_logged_in;
     return refuse(id, request_of(*message), RefusalCode::kNotLoggedIn, "log in first");
   }
-  // The answer to a Ping is how a client knows that we live.
-  if (!std::holds_alternative<Ping>(*message) && !client.requests.take(1, now)) {
+  if (!take(client, *message, now)) {
     ++counters_.rate_limited;
     return refuse(id, request_of(*message), RefusalCode::kTooOften, "too many requests a second");
   }
   std::visit([&](const auto& one) { on(id, client, one, now); }, *message);
+}
+
+bool Server::take(Client& client, const ClientMessage& message, Instant now) const {
+  // The answer to a Ping is how a client knows that we live.
+  if (std::holds_alternative<Ping>(message)) return true;
+  // Whoever is busy must not lose his certificate for it.
+  if (std::holds_alternative<Renew>(message)) return client.renewals.take(1, now);
+  return client.requests.take(1, now);
 }
 
 void Server::on_lobby_message(ClientId id, Client& client, Bytes bytes, Instant now) {
@@ -253,6 +262,7 @@ void Server::on(ClientId id, Client& client, const Login& login, Instant now) {
   answer.certificate = std::move(admission.certificate);
   answer.authority = authority_.public_key().bytes;
   answer.unix_ms = unix_start_ + to_milliseconds(now - start_);
+  answer.requests_per_second = limits_.requests_per_second;
   send(id, answer);
   if (!revocations_.empty()) send(id, Revocations{revocations_});
   if (lobbies_) lobbies_->on_online(user, now);

@@ -39,6 +39,7 @@ struct ServerLimits {
   Duration login_time = seconds(10);   // then the session is closed
   Duration silence_max = seconds(25);  // of a client, which pings every 10 s: its session is closed
   std::uint32_t requests_per_second = 200;            // of one client, all together: refused
+  double renewals_per_second = 0.1;                   // of one client, apart from those: refused
   std::uint32_t signal_bytes_per_second = 256 << 10;  // to one client, of all others: dropped
   std::size_t watches_max = 256;                      // of one client: refused
   std::size_t watchers_max = 10'000;  // of one user, who tells all of them when it comes: refused
@@ -98,6 +99,7 @@ class Server {
     std::vector<std::uint8_t> certificate;
     Instant heard;  // last
     TokenBucket requests;
+    TokenBucket renewals;
     TokenBucket signals_in;  // bytes, of others
     std::set<Identity> watches;
   };
@@ -114,6 +116,8 @@ class Server {
   // Who is logged in under that name; null if nobody is.
   const Client* find(const User& user, ClientId* id = nullptr) const;
   void replace_older(const User& user, ClientId newer, Instant now);
+  // Counts the message. False: there were too many of its kind.
+  bool take(Client& client, const ClientMessage& message, Instant now) const;
   void on_lobby_message(ClientId id, Client& client, Bytes message, Instant now);
   void leave(ClientId id, Client& client, Instant now);
   void close_late(Instant now);

@@ -276,6 +276,23 @@ TEST_F(Rendezvous, LimitOfRequests) {
   EXPECT_TRUE(alice.connected);
 }
 
+TEST_F(Rendezvous, WhoIsBusyGetsHisCertificate) {
+  limits.requests_per_second = 10;
+  restart();
+  User& alice = logged_in("str:alice");
+  const auto ask = [&](int count) {
+    for (int i = 0; i < 50; ++i) alice.client.signal(name("str:bob"), {1});
+    run();
+    for (int i = 0; i < count; ++i) server->on_message(alice.id, encode(Renew{}), now);
+    run();
+    return alice.all<CertificateEvent>().size();
+  };
+  EXPECT_EQ(ask(1), 1u);
+  EXPECT_EQ(ask(100), 4u) << "a signature costs the server time";
+  now += seconds(10);
+  EXPECT_EQ(ask(100), 5u);
+}
+
 // Nobody's line is others' to fill.
 TEST_F(Rendezvous, LimitOfSignalsToOneUser) {
   limits.signal_bytes_per_second = 10'000;
