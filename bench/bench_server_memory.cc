@@ -83,7 +83,7 @@ class Users {
     random_.fill(key.bytes);
     rendezvous::Login login;
     login.token = "str:player" + std::to_string(number);
-    server_.on_connected(rendezvous::ClientId{number}, key, now_);
+    server_.on_connected(rendezvous::ClientId{number}, key, {}, now_);
     server_.on_message(rendezvous::ClientId{number}, encode(rendezvous::ClientMessage(login)),
                        now_);
     while (server_.poll_output()) continue;

@@ -68,12 +68,16 @@ def whimbreld_path(build):
     return build.parent / "apps" / "whimbreld" / "whimbreld"
 
 
+# All users of a run are new, and come from one address.
+NAMES_UNLIMITED = "\n[login]\nnew_names_per_minute = 1000000\nnew_names_of_network = 1000000\n"
+
+
 def start_whimbreld(build, port, settings="", admin="", on_disk=True):
     folder = Path(tempfile.mkdtemp(prefix="whimbrel-bench-"))
     config = folder / "whimbreld.toml"
     state = folder / "state" if on_disk else ""
     config.write_text(f'[server]\nlisten = ["127.0.0.1:{port}"]\nstate_folder = "{state}"\n'
-                      f'log_level = "warning"\ndrain_seconds = 0\n\n[admin]\nlisten = "{admin}"\n{settings}')
+                      f'log_level = "warning"\ndrain_seconds = 0\n\n[admin]\nlisten = "{admin}"\n{NAMES_UNLIMITED}{settings}')
     return Server([whimbreld_path(build), "--config", config], folder).wait(port)
 
 

@@ -32,7 +32,7 @@ struct Arguments {
   std::optional<std::string> state;
   std::string log_level;
   std::string admin;
-  std::string revoke;
+  std::string revoke, release;
   bool check = false;
   bool print = false;
 };
@@ -51,6 +51,8 @@ void describe(CLI::App& app, Arguments& arguments) {
       "--revoke", arguments.revoke,
       "Shut out a key (64 hex digits) or the owner of a name (str:mallory), for good; a running "
       "server notices within seconds");
+  app.add_option("--release", arguments.release,
+                 "Take a name (str:alice) from its key: whoever logs in under it next has it");
   app.add_flag("--check-config", arguments.check, "Only look whether the settings are right");
   app.add_flag("--print-config", arguments.print, "Print the settings as a TOML file, and end");
   app.set_version_flag("--version", std::string("whimbreld ") + whimbrel::version());
@@ -141,6 +143,10 @@ int main(int argc, char** argv) {
     }
     if (!arguments.revoke.empty()) {
       fmt::print("{}", revoke(settings.state_folder, arguments.revoke));
+      return 0;
+    }
+    if (!arguments.release.empty()) {
+      fmt::print("{}", release(settings.state_folder, arguments.release));
       return 0;
     }
     return serve(settings);

@@ -29,14 +29,51 @@ std::vector<PublicKey> keys_of(SqliteRegistry& registry, const std::string& who)
 
 }  // namespace
 
-std::string revoke(const std::string& state_folder, const std::string& who) {
+namespace {
+
+std::string database_of(const std::string& state_folder) {
   if (state_folder.empty())
     throw std::runtime_error(
-        "a server without a state folder forgets: there is nothing to revoke in");
-  const std::string path = state_folder + "/names.sqlite";
+        "a server without a state folder forgets: there is nothing to change in");
+  std::string path = state_folder + "/names.sqlite";
   if (!std::filesystem::exists(path))
     throw std::runtime_error(
         fmt::format("there is no {}: name the state folder with --state", path));
+  return path;
+}
+
+// A server at work holds the database for moments at a time: 5 s of tries. False: never.
+template <typename Try>
+bool in_a_quiet_moment(Try once) {
+  bool done = once();
+  for (int i = 0; i < 50 && !done; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    done = once();
+  }
+  return done;
+}
+
+}  // namespace
+
+std::string release(const std::string& state_folder, const std::string& name) {
+  const std::string path = database_of(state_folder);
+  const auto identity = whimbrel::Identity::parse(name);
+  if (!identity)
+    throw std::runtime_error(fmt::format("\"{}\" is no identity like str:alice", name));
+  SqliteRegistry registry(path);
+  std::optional<int> released;
+  const bool done = in_a_quiet_moment([&] {
+    released = registry.release(identity->text());
+    return released.has_value();
+  });
+  if (!done) throw std::runtime_error(fmt::format("{}: {}", path, registry.last_error()));
+  if (*released == 0)
+    throw std::runtime_error(fmt::format("nobody has claimed {} here", identity->text()));
+  return fmt::format("released {}\n", identity->text());
+}
+
+std::string revoke(const std::string& state_folder, const std::string& who) {
+  const std::string path = database_of(state_folder);
   SqliteRegistry registry(path);
   const std::vector<PublicKey> keys = keys_of(registry, who);
   if (keys.empty()) {
@@ -47,12 +84,7 @@ std::string revoke(const std::string& state_folder, const std::string& who) {
   }
   std::string done;
   for (const PublicKey& key : keys) {
-    // A server at work holds the database for moments at a time.
-    bool written = registry.revoke(key);
-    for (int i = 0; i < 50 && !written; ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(100));
-      written = registry.revoke(key);
-    }
+    const bool written = in_a_quiet_moment([&] { return registry.revoke(key); });
     if (!written) throw std::runtime_error(fmt::format("{}: {}", path, registry.last_error()));
     done += fmt::format("revoked {}\n", whimbrel::to_hex(key.view()));
   }

@@ -61,6 +61,9 @@ rendezvous::AuthorityConfig authority_config(const Settings& settings) {
                                                       : Mode::kNumeric;
   if (settings.app_id != 0) config.app_id = settings.app_id;
   config.certificate_seconds = std::int64_t{settings.certificate_hours} * 3600;
+  config.names_of_key_max = settings.names_of_key;
+  config.new_names_per_minute = settings.new_names_per_minute;
+  config.new_names_of_network_per_minute = settings.new_names_of_network;
   if (settings.login == LoginMode::kToken)
     config.check_token = rendezvous::backend_token_check(read_backend_key(settings));
   return config;

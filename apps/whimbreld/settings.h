@@ -37,6 +37,10 @@ struct Settings {
   std::string token_key_file;            // its public key (PEM) or shared secret
   std::uint32_t certificate_hours = 24;  // 1 to 720
   std::uint32_t app_id = 0;              // the one application served; 0: any
+  // Of mode open: names that nobody had before.
+  std::uint32_t names_of_key = 8;             // that one key may have
+  std::uint32_t new_names_per_minute = 1200;  // of all
+  std::uint32_t new_names_of_network = 120;   // a minute, from one /24 or /48
 
   // [rendezvous]
   bool rendezvous = true;

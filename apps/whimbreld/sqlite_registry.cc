@@ -17,6 +17,7 @@ constexpr const char* kTables = R"(
   CREATE TABLE IF NOT EXISTS names (
     app INTEGER NOT NULL, identity TEXT NOT NULL, key BLOB NOT NULL, made INTEGER NOT NULL DEFAULT (unixepoch()),
     PRIMARY KEY (app, identity)) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS names_of_key ON names (key);
   CREATE TABLE IF NOT EXISTS numbers (
     app INTEGER NOT NULL, number INTEGER NOT NULL, key BLOB NOT NULL, made INTEGER NOT NULL DEFAULT (unixepoch()),
     PRIMARY KEY (app, number), UNIQUE (app, key)) WITHOUT ROWID;
@@ -42,6 +43,8 @@ SqliteRegistry::SqliteRegistry(const std::string& path, Warn warn)
   execute("PRAGMA synchronous = NORMAL");
   execute(kTables);
   find_name_ = prepare("SELECT key FROM names WHERE app = ? AND identity = ?");
+  count_names_ = prepare("SELECT count(*) FROM names WHERE key = ?");
+  release_name_ = prepare("DELETE FROM names WHERE identity = ?");
   add_name_ = prepare("INSERT INTO names (app, identity, key) VALUES (?, ?, ?)");
   find_number_ = prepare("SELECT number FROM numbers WHERE app = ? AND key = ?");
   add_number_ = prepare(
@@ -97,21 +100,34 @@ SqliteRegistry::Answer SqliteRegistry::unavailable() {
   return Answer::kUnavailable;
 }
 
-SqliteRegistry::Answer SqliteRegistry::claim(std::uint32_t app_id, std::string_view identity,
-                                             const PublicKey& key) {
+std::optional<SqliteRegistry::Answer> SqliteRegistry::owns(std::uint32_t app_id,
+                                                           std::string_view identity,
+                                                           const PublicKey& key) {
   sqlite3_stmt* find = fresh(find_name_);
   sqlite3_bind_int64(find, 1, app_id);
   sqlite3_bind_text(find, 2, identity.data(), static_cast<int>(identity.size()), SQLITE_TRANSIENT);
   const int found = sqlite3_step(find);
-  if (found == SQLITE_ROW) {
-    const auto* bytes = static_cast<const std::uint8_t*>(sqlite3_column_blob(find, 0));
-    const whimbrel::Bytes owner(bytes, static_cast<std::size_t>(sqlite3_column_bytes(find, 0)));
-    const Answer answer = whimbrel::equal(owner, key.view()) ? Answer::kYes : Answer::kNo;
-    sqlite3_reset(find);
-    return answer;
-  }
+  std::optional<Answer> answer;
+  if (found == SQLITE_ROW) answer = key_at(find) == key ? Answer::kYes : Answer::kNo;
   sqlite3_reset(find);
-  if (found != SQLITE_DONE) return unavailable();
+  if (found != SQLITE_ROW && found != SQLITE_DONE) return unavailable();
+  return answer;
+}
+
+std::optional<std::size_t> SqliteRegistry::names_of(const PublicKey& key) {
+  sqlite3_stmt* count = fresh(count_names_);
+  bind(count, 1, key);
+  std::optional<std::size_t> names;
+  if (sqlite3_step(count) == SQLITE_ROW)
+    names = static_cast<std::size_t>(sqlite3_column_int64(count, 0));
+  sqlite3_reset(count);
+  if (!names) unavailable();
+  return names;
+}
+
+SqliteRegistry::Answer SqliteRegistry::claim(std::uint32_t app_id, std::string_view identity,
+                                             const PublicKey& key) {
+  if (const auto known = owns(app_id, identity, key)) return *known;
   sqlite3_stmt* add = fresh(add_name_);
   sqlite3_bind_int64(add, 1, app_id);
   sqlite3_bind_text(add, 2, identity.data(), static_cast<int>(identity.size()), SQLITE_TRANSIENT);
@@ -189,6 +205,17 @@ std::vector<PublicKey> SqliteRegistry::owners(const std::string& identity) {
   while (sqlite3_step(find) == SQLITE_ROW) keys.push_back(key_at(find));
   sqlite3_reset(find);
   return keys;
+}
+
+std::optional<int> SqliteRegistry::release(const std::string& identity) {
+  sqlite3_stmt* release = fresh(release_name_);
+  sqlite3_bind_text(release, 1, identity.data(), static_cast<int>(identity.size()),
+                    SQLITE_TRANSIENT);
+  const int done = sqlite3_step(release);
+  sqlite3_reset(release);
+  if (done == SQLITE_DONE) return sqlite3_changes(database_.get());
+  unavailable();
+  return std::nullopt;
 }
 
 bool SqliteRegistry::limit_pages_for_test(int pages) {

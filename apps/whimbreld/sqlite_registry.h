@@ -20,6 +20,9 @@ class SqliteRegistry final : public whimbrel::rendezvous::Registry {
   using Warn = std::function<void(const std::string& text)>;
   explicit SqliteRegistry(const std::string& path, Warn warn = {});
 
+  std::optional<Answer> owns(std::uint32_t app_id, std::string_view identity,
+                             const whimbrel::PublicKey& key) override;
+  std::optional<std::size_t> names_of(const whimbrel::PublicKey& key) override;
   Answer claim(std::uint32_t app_id, std::string_view identity,
                const whimbrel::PublicKey& key) override;
   std::optional<std::uint32_t> number_of(std::uint32_t app_id,
@@ -32,6 +35,9 @@ class SqliteRegistry final : public whimbrel::rendezvous::Registry {
   std::int64_t version() override;
   // The keys that a name was claimed by, over all applications.
   std::vector<whimbrel::PublicKey> owners(const std::string& identity);
+
+  // Makes a name nobody's, in all applications. How many there were; nothing: it could not be written.
+  std::optional<int> release(const std::string& identity);
 
   // False: it could not be written.
   bool revoke(const whimbrel::PublicKey& key);
@@ -66,6 +72,6 @@ class SqliteRegistry final : public whimbrel::rendezvous::Registry {
   Warn warn_;
   std::optional<std::chrono::steady_clock::time_point> warned_;
   // Gone before the database is.
-  Statement find_name_, add_name_, find_number_, add_number_, find_revoked_, add_revoked_,
-      list_revoked_, find_owners_, find_version_;
+  Statement find_name_, count_names_, add_name_, find_number_, add_number_, find_revoked_,
+      add_revoked_, list_revoked_, find_owners_, find_version_, release_name_;
 };

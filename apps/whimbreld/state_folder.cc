@@ -19,6 +19,18 @@ Value value_or_throw(Expected<Value> result) {
   return std::move(*result);
 }
 
+// Whoever may write there can put keys of his own in the place of ours.
+void check_permissions(const std::string& folder) {
+  namespace fs = std::filesystem;
+  const fs::perms others = fs::perms::group_write | fs::perms::others_write;
+  if ((fs::status(folder).permissions() & others) != fs::perms::none) {
+    throw std::runtime_error(
+        fmt::format("the state folder {0} can be written by others: chmod 700 {0}, or name another "
+                    "one with --state",
+                    folder));
+  }
+}
+
 void make_folder(const std::string& folder) {
   namespace fs = std::filesystem;
   std::error_code error;
@@ -29,6 +41,7 @@ void make_folder(const std::string& folder) {
                     error.message()));
   }
   if (made) fs::permissions(folder, fs::perms::owner_all, error);
+  check_permissions(folder);
 }
 
 SigningKey read_or_make_authority(const std::string& path, Random& random) {

@@ -160,8 +160,8 @@ void Network::Online::trust(const VerifyKey& authority) {
 
 void Network::Online::on(const rendezvous::OnlineEvent& event, Instant now) {
   if (!authority_given_) trust(event.authority);
-  const auto certificate = decode_certificate(event.certificate);
-  const std::string name = certificate ? certificate->identity : std::string();
+  // The name that counts is the one that was signed.
+  const std::string name = event.identity.text();
   const CertificateClaim claim{app_id_, name, users_.public_key()};
   const CertificateStatus status = trust_.verify(event.certificate, claim, unix_at(now));
   if (status != CertificateStatus::kValid) {

@@ -122,7 +122,13 @@ void SiteControl::welcome(const Identity& user, Instant now) {
   const rendezvous::ClientId id{next_client_++};
   by_user_[user] = id;
   by_client_[id] = user;
-  server_.on_connected(id, *key, now);
+  server_.on_connected(id, *key, address_of(user, now), now);
+}
+
+IpAddress SiteControl::address_of(const Identity& user, Instant now) const {
+  ConnectionInfo info;
+  endpoint_.connection_info(user, now, &info, nullptr);
+  return IpAddress::parse(info.remote_address).value_or(IpAddress());
 }
 
 void SiteControl::dismiss(const Identity& user, Instant now) {

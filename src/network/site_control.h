@@ -64,6 +64,7 @@ class SiteControl {
   void give_outputs(Instant now);
   void welcome(const Identity& user, Instant now);
   void dismiss(const Identity& user, Instant now);
+  IpAddress address_of(const Identity& user, Instant now) const;
 
   Endpoint endpoint_;
   SiteTickets tickets_;

@@ -29,12 +29,19 @@ bool may_be_claimed(const Identity& identity) {
 Authority::Authority(AuthorityConfig config, SigningKey key, Registry& registry)
     : config_(std::move(config)), key_(std::move(key)), registry_(registry) {}
 
-std::variant<Identity, Rejection> Authority::claim_name(const Login& login, const PublicKey& key) {
+std::variant<Identity, Rejection> Authority::claim_name(const Login& login, const PublicKey& key,
+                                                        const IpAddress& from,
+                                                        std::int64_t unix_seconds) {
   const auto wanted = Identity::parse(login.identity);
   if (!wanted || !may_be_claimed(*wanted)) {
     return Rejection{RefusalCode::kBadIdentity, "a name is needed, like str:alice"};
   }
-  switch (registry_.claim(login.app_id, wanted->text(), key)) {
+  auto answer = registry_.owns(login.app_id, wanted->text(), key);
+  if (!answer) {
+    if (auto rejection = refuse_new_name(key, from, unix_seconds)) return std::move(*rejection);
+    answer = registry_.claim(login.app_id, wanted->text(), key);
+  }
+  switch (*answer) {
     case Registry::Answer::kYes:
       return *wanted;
     case Registry::Answer::kNo:
@@ -46,6 +53,33 @@ std::variant<Identity, Rejection> Authority::claim_name(const Login& login, cons
       break;
   }
   return unavailable();
+}
+
+std::optional<Rejection> Authority::refuse_new_name(const PublicKey& key, const IpAddress& from,
+                                                    std::int64_t unix_seconds) {
+  const auto names = registry_.names_of(key);
+  if (!names) return unavailable();
+  if (*names >= config_.names_of_key_max) {
+    return Rejection{RefusalCode::kNameTaken,
+                     "this key has " + std::to_string(*names) + " names already: use one of them"};
+  }
+  if (unix_seconds / 60 != minute_) {
+    minute_ = unix_seconds / 60;
+    new_names_ = 0;
+    new_names_of_.clear();
+  }
+  // A /24 of IPv4, a /48 of IPv6.
+  std::array<std::uint8_t, 15> network{};
+  std::copy_n(from.bytes.begin(), from.is_v4() ? 15 : 6, network.begin());
+  const auto of_network = new_names_of_.find(network);
+  if (new_names_ >= config_.new_names_per_minute ||
+      (of_network != new_names_of_.end() &&
+       of_network->second >= config_.new_names_of_network_per_minute)) {
+    return Rejection{RefusalCode::kTooOften, "too many new names at the moment: try again later"};
+  }
+  ++new_names_;
+  ++new_names_of_[network];
+  return std::nullopt;
 }
 
 std::variant<Identity, Rejection> Authority::name_of_token(const Login& login, const PublicKey& key,
@@ -104,6 +138,7 @@ std::variant<Identity, Rejection> Authority::number(const Login& login, const Pu
 }
 
 std::variant<Identity, Rejection> Authority::identify(const Login& login, const PublicKey& key,
+                                                      const IpAddress& from,
                                                       std::int64_t unix_seconds) {
   if (login.version != kVersion) {
     return Rejection{RefusalCode::kUnsupported, "the server speaks another version"};
@@ -121,7 +156,7 @@ std::variant<Identity, Rejection> Authority::identify(const Login& login, const 
   }
   switch (config_.mode) {
     case AuthorityConfig::Mode::kOpen:
-      return claim_name(login, key);
+      return claim_name(login, key, from, unix_seconds);
     case AuthorityConfig::Mode::kToken:
       return name_of_token(login, key, unix_seconds);
     case AuthorityConfig::Mode::kNumeric:
@@ -131,18 +166,26 @@ std::variant<Identity, Rejection> Authority::identify(const Login& login, const 
 }
 
 std::variant<Admission, Rejection> Authority::admit(const Login& login, const PublicKey& key,
+                                                    const IpAddress& from,
                                                     std::int64_t unix_seconds) {
-  auto identified = identify(login, key, unix_seconds);
+  auto identified = identify(login, key, from, unix_seconds);
   if (auto* rejection = std::get_if<Rejection>(&identified)) return std::move(*rejection);
   const Identity& identity = std::get<Identity>(identified);
   return Admission{identity, certify(identity, login.app_id, key, unix_seconds)};
 }
 
-std::optional<std::vector<std::uint8_t>> Authority::renew(const Identity& identity,
-                                                          std::uint32_t app_id,
-                                                          const PublicKey& key,
-                                                          std::int64_t unix_seconds) {
-  if (registry_.revoked(key) == Registry::Answer::kYes) return std::nullopt;
+std::variant<std::vector<std::uint8_t>, Rejection> Authority::renew(const Identity& identity,
+                                                                    std::uint32_t app_id,
+                                                                    const PublicKey& key,
+                                                                    std::int64_t unix_seconds) {
+  switch (registry_.revoked(key)) {
+    case Registry::Answer::kYes:
+      return Rejection{RefusalCode::kRevoked, "this key was revoked"};
+    case Registry::Answer::kUnavailable:
+      return unavailable();
+    case Registry::Answer::kNo:
+      break;
+  }
   return certify(identity, app_id, key, unix_seconds);
 }
 

@@ -1,8 +1,10 @@
 // Decides who a client is, and certifies it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -10,6 +12,7 @@
 
 #include <whimbrel/identity.h>
 
+#include "base/ip_address.h"
 #include "crypto/keys.h"
 #include "crypto/secret.h"
 #include "rendezvous/messages.h"
@@ -37,6 +40,10 @@ struct AuthorityConfig {
   std::optional<std::uint32_t> app_id;  // the only one served
   std::int64_t certificate_seconds = 24 * 3600;
   TokenCheck check_token;  // of mode kToken
+  // Of mode kOpen: names that nobody had before. Refused; names that are known are always let in.
+  std::size_t names_of_key_max = 8;
+  std::uint32_t new_names_per_minute = 1200;
+  std::uint32_t new_names_of_network_per_minute = 120;  // from one /24 or /48
 };
 
 struct Admission {
@@ -55,10 +62,12 @@ class Authority {
 
   // `key` is what the client's session has proved.
   std::variant<Admission, Rejection> admit(const Login& login, const PublicKey& key,
-                                           std::int64_t unix_seconds);
-  // A certificate for somebody who was admitted before. Nothing: not welcome any more.
-  std::optional<std::vector<std::uint8_t>> renew(const Identity& identity, std::uint32_t app_id,
-                                                 const PublicKey& key, std::int64_t unix_seconds);
+                                           const IpAddress& from, std::int64_t unix_seconds);
+  // A certificate for somebody who was admitted before. kRevoked: not welcome any more.
+  std::variant<std::vector<std::uint8_t>, Rejection> renew(const Identity& identity,
+                                                           std::uint32_t app_id,
+                                                           const PublicKey& key,
+                                                           std::int64_t unix_seconds);
   // What was revoked while its certificates can still be valid, signed; empty where nothing is. Nothing: the registry cannot say.
   std::optional<std::vector<std::uint8_t>> revocations(std::int64_t unix_seconds);
   // Another number when revocations() may say something else.
@@ -68,8 +77,12 @@ class Authority {
 
  private:
   std::variant<Identity, Rejection> identify(const Login& login, const PublicKey& key,
-                                             std::int64_t unix_seconds);
-  std::variant<Identity, Rejection> claim_name(const Login& login, const PublicKey& key);
+                                             const IpAddress& from, std::int64_t unix_seconds);
+  std::variant<Identity, Rejection> claim_name(const Login& login, const PublicKey& key,
+                                               const IpAddress& from, std::int64_t unix_seconds);
+  // Nothing: one more name may be made for this key, and is counted.
+  std::optional<Rejection> refuse_new_name(const PublicKey& key, const IpAddress& from,
+                                           std::int64_t unix_seconds);
   std::variant<Identity, Rejection> name_of_token(const Login& login, const PublicKey& key,
                                                   std::int64_t unix_seconds);
   // Of a certificate that this authority gave the same key; nothing if it does not count any more.
@@ -83,6 +96,10 @@ class Authority {
   SigningKey key_;
   Registry& registry_;
   std::uint64_t serial_ = 0;  // of the last certificate
+  // New names of this minute: of all, and by network. As many networks as names at most.
+  std::int64_t minute_ = 0;
+  std::uint32_t new_names_ = 0;
+  std::map<std::array<std::uint8_t, 15>, std::uint32_t> new_names_of_;
 };
 
 }  // namespace whimbrel::rendezvous

@@ -38,16 +38,17 @@ struct AuthorityTest : ::testing::Test {
 TEST_F(AuthorityTest, BelievesTheBackend) {
   Authority authority = token_authority();
   const std::string good = token(R"({"sub":"steamid:76561197960287930","exp":1800000060,"aud":7})");
-  EXPECT_EQ(code(authority.admit({kVersion, 7, "", good}, client, kNow)), RefusalCode{});
-  EXPECT_EQ(code(authority.admit({kVersion, 8, "", good}, client, kNow)), RefusalCode::kWrongApp);
-  EXPECT_EQ(code(authority.admit({kVersion, 7, "str:eve", good}, client, kNow)),
+  EXPECT_EQ(code(authority.admit({kVersion, 7, "", good}, client, {}, kNow)), RefusalCode{});
+  EXPECT_EQ(code(authority.admit({kVersion, 8, "", good}, client, {}, kNow)),
+            RefusalCode::kWrongApp);
+  EXPECT_EQ(code(authority.admit({kVersion, 7, "str:eve", good}, client, {}, kNow)),
             RefusalCode::kBadIdentity);
-  EXPECT_EQ(code(authority.admit({kVersion, 7, "", good}, client, kNow + 60)),
+  EXPECT_EQ(code(authority.admit({kVersion, 7, "", good}, client, {}, kNow + 60)),
             RefusalCode::kBadToken);
-  EXPECT_EQ(code(authority.admit({kVersion, 7, "", ""}, client, kNow)), RefusalCode::kBadToken);
+  EXPECT_EQ(code(authority.admit({kVersion, 7, "", ""}, client, {}, kNow)), RefusalCode::kBadToken);
   EXPECT_EQ(
       code(authority.admit({kVersion, 7, "", token(R"({"sub":"ip:1.2.3.4","exp":1800000060})")},
-                           client, kNow)),
+                           client, {}, kNow)),
       RefusalCode::kBadIdentity);
 }
 
@@ -56,8 +57,9 @@ TEST_F(AuthorityTest, ATokenThatNamesAKeyIsForThatKeyOnly) {
   const std::string bound = token(R"({"sub":"str:alice","exp":1800000060,"cnf":{"jkt":")" +
                                   base64url_encode(key_thumbprint(client)) + "\"}}");
   const PublicKey thief = generate_x25519(random).public_key;
-  EXPECT_EQ(code(authority.admit({kVersion, 7, "", bound}, client, kNow)), RefusalCode{});
-  EXPECT_EQ(code(authority.admit({kVersion, 7, "", bound}, thief, kNow)), RefusalCode::kBadToken);
+  EXPECT_EQ(code(authority.admit({kVersion, 7, "", bound}, client, {}, kNow)), RefusalCode{});
+  EXPECT_EQ(code(authority.admit({kVersion, 7, "", bound}, thief, {}, kNow)),
+            RefusalCode::kBadToken);
 }
 
 TEST_F(AuthorityTest, SerialsAreNotUsedAgainAfterARestart) {
@@ -65,7 +67,7 @@ TEST_F(AuthorityTest, SerialsAreNotUsedAgainAfterARestart) {
   for (int run = 0; run < 3; ++run) {
     Authority authority({}, key, registry);
     for (int i = 0; i < 3; ++i) {
-      const auto admitted = authority.admit({kVersion, 7, "str:alice", ""}, client, kNow + run);
+      const auto admitted = authority.admit({kVersion, 7, "str:alice", ""}, client, {}, kNow + run);
       const auto certificate = decode_certificate(std::get<Admission>(admitted).certificate);
       EXPECT_GT(certificate->serial, last);
       last = certificate->serial;

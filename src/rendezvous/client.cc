@@ -24,6 +24,7 @@ void Client::on_connected(Instant now) {
   outputs_.clear();
   pong_due_ = kNever;
   ping_at_ = now + kPingInterval;
+  login_due_ = now + kLoginTime;
   send(Login{kVersion, config_.app_id, config_.identity, config_.token, certificate_});
 }
 
@@ -32,13 +33,14 @@ void Client::on_disconnected(Instant /*now*/) {
   outputs_.clear();
   lobbies_.on_offline();
   signals_.clear();
-  ping_at_ = pong_due_ = renew_at_ = kNever;
+  ping_at_ = pong_due_ = renew_at_ = login_due_ = kNever;
 }
 
 void Client::on(const LoggedIn& message, Instant now) {
   const auto identity = Identity::parse(message.identity);
   if (state_ != State::kLoggingIn || !identity || !identity->valid()) return;
   state_ = State::kOnline;
+  login_due_ = kNever;
   identity_ = *identity;
   lobbies_.on_online(identity_, now);
   OnlineEvent event{*identity, message.certificate, {}, message.requests_per_second};
@@ -86,6 +88,7 @@ void Client::on(const Refused& message, Instant now) {
       message.code == RefusalCode::kFull || message.code == RefusalCode::kUnavailable ||
       message.code == RefusalCode::kTooOften || message.code == RefusalCode::kNotLoggedIn;
   state_ = again ? State::kOffline : State::kRefused;
+  login_due_ = kNever;
   refusal_ = message.text;
   while (!again && !lookups_.empty()) fail_question(lookups_.begin()->first, refusal_);
   events_.emplace_back(LoginRefusedEvent{message.code, message.text, again});
@@ -248,8 +251,8 @@ void Client::advance(Instant now) {
     renew_at_ = now + kRenewRetry;
     send(Renew{});
   }
-  if (now >= pong_due_) {
-    pong_due_ = kNever;
+  if (now >= std::min(pong_due_, login_due_)) {
+    pong_due_ = login_due_ = kNever;
     events_.emplace_back(SilentEvent{});
   }
   lobbies_.advance(now);
@@ -258,7 +261,8 @@ void Client::advance(Instant now) {
 
 Instant Client::next_deadline() const {
   if (!outputs_.empty()) return Instant::min();
-  Instant next = std::min({renew_at_, ping_at_, pong_due_, ask_at_, lobbies_.next_deadline()});
+  Instant next =
+      std::min({renew_at_, ping_at_, pong_due_, login_due_, ask_at_, lobbies_.next_deadline()});
   if (!lookups_.empty()) next = std::min(next, lookups_.begin()->second.fails_at);
   return next;
 }

@@ -90,6 +90,8 @@ class Client {
   // Between pings; and how long an answer may take.
   static constexpr Duration kPingInterval = seconds(10);
   static constexpr Duration kPongTime = seconds(2);
+  // A login that gets no answer ends the connection after this.
+  static constexpr Duration kLoginTime = seconds(5);
   // Questions that are open at once; further ones fail.
   static constexpr std::size_t kOpenMax = 1024;
 
@@ -166,6 +168,7 @@ class Client {
   std::set<Identity> watches_;
   std::vector<std::uint8_t> certificate_;  // the latest
   bool ticket_wanted_ = false;
+  Instant login_due_ = kNever;
   Instant renew_at_ = kNever;
   Instant ping_at_ = kNever;
   Instant pong_due_ = kNever;

@@ -288,7 +288,7 @@ TEST_F(LobbyClients, LimitsOfEventsAndLobbies) {
 
 TEST_F(LobbyClients, NobodyAsksBeforeLogin) {
   const ClientId id{99};
-  server->on_connected(id, generate_x25519(random).public_key, now);
+  server->on_connected(id, generate_x25519(random).public_key, {}, now);
   server->on_message(id, encode(LobbyRequest(LobbyCreate{5, LobbyKind::kPublic, 4})), now);
   const auto answer = decode_lobby_notice(server->poll_output()->message);
   ASSERT_TRUE(answer.has_value());

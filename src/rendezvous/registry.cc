@@ -2,6 +2,19 @@
 
 namespace whimbrel::rendezvous {
 
+std::optional<Registry::Answer> MemoryRegistry::owns(std::uint32_t app_id,
+                                                     std::string_view identity,
+                                                     const PublicKey& key) {
+  const auto known = names_.find({app_id, std::string(identity)});
+  if (known == names_.end()) return std::nullopt;
+  return known->second == key ? Answer::kYes : Answer::kNo;
+}
+
+std::optional<std::size_t> MemoryRegistry::names_of(const PublicKey& key) {
+  const auto known = names_of_.find(key);
+  return known == names_of_.end() ? 0 : known->second;
+}
+
 Registry::Answer MemoryRegistry::claim(std::uint32_t app_id, std::string_view identity,
                                        const PublicKey& key) {
   const auto name = std::make_pair(app_id, std::string(identity));
@@ -9,6 +22,7 @@ Registry::Answer MemoryRegistry::claim(std::uint32_t app_id, std::string_view id
   if (known != names_.end()) return known->second == key ? Answer::kYes : Answer::kNo;
   if (names_.size() >= entries_max_) return Answer::kUnavailable;
   names_.emplace(name, key);
+  ++names_of_[key];
   return Answer::kYes;
 }
 

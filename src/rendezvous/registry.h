@@ -21,6 +21,11 @@ class Registry {
   // What a question came to. kUnavailable: the store cannot answer now; nothing was changed.
   enum class Answer : std::uint8_t { kYes, kNo, kUnavailable };
 
+  // kYes: the name is this key's. kNo: it is another's. Nothing: nobody's.
+  virtual std::optional<Answer> owns(std::uint32_t app_id, std::string_view identity,
+                                     const PublicKey& key) = 0;
+  // Names that a key has, over all applications. Nothing: unavailable.
+  virtual std::optional<std::size_t> names_of(const PublicKey& key) = 0;
   // Makes the name this key's if it is nobody's. kNo: it is another key's.
   virtual Answer claim(std::uint32_t app_id, std::string_view identity, const PublicKey& key) = 0;
   // The number of this key, from 1 on; a new one if it has none. Nothing: unavailable, or all are given away.
@@ -34,10 +39,13 @@ class Registry {
 };
 
 // Forgets everything with the process. Bounded: a claim beyond the limit is answered by kUnavailable.
-class MemoryRegistry final : public Registry {
+class MemoryRegistry : public Registry {
  public:
   explicit MemoryRegistry(std::size_t entries_max = 1'000'000) : entries_max_(entries_max) {}
 
+  std::optional<Answer> owns(std::uint32_t app_id, std::string_view identity,
+                             const PublicKey& key) override;
+  std::optional<std::size_t> names_of(const PublicKey& key) override;
   Answer claim(std::uint32_t app_id, std::string_view identity, const PublicKey& key) override;
   std::optional<std::uint32_t> number_of(std::uint32_t app_id, const PublicKey& key) override;
   Answer revoked(const PublicKey& key) override;
@@ -51,6 +59,7 @@ class MemoryRegistry final : public Registry {
  private:
   std::size_t entries_max_;
   std::map<std::pair<std::uint32_t, std::string>, PublicKey> names_;
+  std::map<PublicKey, std::size_t> names_of_;
   std::map<std::pair<std::uint32_t, PublicKey>, std::uint32_t> numbers_;
   std::map<std::uint32_t, std::uint32_t> last_number_;  // by app
   std::set<PublicKey> revoked_;

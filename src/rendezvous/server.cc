@@ -50,7 +50,7 @@ std::int64_t Server::unix_seconds(Instant now) const {
 
 // --- clients come and go -------------------------------------------------------------------------------------------
 
-void Server::on_connected(ClientId id, const PublicKey& key, Instant now) {
+void Server::on_connected(ClientId id, const PublicKey& key, const IpAddress& from, Instant now) {
   if (clients_.size() >= limits_.clients_max) {
     ++counters_.logins_refused;
     refuse(id, 0, RefusalCode::kFull, "the server is full: try again later");
@@ -58,6 +58,7 @@ void Server::on_connected(ClientId id, const PublicKey& key, Instant now) {
   }
   Client& client = clients_[id];
   client.key = key;
+  client.from = from;
   client.requests = TokenBucket(limits_.requests_per_second, limits_.requests_per_second, now);
   client.renewals = TokenBucket(limits_.renewals_per_second, kRenewalsAtOnce, now);
   client.signals_in =
@@ -244,7 +245,7 @@ void Server::on_lobby_message(ClientId id, Client& client, Bytes bytes, Instant 
 
 void Server::on(ClientId id, Client& client, const Login& login, Instant now) {
   if (client.user) return refuse(id, 0, RefusalCode::kMalformed, "logged in already");
-  auto result = authority_.admit(login, client.key, unix_seconds(now));
+  auto result = authority_.admit(login, client.key, client.from, unix_seconds(now));
   if (auto* rejection = std::get_if<Rejection>(&result)) {
     ++counters_.logins_refused;
     refuse(id, 0, rejection->code, rejection->text);
@@ -282,14 +283,15 @@ void Server::replace_older(const User& user, ClientId newer, Instant /*now*/) {
 }
 
 void Server::on(ClientId id, Client& client, const Renew&, Instant now) {
-  auto certificate =
+  auto renewed =
       authority_.renew(client.user->second, client.user->first, client.key, unix_seconds(now));
-  if (!certificate) {
-    refuse(id, 0, RefusalCode::kRevoked, "this key was revoked");
-    return close(id, now);
+  if (const auto* rejection = std::get_if<Rejection>(&renewed)) {
+    refuse(id, 0, rejection->code, rejection->text);
+    if (rejection->code == RefusalCode::kRevoked) close(id, now);
+    return;
   }
-  client.certificate = *certificate;
-  send(id, Renewed{std::move(*certificate)});
+  client.certificate = std::get<std::vector<std::uint8_t>>(std::move(renewed));
+  send(id, Renewed{client.certificate});
 }
 
 const Server::Client* Server::find(const User& user, ClientId* id) const {

@@ -71,7 +71,8 @@ class Server {
   const LobbyServer* lobbies() const { return lobbies_.get(); }
 
   // --- inputs ----------------------------------------------------------------------------------------------------
-  void on_connected(ClientId client, const PublicKey& key, Instant now);
+  // `from`: where the client is, as far as is known.
+  void on_connected(ClientId client, const PublicKey& key, const IpAddress& from, Instant now);
   void on_message(ClientId client, Bytes message, Instant now);
   void on_disconnected(ClientId client, Instant now);
   void advance(Instant now);
@@ -95,6 +96,7 @@ class Server {
   using User = std::pair<std::uint32_t, Identity>;  // app id, identity
   struct Client {
     PublicKey key;
+    IpAddress from;
     std::optional<User> user;  // logged in
     std::vector<std::uint8_t> certificate;
     Instant heard;  // last

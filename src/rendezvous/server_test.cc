@@ -92,7 +92,7 @@ TEST_F(Rendezvous, NobodyDoesAnythingBeforeLogin) {
   logged_in("str:bob");
   User& eve = add("str:eve");
   eve.id = ClientId{next_id++};
-  server->on_connected(eve.id, eve.keys.public_key, now);
+  server->on_connected(eve.id, eve.keys.public_key, {}, now);
   for (const ClientMessage& message :
        {ClientMessage(Lookup{1, "str:bob"}), ClientMessage(Signal{2, "str:bob", {1}}),
         ClientMessage(WantRelayTicket{3}), ClientMessage(Watch{"str:bob", true}),
@@ -110,7 +110,7 @@ TEST_F(Rendezvous, WhoNeverLogsInIsSentAway) {
   User& eve = add("str:eve");
   eve.id = ClientId{next_id++};
   eve.connected = true;
-  server->on_connected(eve.id, eve.keys.public_key, now);
+  server->on_connected(eve.id, eve.keys.public_key, {}, now);
   run_for(seconds(11));
   EXPECT_TRUE(eve.closed_by_server);
   EXPECT_EQ(server->client_count(), 0u);
@@ -386,6 +386,81 @@ TEST_F(Rendezvous, WhoFallsSilentIsOffline) {
   EXPECT_FALSE(bob.all<PresenceEvent>().back().online);
   EXPECT_EQ(server->user_count(), 1u);
   EXPECT_EQ(server->counters().silent, 1u);
+}
+
+TEST_F(Rendezvous, LimitOfNamesOfAKey) {
+  authority_config.names_of_key_max = 2;
+  restart();
+  User& first = logged_in("str:a");
+  for (const char* name : {"str:b", "str:c"}) {
+    User& again = add(name);
+    again.keys = first.keys;
+    connect(again);
+    EXPECT_EQ(again.online(), name == std::string("str:b"));
+  }
+  const auto refused = users[2]->all<LoginRefusedEvent>();
+  ASSERT_EQ(refused.size(), 1u);
+  EXPECT_EQ(refused[0].text, "this key has 2 names already: use one of them");
+  disconnect(first);
+  connect(first);
+  EXPECT_TRUE(first.online()) << "a name that it has";
+}
+
+TEST_F(Rendezvous, LimitOfNewNames) {
+  authority_config.new_names_per_minute = 4;
+  authority_config.new_names_of_network_per_minute = 2;
+  restart();
+  const auto comes = [&](const std::string& name, const char* from) {
+    User& user = add(name);
+    user.from = *IpAddress::parse(from);
+    connect(user);
+    return user.online();
+  };
+  EXPECT_TRUE(comes("str:a", "192.0.2.1:1"));
+  EXPECT_TRUE(comes("str:b", "192.0.2.2:1"));
+  EXPECT_FALSE(comes("str:c", "192.0.2.3:1")) << "the same /24";
+  EXPECT_EQ(users[2]->all<LoginRefusedEvent>()[0].code, RefusalCode::kTooOften);
+  EXPECT_TRUE(users[2]->all<LoginRefusedEvent>()[0].again);
+  EXPECT_TRUE(comes("str:d", "[2001:db8::1]:1"));
+  EXPECT_TRUE(comes("str:e", "[2001:db8:0:1::1]:1"));
+  EXPECT_FALSE(comes("str:f", "198.51.100.1:1")) << "of all";
+  disconnect(*users[0]);
+  connect(*users[0]);
+  EXPECT_TRUE(users[0]->online()) << "who is known comes in";
+  run_for(seconds(61));
+  connect(*users[2]);
+  EXPECT_TRUE(users[2]->online());
+}
+
+// A store that cannot say whether a key was revoked is no reason to renew its certificate, nor to put it out.
+TEST_F(Rendezvous, ACertificateIsNotRenewedUnseen) {
+  struct Broken : MemoryRegistry {
+    Answer revoked(const PublicKey& key) override {
+      return broken ? Answer::kUnavailable : MemoryRegistry::revoked(key);
+    }
+    bool broken = false;
+  } store;
+  authority = std::make_unique<Authority>(authority_config, key, store);
+  server = std::make_unique<Server>(limits, *authority, &tickets, now, unix_ms());
+  User& alice = logged_in("str:alice");
+  store.broken = true;
+  server->on_message(alice.id, encode(ClientMessage(Renew{})), now);
+  run();
+  EXPECT_TRUE(alice.all<CertificateEvent>().empty());
+  EXPECT_TRUE(alice.online());
+  store.broken = false;
+  server->on_message(alice.id, encode(ClientMessage(Renew{})), now);
+  run();
+  EXPECT_EQ(alice.all<CertificateEvent>().size(), 1u);
+}
+
+TEST_F(Rendezvous, ALoginThatIsNotAnsweredEnds) {
+  User& alice = add("str:alice");
+  alice.client.on_connected(now);
+  while (alice.client.poll_output()) {
+  }
+  run_for(Client::kLoginTime + milliseconds(1));
+  EXPECT_EQ(alice.all<SilentEvent>().size(), 1u);
 }
 
 TEST_F(Rendezvous, LimitOfClaims) {

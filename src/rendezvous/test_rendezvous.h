@@ -33,6 +33,7 @@ class TestRendezvous : public ::testing::Test {
     }
     Client client;
     KeyPair keys;
+    IpAddress from;
     ClientId id{};
     bool connected = false;
     bool closed_by_server = false;
@@ -76,7 +77,7 @@ class TestRendezvous : public ::testing::Test {
     user.id = ClientId{next_id++};
     user.connected = true;
     user.closed_by_server = false;
-    server->on_connected(user.id, user.keys.public_key, now);
+    server->on_connected(user.id, user.keys.public_key, user.from, now);
     user.client.on_connected(now);
     run();
   }

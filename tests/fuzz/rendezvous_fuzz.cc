@@ -33,7 +33,7 @@ class World {
  public:
   World() {
     server_.enable_lobbies({}, Secret{}, random_);
-    server_.on_connected(ClientId{1}, {}, now_);
+    server_.on_connected(ClientId{1}, {}, {}, now_);
     client_.on_connected(now_);
     exchange();
   }

@@ -146,6 +146,35 @@ class Revoked(unittest.TestCase):
             self.assertEqual(again.code(), 1)
             self.assertIn("this key was revoked", again.err)
 
+    def test_a_name_that_is_released_is_the_next_ones(self):
+        with Scene() as scene:
+            servers = Servers(scene, [])
+
+            def come(home):
+                user = scene.start("alice", "env", f"XDG_CONFIG_HOME={scene.path(home)}", WHIMBREL, "lobby", "list",
+                                   "--name", "alice", "--server", f"127.0.0.1:{servers.main.port}")
+                return user.code(), user.report()
+
+            self.assertEqual(come("one")[0], 0)
+            code, report = come("two")
+            self.assertEqual(code, 1, report)
+            self.assertIn("belongs to another key", report)
+            done = self.revoke(scene, "--state", scene.path("main"), "--release", "str:alice")
+            self.assertEqual((done.code(), done.out), (0, "released str:alice\n"), done.report())
+            self.assertEqual(come("two")[0], 0)
+            self.assertIn("belongs to another key", come("one")[1])
+            nobody = self.revoke(scene, "--state", scene.path("main"), "--release", "str:nobody")
+            self.assertEqual(nobody.code(), 1)
+            self.assertIn("nobody has claimed str:nobody", nobody.err)
+
+    def test_a_folder_that_others_may_write_to_is_refused(self):
+        with Scene() as scene:
+            os.mkdir(scene.path("open"))
+            os.chmod(scene.path("open"), 0o777)
+            server = scene.run("server", WHIMBRELD, "--listen", "127.0.0.1:0", "--state", scene.path("open"))
+            self.assertEqual(server.code(), 1)
+            self.assertIn("can be written by others: chmod 700", server.err)
+
     def test_what_cannot_be_revoked(self):
         with Scene() as scene:
             servers = Servers(scene, ["ams"])
@@ -153,7 +182,7 @@ class Revoked(unittest.TestCase):
             for arguments, text in ((("--state", state, "--revoke", "str:nobody"), "nobody has claimed str:nobody"),
                                     (("--state", state, "--revoke", "what?"), "neither a key"),
                                     (("--state", scene.path("none"), "--revoke", "str:eve"), "--state"),
-                                    (("--state", "", "--revoke", "str:eve"), "nothing to revoke in")):
+                                    (("--state", "", "--revoke", "str:eve"), "nothing to change in")):
                 process = self.revoke(scene, *arguments)
                 self.assertEqual(process.code(), 1, process.report())
                 self.assertIn(text, process.err)
