@@ -323,7 +323,7 @@ void server_messages(Writer& out) {
   ticket.secret = counted<32>(1);
   ticket.not_after = -1;
   const std::vector<ServerMessage> all{
-      LoggedIn{"str:alice", Buffer(200, 3), counted<32>(9), 1'800'000'000'123},
+      LoggedIn{"str:alice", Buffer(200, 3), counted<32>(9), 1'800'000'000'123, 200},
       Refused{3, RefusalCode::kNameTaken, "the name is taken"},
       Found{5, "str:bob", true, {1, 2}},
       SignalDone{6, true},
