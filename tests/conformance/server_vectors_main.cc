@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/random.h"
+#include "network/signal.h"
 #include "relay/framing.h"
 #include "relay/grant.h"
 #include "relay/leg_keys.h"
@@ -269,6 +270,44 @@ void tokens(Writer& out) {
   add(bytes);
 }
 
+void signals(Writer& out) {
+  relay::Grant grant{1, relay::SlotId::of(9, 5), counted<16>(1), 1'800'000'000, 3, counted<8>(2)};
+  const auto add = [&](const Buffer& bytes) {
+    const auto read = read_signal(bytes);
+    std::string fields = "[";
+    if (read) {
+      fields += std::to_string(static_cast<int>(read->kind)) + ", " + hex(read->packet);
+      for (const PeerSlot& slot : read->slots) {
+        Buffer one(relay::kGrantSize);
+        ByteWriter writer(one);
+        relay::write_grant(writer, slot.grant);
+        fields += ", " + hex(one) + ", " + std::to_string(slot.rtt);
+      }
+    }
+    out.add("signal", "", bytes, read.has_value(), fields + "]");
+  };
+  const Buffer packet(40, 0xe0);
+  for (const auto kind : {SignalKind::kPacket, SignalKind::kGrant, SignalKind::kAskGrant}) {
+    const bool with_packet = kind == SignalKind::kPacket;
+    const std::vector<PeerSlot> slots(kind == SignalKind::kAskGrant ? 0 : 8, {grant, 123});
+    add(write_signal({kind, slots, with_packet ? Bytes(packet) : Bytes()}));
+  }
+  add({0, 0});
+  add({4, 0});
+  add({1});
+  add({2, 1, 0});
+  Buffer many(2 + 9 * 39);
+  many[0] = 2;
+  many[1] = 9;
+  add(many);
+  add(Buffer(2048, 1));
+  Buffer largest(2048);
+  largest[0] = 1;
+  add(largest);
+  largest.push_back(0);
+  add(largest);
+}
+
 // ---- rendezvous -----------------------------------------------------------------------------------------------------
 
 using namespace rendezvous;
@@ -390,6 +429,7 @@ std::string all_vectors() {
   legs(out);
   grants(out);
   tokens(out);
+  signals(out);
   client_messages(out);
   server_messages(out);
   lobby_messages(out);

@@ -1,4 +1,5 @@
-"""The relay's packets of docs/PROTOCOL.md 7, read a second time: macs, keys of a leg, tags, grants and tokens.
+"""The relay's packets of docs/PROTOCOL.md 7 and 8, read a second time: macs, keys of a leg, tags, grants,
+tokens, signals.
 
 Written from the text of that document. Each function raises `Malformed` where the bytes do not follow it.
 """
@@ -137,7 +138,22 @@ def token(vector, packet):
     return "token"
 
 
-READERS = {"opening": opening, "leg": leg, "grant": grant, "token": token}
+def signal(vector, data):
+    """Section 8: grants with their round trips, and a packet."""
+    require(len(data) <= 2048, "2048 bytes at most")
+    reader = Reader(data)
+    kind, count = reader.u8(), reader.u8()
+    require(kind in (1, 2, 3) and count <= 8, "a kind, and 8 grants at most")
+    slots = []
+    for _ in range(count):
+        slots += [reader.take(37).hex(), reader.number("H")]
+    found = [kind, reader.rest().hex()] + slots
+    require(found == vector["fields"] or not vector["good"], f"the signal {vector['fields']}, not {found}")
+    return f"signal {kind}"
+
+
+READERS = {"opening": opening, "leg": leg, "grant": grant, "token": token, "signal": signal}
 NAMES = {"Open", "Cookie", "Opened", "grant", "token", "Send", "Deliver"}
+NAMES |= {f"signal {kind}" for kind in (1, 2, 3)}
 NAMES |= {f"Refused {reason}" for reason in range(1, 5)}
 NAMES |= {f"{who} {kind}" for who in ("Ask", "Tell") for kind in range(1, 8)}

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Verifies docs/PROTOCOL.md 7 and 9: verify_protocol_server.py [--self-test] server_vectors.json [program]
+"""Verifies docs/PROTOCOL.md 7 to 9: verify_protocol_server.py [--self-test] server_vectors.json [program]
 
 Every vector holds its inputs, bytes, and the library's verdict; the bytes are judged again by readers written from that document.
 Each kind of packet and message must occur. With `program`, which writes them, the file must be what it writes now. With
