@@ -255,6 +255,26 @@ MEASUREMENTS = [
         Row("first_message_relayed", "", lambda server, client: client["relayed"] / client["count"])],
         runner=rendezvous("first_message")),
 ]
+
+
+def simulated(key, name, p50=None, p99=None, loses=True):
+    """A row of bench_sim, the same on every machine."""
+    rows = [Row(f"{name}_p50_ms", "ms", of_client("p50_ms"), higher_is_better=False, target=p50),
+            Row(f"{name}_p99_ms", "ms", of_client("p99_ms"), higher_is_better=False, target=p99)]
+    if loses:
+        rows.append(Row(f"{name}_lost", "", of_client("lost"), higher_is_better=False, target=0))
+    return Measurement(key, ("whimbrel",), rows, local=True, once=True)
+
+
+MEASUREMENTS += [
+    simulated("sim_meet", "sim_first_message_50ms_legs", 250, 800, loses=False),
+    simulated("sim_meet_loss_1", "sim_first_message_50ms_legs_1pct", 250, 800, loses=False),
+    simulated("sim_failover_both", "sim_relay_killed", 300, 600),
+    simulated("sim_failover_one", "sim_relay_killed_one_way", 300, 600),
+    simulated("sim_restart_both", "sim_only_server_restarted", 300, 600),
+    simulated("sim_drain_both", "sim_relay_drained"),
+    simulated("sim_drain_restart", "sim_only_server_drained"),
+]
 NOTES = f"""\
 Runs of the server's rows last {SECONDS_MAX:g} s at most, so that all of them take a minute or two.
 Per core: for each second of CPU time that the server's process used, on loopback, where a sender's time includes the way to
@@ -268,7 +288,10 @@ wrong mac; without a cookie (most are asked for one); too short; packets of no s
 Memory, resident: slots and users are 100,000 of simulated clients, in one process with a relay, or with a rendezvous alone;
 sessions 1,000 of real ones that are logged in, with all that whimbreld has of them.
 Signals: half of the time there and back, 300 bytes; alone, and while others send 1,000 a second. First message: 50 pairs who
-know each other's names only and have a slot already, from the send to the arrival."""
+know each other's names only and have a slot already, from the send to the arrival.
+Rows that begin with sim_ are simulated: two users behind symmetric translators, one or two relays; 200 meetings over legs of 50 ms,
+or 100 outages under traffic both ways every 10 ms, round trips through the relay from 20 to 100 ms: the longest time without a
+message, and reliable messages that were lost."""
 
 
 def exists(program, build):
