@@ -328,6 +328,18 @@ TEST_F(NetworkTest, NumbersComeFromTheServer) {
   EXPECT_EQ(second.requests.at(0), Identity::steam_id(0x0110000100000001));
 }
 
+TEST_F(NetworkTest, AServerThatGivesAnotherNumberIsNotBelieved) {
+  authority_config.mode = rendezvous::AuthorityConfig::Mode::kNumeric;
+  start_site();
+  Host& alice = online("");
+  registry = rendezvous::MemoryRegistry();
+  registry.number_of(7, generate_x25519(random).public_key);
+  start_site();
+  run_for(seconds(20));
+  EXPECT_FALSE(alice.ready());
+  EXPECT_NE(alice.status().text.find("another name"), std::string::npos) << alice.status().text;
+}
+
 TEST_F(NetworkTest, WithoutAServerItIsTheEndpointAlone) {
   Host& alice = add("str:alice");
   alice.server.reset();

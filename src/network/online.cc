@@ -169,6 +169,11 @@ void Network::Online::on(const rendezvous::OnlineEvent& event, Instant now) {
         std::string("the certificate that the server gives is not accepted: ") + to_string(status),
         false, now);
   }
+  // Peers know us by the first name that we had.
+  if (users_.identity().valid() && users_.identity() != event.identity) {
+    return lose("the server gives us another name than before: " + event.identity.text(), false,
+                now);
+  }
   tries_ = 0;
   say("online as " + event.identity.text());
   users_.set_identity(event.identity);
