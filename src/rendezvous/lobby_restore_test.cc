@@ -78,6 +78,19 @@ TEST_F(RestoredLobbies, WithoutItsOwnerTheFirstToComeKeepsIt) {
   EXPECT_EQ(look("bob", lobby).owner, "str:bob");
 }
 
+TEST_F(RestoredLobbies, WhoStandsInMayLeave) {
+  const auto of_alice = claim("alice", "a");
+  const auto of_bob = claim("bob", "b");
+  const auto of_carol = claim("carol", "c");
+  restart();
+  restore("bob", of_bob);
+  restore("carol", of_carol);
+  ask("bob", LobbyLeave{9, lobby});
+  EXPECT_EQ(look("carol", lobby).owner, "str:carol");
+  restore("alice", of_alice);
+  EXPECT_EQ(look("carol", lobby).owner, "str:alice");
+}
+
 TEST_F(RestoredLobbies, NobodyRestoresWhatIsNotHis) {
   auto forged = claim("bob", "b");
   const auto of_alice = claim("alice", "a");

@@ -391,7 +391,9 @@ void LobbyServer::remove_member(Lobby& lobby, const Identity& member, LobbyLeave
   if (!lobby.empty()) {
     if (!owned) return;
     tell(lobby, lobby.changed());
-    return settle_owner(lobby);
+    // Of one that only stood in the place stays open for who had it.
+    if (!ownerless_.contains(id)) settle_owner(lobby);
+    return;
   }
   data_bytes_ -= lobby.data_bytes();
   ownerless_.erase(id);
