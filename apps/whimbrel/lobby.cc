@@ -203,14 +203,12 @@ void Room::on_event(const LobbyEvent& event) {
                               event.why == LobbyLeaveWhy::kKicked         ? "was sent away"
                               : event.why == LobbyLeaveWhy::kDisconnected ? "was lost"
                                                                           : "left"));
-    case Kind::kDataChanged: {
-      const auto lobby = net_.lobbies().find(event.lobby);
-      const bool there = lobby && lobby->data.contains(event.key);
-      return tell(
-          fmt::format("{} {}", event.key, there ? "= " + lobby->data.at(event.key) : "is gone"));
-    }
+    case Kind::kDataChanged:
+      return tell(event.removed ? event.key + " is gone"
+                                : fmt::format("{} = {}", event.key, event.text()));
     case Kind::kMemberDataChanged:
-      return tell(fmt::format("{} changed {}", who, event.key));
+      return tell(event.removed ? fmt::format("{}: {} is gone", who, event.key)
+                                : fmt::format("{}: {} = {}", who, event.key, event.text()));
     case Kind::kChat:
       fmt::print("{}: {}\n", who, printable(event.text()));
       std::fflush(stdout);

@@ -127,18 +127,19 @@ struct LobbyEvent {
   enum class Kind : std::uint8_t {
     kMemberJoined,       // user
     kMemberLeft,         // user, why
-    kDataChanged,        // key
-    kMemberDataChanged,  // user, key
+    kDataChanged,        // key, body: the new value, or removed
+    kMemberDataChanged,  // user, and likewise
     kChat,               // user, body
     kConfigured,         // owner, kind, members_max or joinable
     kReturned,           // after a broken connection: anything may have changed meanwhile
-    kLost,               // why: we are not in it any more
+    kLost,               // why: we are not in it any more, and have not left it
   };
   Kind kind{};
   LobbyId lobby{};
   Identity user{};
   LobbyLeaveWhy why{};
   std::string key{};
+  bool removed = false;
   std::vector<std::uint8_t> body{};
 
   std::string_view text() const {

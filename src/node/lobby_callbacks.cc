@@ -140,7 +140,9 @@ void LobbyCallbacks::on(const rendezvous::LobbyDataEvent& event, const rendezvou
       {.kind = event.member ? LobbyEvent::Kind::kMemberDataChanged : LobbyEvent::Kind::kDataChanged,
        .lobby = event.lobby,
        .user = event.member.value_or(Identity()),
-       .key = event.key});
+       .key = event.key,
+       .removed = event.removed,
+       .body = {event.value.begin(), event.value.end()}});
 }
 
 void LobbyCallbacks::on(const rendezvous::LobbyChatEvent& event, const rendezvous::LobbyClient&) {
@@ -156,6 +158,8 @@ void LobbyCallbacks::on(const rendezvous::LobbyChangedEvent& event,
 }
 
 void LobbyCallbacks::on(const rendezvous::LobbyGoneEvent& event, const rendezvous::LobbyClient&) {
+  // Whoever leaves has the answer to that.
+  if (event.why == LobbyLeaveWhy::kLeft) return;
   tell_event({.kind = LobbyEvent::Kind::kLost, .lobby = event.lobby, .why = event.why});
 }
 

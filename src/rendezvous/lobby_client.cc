@@ -253,7 +253,7 @@ void LobbyClient::on(const LobbyDataChanged& changed) {
   } else if (data->contains(key) || data->size() < (whose ? kMemberKeysMax : kLobbyKeysMax)) {
     (*data)[key] = changed.datum.value;
   }
-  push(LobbyDataEvent{changed.lobby, whose, key});
+  push(LobbyDataEvent{changed.lobby, whose, key, changed.datum.value, changed.removed});
 }
 
 void LobbyClient::on(const LobbyChatted& chatted) {

@@ -50,7 +50,9 @@ struct LobbyLeftEvent {
 struct LobbyDataEvent {
   LobbyId lobby{};
   std::optional<Identity> member;  // nothing: the lobby's own data
-  std::string key;                 // the mirror has the new value, if there is one
+  std::string key;
+  std::string value;
+  bool removed = false;
 };
 struct LobbyChatEvent {
   LobbyId lobby{};

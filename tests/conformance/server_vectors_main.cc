@@ -324,7 +324,8 @@ void messages(Writer& out, const char* what, Decode decode, const std::vector<Va
     add(bytes);
     bytes.push_back(0);
     add(bytes);
-    bytes.resize(bytes.size() - 2);
+    bytes.pop_back();
+    bytes.pop_back();
     add(bytes);
   }
   for (const Buffer& bytes : hostile) add(bytes);

@@ -62,6 +62,7 @@ class Lobbies(unittest.TestCase):
             self.assertEqual(servers.user("alice", "join", found[0]["id"]).code(), 1)
             bob.end_input()
             self.assertEqual(bob.code(), 0, bob.report())
+            self.assertNotIn("lost", bob.out)
             self.assertEqual(servers.list(), [])
 
     def test_an_owner_who_is_killed_is_replaced(self):

@@ -129,6 +129,16 @@ TEST_F(LobbiesOfAServer, StrangersMeetAndTalk) {
   EXPECT_EQ(seen->data.at("map"), "dunes");
   EXPECT_THAT(bob.lobbies().joined(), ElementsAre(lobby));
 
+  ASSERT_EQ(answer([&](auto done) { return alice.lobbies().set_data(lobby, "map", "sea", done); }),
+            LobbyResult::kOk);
+  ASSERT_EQ(answer([&](auto done) { return alice.lobbies().remove_data(lobby, "map", done); }),
+            LobbyResult::kOk);
+  ASSERT_TRUE(wait_for([&] { return bob.events.size() >= 2; }));
+  EXPECT_EQ(bob.events[0].kind, LobbyEvent::Kind::kDataChanged);
+  EXPECT_EQ(bob.events[0].text(), "sea") << "as it was then";
+  EXPECT_FALSE(bob.events[0].removed);
+  EXPECT_TRUE(bob.events[1].removed);
+
   ASSERT_TRUE(bob.lobbies().chat(lobby, "hello"));
   ASSERT_TRUE(wait_for([&] { return !alice.chats().empty() && !bob.chats().empty(); }));
   EXPECT_THAT(alice.chats(), ElementsAre("str:bob hello"));
@@ -142,6 +152,8 @@ TEST_F(LobbiesOfAServer, StrangersMeetAndTalk) {
     return !got.empty();
   }));
   EXPECT_EQ(got[0].text(), "and now directly");
+  ASSERT_EQ(answer([&](auto done) { return bob.lobbies().leave(lobby, done); }), LobbyResult::kOk);
+  EXPECT_FALSE(bob.saw(LobbyEvent::Kind::kLost)) << "he left";
 }
 
 TEST_F(LobbiesOfAServer, AnOwnerWhoIsGoneLeavesItToTheNext) {
