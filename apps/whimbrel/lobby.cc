@@ -324,9 +324,9 @@ int lobby_create_command(const LobbyCreateOptions& options) {
                             done(result);
                           });
   });
-  for (const auto& [key, value] : data) {
-    ask(*net, pump, "set " + key,
-        [&](auto done) { net->lobbies().set_data(id, key, value, done); });
+  for (const auto& datum : data) {
+    ask(*net, pump, "set " + datum.first,
+        [&](auto done) { net->lobbies().set_data(id, datum.first, datum.second, done); });
   }
   return room.run();
 }
