@@ -22,10 +22,36 @@ bool fail(std::string* error, std::string text) {
 
 }  // namespace
 
-NetworkingMessages::Impl::CoreCall::CoreCall(Impl& impl) {
-  impl.core_calls_waiting_.fetch_add(1, std::memory_order_relaxed);
-  lock_ = std::unique_lock(impl.core_mutex_);
-  impl.core_calls_waiting_.fetch_sub(1, std::memory_order_relaxed);
+namespace {
+
+// Counts those that wait for the lock.
+std::unique_lock<std::mutex> lock_before_driver(std::mutex& mutex, std::atomic<int>& waiting) {
+  waiting.fetch_add(1, std::memory_order_relaxed);
+  std::unique_lock lock(mutex);
+  waiting.fetch_sub(1, std::memory_order_relaxed);
+  return lock;
+}
+
+}  // namespace
+
+NetworkingMessages::Impl::CoreCall::CoreCall(Impl& impl, Kind kind)
+    : impl_(impl),
+      kind_(kind),
+      lock_(lock_before_driver(impl.core_mutex_, impl.core_calls_waiting_)),
+      now_(impl.clock_.now()) {
+  impl_.take_from_application(now_);
+}
+
+NetworkingMessages::Impl::CoreCall::~CoreCall() {
+  impl_.take_from_application(now_);  // what the call itself dropped
+  const bool given = impl_.give_to_application();
+  const bool leaves = impl_.own_thread_ || kind_ == Kind::kCommandHere;
+  if (leaves) impl_.transmit(now_);
+  lock_.unlock();
+  // Without a thread of our own packets are the driver's: a thread inside wait(), or whoever watches the handle.
+  const bool left = !leaves && kind_ == Kind::kCommand;
+  if (given || left) impl_.wake_driver();
+  impl_.show_ready();
 }
 
 // --- who we are, and where -------------------------------------------------------------------------------------
@@ -108,27 +134,19 @@ Result NetworkingMessages::Impl::send(const Identity& user, Bytes payload, int f
 // A user without an open session, or a channel that is used for the first time.
 Result NetworkingMessages::Impl::send_through_core(const Identity& user, Bytes payload, int flags,
                                                    ChannelId channel) {
-  Result result;
-  bool given = false;
-  {
-    const CoreCall call(*this);
-    const Instant now = clock_.now();
-    take_from_application(now);
-    Endpoint& endpoint = core_->endpoint();
-    result = endpoint.send(user, SharedBytes::copy(payload), flags, channel, now);
-    if (result == Result::kOk) outbox_.learn(user, endpoint.gate(user), channel);
-    if (result == Result::kLimitExceeded) {
-      // Not where the table of channels is full: room for bytes would be told at once, for nothing.
-      auto gate = endpoint.gate(user);
-      if (gate != nullptr && !gate->has_room_for(send_charge(payload.size()))) {
-        room_.want(std::move(gate), send_charge(payload.size()));
-      }
+  using Kind = CoreCall::Kind;
+  const bool here = (flags & kSendUseCurrentThread) != 0;
+  const CoreCall call(*this, here ? Kind::kCommandHere : Kind::kCommand);
+  Endpoint& endpoint = core_->endpoint();
+  const Result result = endpoint.send(user, SharedBytes::copy(payload), flags, channel, call.now());
+  if (result == Result::kOk) outbox_.learn(user, endpoint.gate(user), channel);
+  if (result == Result::kLimitExceeded) {
+    // Not where the table of channels is full: room for bytes would be told at once, for nothing.
+    auto gate = endpoint.gate(user);
+    if (gate != nullptr && !gate->has_room_for(send_charge(payload.size()))) {
+      room_.want(std::move(gate), send_charge(payload.size()));
     }
-    given = give_to_application();
-    if (own_thread_ || (flags & kSendUseCurrentThread) != 0) transmit(now);
   }
-  if (given) wake_driver();
-  show_ready();
   return result;
 }
 
@@ -167,95 +185,52 @@ std::size_t NetworkingMessages::Impl::run_callbacks() {
 // --- sessions ----------------------------------------------------------------------------------------------------
 
 bool NetworkingMessages::Impl::accept(const Identity& user) {
-  bool accepted = false;
-  {
-    const CoreCall call(*this);
-    const Instant now = clock_.now();
-    take_from_application(now);
-    accepted = core_->endpoint().accept(user, now);
-    give_to_application();
-    if (own_thread_) transmit(now);
-  }
-  wake_driver();
-  show_ready();
-  return accepted;
+  const CoreCall call(*this);
+  return core_->endpoint().accept(user, call.now());
 }
 
 bool NetworkingMessages::Impl::close_session(const Identity& user) {
-  bool closed = false;
-  {
-    const CoreCall call(*this);
-    const Instant now = clock_.now();
-    take_from_application(now);
-    give_to_application();
-    std::optional<SessionId> dropped;
-    ConnectionInfo info;
-    core_->network().connection_info(user, now, &info, nullptr);
-    closed = core_->endpoint().close_session(user, now, &dropped);
-    if (closed) {
-      // All of this user, under either name, also what an earlier session has left.
-      if (dropped) inbox_.drop(*dropped);
-      inbox_.drop(user);
-      if (info.identity.valid()) inbox_.drop(info.identity);
-      if (info.alias.valid()) inbox_.drop(info.alias);
-    }
-    give_to_application();
-    if (own_thread_) transmit(now);
-  }
-  wake_driver();
-  show_ready();
-  return closed;
+  const CoreCall call(*this);
+  give_to_application();
+  std::optional<SessionId> dropped;
+  ConnectionInfo info;
+  core_->network().connection_info(user, call.now(), &info, nullptr);
+  if (!core_->endpoint().close_session(user, call.now(), &dropped)) return false;
+  // All of this user, under either name, also what an earlier session has left.
+  if (dropped) inbox_.drop(*dropped);
+  inbox_.drop(user);
+  if (info.identity.valid()) inbox_.drop(info.identity);
+  if (info.alias.valid()) inbox_.drop(info.alias);
+  return true;
 }
 
 bool NetworkingMessages::Impl::close_channel(const Identity& user, ChannelId channel) {
-  bool was_open = false;
-  {
-    const CoreCall call(*this);
-    const Instant now = clock_.now();
-    take_from_application(now);
-    give_to_application();
-    std::optional<SessionId> session;
-    was_open = core_->endpoint().close_channel(user, channel, now, &session);
-    if (session) inbox_.drop(*session, channel);
-    take_from_application(now);
-    give_to_application();
-    if (own_thread_) transmit(now);
-  }
-  wake_driver();
-  show_ready();
+  const CoreCall call(*this);
+  give_to_application();
+  std::optional<SessionId> session;
+  const bool was_open = core_->endpoint().close_channel(user, channel, call.now(), &session);
+  if (session) inbox_.drop(*session, channel);
   return was_open;
 }
 
 ConnectionState NetworkingMessages::Impl::connection_info(const Identity& user,
                                                           ConnectionInfo* info,
                                                           ConnectionStatus* status) {
-  ConnectionState state = ConnectionState::kNone;
-  bool given = false;
-  {
-    const CoreCall call(*this);
-    const Instant now = clock_.now();
-    take_from_application(now);
-    given = give_to_application();
-    if (own_thread_) transmit(now);
-    state = core_->network().connection_info(user, now, info, status);
-  }
-  if (given) tell_waiting();
-  return state;
+  const CoreCall call(*this, CoreCall::Kind::kQuestion);
+  give_to_application();
+  return core_->network().connection_info(user, call.now(), info, status);
 }
 
 // --- settings and facts ------------------------------------------------------------------------------------------
 
 bool NetworkingMessages::Impl::set_option(Option option, std::int64_t value, std::string* error) {
   if (auto fault = check_option(option, value)) return fail(error, std::move(*fault));
-  {
-    const CoreCall call(*this);
-    if (option == Option::kAllowWithoutAuth && value == 0 && !core_->endpoint().has_authorities()) {
-      return fail(error, std::string(kNeedsAuthorities));
-    }
-    settings_.set(option, value);
-    apply_settings();
+  const CoreCall call(*this);
+  if (option == Option::kAllowWithoutAuth && value == 0 && !core_->endpoint().has_authorities()) {
+    return fail(error, std::string(kNeedsAuthorities));
   }
-  wake_driver();
+  settings_.set(option, value);
+  apply_settings();
   return true;
 }
 
@@ -332,13 +307,10 @@ bool NetworkingMessages::Impl::set_login_token(std::string token, std::string* e
   if (token.size() > rendezvous::kTokenTextMax)
     return fail(error, "the login token has " + std::to_string(token.size()) +
                            " bytes: at most 4096 are taken");
-  {
-    const CoreCall call(*this);
-    if (core_->network().status().state == NetworkStatus::State::kNone)
-      return fail(error, "there is no server to log in to (Config::server)");
-    core_->set_login_token(std::move(token), clock_.now());
-  }
-  wake_driver();
+  const CoreCall call(*this);
+  if (core_->network().status().state == NetworkStatus::State::kNone)
+    return fail(error, "there is no server to log in to (Config::server)");
+  core_->set_login_token(std::move(token), call.now());
   return true;
 }
 
@@ -347,7 +319,7 @@ std::string NetworkingMessages::Impl::public_key_hex() const {
 }
 
 std::vector<Counter> NetworkingMessages::Impl::counters() {
-  const CoreCall call(*this);
+  const CoreCall call(*this, CoreCall::Kind::kQuestion);
   std::vector<Counter> counters;
   const Counters& counts = core_->endpoint().counters();
   for (std::size_t i = 0; i < static_cast<std::size_t>(Count::kCount_); ++i) {
@@ -365,7 +337,7 @@ std::vector<Counter> NetworkingMessages::Impl::counters() {
 }
 
 std::vector<Identity> NetworkingMessages::Impl::users() {
-  const CoreCall call(*this);
+  const CoreCall call(*this, CoreCall::Kind::kQuestion);
   return core_->endpoint().users();
 }
 

@@ -173,8 +173,9 @@ bool NetworkingMessages::Impl::wait(std::chrono::microseconds timeout) {
   bool ready = own_thread_ && ready_for_application();
   if (!ready) {
     if (enter_wait(deadline)) {
-      ready = drive_until(deadline);
-      leave_wait();
+      Pass done;
+      ready = drive_until(deadline, done);
+      leave_wait(done);
     } else {
       ready = ready_for_application();
     }
@@ -198,8 +199,8 @@ bool NetworkingMessages::Impl::enter_wait(Instant deadline) {
   return true;
 }
 
-void NetworkingMessages::Impl::leave_wait() {
-  outbox_.set_driver(DriverState::kAbsent);
+void NetworkingMessages::Impl::leave_wait(const Pass& done) {
+  rest(done);
   const std::lock_guard lock(role_mutex_);
   application_drives_ = false;
   left_wait_at_ = clock_.now();
@@ -210,14 +211,14 @@ void NetworkingMessages::Impl::leave_wait() {
   if (followers_ > 0) waiters_wake_.notify_all();
 }
 
-bool NetworkingMessages::Impl::drive_until(Instant deadline) {
+bool NetworkingMessages::Impl::drive_until(Instant deadline, Pass& done) {
   // Without a thread of our own nobody else looks at the sockets: what is unread must not keep us from that.
   bool looked = !own_thread_;
   Poller::Ready ready;
   if (looked) ready = poller_.wait(Instant());
   for (;;) {
     outbox_.set_driver(DriverState::kRunning);
-    const Pass done = pass(ready);
+    done = pass(ready);
     spin_.after_pass(done.bytes);
     if (ready_for_application()) return true;
     const bool last = clock_.now() >= deadline;
@@ -257,17 +258,24 @@ void NetworkingMessages::Impl::poll() {
     outbox_.set_driver(DriverState::kRunning);
     done = pass(poller_.wait(Instant()));
   }
-  const bool handle_given = handle_given_;
-  const bool at_once = done.more || (handle_given && !outbox_.set_driver(DriverState::kAsleep));
-  if (handle_given) {
-    const std::lock_guard lock(core_mutex_);
-    timer_armed_ = true;
-    poller_.wake_at(at_once ? Instant() : done.deadline);
-  }
-  if (!handle_given) outbox_.set_driver(DriverState::kAbsent);
+  rest(done);
   const std::lock_guard lock(role_mutex_);
   application_drives_ = false;
   if (followers_ > 0) waiters_wake_.notify_all();
+}
+
+// Nobody drives from here on. Where the application has the handle of the poller, that says when to come back.
+void NetworkingMessages::Impl::rest(const Pass& done) {
+  if (own_thread_ || !handle_given_) {
+    outbox_.set_driver(DriverState::kAbsent);
+    return;
+  }
+  const bool at_once = done.more || !outbox_.set_driver(DriverState::kAsleep);
+  const std::lock_guard lock(core_mutex_);
+  // A call may have brought a nearer deadline since the pass.
+  planned_wake_ = at_once ? Instant() : std::min(done.deadline, core_->next_deadline());
+  timer_armed_ = true;
+  poller_.wake_at(planned_wake_);
 }
 
 // --- the event handle --------------------------------------------------------------------------------------------

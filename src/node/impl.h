@@ -73,13 +73,29 @@ class NetworkingMessages::Impl : private LobbyDesk {
   int event_handle();
 
  private:
-  // The core lock, for a call of the application: the driver lets it pass.
+  // A call of the application that needs the core: has the core lock, for which the driver stands aside, and has handed over
+  // what was sent before it. Its end is the same for all of them: what came of it is given to the application, leaves or is
+  // left to the driver, and whoever sleeps is told.
   class CoreCall {
    public:
-    explicit CoreCall(Impl& impl);
+    enum class Kind : std::uint8_t {
+      kCommand,      // the driver may have something to do afterwards
+      kCommandHere,  // the same, and packets leave on this thread (kSendUseCurrentThread)
+      kQuestion,     // changes nothing
+    };
+
+    explicit CoreCall(Impl& impl, Kind kind = Kind::kCommand);
+    ~CoreCall();
+    CoreCall(const CoreCall&) = delete;
+    CoreCall& operator=(const CoreCall&) = delete;
+
+    Instant now() const { return now_; }
 
    private:
+    Impl& impl_;
+    const Kind kind_;
     std::unique_lock<std::mutex> lock_;
+    const Instant now_;
   };
   struct Parts;
   struct Pass {
@@ -124,8 +140,9 @@ class NetworkingMessages::Impl : private LobbyDesk {
   void drive_io_thread();
   void stand_aside();
   bool enter_wait(Instant deadline);
-  void leave_wait();
-  bool drive_until(Instant deadline);
+  void leave_wait(const Pass& done);
+  bool drive_until(Instant deadline, Pass& done);
+  void rest(const Pass& done);
   Poller::Ready sleep_until(Instant deadline);
   void close_down();
   void log_out();

@@ -5,20 +5,13 @@ namespace whimbrel {
 
 bool NetworkingMessages::Impl::call(const Call& call, LobbyCallbacks::Completion completion) {
   if (!lobby_callbacks_.begin()) return false;
-  {
-    const CoreCall lock(*this);
-    const Instant now = clock_.now();
-    rendezvous::LobbyClient* client = core_->lobbies();
-    if (client == nullptr) {
-      lobby_callbacks_.answer(std::move(completion), LobbyResult::kOffline);
-    } else {
-      lobby_callbacks_.expect(call(*client, now), std::move(completion));
-    }
-    give_to_application();
-    if (own_thread_) transmit(now);
+  const CoreCall core_call(*this);
+  rendezvous::LobbyClient* client = core_->lobbies();
+  if (client == nullptr) {
+    lobby_callbacks_.answer(std::move(completion), LobbyResult::kOffline);
+  } else {
+    lobby_callbacks_.expect(call(*client, core_call.now()), std::move(completion));
   }
-  wake_driver();
-  show_ready();
   return true;
 }
 
@@ -31,7 +24,7 @@ bool NetworkingMessages::Impl::refuse(LobbyResult result, LobbyCallbacks::Comple
 
 void NetworkingMessages::Impl::look(
     const std::function<void(const rendezvous::LobbyClient& client)>& look) {
-  const CoreCall lock(*this);
+  const CoreCall call(*this, CoreCall::Kind::kQuestion);
   if (const rendezvous::LobbyClient* client = core_->lobbies()) look(*client);
 }
 

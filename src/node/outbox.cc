@@ -99,13 +99,17 @@ void Outbox::take(std::vector<Message>& out) {
 
 bool Outbox::set_driver(DriverState state) {
   const std::lock_guard lock(mutex_);
-  if (state == DriverState::kAsleep && !messages_.empty()) return false;
+  if (state == DriverState::kAsleep && (std::exchange(called_, false) || !messages_.empty())) {
+    return false;
+  }
+  if (state != DriverState::kAsleep) called_ = false;
   driver_ = state;
   return true;
 }
 
 bool Outbox::claim_wake() {
   const std::lock_guard lock(mutex_);
+  called_ = driver_ == DriverState::kRunning;
   if (driver_ != DriverState::kAsleep) return false;
   driver_ = DriverState::kRunning;
   return true;

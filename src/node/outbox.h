@@ -57,9 +57,9 @@ class Outbox {
 
   // Swaps all that is queued for `out`, which must be empty.
   void take(std::vector<Message>& out);
-  // `kAsleep` is refused when something is queued: then the answer is false.
+  // `kAsleep` is refused when something is queued, or claim_wake() was called since it began to run: then the answer is false.
   bool set_driver(DriverState state);
-  // True if it was asleep: then the caller must wake it.
+  // True if it was asleep: then the caller must wake it. One that runs looks again before it sleeps.
   bool claim_wake();
 
  private:
@@ -79,6 +79,7 @@ class Outbox {
   std::vector<std::shared_ptr<SendGate>> retired_;
   std::size_t large_pushes_ = 0;  // that copy their payload just now
   DriverState driver_ = DriverState::kAbsent;
+  bool called_ = false;  // by claim_wake(), while it ran
   std::size_t sweep_at_ = kUsersSweepMin;
 };
 
