@@ -112,7 +112,8 @@ class NetworkingMessages {
   // Binds the sockets and starts the I/O thread if the config asks for one. nullptr on failure: then `*error` says in a
   // sentence what is wrong and what to do (port in use, certificate missing or expired, option out of range, ...).
   static std::unique_ptr<NetworkingMessages> create(const Config& config, std::string* error);
-  // Closes every session (reason 1001); waits at most the linger time for reliable data to leave.
+  // Closes every session (reason 1001); waits at most the linger time for reliable data to leave. No other thread may be inside a
+  // call of this instance; wake() ends a wait().
   ~NetworkingMessages();
   NetworkingMessages(const NetworkingMessages&) = delete;
   NetworkingMessages& operator=(const NetworkingMessages&) = delete;
@@ -168,11 +169,18 @@ class NetworkingMessages {
   // --- driving and waiting -----------------------------------------------------------------------------------------
   // Without a thread of its own: does all that is due (sockets, timers) and returns at once. With one: does nothing.
   void poll();
-  // Sleeps until there is a message to receive, a callback to run, or room to send again after kLimitExceeded; true
-  // then, false when `timeout` passed first. Without an own thread it drives the sockets meanwhile.
+  // Sleeps until something is new: a message to receive, a callback to run, or room to send again after kLimitExceeded; true
+  // then. False when `timeout` passed first (0 or less: only looks), or on wake(). Without an own thread it drives the sockets
+  // meanwhile. Each thread is told of the same news once: what stays unread, or is not run, ends no second wait. What a receive
+  // call leaves on its channel counts as new again. Several threads may wait at a time.
   bool wait(std::chrono::microseconds timeout);
-  // A descriptor for poll/epoll/select that is readable when wait() would return true (own thread), or when poll()
-  // has something to do (no own thread). Stays the instance's; do not read from or close it.
+  // Ends the wait() of every thread that is inside, and the next one of each that is not. Any thread. To destroy the instance
+  // while another thread waits: let that thread know, call wake(), join it, and destroy then.
+  void wake();
+  // A descriptor for poll/epoll/select. With an own thread it is readable whenever wait() would return true: while a callback is
+  // due, there is room, or a message is unread on a channel that you read (you have called receive for it); and for a message on
+  // any other channel until your next call of receive, run_callbacks() or poll(). Without an own thread it is readable when
+  // poll() has something to do. Stays the instance's; do not read from or close it.
   int event_handle() const;
 
   // --- settings and facts ------------------------------------------------------------------------------------------

@@ -46,6 +46,11 @@ bool Callbacks::wanted(const Event& event) const {
 }
 
 void Callbacks::recount() {
+  posted_.fetch_add(1, std::memory_order_release);
+  count();
+}
+
+void Callbacks::count() {
   const auto count = std::count_if(events_.begin(), events_.end(),
                                    [this](const Event& event) { return wanted(event); });
   const bool status = status_ && on_status_;
@@ -64,6 +69,7 @@ void Callbacks::drop_one() {
 void Callbacks::post(Event event) {
   const std::lock_guard lock(mutex_);
   if (events_.size() >= kEventsMax) drop_one();
+  posted_.fetch_add(1, std::memory_order_release);
   if (wanted(event)) due_.fetch_add(1, std::memory_order_release);
   events_.push_back(std::move(event));
 }
@@ -73,7 +79,7 @@ bool Callbacks::run_status(std::unique_lock<std::mutex>& lock) {
   if (!status_ || !callback) return false;
   const ServerStatus status = std::move(*status_);
   status_.reset();
-  recount();
+  count();
   lock.unlock();
   (*callback)(status);
   lock.lock();

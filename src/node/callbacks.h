@@ -32,6 +32,8 @@ class Callbacks {
   std::size_t run();
   // run() would call something.
   bool due() const { return due_.load(std::memory_order_acquire) > 0; }
+  // Another, larger number whenever one became due; 0 while none is.
+  std::uint64_t news() const { return due() ? posted_.load(std::memory_order_acquire) : 0; }
 
  private:
   using OnRequest = std::function<void(const Identity& user)>;
@@ -39,7 +41,9 @@ class Callbacks {
   using OnStatus = std::function<void(const ServerStatus& status)>;
 
   bool wanted(const Event& event) const;
+  // After a change; what is due now may be news.
   void recount();
+  void count();
   void drop_one();
   bool run_status(std::unique_lock<std::mutex>& lock);
 
@@ -51,6 +55,7 @@ class Callbacks {
   std::deque<Event> events_;
   std::optional<ServerStatus> status_;
   std::atomic<std::size_t> due_{0};
+  std::atomic<std::uint64_t> posted_{0};  // or found somebody who wants to hear of it
 };
 
 }  // namespace whimbrel

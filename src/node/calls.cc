@@ -126,7 +126,7 @@ Result NetworkingMessages::Impl::send(const Identity& user, Bytes payload, int f
     room_.want(push.full, send_charge(payload.size()));
     if (push.driver == DriverState::kAbsent && own_thread_) pass_in_passing();
     // There may have been room again before it was wanted.
-    show_ready();
+    if (room_.available()) tell_waiting();
   }
   return *push.result;
 }
@@ -139,7 +139,11 @@ Result NetworkingMessages::Impl::send_through_core(const Identity& user, Bytes p
   const CoreCall call(*this, here ? Kind::kCommandHere : Kind::kCommand);
   Endpoint& endpoint = core_->endpoint();
   const Result result = endpoint.send(user, SharedBytes::copy(payload), flags, channel, call.now());
-  if (result == Result::kOk) outbox_.learn(user, endpoint.gate(user), channel);
+  if (result == Result::kOk) {
+    auto gate = endpoint.gate(user);
+    if (room_.waited_for()) room_.taken(gate.get());
+    outbox_.learn(user, std::move(gate), channel);
+  }
   if (result == Result::kLimitExceeded) {
     // Not where the table of channels is full: room for bytes would be told at once, for nothing.
     auto gate = endpoint.gate(user);
@@ -151,6 +155,10 @@ Result NetworkingMessages::Impl::send_through_core(const Identity& user, Bytes p
 }
 
 void NetworkingMessages::Impl::after_push(const Outbox::Push& push, int flags) {
+  if (room_.waited_for()) {
+    room_.taken(push.gate);
+    show_ready();
+  }
   if ((flags & kSendUseCurrentThread) != 0) return pass_in_passing();
   if (push.driver == DriverState::kRunning) return;
   if (!own_thread_) {
@@ -170,6 +178,7 @@ void NetworkingMessages::Impl::after_push(const Outbox::Push& push, int flags) {
 
 std::size_t NetworkingMessages::Impl::receive(ChannelId channel, std::span<Message> out) {
   bool report = false;
+  if (!inbox_.empty()) note_call();
   const std::size_t count = inbox_.take(channel, out, &report);
   if (report) wake_driver();
   if (count > 0) show_ready();
@@ -178,7 +187,7 @@ std::size_t NetworkingMessages::Impl::receive(ChannelId channel, std::span<Messa
 
 std::size_t NetworkingMessages::Impl::run_callbacks() {
   const std::size_t ran = callbacks_.run() + lobby_callbacks_.run();
-  show_ready();
+  note_call();
   return ran;
 }
 

@@ -14,6 +14,8 @@ namespace {
 constexpr Duration kTakeOverAfter = milliseconds(1);
 // While the application stays inside wait(), the I/O thread looks after it less and less often, then not at all.
 constexpr Duration kLookIntervalMax = milliseconds(8);
+// So many calls while the handle shows something make a turn: many more than a program makes between two looks at the handle.
+constexpr std::uint64_t kTurn = 1024;
 // Destruction waits for the server's answer to a logout at most so long.
 constexpr Duration kLogoutMax = milliseconds(250);
 // Destruction waits for the fake line (FakePacketLagSend) at most so long; what is still on it then leaves at once.
@@ -111,8 +113,12 @@ void NetworkingMessages::Impl::tell_waiting() {
   show_ready();
 }
 
-bool NetworkingMessages::Impl::ready_for_application() const {
-  return !inbox_.empty() || callbacks_.due() || lobby_callbacks_.due() || room_.available();
+News NetworkingMessages::Impl::news() const {
+  return {.messages = inbox_.news(),
+          .callbacks = callbacks_.news(),
+          .lobbies = lobby_callbacks_.news(),
+          .room = room_.news(),
+          .wakes = wakes_.load(std::memory_order_acquire)};
 }
 
 // --- the I/O thread ----------------------------------------------------------------------------------------------
@@ -170,25 +176,32 @@ bool NetworkingMessages::Impl::wait(std::chrono::microseconds timeout) {
   const Instant now = clock_.now();
   const bool forever = timeout > std::chrono::hours(24 * 365);
   const Instant deadline = forever ? kNever : now + std::max(timeout, std::chrono::microseconds(0));
-  bool ready = own_thread_ && ready_for_application();
-  if (!ready) {
-    if (enter_wait(deadline)) {
-      Pass done;
-      ready = drive_until(deadline, done);
-      leave_wait(done);
-    } else {
-      ready = ready_for_application();
-    }
+  const std::uint64_t thread = ToldNews::this_thread();
+  const News told = told_.of(thread);
+  if (!(own_thread_ && news().ends_wait_of(told)) && enter_wait(deadline, told)) {
+    const Pass done = drive_until(deadline, told);
+    leave_wait(done);
   }
-  if (ready) room_.announce();
-  return ready;
+  const News found = news();
+  told_.tell(thread, found);
+  show_ready();
+  return found.tells(told);
+}
+
+void NetworkingMessages::Impl::wake() {
+  {
+    const std::lock_guard lock(role_mutex_);
+    wakes_.fetch_add(1, std::memory_order_release);
+    if (followers_ > 0) waiters_wake_.notify_all();
+  }
+  poller_.wake();
 }
 
 // True: this thread drives. False: another one did, until there was something or the deadline passed.
-bool NetworkingMessages::Impl::enter_wait(Instant deadline) {
+bool NetworkingMessages::Impl::enter_wait(Instant deadline, const News& told) {
   std::unique_lock lock(role_mutex_);
   ++followers_;
-  while (application_drives_ && !ready_for_application() && clock_.now() < deadline) {
+  while (application_drives_ && !news().ends_wait_of(told) && clock_.now() < deadline) {
     const Duration left = deadline == kNever ? Duration(seconds(3600)) : deadline - clock_.now();
     waiters_wake_.wait_for(lock, left);
   }
@@ -211,21 +224,23 @@ void NetworkingMessages::Impl::leave_wait(const Pass& done) {
   if (followers_ > 0) waiters_wake_.notify_all();
 }
 
-bool NetworkingMessages::Impl::drive_until(Instant deadline, Pass& done) {
+NetworkingMessages::Impl::Pass NetworkingMessages::Impl::drive_until(Instant deadline,
+                                                                     const News& told) {
   // Without a thread of our own nobody else looks at the sockets: what is unread must not keep us from that.
   bool looked = !own_thread_;
   Poller::Ready ready;
   if (looked) ready = poller_.wait(Instant());
   for (;;) {
     outbox_.set_driver(DriverState::kRunning);
-    done = pass(ready);
+    const Pass done = pass(ready);
     spin_.after_pass(done.bytes);
-    if (ready_for_application()) return true;
+    show_ready();
+    if (news().ends_wait_of(told)) return done;
     const bool last = clock_.now() >= deadline;
-    if (last && looked) return false;
+    if (last && looked) return done;
     const bool sleep = !done.more && !last && outbox_.set_driver(DriverState::kAsleep);
     // What another thread gave since the last look came without a wake if it was before this thread said that it sleeps.
-    if (sleep && ready_for_application()) return true;
+    if (sleep && news().ends_wait_of(told)) return done;
     ready = sleep ? sleep_until(std::min(deadline, done.deadline)) : poller_.wait(Instant());
     looked = true;
   }
@@ -246,6 +261,7 @@ Poller::Ready NetworkingMessages::Impl::sleep_until(Instant deadline) {
 }
 
 void NetworkingMessages::Impl::poll() {
+  note_call();
   if (own_thread_) return;
   {
     const std::lock_guard lock(role_mutex_);
@@ -299,7 +315,8 @@ int NetworkingMessages::Impl::event_handle() {
 void NetworkingMessages::Impl::show_ready() {
   if (!own_thread_ || !handle_given_.load(std::memory_order_acquire)) return;
   const std::lock_guard lock(ready_mutex_);
-  const bool ready = ready_for_application();
+  const bool ready =
+      inbox_.shows() || callbacks_.due() || lobby_callbacks_.due() || room_.available();
   if (ready == shown_ready_) return;
   shown_ready_ = ready;
   std::uint64_t count = 1;
@@ -308,6 +325,19 @@ void NetworkingMessages::Impl::show_ready() {
   } else {
     [[maybe_unused]] const ssize_t got = read(ready_event_.get(), &count, sizeof count);
   }
+}
+
+// A call of the application that looks for what the handle shows. What stays there for a whole turn is not wanted.
+void NetworkingMessages::Impl::note_call() {
+  if (!own_thread_ || !handle_given_.load(std::memory_order_acquire)) return;
+  if (const std::uint64_t seen = inbox_.note_call(); seen > 0) {
+    told_.tell(ToldNews::this_thread(), {.messages = seen});
+  }
+  if (shown_ready_ && calls_while_shown_.fetch_add(1, std::memory_order_relaxed) % kTurn == 0) {
+    inbox_.end_turn();
+    room_.end_turn();
+  }
+  show_ready();
 }
 
 // --- the end -----------------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@
 #include "node/core.h"
 #include "node/inbox.h"
 #include "node/lobby_desk.h"
+#include "node/news.h"
 #include "node/outbox.h"
 #include "node/room.h"
 #include "node/settings.h"
@@ -70,6 +71,7 @@ class NetworkingMessages::Impl : private LobbyDesk {
   // --- drive.cc ----------------------------------------------------------------------------------------------------
   void poll();
   bool wait(std::chrono::microseconds timeout);
+  void wake();
   int event_handle();
 
  private:
@@ -133,15 +135,17 @@ class NetworkingMessages::Impl : private LobbyDesk {
   void wake_driver();
   // Something was given to the application by a thread that is not the driver.
   void tell_waiting();
-  bool ready_for_application() const;
+  News news() const;
   void show_ready();
+  void note_call();
 
   void run_io_thread();
   void drive_io_thread();
   void stand_aside();
-  bool enter_wait(Instant deadline);
+  bool enter_wait(Instant deadline, const News& told);
   void leave_wait(const Pass& done);
-  bool drive_until(Instant deadline, Pass& done);
+  // Until there are news for whoever was told `told`.
+  Pass drive_until(Instant deadline, const News& told);
   void rest(const Pass& done);
   Poller::Ready sleep_until(Instant deadline);
   void close_down();
@@ -189,6 +193,8 @@ class NetworkingMessages::Impl : private LobbyDesk {
   std::uint64_t waits_ = 0;
   std::size_t followers_ = 0;
   Instant left_wait_at_;
+  std::atomic<std::uint64_t> wakes_{0};
+  ToldNews told_;
   // Of the thread inside wait().
   SpinPolicy spin_;
   const bool may_spin_ = std::thread::hardware_concurrency() > 1;
@@ -197,7 +203,8 @@ class NetworkingMessages::Impl : private LobbyDesk {
   std::atomic<bool> handle_given_{false};
   std::mutex ready_mutex_;
   FileDescriptor ready_event_;
-  bool shown_ready_ = false;
+  std::atomic<bool> shown_ready_{false};
+  std::atomic<std::uint64_t> calls_while_shown_{0};
 
   std::thread io_thread_;
 };

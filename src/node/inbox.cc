@@ -20,9 +20,60 @@ void Inbox::set_user_limits(std::uint64_t bytes, std::uint64_t messages) {
   user_messages_max_ = messages;
 }
 
-Inbox::Queue& Inbox::queue(ChannelId channel) {
-  if (channel >= 0 && channel < kDirectChannels) return direct_[static_cast<std::size_t>(channel)];
-  return other_[channel];
+Inbox::Channel* Inbox::find(ChannelId id) {
+  if (id >= 0 && id < kDirectChannels) return &direct_[static_cast<std::size_t>(id)];
+  const auto it = other_.find(id);
+  return it == other_.end() ? nullptr : &it->second;
+}
+
+Inbox::Channel& Inbox::channel(ChannelId id) {
+  Channel* known = find(id);
+  return known != nullptr ? *known : other_[id];
+}
+
+void Inbox::show(Channel& channel) {
+  const bool shown = channel.heeded && !channel.queue.empty();
+  if (shown == channel.shown) return;
+  channel.shown = shown;
+  shown_channels_.fetch_add(shown ? 1 : std::size_t(-1), std::memory_order_release);
+}
+
+void Inbox::publish_news() {
+  news_.store(empty() ? 0 : newest_, std::memory_order_release);
+  if (empty()) shows_once_.store(false, std::memory_order_release);
+}
+
+// Nothing is unread. Over so many channels the next ones are treated as if nobody read them.
+void Inbox::heed(ChannelId id) {
+  const bool direct = id >= 0 && id < kDirectChannels;
+  if (direct && (heeded_direct_.load(std::memory_order_relaxed) & 1u << id) != 0) return;
+  const std::lock_guard lock(mutex_);
+  if (!direct && find(id) == nullptr && other_.size() > kOtherChannelsKept) return;
+  Channel& read = channel(id);
+  read.heeded = read.read_lately = true;
+  if (direct) heeded_direct_.fetch_or(1u << id, std::memory_order_relaxed);
+  show(read);
+}
+
+std::uint64_t Inbox::note_call() {
+  if (!shows_once_.load(std::memory_order_acquire)) return 0;
+  const std::lock_guard lock(mutex_);
+  shows_once_.store(false, std::memory_order_release);
+  return shown_channels_.load(std::memory_order_relaxed) == 0 ? news() : 0;
+}
+
+void Inbox::end_turn() {
+  const std::lock_guard lock(mutex_);
+  const auto end = [this](Channel& channel) {
+    if (!channel.read_lately && !channel.queue.empty()) channel.heeded = false;
+    channel.read_lately = false;
+    show(channel);
+  };
+  for (std::size_t id = 0; id < direct_.size(); ++id) {
+    end(direct_[id]);
+    if (!direct_[id].heeded) heeded_direct_.fetch_and(~(1u << id), std::memory_order_relaxed);
+  }
+  for (auto& [id, channel] : other_) end(channel);
 }
 
 Inbox::Session* Inbox::session_of(SessionId id, const UserOf& user_of) {
@@ -47,11 +98,16 @@ void Inbox::deliver(std::vector<DeliveredMessage>& delivered, const UserOf& user
   for (DeliveredMessage& one : delivered) {
     Session* session = session_of(one.session, user_of);
     add(*session, one.message);
-    queue(one.message.channel).push_back({session, std::move(one.message)});
+    Channel& to = channel(one.message.channel);
+    to.queue.push_back({session, std::move(one.message)});
+    if (!to.heeded) shows_once_.store(true, std::memory_order_release);
+    show(to);
     if (session->held->sessions.size() > 1) limit_user(*session->held);
   }
   delivered.clear();
   if (size() > look_at_messages_ || bytes_ > look_at_bytes_) limit_ended(user_of);
+  ++newest_;
+  publish_news();
   if (evictions_.empty()) return;
   const std::vector<Eviction> evictions = std::exchange(evictions_, {});
   lock.unlock();
@@ -127,20 +183,20 @@ void Inbox::limit_ended(const UserOf& user_of) {
   look_at_messages_ = std::max<std::uint64_t>(kEndedMessagesMax, size() + kEndedMessagesMax / 2);
 }
 
-std::size_t Inbox::take(ChannelId channel, std::span<Message> out, bool* report) {
+std::size_t Inbox::take(ChannelId id, std::span<Message> out, bool* report) {
   *report = false;
-  if (empty()) return 0;
-  const std::lock_guard lock(mutex_);
-  Queue* from = nullptr;
-  if (channel >= 0 && channel < kDirectChannels) {
-    from = &direct_[static_cast<std::size_t>(channel)];
-  } else if (const auto it = other_.find(channel); it != other_.end()) {
-    from = &it->second;
+  if (empty()) {
+    heed(id);
+    return 0;
   }
+  const std::lock_guard lock(mutex_);
+  Channel* from = find(id);
+  if (from == nullptr && other_.size() <= kOtherChannelsKept) from = &channel(id);
   if (from == nullptr) return 0;
-  const std::size_t count = std::min(out.size(), from->size());
+  from->heeded = from->read_lately = true;
+  const std::size_t count = std::min(out.size(), from->queue.size());
   for (std::size_t i = 0; i < count; ++i) {
-    Entry entry = from->pop_front();
+    Entry entry = from->queue.pop_front();
     Session& session = *entry.session;
     remove(session, entry.message);
     *report = *report || session.unreported_bytes >= report_bytes_ ||
@@ -148,7 +204,10 @@ std::size_t Inbox::take(ChannelId channel, std::span<Message> out, bool* report)
     MessageAccess::fill(out[i], std::move(entry.message), session.user);
   }
   size_.fetch_sub(count, std::memory_order_release);
-  if (from->empty() && other_.size() > kOtherChannelsKept) other_.erase(channel);
+  show(*from);
+  if (count > 0 && !from->queue.empty()) ++newest_;
+  if (count > 0) publish_news();
+  if (from->queue.empty() && other_.size() > kOtherChannelsKept) other_.erase(id);
   return count;
 }
 
@@ -180,7 +239,8 @@ void Inbox::take_consumed(std::vector<Consumed>& out) {
   consumed_.clear();
 }
 
-std::size_t Inbox::drop_from(Queue& from) {
+std::size_t Inbox::drop_from(Channel& channel) {
+  Queue& from = channel.queue;
   std::size_t dropped = 0;
   for (std::size_t left = from.size(); left > 0; --left) {
     Entry entry = from.pop_front();
@@ -192,15 +252,17 @@ std::size_t Inbox::drop_from(Queue& from) {
     ++dropped;
   }
   size_.fetch_sub(dropped, std::memory_order_release);
+  show(channel);
+  publish_news();
   return dropped;
 }
 
 std::size_t Inbox::drop_marked() {
   std::size_t dropped = 0;
-  for (Queue& from : direct_) dropped += drop_from(from);
+  for (Channel& from : direct_) dropped += drop_from(from);
   for (auto& [channel, from] : other_) dropped += drop_from(from);
   if (other_.size() > kOtherChannelsKept) {
-    std::erase_if(other_, [](const auto& entry) { return entry.second.empty(); });
+    std::erase_if(other_, [](const auto& entry) { return entry.second.queue.empty(); });
   }
   return dropped;
 }
@@ -228,7 +290,7 @@ void Inbox::drop(SessionId session, ChannelId channel) {
   const auto it = sessions_.find(static_cast<std::uint64_t>(session));
   if (it == sessions_.end() || it->second.queued == 0) return;
   it->second.dropping = true;
-  drop_from(queue(channel));
+  if (Channel* from = find(channel)) drop_from(*from);
   it->second.dropping = false;
 }
 
@@ -240,10 +302,10 @@ std::uint64_t Inbox::evicted() const {
 std::size_t Inbox::size_of(ChannelId channel) const {
   const std::lock_guard lock(mutex_);
   if (channel >= 0 && channel < kDirectChannels) {
-    return direct_[static_cast<std::size_t>(channel)].size();
+    return direct_[static_cast<std::size_t>(channel)].queue.size();
   }
   const auto it = other_.find(channel);
-  return it == other_.end() ? 0 : it->second.size();
+  return it == other_.end() ? 0 : it->second.queue.size();
 }
 
 // Sessions with nothing here are asked for again when they deliver.

@@ -66,6 +66,22 @@ class Inbox {
   // Appends what was consumed since the last call.
   void take_consumed(std::vector<Consumed>& out);
 
+  // What wait() looks at: another, larger number whenever something new has come, 0 while nothing is unread. What take() leaves
+  // on its channel counts as new again: whoever reads it wants the rest.
+  std::uint64_t news() const { return news_.load(std::memory_order_acquire); }
+  // What the handle shows: something is unread on a channel that the application reads, or something has come on another one
+  // since it last called. So a program is not woken again and again for what it never reads, and whatever comes on its
+  // channels between its calls is shown until it is taken.
+  bool shows() const {
+    return shown_channels_.load(std::memory_order_acquire) > 0 ||
+           shows_once_.load(std::memory_order_acquire);
+  }
+  // The application called, and has seen what the handle showed once. Answers up to which of news() that was all there was, or 0.
+  std::uint64_t note_call();
+  // Of the application's calls a good number were made since the last time: what is unread on a channel that it did not read
+  // meanwhile is not shown any more.
+  void end_turn();
+
   bool empty() const { return size_.load(std::memory_order_acquire) == 0; }
   std::size_t size() const { return size_.load(std::memory_order_acquire); }
   std::size_t size_of(ChannelId channel) const;
@@ -103,7 +119,19 @@ class Inbox {
   static constexpr std::size_t kKeptEntries = 32768;
   using Queue = RingBuffer<Entry, kKeptEntries>;
 
-  Queue& queue(ChannelId channel);
+  struct Channel {
+    Queue queue;
+    bool heeded = false;       // the application reads it
+    bool read_lately = false;  // in this turn
+    bool shown = false;        // heeded, and something is unread
+  };
+
+  Channel& channel(ChannelId id);
+  Channel* find(ChannelId id);
+  // After any change of the channel.
+  void show(Channel& channel);
+  void publish_news();
+  void heed(ChannelId id);
   Session* session_of(SessionId id, const UserOf& user_of);
   void note_consumed(Session& session, const ReceivedMessage& message);
   void add(Session& session, const ReceivedMessage& message);
@@ -111,14 +139,14 @@ class Inbox {
   void limit_user(Held& held);
   void limit_ended(const UserOf& user_of);
   // Those of sessions that are marked. All queues are gone through once.
-  std::size_t drop_from(Queue& queue);
+  std::size_t drop_from(Channel& channel);
   std::size_t drop_marked();
   void note_eviction(const Identity& user, std::uint64_t messages, std::size_t users);
   void sweep();
 
   mutable std::mutex mutex_;
-  std::array<Queue, kDirectChannels> direct_;
-  std::unordered_map<ChannelId, Queue> other_;
+  std::array<Channel, kDirectChannels> direct_;
+  std::unordered_map<ChannelId, Channel> other_;
   std::unordered_map<std::uint64_t, Session> sessions_;
   std::unordered_map<Identity, Held> users_;
   Session* last_ = nullptr;
@@ -136,6 +164,11 @@ class Inbox {
   std::uint64_t report_messages_ = 1;
   std::size_t sweep_at_ = kSessionsSweepMin;
   std::atomic<std::size_t> size_{0};
+  std::uint64_t newest_ = 0;
+  std::atomic<std::uint64_t> news_{0};
+  std::atomic<std::size_t> shown_channels_{0};
+  std::atomic<bool> shows_once_{false};
+  std::atomic<std::uint32_t> heeded_direct_{0};  // bit i: channel i
 };
 
 }  // namespace whimbrel

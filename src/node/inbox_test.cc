@@ -204,5 +204,74 @@ TEST_F(InboxTest, ForgetsSessionsWithoutMessages) {
   EXPECT_EQ(take(0)[0].identity(), Identity::steam_id(1));
 }
 
+TEST_F(InboxTest, NewsGrowWithWhatComesAndWithWhatIsLeft) {
+  EXPECT_EQ(inbox.news(), 0u);
+  deliver(kAlice, 7, 10);
+  const std::uint64_t first = inbox.news();
+  EXPECT_GT(first, 0u);
+  EXPECT_TRUE(take(0).empty());
+  EXPECT_EQ(inbox.news(), first) << "nothing new";
+  deliver(kAlice, 0, 10, 1);
+  deliver(kAlice, 0, 10, 2);
+  const std::uint64_t second = inbox.news();
+  EXPECT_GT(second, first);
+  EXPECT_EQ(take(0, 1).size(), 1u);
+  const std::uint64_t left = inbox.news();
+  EXPECT_GT(left, second) << "whoever reads it wants the rest";
+  EXPECT_EQ(take(0).size(), 1u);
+  EXPECT_EQ(inbox.news(), left);
+  EXPECT_EQ(take(7).size(), 1u);
+  EXPECT_EQ(inbox.news(), 0u);
+}
+
+TEST_F(InboxTest, ShowsWhatIsReadUntilItIsTakenAndTheRestOnce) {
+  EXPECT_TRUE(take(300).empty());  // read from now on
+  for (const ChannelId channel : {7, 500}) {
+    deliver(kAlice, channel, 10);
+    EXPECT_TRUE(inbox.shows());
+    inbox.note_call();
+    EXPECT_FALSE(inbox.shows()) << "nobody reads it";
+    deliver(kAlice, 300, 10);
+    inbox.note_call();
+    EXPECT_TRUE(take(1).empty());
+    EXPECT_TRUE(inbox.shows());
+    EXPECT_EQ(take(300).size(), 1u);
+    EXPECT_FALSE(inbox.shows());
+  }
+  EXPECT_EQ(take(7, 0).size(), 0u);
+  EXPECT_TRUE(inbox.shows()) << "read from now on";
+  inbox.drop(kAlice);
+  EXPECT_FALSE(inbox.shows());
+  EXPECT_EQ(inbox.news(), 0u);
+}
+
+TEST_F(InboxTest, WhatWasNotReadForAWholeTurnIsNotShownAnyMore) {
+  EXPECT_TRUE(take(2).empty());
+  deliver(kAlice, 2, 10);
+  inbox.end_turn();
+  EXPECT_TRUE(inbox.shows()) << "it was read in that turn";
+  inbox.end_turn();
+  EXPECT_FALSE(inbox.shows());
+  deliver(kAlice, 2, 10);
+  EXPECT_TRUE(inbox.shows()) << "new";
+  EXPECT_EQ(take(2, 1).size(), 1u);
+  inbox.note_call();
+  EXPECT_TRUE(inbox.shows()) << "it is read again";
+}
+
+// At the limit of channels that are remembered.
+TEST_F(InboxTest, ChannelsBeyondTheLimitAreShownOnce) {
+  for (ChannelId channel = 1000; channel < 1400; ++channel) EXPECT_TRUE(take(channel).empty());
+  deliver(kAlice, 1000, 10);
+  inbox.note_call();
+  EXPECT_TRUE(inbox.shows());
+  EXPECT_EQ(take(1000).size(), 1u);
+  deliver(kAlice, 1399, 10);
+  EXPECT_TRUE(inbox.shows());
+  inbox.note_call();
+  EXPECT_FALSE(inbox.shows());
+  EXPECT_EQ(take(1399).size(), 1u);
+}
+
 }  // namespace
 }  // namespace whimbrel

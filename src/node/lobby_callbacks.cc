@@ -74,6 +74,7 @@ bool LobbyCallbacks::take(rendezvous::LobbyClient& client) {
 
 void LobbyCallbacks::tell(Told told) {
   told_.push_back(std::move(told));
+  told_count_.fetch_add(1, std::memory_order_release);
   due_.store(told_.size(), std::memory_order_release);
 }
 

@@ -34,6 +34,8 @@ class LobbyCallbacks {
   std::size_t run();
   // run() would call something.
   bool due() const { return due_.load(std::memory_order_acquire) > 0; }
+  // Another, larger number whenever one became due; 0 while none is.
+  std::uint64_t news() const { return due() ? told_count_.load(std::memory_order_acquire) : 0; }
 
  private:
   using OnEvent = std::function<void(const LobbyEvent& event)>;
@@ -60,6 +62,7 @@ class LobbyCallbacks {
   std::deque<Told> told_;
   std::size_t events_ = 0;  // of told_
   std::atomic<std::size_t> due_{0};
+  std::atomic<std::uint64_t> told_count_{0};
 };
 
 }  // namespace whimbrel

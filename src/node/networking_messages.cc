@@ -74,6 +74,8 @@ void NetworkingMessages::poll() { impl_->poll(); }
 
 bool NetworkingMessages::wait(std::chrono::microseconds timeout) { return impl_->wait(timeout); }
 
+void NetworkingMessages::wake() { impl_->wake(); }
+
 int NetworkingMessages::event_handle() const { return impl_->event_handle(); }
 
 bool NetworkingMessages::set_option(Option option, std::int64_t value, std::string* error) {

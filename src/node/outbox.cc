@@ -65,7 +65,11 @@ Outbox::Push Outbox::push(const Identity& user, Bytes payload, int flags, Channe
   } else {
     messages_.push_back({&last_->first, &gate, slabs_.copy(payload), flags, channel});
   }
-  return {.result = Result::kOk, .driver = driver_, .queued = messages_.size(), .full = nullptr};
+  return {.result = Result::kOk,
+          .driver = driver_,
+          .queued = messages_.size(),
+          .gate = &gate,
+          .full = nullptr};
 }
 
 void Outbox::learn(const Identity& user, std::shared_ptr<SendGate> gate, ChannelId channel) {

@@ -47,6 +47,7 @@ class Outbox {
     std::optional<Result> result;
     DriverState driver = DriverState::kRunning;
     std::size_t queued = 0;          // with this one
+    const SendGate* gate = nullptr;  // with kOk: to be compared only
     std::shared_ptr<SendGate> full;  // with kLimitExceeded
   };
 

@@ -23,24 +23,48 @@ void Room::want(std::shared_ptr<SendGate> gate, std::size_t size) {
                                [&](const Waiting& one) { return one.gate == gate; });
   if (it != waiting_.end()) {
     it->size = size;
+    it->free = it->old = false;
     return;
   }
   if (waiting_.size() >= kWaitingMax) waiting_.erase(waiting_.begin());
   const bool open = gate->open.load(std::memory_order_acquire);
-  waiting_.push_back({std::move(gate), size, open});
+  waiting_.push_back({std::move(gate), size, open, false, false});
   count_.store(waiting_.size(), std::memory_order_release);
 }
 
-bool Room::available() const {
-  if (count_.load(std::memory_order_acquire) == 0) return false;
-  const std::lock_guard lock(mutex_);
-  return std::any_of(waiting_.begin(), waiting_.end(), [](Waiting& one) { return one.has_room(); });
+void Room::look() const {
+  for (Waiting& one : waiting_) {
+    if (one.free || !one.has_room()) continue;
+    one.free = true;
+    ++freed_;
+  }
 }
 
-void Room::announce() {
-  if (count_.load(std::memory_order_acquire) == 0) return;
+std::uint64_t Room::news() const {
+  if (waited_for()) {
+    const std::lock_guard lock(mutex_);
+    look();
+  }
+  return freed_;
+}
+
+bool Room::available() const {
+  if (!waited_for()) return false;
   const std::lock_guard lock(mutex_);
-  std::erase_if(waiting_, [](Waiting& one) { return one.has_room(); });
+  look();
+  return std::any_of(waiting_.begin(), waiting_.end(), [](const Waiting& one) { return one.free; });
+}
+
+void Room::taken(const SendGate* gate) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(waiting_, [&](const Waiting& one) { return one.free && one.gate.get() == gate; });
+  count_.store(waiting_.size(), std::memory_order_release);
+}
+
+void Room::end_turn() {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(waiting_, [](const Waiting& one) { return one.old; });
+  for (Waiting& one : waiting_) one.old = one.free;
   count_.store(waiting_.size(), std::memory_order_release);
 }
 

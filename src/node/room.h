@@ -17,22 +17,33 @@ class Room {
 
   // A message of `size` bytes did not fit behind this gate. One that never will is not waited for.
   void want(std::shared_ptr<SendGate> gate, std::size_t size);
-  // One of them has room, or its session is over (a send tells). Cheap while nobody waits.
+  // One more whenever one of them has room, or its session is over (a send tells): what wait() looks at.
+  std::uint64_t news() const;
+  // One of them has room and was not used since. Cheap while nobody waits.
   bool available() const;
-  // The application hears of it now: forgets those that have room.
-  void announce();
+  // A message was taken behind this gate: whoever had room there was told of it, or has found it.
+  void taken(const SendGate* gate);
+  // Somebody is remembered: taken() had better be called.
+  bool waited_for() const { return count_.load(std::memory_order_acquire) > 0; }
+  // Forgets those that had room at the last call already: nobody seems to want it any more.
+  void end_turn();
 
  private:
   struct Waiting {
     std::shared_ptr<SendGate> gate;
     std::size_t size = 0;
     bool was_open = false;  // the session was up at some time since
+    bool free = false;      // has room, and was counted
+    bool old = false;       // was so at the end of a turn
     bool has_room();
   };
+
+  void look() const;
 
   std::atomic<std::size_t> count_{0};
   mutable std::mutex mutex_;
   mutable std::vector<Waiting> waiting_;
+  mutable std::atomic<std::uint64_t> freed_{0};
 };
 
 }  // namespace whimbrel

@@ -24,7 +24,7 @@ TEST_F(RoomTest, WaitsForHalfOfTheBuffer) {
   EXPECT_FALSE(room.available());
   gate->held_bytes = 500;
   EXPECT_TRUE(room.available());
-  room.announce();
+  room.taken(gate.get());
   EXPECT_FALSE(room.available());
 }
 
@@ -67,8 +67,40 @@ TEST_F(RoomTest, RemembersOnlySoMany) {
   room.want(gate, 1);
   gate->held_bytes = 0;
   EXPECT_TRUE(room.available());
-  room.announce();
+  room.taken(gate.get());
   EXPECT_FALSE(room.available());
+}
+
+TEST_F(RoomTest, NewsGrowWithEachRoomThatCame) {
+  EXPECT_EQ(room.news(), 0u);
+  room.want(gate, 10);
+  EXPECT_EQ(room.news(), 0u);
+  gate->held_bytes = 0;
+  EXPECT_EQ(room.news(), 1u);
+  EXPECT_EQ(room.news(), 1u);
+  gate->held_bytes = 1000;
+  room.want(gate, 10);
+  EXPECT_FALSE(room.available());
+  gate->held_bytes = 0;
+  EXPECT_EQ(room.news(), 2u);
+}
+
+TEST_F(RoomTest, RoomThatNobodyUsesIsForgotten) {
+  room.want(gate, 10);
+  room.end_turn();
+  gate->held_bytes = 0;
+  EXPECT_TRUE(room.available());
+  room.end_turn();
+  EXPECT_TRUE(room.available());
+  room.end_turn();
+  EXPECT_FALSE(room.available());
+}
+
+TEST_F(RoomTest, AMessageThatWasTakenBeforeThereWasRoomEndsNoWait) {
+  room.want(gate, 10);
+  room.taken(gate.get());
+  gate->held_bytes = 0;
+  EXPECT_TRUE(room.available());
 }
 
 }  // namespace

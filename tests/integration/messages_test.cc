@@ -126,8 +126,9 @@ TEST_P(MessagesTest, AReaderWhoSleepsHoldsTheSenderBack) {
 TEST_P(MessagesTest, ClosingTellsThePeerAndDropsWhatIsUnread) {
   Pair pair(own_thread());
   pair.connect();
+  pair.bob_was_told = false;
   pair.send(*pair.alice, pair.bob_id, payload_of(10), kSendReliable);
-  ASSERT_TRUE(pair.run_until([&] { return pair.bob->wait(0us); }));
+  ASSERT_TRUE(pair.run_until([&] { return pair.bob_was_told; }));
   ASSERT_TRUE(pair.bob->close_session_with_user(pair.alice_id));
   EXPECT_EQ(pair.bob->get_session_connection_info(pair.alice_id, nullptr, nullptr),
             ConnectionState::kNone);
@@ -162,7 +163,6 @@ TEST_P(MessagesTest, ClosingAChannelDropsExactlyItsMessages) {
   pair.send(*pair.alice, pair.bob_id, payload_of(20), kSendReliable, 2);
   std::vector<Message> got;
   ASSERT_TRUE(pair.receive(*pair.bob, 1, got, 2));
-  ASSERT_TRUE(pair.run_until([&] { return pair.bob->wait(0us); }));
   EXPECT_TRUE(pair.bob->close_channel_with_user(pair.alice_id, 1));
   EXPECT_FALSE(pair.bob->close_channel_with_user(pair.alice_id, 1));
   EXPECT_TRUE(pair.bob->receive_messages_on_channel(1, 10).empty());

@@ -61,7 +61,7 @@ class Pair {
     while (!done()) {
       if (std::chrono::steady_clock::now() > give_up) return false;
       alice->wait(500us);
-      bob->wait(500us);
+      if (bob->wait(500us)) bob_was_told = true;
       alice->run_callbacks();
       bob->run_callbacks();
     }
@@ -102,6 +102,7 @@ class Pair {
   const Identity alice_id = Identity::generic_string("alice");
   const Identity bob_id = Identity::generic_string("bob");
   std::vector<ConnectionInfo> failures;
+  bool bob_was_told = false;  // by wait() inside run_until()
 
  private:
   void introduce() {
