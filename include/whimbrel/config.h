@@ -48,8 +48,10 @@ enum class Option : int {
   kRecvBufferMessages = 48,
   kIdleTimeout = 1001,  // ms without a message either way, 1000..86400000; default 180000
   kLingerTime =
-      1002,           // ms that reliable data may take to leave after close, 0..60000; default 1000
-  kKeepAlive = 1003,  // ms between keep-alives on a quiet line, 1000..600000; default 15000
+      1002,  // ms that reliable data may take to leave after close, 0..60000; default 1000
+  // ms of silence before a keep-alive, 1000..600000; default 15000. Half of kTimeoutConnected where that is less, so that who has
+  // gone is noticed in time.
+  kKeepAlive = 1003,
   kPendingRequestsMax = 1004,  // strangers that wait for accept, 1..65536; default 256
   kSessionsMax = 1005,         // 1..1000000; default 100000
 };

@@ -127,7 +127,8 @@ void Endpoint::State::on_init(const IpAddress& from, Bytes datagram, Instant now
   const EphemeralKey ephemeral = ephemeral_of(screened.init);
   if (on_repeated_init(ephemeral, from, now)) return;
   if (screened.init.kind == HandshakeKind::kInitIk) {
-    on_init_ik(screened.init, ephemeral, from, now);
+    on_init_ik(screened.init, ephemeral, from, screener.shows_address(screened.init, source, now),
+               now);
   } else {
     on_init_xx(screened.init, ephemeral, from, now);
   }
@@ -164,9 +165,9 @@ bool Endpoint::State::on_repeated_init(const EphemeralKey& ephemeral, const IpAd
 }
 
 void Endpoint::State::on_init_ik(const InitView& init, const EphemeralKey& ephemeral,
-                                 const IpAddress& from, Instant now) {
-  Request request{Identity(), from, 0,   ephemeral, Responder(handshake),
-                  false,      now,  now, false,     init.datagram.size(),
+                                 const IpAddress& from, bool address_shown, Instant now) {
+  Request request{Identity(), from, 0,   ephemeral,     Responder(handshake),
+                  false,      now,  now, address_shown, init.datagram.size(),
                   now};
   const HandshakeError error = request.responder.read_init(init, unix_at(now));
   if (error != HandshakeError::kNone) return count_handshake_error(error);
@@ -178,7 +179,10 @@ void Endpoint::State::on_init_ik(const InitView& init, const EphemeralKey& ephem
     return counters.add(Count::kDroppedReplayedHandshake);
   }
   // Noted only when it is answered: until then the same message, sent again, is welcome.
-  on_stranger(std::move(request), now);
+  if (!on_stranger(std::move(request), now)) return;
+  const InitScreener::Result reply = screener.ask_for_address(init, address_bytes(from), now);
+  counters.add(Count::kCookiesSent);
+  send_raw(from, Bytes(reply.reply).first(reply.reply_size));
 }
 
 void Endpoint::State::on_init_xx(const InitView& init, const EphemeralKey& ephemeral,

@@ -19,7 +19,7 @@ constexpr std::size_t kRefusedMax = 64;
 
 }  // namespace
 
-void Endpoint::State::on_stranger(Request&& request, Instant now) {
+bool Endpoint::State::on_stranger(Request&& request, Instant now) {
   const PeerInfo& shown = request.responder.peer();
   if (config.names_by_key) {
     request.user = Identity::generic_bytes(shown.static_key.bytes);
@@ -28,13 +28,15 @@ void Endpoint::State::on_stranger(Request&& request, Instant now) {
   } else if (const auto name = Identity::parse(shown.identity); name && name->valid()) {
     request.user = *name;
   } else {
-    return counters.add(Count::kDroppedBadHandshake);
+    counters.add(Count::kDroppedBadHandshake);
+    return false;
   }
   if (!admit_certificate(request)) {
     counters.add(Count::kDroppedBadCertificate);
     const std::string text =
         std::string("certificate not accepted: ") + to_string(shown.certificate_status);
-    return refuse(std::move(request), kEndRemoteBadCert, text, now);
+    refuse(std::move(request), kEndRemoteBadCert, text, now);
+    return false;
   }
   Peer* same_key = find_by_key(shown.static_key);
   if (same_key == nullptr) {
@@ -48,10 +50,13 @@ void Endpoint::State::on_stranger(Request&& request, Instant now) {
                       same_key->dial->to() == request.from;
     if (!ours) same_key = nullptr;
   }
-  if (same_key != nullptr && !resolve_crossing(*same_key, request, now)) return;
+  if (same_key != nullptr && !resolve_crossing(*same_key, request, now)) return false;
   Peer* same_name = find(request.user);
-  if (same_name != nullptr && !resolve_conflict(*same_name, request, now)) return;
+  if (same_name != nullptr && !resolve_conflict(*same_name, request, now)) {
+    return !request.address_shown && could_be_next_life(*same_name, request);
+  }
   add_request(std::move(request), now);
+  return false;
 }
 
 bool Endpoint::State::admit_certificate(const Request& request) const {
@@ -101,6 +106,12 @@ bool Endpoint::State::resolve_crossing(Peer& peer, Request& request, Instant now
   return true;
 }
 
+// Under the address of the session's peer, which has not proved its name. A port is often another one after a restart.
+bool Endpoint::State::could_be_next_life(const Peer& peer, const Request& request) {
+  return peer.session && peer.certificate != CertificateStatus::kValid &&
+         request.from.bytes == peer.session->remote().bytes && !request.from.is_discard_only();
+}
+
 // Another key claims a name that we have a session with.
 bool Endpoint::State::resolve_conflict(Peer& peer, const Request& request, Instant now) {
   const bool proved = request.responder.peer().certificate_status == CertificateStatus::kValid;
@@ -112,12 +123,17 @@ bool Endpoint::State::resolve_conflict(Peer& peer, const Request& request, Insta
   }
   // Perhaps the same user, started again with a fresh key. If the old session is dead it will fail, and the stranger,
   // who keeps trying, is let in; if it answers, the stranger is an impostor. A mere claim makes it fail no sooner than
-  // it would without: anybody can make one, while the peer is out of reach for a moment.
+  // it would without: anybody can make one, while the peer is out of reach for a moment. Who receives where the peer did is
+  // most likely its next life.
+  using Rival = Session::Rival;
+  Rival rival = proved ? Rival::kProved : Rival::kClaims;
+  if (!proved && request.address_shown && could_be_next_life(peer, request))
+    rival = Rival::kInItsPlace;
   counters.add(Count::kDroppedIdentityInUse);
   log(LogLevel::kInfo, "somebody with another key calls himself " + request.user.text() +
                            ", who has a session: not let in while that one lives");
   if (peer.session && !peer.dial) {
-    peer.session->probe_liveness(proved, now);
+    peer.session->probe_liveness(rival, now);
     touch(peer, now);
   }
   return false;

@@ -80,7 +80,7 @@ struct Endpoint::State {
   void on_init(const IpAddress& from, Bytes datagram, Instant now);
   bool on_repeated_init(const EphemeralKey& ephemeral, const IpAddress& from, Instant now);
   void on_init_ik(const InitView& init, const EphemeralKey& ephemeral, const IpAddress& from,
-                  Instant now);
+                  bool address_shown, Instant now);
   void on_init_xx(const InitView& init, const EphemeralKey& ephemeral, const IpAddress& from,
                   Instant now);
   void on_finish(const IpAddress& from, Bytes datagram, ReceiverIndex index, Instant now);
@@ -99,7 +99,9 @@ struct Endpoint::State {
   void set_parameters(const SessionOptions& options);
 
   // --- requests.cc: strangers ---------------------------------------------------------------------------------------
-  void on_stranger(Request&& request, Instant now);
+  // True: it would make a difference if its sender showed that it receives at its address.
+  bool on_stranger(Request&& request, Instant now);
+  static bool could_be_next_life(const Peer& peer, const Request& request);
   bool admit_certificate(const Request& request) const;
   bool resolve_crossing(Peer& peer, Request& request, Instant now);
   bool resolve_conflict(Peer& peer, const Request& request, Instant now);

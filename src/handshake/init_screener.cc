@@ -1,5 +1,7 @@
 #include "handshake/init_screener.h"
 
+#include <algorithm>
+
 namespace whimbrel {
 
 namespace {
@@ -40,6 +42,12 @@ InitScreener::Result InitScreener::check(Bytes datagram, Bytes source, bool unde
   result.verdict = Verdict::kPass;
   result.init = *init;
   return result;
+}
+
+bool InitScreener::shows_address(const InitView& init, Bytes source, Instant now) {
+  const bool has_cookie = std::any_of(init.cookie.begin(), init.cookie.end(),
+                                      [](std::uint8_t byte) { return byte != 0; });
+  return has_cookie && cookies_.check(source, init, now);
 }
 
 InitScreener::Result InitScreener::version_reply(const InitPrefix& prefix,

@@ -33,6 +33,12 @@ class InitScreener {
 
   // `source`: the sender's address and port in one fixed encoding. `under_load`: demand a cookie.
   Result check(Bytes datagram, Bytes source, bool under_load, Instant now);
+  // The Init carries a cookie that we gave to `source`: its sender receives there.
+  bool shows_address(const InitView& init, Bytes source, Instant now);
+  // Not under load, but where it matters who receives at `source`: kReply, with a cookie.
+  Result ask_for_address(const InitView& init, Bytes source, Instant now) {
+    return cookie_reply(init, source, now);
+  }
 
  private:
   Result version_reply(const InitPrefix& prefix, HandshakeError error) const;

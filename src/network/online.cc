@@ -35,6 +35,7 @@ EndpointConfig control_config(const OnlineConfig& users) {
   config.session.timeout_initial = seconds(3);
   config.session.timeout_connected = seconds(5);
   config.session.linger = Duration::zero();
+  config.session.keep_alive = Duration::zero();  // the rendezvous client pings
   return config;
 }
 

@@ -22,6 +22,7 @@ EndpointConfig endpoint_config(const SiteConfig& config) {
   made.limits.pending_requests_max = 1024;
   // A client is silent for as long as nobody asks it anything.
   made.session.idle_timeout = seconds(24 * 3600);
+  made.session.keep_alive = Duration::zero();  // clients ping
   return made;
 }
 

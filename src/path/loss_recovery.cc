@@ -280,6 +280,16 @@ void LossRecovery::on_deadline(Instant now, FrameSink& sink, Settled& settled) {
   give_back_for_probes(sink);
 }
 
+bool LossRecovery::backed_off(Instant now) const {
+  return pto_count_ > 1 && now >= last_eliciting_sent_ + rtt_.probe_base() + peer_ack_delay_max_;
+}
+
+void LossRecovery::owe_probe(FrameSink& sink) {
+  if (probes_owed_ > 0) return;
+  probes_owed_ = 1;
+  give_back_for_probes(sink);
+}
+
 // RFC 9002 6.2.4: a probe should carry data. The oldest frames go back to be sent again; their
 // packets stay in flight, for they are not known to be lost.
 void LossRecovery::give_back_for_probes(FrameSink& sink) {

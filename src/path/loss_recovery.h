@@ -57,6 +57,9 @@ class LossRecovery {
   std::uint64_t delivered() const { return delivery_.delivered(); }
   unsigned pto_count() const { return pto_count_; }
   unsigned probes_owed() const { return probes_owed_; }
+  void owe_probe(FrameSink& sink);
+  // Two probe timeouts or more have passed without an answer, and the last packet is older than one is at first.
+  bool backed_off(Instant now) const;
 
   void set_peer_ack_delay_max(Duration delay) { peer_ack_delay_max_ = delay; }
   void on_handshake_rtt(Duration rtt, Instant now);

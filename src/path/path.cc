@@ -218,6 +218,10 @@ std::size_t Path::amplification_allowance() const {
 
 bool Path::full() const { return state_->recovery.packets().full(); }
 unsigned Path::probes_owed() const { return state_->recovery.probes_owed(); }
+void Path::owe_probe(FrameSink& sink) { state_->recovery.owe_probe(sink); }
+void Path::on_sign_of_life(Instant now, FrameSink& sink) {
+  if (state_->recovery.backed_off(now)) state_->recovery.owe_probe(sink);
+}
 
 std::optional<std::size_t> Path::mtu_probe_size(Instant now) const {
   const State& s = *state_;

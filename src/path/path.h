@@ -39,7 +39,7 @@ struct PathConfig {
   ControllerKind controller = ControllerKind::kCubic;
 };
 
-// Who gets the frames of a packet back. Called only from inside on_ack_received() and on_deadline(); must not call
+// Who gets the frames of a packet back. Called only from inside on_ack_received(), on_deadline() and owe_probe(); must not call
 // the path.
 class FrameSink {
  public:
@@ -90,6 +90,11 @@ class Path {
   std::size_t amplification_allowance() const;
   // Probe packets owed by a probe timeout (RFC 9002 6.2.4): send them before anything else, beyond the window.
   unsigned probes_owed() const;
+  // One more, without a timeout: the way may be open again, and nobody has time to wait for the back-off.
+  void owe_probe(FrameSink& sink);
+  // The peer was heard: where nothing of ours has been answered for two timeouts or more, that shows that the way is open again,
+  // and a probe is owed, one in a timeout without back-off at most.
+  void on_sign_of_life(Instant now, FrameSink& sink);
   // So many packets are tracked, because the peer acknowledges nothing, that none may leave but those of a timer.
   bool full() const;
   // Size of the padded probe that the MTU search wants to send now, if any.

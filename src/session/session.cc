@@ -16,6 +16,16 @@ constexpr Duration kClosingMax = seconds(5);
 constexpr Duration kQualityFirst = milliseconds(200);
 // A line that was quiet for so long gives its key schedules back; making them again takes a microsecond.
 constexpr Duration kTrimAfter = milliseconds(250);
+// Keep-alives: half of the connected timeout at most, so that the other half is left to ask whoever is silent. The side that
+// answered waits longer by a fifth: one of the two asks, and hears, for both.
+constexpr int kQuietShare = 2;
+constexpr int kAnsweringDelayShare = 5;
+// The connected timeout counts from what was heard last, and a question may come so much later without a loss of time.
+constexpr Duration kUnheardFree = milliseconds(900);
+// Probes grow rare (RFC 9002 6.2.1). Whoever is back shortly before it is given up is asked in time: so often, so many
+// hundredths of the connected timeout apart.
+constexpr int kLastQuestions = 3;
+constexpr int kLastQuestionShare = 3;
 // Long enough for a short outage, short enough for a user who started again, proves its name and waits to be let in.
 constexpr Duration kSignOfLifeMin = seconds(3);
 
@@ -53,7 +63,9 @@ Session::Session(const SessionOptions& options, Establishment&& with, Random& ra
       local_index_(with.local_index),
       remote_index_(with.remote_index),
       last_message_(now),
+      last_received_(now),
       last_activity_(now),
+      answering_(with.answering),
       silent_(with.await_confirmation),
       handshake_done_owed_(with.answering),
       ping_owed_(!with.answering && !with.await_confirmation),
@@ -125,11 +137,14 @@ void Session::set_options(const SessionOptions& options) {
   path_.set_send_rate(options.send_rate_min, options.send_rate_max);
 }
 
-void Session::probe_liveness(bool proved, Instant now) {
+void Session::probe_liveness(Rival rival, Instant now) {
   if (phase_ != SessionPhase::kUp) return;
   // One question at a time, however often the name is claimed.
   if (awaiting_since_ == kNever) ping_owed_ = true;
-  if (!proved || sign_of_life_until_ != kNever) return;
+  if (rival == Rival::kClaims || awaits_sign_of_life()) return;
+  if (awaiting_since_ != kNever) path_.owe_probe(*this);
+  rival_ = rival;
+  last_questions_ = 0;
   sign_of_life_asked_ = now;
   sign_of_life_until_ = now + std::max(3 * path_.probe_timeout(), kSignOfLifeMin);
 }
@@ -163,12 +178,16 @@ void Session::advance(Instant now) {
   path_.on_deadline(now, *this);
   // All that was in flight is lost and none of it goes again: nobody owes us an answer before we ask for one.
   if (awaiting_since_ != kNever && path_.idle()) ping_owed_ = true;
+  if (now >= last_question_at()) {
+    ++last_questions_;
+    path_.owe_probe(*this);
+  }
   advance_validation(now);
   if (now >= old_key_until_) {
     keys_.drop_old_key();
     old_key_until_ = kNever;
   }
-  if (now >= last_activity_ + options_.keep_alive) ping_owed_ = true;
+  if (now >= keep_alive_at()) ping_owed_ = true;
   if (now >= last_activity_ + kTrimAfter) keys_.trim();
   if (hold_since_ != kNever && now >= hold_since_ + options_.nagle_max) {
     hold_since_ = kNever;
@@ -180,6 +199,31 @@ void Session::advance(Instant now) {
     const double share = path_.arrival_share(now);
     if (share >= 0) quality_owed_ = static_cast<std::uint8_t>(share * 255);
   }
+}
+
+Duration Session::quiet_max() const {
+  const Duration quiet = std::min(options_.keep_alive, options_.timeout_connected / kQuietShare);
+  return answering_ ? quiet + quiet / kAnsweringDelayShare : quiet;
+}
+
+Instant Session::keep_alive_at() const {
+  const Duration quiet = quiet_max();
+  return quiet == Duration::zero() ? kNever : last_activity_ + quiet;
+}
+
+// Where the line was quiet, the keep-alive has come in time to ask; who has slept through it asks anew.
+Instant Session::timeout_at() const {
+  if (awaiting_since_ == kNever) return kNever;
+  const Duration unheard = awaiting_since_ - last_received_ - kUnheardFree;
+  return awaiting_since_ + options_.timeout_connected -
+         std::clamp(unheard, Duration::zero(), quiet_max());
+}
+
+Instant Session::last_question_at() const {
+  if (awaiting_since_ == kNever || last_questions_ >= kLastQuestions) return kNever;
+  const int left = kLastQuestions - last_questions_;
+  return std::min(timeout_at(), sign_of_life_until_) -
+         options_.timeout_connected * (left * kLastQuestionShare) / 100;
 }
 
 void Session::time_out(Duration waited, std::string_view text, Instant now) {
@@ -194,8 +238,10 @@ void Session::check_timeouts(Instant now) {
         fail(SessionEnd::Kind::kLocalProblem, kEndMiscInternalError, "a key is used up", now);
       } else if (now >= sign_of_life_until_) {
         time_out(sign_of_life_until_ - sign_of_life_asked_,
-                 "somebody else has proved the same name", now);
-      } else if (awaiting_since_ != kNever && now >= awaiting_since_ + options_.timeout_connected) {
+                 rival_ == Rival::kProved ? "somebody else has proved the same name"
+                                          : "somebody else has the same name and address",
+                 now);
+      } else if (now >= timeout_at()) {
         time_out(options_.timeout_connected, "no answer", now);
       } else if (!silent_ && now >= last_message_ + options_.idle_timeout && channels_.flushed()) {
         fail(SessionEnd::Kind::kIdle, kEndSessionIdle, "idle", now);
@@ -231,14 +277,12 @@ Instant Session::next_deadline() const {
   Instant next = std::min(path_.next_deadline(), old_key_until_);
   if (phase_ == SessionPhase::kLingering) return std::min(next, close_deadline_);
   next = std::min(next, sign_of_life_until_);
-  if (awaiting_since_ != kNever) {
-    next = std::min(next, awaiting_since_ + options_.timeout_connected);
-  }
+  next = std::min({next, last_question_at(), timeout_at()});
   // While it is silent, messages wait at the endpoint, which has a timeout of its own.
   if (!silent_ && channels_.flushed()) {
     next = std::min(next, last_message_ + options_.idle_timeout);
   }
-  if (!ping_owed_) next = std::min(next, last_activity_ + options_.keep_alive);
+  if (!ping_owed_) next = std::min(next, keep_alive_at());
   if (keys_.has_schedules()) next = std::min(next, last_activity_ + kTrimAfter);
   if (hold_since_ != kNever) next = std::min(next, hold_since_ + options_.nagle_max);
   if (validation_) next = std::min(next, validation_->next_send);

@@ -94,9 +94,14 @@ class Session final : private FrameSink {
   void consumed(ChannelId channel, bool reliable, std::uint64_t bytes, std::uint64_t messages,
                 Instant now);
   void set_options(const SessionOptions& options);
-  // Somebody else claims to be the peer: ask it for a sign of life. It has until the connected timeout, or, where the
-  // other one has `proved` the name, three probe timeouts and no less than 3 s.
-  void probe_liveness(bool proved, Instant now);
+  // Somebody else claims to be the peer: ask it for a sign of life. It has until the connected timeout, or, where there is
+  // more to it than the claim, three probe timeouts and no less than 3 s.
+  enum class Rival : std::uint8_t {
+    kClaims,
+    kInItsPlace,  // receives at the address of the peer
+    kProved,      // the name, by a certificate
+  };
+  void probe_liveness(Rival rival, Instant now);
   // The handshake itself has shown that the peer has the keys and is alive.
   void confirm() { confirmed_ = true; }
 
@@ -189,6 +194,13 @@ class Session final : private FrameSink {
   void on_frame_lost(const SentFrame& frame) override;
   void enter_closing(Instant now);
   void check_timeouts(Instant now);
+  // So long a quiet line is left alone; zero: for ever.
+  Duration quiet_max() const;
+  Instant keep_alive_at() const;
+  // When the peer is given up, and when it is asked once more before; kNever while nothing is awaited.
+  Instant timeout_at() const;
+  bool awaits_sign_of_life() const { return sign_of_life_until_ != kNever; }
+  Instant last_question_at() const;
   void time_out(Duration waited, std::string_view text, Instant now);
   void note_message(Instant now) { last_message_ = now; }
   void end_with(SessionEnd::Kind kind, int reason, std::string_view text);
@@ -209,17 +221,20 @@ class Session final : private FrameSink {
   ReceiverIndex local_index_ = 0;
   ReceiverIndex remote_index_ = 0;
 
-  Instant last_message_;                    // either way, for the idle timeout
-  Instant last_received_ = Instant::min();  // any packet that opened
+  Instant last_message_;   // either way, for the idle timeout
+  Instant last_received_;  // any packet that opened; the handshake before there is one
   // First ack-eliciting packet sent after it, for the connected timeout. Where packets come and acknowledge nothing: the
   // first after the last that came in time.
   Instant awaiting_since_ = kNever;
-  // Somebody else has proved the peer's name: since when, and until when it must say something.
+  // There is a rival: since when, and until when the peer must say something.
   Instant sign_of_life_asked_ = kNever;
   Instant sign_of_life_until_ = kNever;
   Instant last_activity_;  // any packet either way, for keep-alives
   bool confirmed_ = false;
-  bool silent_ = false;  // waits for the peer's first packet before it sends any
+  Rival rival_ = Rival::kClaims;
+  bool answering_ = false;
+  std::uint8_t last_questions_ = 0;  // since awaiting_since_, shortly before the peer is given up
+  bool silent_ = false;              // waits for the peer's first packet before it sends any
 
   // Control frames to say.
   bool handshake_done_owed_ = false;

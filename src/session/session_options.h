@@ -13,9 +13,10 @@ struct SessionOptions {
   Duration timeout_connected = seconds(10);  // without any answer
   Duration idle_timeout = seconds(180);      // without a message, either way
   Duration linger = seconds(1);              // reliable data after close
-  Duration keep_alive = seconds(15);         // on a quiet line
-  Duration nagle_max = milliseconds(5);      // coalescing when the line is busy
-  std::uint64_t send_bytes_max = 524288;     // payload taken and not released
+  // On a quiet line, and at most half of timeout_connected; zero: none, for sessions whose users ask often enough.
+  Duration keep_alive = seconds(15);
+  Duration nagle_max = milliseconds(5);   // coalescing when the line is busy
+  std::uint64_t send_bytes_max = 524288;  // payload taken and not released
   std::uint64_t receive_bytes_max = 1 << 20;
   std::uint64_t receive_messages_max = 1000;
   std::uint64_t send_rate_min = 0;  // bytes/s, 0 = the controller decides

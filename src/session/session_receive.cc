@@ -195,8 +195,10 @@ void Session::receive_while_closing(Bytes frames, Instant) {
 void Session::note_heard(Instant now) {
   if (path_.idle()) {
     awaiting_since_ = kNever;
+    last_questions_ = 0;
   } else if (now < path_.oldest_unacked_time() + options_.timeout_connected) {
     awaiting_since_ = now;
+    last_questions_ = 0;
   }
 }
 
@@ -208,6 +210,7 @@ void Session::after_packet(const IpAddress& from, bool is_newest, std::size_t by
   sign_of_life_until_ = kNever;
   last_activity_ = now;
   note_heard(now);
+  path_.on_sign_of_life(now, *this);
   if (quality_next_ == kNever && !quality_owed_) quality_next_ = now + kQualityInterval;
   meter_in_.add(bytes, now);
   if (from == remote_) {

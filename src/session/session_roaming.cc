@@ -34,7 +34,11 @@ void Session::on_path_response(const PathData& frame, Instant now) {
   remote_ = validated.address;
   validation_.reset();
   path_.set_address_validated();
-  if (same_host) return;
+  if (same_host) {
+    // What has gone to the old address is asked for at once, not after a back-off.
+    if (!path_.idle()) path_.owe_probe(*this);
+    return;
+  }
   // RFC 9002 6.2.2: what the challenge took stands for the new way's round trip until there is a sample, so that what was
   // lost on the old one is probed for soon. Only when it left once: otherwise nobody knows which one was answered.
   const bool timed = validated.sent == 1;

@@ -15,6 +15,8 @@ constexpr std::uint64_t kHoldInFlightPackets = 4;
 // A packet that lacks this little of a full one is padded, so that the batch can go on.
 constexpr std::size_t kPaddingMax = 40;
 constexpr unsigned kClosesMax = 3;
+// So long after the last message the quality of the line is told by what leaves anyway.
+constexpr Duration kQuietLine = seconds(10);
 constexpr std::size_t kPacketMin = kDataOverheadMax + 16;
 
 }  // namespace
@@ -130,7 +132,8 @@ std::size_t Session::build_data_packet(MutableBytes out, Instant now, bool whole
     path_.make_ack(ack, now);
     if (write_ack(writer, ack) > 0) path_.on_ack_written(now);
   }
-  eliciting = write_quality(writer, now);
+  // On a quiet line an acknowledgement asks for none itself.
+  if (data || now < last_message_ + kQuietLine) eliciting = write_quality(writer, now);
   if (data) {
     eliciting = write_handshake_done(writer) || eliciting;
     const bool wrote = channels_.produce(writer, records_, now, whole);

@@ -238,13 +238,68 @@ TEST(Vanish, FailsTenSecondsAfterTheFirstUnansweredPacket) {
   EXPECT_LE(duo.simulation().packets_from(duo.a.id()), 40u) << "probes back off";
 }
 
-TEST(Vanish, IsNoticedOnAQuietLineByKeepAlives) {
-  Duo duo;
-  ASSERT_TRUE(duo.connect());
-  duo.simulation().set_blocked(duo.a.id(), duo.b.id(), true);
-  duo.world.run_for(seconds(26));
-  EXPECT_EQ(duo.a.failures().size(), 1u);
-  EXPECT_EQ(duo.b.failures().size(), 1u);
+// How long after the peer has gone each side is told: in any moment of a quiet line, while it sends, or is held back.
+TEST(Vanish, IsToldWithinTheTimeoutAndASecondInEveryState) {
+  enum class Doing { kNothing, kSending, kHeldBack };
+  for (const Doing doing : {Doing::kNothing, Doing::kSending, Doing::kHeldBack}) {
+    for (int phase = 0; phase < 24; ++phase) {
+      Duo duo;
+      ASSERT_TRUE(duo.connect());
+      if (doing == Doing::kHeldBack) {
+        duo.b.reading = Reading::kByHand;
+        for (int i = 0; i < 600; ++i) duo.a.say(duo.b, 4000);
+      }
+      duo.world.run_for(seconds(20) + milliseconds(500 * phase));
+      ASSERT_TRUE(duo.a.connected(duo.b) && duo.b.connected(duo.a));
+      duo.simulation().set_blocked(duo.a.id(), duo.b.id(), true);
+      const Instant gone = duo.world.now();
+      for (int i = 0; i < 1100; ++i) {
+        if (doing == Doing::kSending) duo.a.say(duo.b, 64, kSendUnreliable);
+        duo.world.run_for(milliseconds(10));
+      }
+      ASSERT_EQ(duo.a.failures().size(), 1u) << static_cast<int>(doing) << " " << phase;
+      ASSERT_EQ(duo.b.failures().size(), 1u) << static_cast<int>(doing) << " " << phase;
+      EXPECT_LE(duo.a.failures()[0].at, gone + seconds(11));
+      EXPECT_EQ(duo.a.failures()[0].info.end_reason, kEndRemoteTimeout);
+    }
+  }
+}
+
+// Probes grow rare; what comes back late must not be given up between two of them.
+TEST(Vanish, NobodyIsGivenUpWhoIsBackInTime) {
+  for (int tenths = 5; tenths <= 95; ++tenths) {
+    Duo duo(Keys::kKnown, line(milliseconds(20)));
+    ASSERT_TRUE(duo.connect());
+    duo.simulation().set_blocked(duo.a.id(), duo.b.id(), true);
+    duo.a.say(duo.b);
+    duo.world.run_for(milliseconds(100 * tenths));
+    duo.simulation().set_blocked(duo.a.id(), duo.b.id(), false);
+    EXPECT_TRUE(duo.world.run_until_complete(seconds(4))) << tenths;
+    duo.world.run_for(seconds(15));
+    EXPECT_TRUE(duo.a.failures().empty()) << tenths << ": " << duo.a.failures()[0].info.end_debug;
+    EXPECT_TRUE(duo.b.failures().empty()) << tenths << ": " << duo.b.failures()[0].info.end_debug;
+  }
+}
+
+// The keep-alive is shorter than the timeout, whatever it was set to.
+TEST(Vanish, ServerThatSpeaksToAClientWhoseNatHasForgottenItReachesIt) {
+  for (int phase = 0; phase < 10; ++phase) {
+    World world(1);
+    Nat& nat = world.simulation().add_nat({.outside = IpAddress::v4(1, 2, 3, 4, 0)});
+    Host& client = world.add("str:alice", {}, &nat);
+    Host& server = world.add("str:bob");
+    client.knows(server, true);
+    client.say(server);
+    ASSERT_TRUE(world.run_until_complete(seconds(1)));
+    world.run_for(seconds(20) + milliseconds(500 * phase));
+    nat.forget();
+    EXPECT_EQ(server.say(client), Result::kOk);
+    EXPECT_TRUE(world.run_until_complete(seconds(7))) << phase;
+    world.run_for(seconds(15));
+    EXPECT_TRUE(client.failures().empty()) << phase;
+    EXPECT_TRUE(server.failures().empty()) << phase;
+    EXPECT_EQ(world.finish(), "");
+  }
 }
 
 TEST(Vanish, FailedInfoIsReadableForFiveMinutes) {
@@ -332,16 +387,49 @@ TEST(Restart, PeerWithTheSameKeyAndReliableDataUnderWayIsAFailure) {
   EXPECT_EQ(duo.world.finish(), "");
 }
 
-TEST(Restart, PeerWithAFreshKeyGetsInOnceTheOldSessionIsDead) {
-  SessionOptions patient;
-  patient.timeout_initial = seconds(30);
-  Duo duo(Keys::kUnknown, line(), {}, patient);
-  ASSERT_TRUE(duo.connect());
-  duo.b.restart(false);
-  EXPECT_EQ(duo.b.say(duo.a), Result::kOk);
-  EXPECT_TRUE(duo.world.run_until_complete(seconds(20)));
-  EXPECT_TRUE(duo.a.connected(duo.b));
-  EXPECT_EQ(duo.world.finish(), "");
+// At whatever moment of an idle session, and though nothing but its address tells who it is: by its first dial.
+TEST(Restart, PeerWithAFreshKeyGetsInByItsFirstDial) {
+  for (const Keys keys : {Keys::kKnown, Keys::kUnknown}) {
+    for (int phase = 0; phase < 14; ++phase) {
+      Duo duo(keys);
+      ASSERT_TRUE(duo.connect());
+      duo.world.run_for(milliseconds(500 * phase));
+      duo.b.restart(false);
+      if (phase % 2 == 1) {  // another port, as most programs have after a restart
+        IpAddress moved = duo.b.address();
+        ++moved.port;
+        duo.b.move(moved);
+      }
+      EXPECT_EQ(duo.b.say(duo.a), Result::kOk);
+      EXPECT_TRUE(duo.world.run_until_complete(milliseconds(4900))) << phase;
+      EXPECT_TRUE(duo.a.connected(duo.b)) << phase;
+      EXPECT_TRUE(duo.b.failures().empty()) << phase;
+      EXPECT_EQ(duo.world.finish(), "");
+    }
+  }
+}
+
+// An impostor at the very address of the peer, behind the same NAT for one: who answers stays, and who is back after a moment.
+TEST(Restart, WhoOnlySharesThePeersAddressPushesNobodyOut) {
+  for (const Keys keys : {Keys::kKnown, Keys::kUnknown}) {
+    for (const Duration outage : {Duration::zero(), milliseconds(2500)}) {
+      Duo duo(keys);
+      Host& other = duo.world.add("str:bob");
+      IpAddress beside = duo.b.address();
+      ++beside.port;
+      other.move(beside);
+      other.knows(duo.a, keys == Keys::kKnown);
+      ASSERT_TRUE(duo.connect());
+      duo.simulation().set_blocked(duo.a.id(), duo.b.id(), outage > Duration::zero());
+      other.send(duo.a.identity(), "hi");
+      duo.world.run_for(outage);
+      duo.simulation().set_blocked(duo.a.id(), duo.b.id(), false);
+      duo.world.run_for(seconds(15));
+      EXPECT_TRUE(duo.a.failures().empty()) << duo.a.failures()[0].info.end_debug;
+      EXPECT_TRUE(duo.a.connected(duo.b));
+      EXPECT_EQ(other.failures().size(), 1u);
+    }
+  }
 }
 
 TEST(Restart, OfBothAtOnce) {
