@@ -23,6 +23,18 @@ bool Link::is_lost(Random& random) {
   return lost;
 }
 
+// RFC 2697 3: a bucket, here counted from its bottom, so that rate and burst may change at any time.
+bool Link::is_policed(std::size_t wire_bytes, Instant now) {
+  if (config_.policer_rate == 0) return false;
+  const double worn_off = to_seconds(now - policer_at_) * static_cast<double>(config_.policer_rate);
+  policer_bytes_ = std::max(0.0, policer_bytes_ - worn_off);
+  policer_at_ = now;
+  const double filled = policer_bytes_ + static_cast<double>(wire_bytes);
+  if (filled > static_cast<double>(config_.policer_burst)) return true;
+  policer_bytes_ = filled;
+  return false;
+}
+
 Instant Link::leave_queue(std::size_t wire_bytes, Instant now) {
   if (config_.rate == 0) return now;
   const double nanoseconds =
@@ -37,6 +49,7 @@ Passage Link::pass(std::size_t bytes, Random& random, Instant now) {
   if (!config_.up) return ++stats_.dropped_down, passage;
   if (bytes > config_.mtu) return ++stats_.too_large, passage;
   const std::size_t wire_bytes = bytes + config_.header_bytes;
+  if (is_policed(wire_bytes, now)) return ++stats_.policed, passage;
   const std::uint64_t queued = queued_bytes(now);
   if (config_.rate != 0 && queued + wire_bytes > config_.queue_bytes_max) {
     return ++stats_.tail_dropped, passage;

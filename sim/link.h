@@ -32,7 +32,10 @@ struct LinkConfig {
   std::size_t mtu = 65507;  // UDP payload; anything larger vanishes without a word
   // What waits for the line; over it the new packet is dropped. Only with a rate.
   std::uint64_t queue_bytes_max = 256 * 1024;
-  std::uint32_t header_bytes = 28;  // IPv4 and UDP
+  // A policer before the line: what exceeds this rate on average, in bytes/s, is dropped and never waits; 0 = none.
+  std::uint64_t policer_rate = 0;
+  std::uint64_t policer_burst = 30'000;  // bytes
+  std::uint32_t header_bytes = 28;       // IPv4 and UDP
   bool up = true;
 };
 
@@ -40,7 +43,7 @@ struct LinkStats {
   std::uint64_t packets_in = 0, packets_out = 0, bytes_out = 0;
   std::uint64_t lost = 0, tail_dropped = 0, too_large = 0, duplicated = 0, corrupted = 0,
                 reordered = 0;
-  std::uint64_t dropped_down = 0;
+  std::uint64_t dropped_down = 0, policed = 0;
   std::uint64_t queue_bytes_peak = 0;
 };
 
@@ -71,13 +74,16 @@ class Link {
 
  private:
   bool is_lost(Random& random);
+  bool is_policed(std::size_t wire_bytes, Instant now);
   Instant leave_queue(std::size_t wire_bytes, Instant now);
 
   LinkConfig config_;
   LinkStats stats_;
   bool burst_ = false;
-  Instant free_at_;       // when the line has sent all it was given
-  Instant last_arrival_;  // of packets that keep their order
+  Instant free_at_;           // when the line has sent all it was given
+  Instant last_arrival_;      // of packets that keep their order
+  double policer_bytes_ = 0;  // taken and not yet worn off
+  Instant policer_at_;
 };
 
 }  // namespace whimbrel::sim

@@ -37,6 +37,19 @@ TEST(Link, DropsTheTailOfAFullQueue) {
   EXPECT_EQ(link.pass(1000, random, at(milliseconds(1))).count, 1u);
 }
 
+TEST(Link, APolicerDropsWhatExceedsItsRateAndHoldsNothingBack) {
+  FastRandom random(1);
+  Link link({.policer_rate = 100'000, .policer_burst = 5000, .header_bytes = 0});
+  unsigned passed = 0;
+  for (int i = 0; i < 10; ++i) passed += link.pass(1000, random, at({})).count;
+  EXPECT_EQ(passed, 5u);
+  EXPECT_EQ(link.stats().policed, 5u);
+  EXPECT_EQ(link.pass(1000, random, at(milliseconds(9))).count, 0u);
+  const Passage passage = link.pass(1000, random, at(milliseconds(11)));
+  ASSERT_EQ(passage.count, 1u);
+  EXPECT_EQ(passage.arrivals[0].at, at(milliseconds(11)));
+}
+
 TEST(Link, SwallowsWhatIsTooLargeAndEverythingWhenDown) {
   FastRandom random(1);
   Link link({.mtu = 1300});
