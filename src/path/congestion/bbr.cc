@@ -31,8 +31,12 @@ constexpr double kFlightDecrease = 0.85;
 // Rounds of cruising between probes, 4 to 7: varied, so that flows do not probe in step.
 constexpr std::uint64_t kCruiseRounds = 4;
 constexpr std::uint64_t kCruiseRoundsVaried = 4;
+// The flight does not fall below the least window: then draining has no other end.
+constexpr std::uint64_t kDrainRoundsMax = 3;
 // Rounds spent on a standing queue that does not shrink, before it is taken for another's.
 constexpr unsigned kDrainRounds = 4;
+// Rounds with a queue, of cruising in as many cycles as it takes, before it is judged.
+constexpr unsigned kStandingRounds = 8;
 // Probing goes on at once while it finds this much more.
 constexpr double kUpAgain = 1.12;
 constexpr Duration kMinRttTime = seconds(10);
@@ -43,6 +47,10 @@ constexpr Duration kProbeRttTime = milliseconds(200);
 constexpr Duration kQueueMin = milliseconds(4);
 constexpr Duration kQueueMax = milliseconds(16);
 constexpr unsigned kRoundSamples = 8;
+// Round trips of the smaller flight that decide between a queue and a longer way.
+constexpr unsigned kJudgeSamples = 4;
+// draft-ietf-tsvwg-careful-resume 4: half of what was known of the line, until it is confirmed.
+constexpr double kResumeGain = 0.5;
 // Shorter round trips are those of batches in the host, not of the line.
 constexpr Duration kRttFloor = microseconds(500);
 constexpr Duration kPacedRttMin = milliseconds(1);
@@ -88,9 +96,13 @@ double Bbr::product(double gain) const {
   return gain * bandwidth() * to_seconds(std::max(min_rtt_, kRttFloor));
 }
 
+Duration Bbr::queue_least() const {
+  return std::clamp(min_rtt_ / 8, kQueueMin, kQueueMax) + jitter_before_;
+}
+
 bool Bbr::has_queue() const {
   if (last_round_rtt_ == kUnknown) return false;
-  return last_round_rtt_ > min_rtt_ + std::clamp(min_rtt_ / 8, kQueueMin, kQueueMax);
+  return last_round_rtt_ > min_rtt_ + queue_least();
 }
 
 void Bbr::on_acked(const AckSample& sample, const RttEstimator& rtt) {
@@ -98,7 +110,7 @@ void Bbr::on_acked(const AckSample& sample, const RttEstimator& rtt) {
   // draft-ietf-ccwg-bbr 4.5.1: a round ends when a packet sent in it is acknowledged.
   if (sample.delivered_prior >= round_end_) start_round(sample);
   measure(sample, rtt);
-  step(sample);
+  step(sample, rtt);
   update_window(sample);
 }
 
@@ -109,21 +121,17 @@ void Bbr::start_round(const AckSample& sample) {
   round_end_ = sample.delivered;
   samples_ = 0;
   round_rtt_ = kUnknown;
+  jitter_before_ = std::max(jitter_ - kQueueMin, Duration::zero());
   lost_in_round_ = packets_lost_in_round_ = 0;
   app_limited_round_ = sample.app_limited;
 }
 
 void Bbr::finish_round(std::uint64_t delivered) {
-  if (samples_ > 0) last_round_rtt_ = round_rtt_;
+  if (samples_ > 0) {
+    follow_idle_application();
+    last_round_rtt_ = round_rtt_;
+  }
   judge_losses(delivered);
-  forget_lost_bandwidth();
-}
-
-// With the right estimate our own queue is at most one round trip long. A longer one means that the
-// line became slower: the estimate then ages by the round, not by the cycle.
-void Bbr::forget_lost_bandwidth() {
-  if (mode_ == Mode::kStartup || bandwidth_now_ == 0 || !has_queue()) return;
-  if (last_round_rtt_ > min_rtt_ * 5 / 2) bandwidth_last_ = std::exchange(bandwidth_now_, 0);
 }
 
 // A loss together with a queue, or a very high one, says that the flight was too large.
@@ -140,10 +148,18 @@ void Bbr::judge_losses(std::uint64_t delivered) {
 void Bbr::measure(const AckSample& sample, const RttEstimator& rtt) {
   // The peer's wait for a second packet is no queue.
   if (sample.has_rtt_sample) measure_rtt(rtt.adjusted(), sample.now);
+  jitter_ = rtt.variation();
+  if (sample.has_rtt_sample && rtt.adjusted() - jitter_ <= explained_rtt())
+    unrisen_time_ = std::max(unrisen_time_, sample.now);
+  measure_rate(sample);
+}
+
+void Bbr::measure_rate(const AckSample& sample) {
   // draft-ietf-ccwg-bbr 4.1.2.3: shorter than a round trip, the interval is one of compressed ACKs.
   if (sample.interval <= Duration::zero() || sample.interval < min_rtt_) return;
   const double rate =
       static_cast<double>(sample.delivered - sample.delivered_prior) / to_seconds(sample.interval);
+  judge_bandwidth_ = std::max(judge_bandwidth_, rate);
   // 4.5.2.3: an idle application says nothing about the line, unless it was faster than we thought.
   if (!sample.app_limited || rate > bandwidth()) bandwidth_now_ = std::max(bandwidth_now_, rate);
 }
@@ -159,9 +175,9 @@ void Bbr::measure_rtt(Duration rtt, Instant now) {
 
 bool Bbr::bandwidth_stopped_growing() {
   // As HyStart++: the delay of enough samples has risen, so the line is full already.
-  const bool measured = samples_ >= kRoundSamples && round_rtt_ != kUnknown;
-  if (measured && round_rtt_ > min_rtt_ + std::clamp(min_rtt_ / 8, kQueueMin, kQueueMax))
-    return true;
+  // But who sends less than the line carries has not filled it.
+  const bool measured = samples_ >= kRoundSamples && round_rtt_ != kUnknown && !app_limited_round_;
+  if (measured && round_rtt_ > min_rtt_ + queue_least()) return true;
   if (!round_started_ || app_limited_round_) return false;
   if (congestive_loss_) return true;
   // draft-ietf-ccwg-bbr 4.3.1.2.
@@ -194,6 +210,7 @@ void Bbr::enter(Mode mode, Instant now) {
       break;
     case Mode::kCruise:
     case Mode::kProbeRtt:
+    case Mode::kJudge:
       pacing_gain_ = 1.0;
       break;
   }
@@ -205,21 +222,25 @@ void Bbr::enter_cycle(Instant now) {
   enter(Mode::kDown, now);
 }
 
-void Bbr::step(const AckSample& sample) {
+void Bbr::step(const AckSample& sample, const RttEstimator& rtt) {
   const Instant now = sample.now;
+  if (rise_is_unexplained(sample, rtt)) return begin_judgement(sample);
   const double flight = static_cast<double>(sample.bytes_in_flight);
   switch (mode_) {
     case Mode::kStartup:
       if (bandwidth_stopped_growing()) enter(Mode::kDrain, now);
       break;
     case Mode::kDrain:
-      if (flight <= product(1.0)) enter(Mode::kCruise, now);
+      if (flight <= product(1.0) || rounds_ >= phase_round_ + kDrainRoundsMax)
+        enter(Mode::kCruise, now);
       break;
     case Mode::kDown:
       if (flight <= product(1.0) || rounds_ >= phase_round_ + 2) enter(Mode::kCruise, now);
       break;
     case Mode::kCruise:
       if (round_started_) drain_standing_queue();
+      if (round_started_ && queue_never_shrinks() && !sample.app_limited)
+        return begin_judgement(sample);
       // What the larger flight was good for is known by now.
       if (round_started_ && !has_queue() && bandwidth() > bandwidth_before_up_ * kUpAgain)
         return enter(Mode::kUp, now);
@@ -231,6 +252,9 @@ void Bbr::step(const AckSample& sample) {
       break;
     case Mode::kProbeRtt:
       step_probe_rtt(sample);
+      return;
+    case Mode::kJudge:
+      step_judge(sample, rtt);
       return;
   }
   // draft-ietf-ccwg-bbr 4.3.4.1: the round trip is looked at again when no packet has shown it.
@@ -255,6 +279,14 @@ void Bbr::drain_standing_queue() {
   if (drained_rounds_ <= kDrainRounds) pacing_gain_ = kStandingQueueGain;
 }
 
+// A queue that has stood for a whole cycle and shrinks in no phase of it may be none.
+bool Bbr::queue_never_shrinks() {
+  const bool shrinks = last_round_rtt_ - min_rtt_ < (standing_rtt_ - min_rtt_) * 3 / 4;
+  if (!has_queue() || shrinks) standing_rounds_ = 0;
+  if (standing_rounds_ == 0) standing_rtt_ = last_round_rtt_;
+  return ++standing_rounds_ > kStandingRounds;
+}
+
 void Bbr::step_up(const AckSample& sample) {
   const Instant now = sample.now;
   if (congestive_loss_ && round_started_) return enter_cycle(now);
@@ -277,11 +309,94 @@ void Bbr::step_probe_rtt(const AckSample& sample) {
   enter_cycle(now);
 }
 
+// With the right estimate our own queue is at most one round trip long, or the least window.
+Duration Bbr::explained_rtt() const {
+  if (min_rtt_ == kUnknown) return kUnknown;
+  const double least = bandwidth() > 0 ? window_min() / bandwidth() : 0;
+  const Duration queue(static_cast<std::int64_t>(least * 1e9));
+  return min_rtt_ + std::max(min_rtt_, queue) * 3 / 2 + kQueueMax;
+}
+
+// An application that is slower than the line builds no queue: a round trip that has risen and rises no more is the way's.
+void Bbr::follow_idle_application() {
+  if (!app_limited_round_ || !has_queue() || round_rtt_ <= min_rtt_) return;
+  if (round_rtt_ > last_round_rtt_ + std::max(last_round_rtt_ / 16, kQueueMin)) return;
+  min_rtt_ = std::min(round_rtt_, last_round_rtt_);
+}
+
+bool Bbr::rise_is_unexplained(const AckSample& sample, const RttEstimator& rtt) const {
+  if (mode_ == Mode::kJudge || mode_ == Mode::kProbeRtt) return false;
+  if (!sample.has_rtt_sample || (sample.app_limited && !sample.window_limited)) return false;
+  return sample.now - unrisen_time_ >= rtt.smoothed() / 4;
+}
+
+void Bbr::begin_judgement(const AckSample& sample) {
+  mode_before_probe_ = mode_;
+  judge_window_ = static_cast<double>(sample.bytes_in_flight_before) / 2;
+  judge_window_ = std::max(judge_window_, window_min());
+  judge_delivered_ = 0;
+  judge_bandwidth_ = 0;
+  judge_rtt_ = kUnknown;
+  judge_rtt_sum_ = {};
+  judge_samples_ = 0;
+  standing_rounds_ = 0;
+  enter(Mode::kJudge, sample.now);
+}
+
+// RTT = flight / delivery rate, whatever the reason. Half the flight halves the queue of a slow line, and leaves a long way as
+// long as it was.
+void Bbr::step_judge(const AckSample& sample, const RttEstimator& rtt) {
+  if (!sample.has_rtt_sample) return;
+  if (judge_delivered_ == 0) {
+    if (static_cast<double>(sample.bytes_in_flight) > judge_window_) return;
+    judge_delivered_ = sample.delivered;
+    judge_bandwidth_ = 0;
+  }
+  if (sample.delivered_prior < judge_delivered_) {
+    // Of the whole flight.
+    judge_queue_ = rtt.smoothed() - min_rtt_;
+    return;
+  }
+  if (judge_samples_ == 0) judge_end_ = sample.now + rtt.smoothed() / 8;
+  judge_rtt_ = std::min(judge_rtt_, rtt.adjusted());
+  judge_rtt_sum_ += rtt.adjusted();
+  if (++judge_samples_ < kJudgeSamples && sample.now < judge_end_) return;
+  const Duration queue = judge_rtt_sum_ / judge_samples_ - min_rtt_;
+  last_round_rtt_ = judge_rtt_;
+  if (judge_rtt_ <= min_rtt_ + std::clamp(min_rtt_ / 8, kQueueMin, kQueueMax))
+    return enter(mode_before_probe_, sample.now);
+  if (queue < judge_queue_ * 3 / 4 && queue < judge_queue_ - jitter_)
+    return line_is_slower(rtt, sample.now);
+  way_is_longer(judge_rtt_, sample.now);
+}
+
+void Bbr::way_is_longer(Duration rtt, Instant now) {
+  min_rtt_ = rtt;
+  min_rtt_time_ = unrisen_time_ = now;
+  last_round_rtt_ = rtt;
+  if (flight_max_ < product(kWindowGain)) flight_max_ = product(kWindowGain);
+  // The line may be another one: half of what it would carry, then twice as much each round trip.
+  window_ = std::max(window_, product(kResumeGain));
+  anothers_queue_ = false;
+  enter(mode_before_probe_ == Mode::kStartup ? Mode::kStartup : Mode::kCruise, now);
+}
+
+void Bbr::line_is_slower(const RttEstimator& rtt, Instant now) {
+  bandwidth_now_ = judge_bandwidth_;
+  bandwidth_last_ = 0;
+  // What waits in the line leaves first.
+  unrisen_time_ = now + rtt.smoothed();
+  window_ = std::min(window_, product(1.0));
+  enter(Mode::kDrain, now);
+}
+
 // draft-ietf-ccwg-bbr 4.6.4.
 void Bbr::update_window(const AckSample& sample) {
   const double acked = static_cast<double>(sample.bytes_acked);
   const bool own_queue = mode_ != Mode::kStartup && has_queue() && !anothers_queue_;
-  const double target = product(own_queue ? kQueuedWindowGain : kWindowGain) + 3 * quantum();
+  // Acknowledgements that come late by chance shall not stop the flow.
+  const double target = product(own_queue ? kQueuedWindowGain : kWindowGain) +
+                        2 * bandwidth() * to_seconds(jitter_before_) + 3 * quantum();
   if (mode_ == Mode::kStartup) {
     if (window_ < target || bandwidth() == 0) window_ += acked;
   } else {
@@ -293,6 +408,7 @@ void Bbr::update_window(const AckSample& sample) {
 std::uint64_t Bbr::window() const {
   double window = window_;
   if (mode_ == Mode::kProbeRtt) window = std::min(window, product(kProbeRttWindowGain));
+  if (mode_ == Mode::kJudge) window = std::min(window, judge_window_);
   if (mode_ != Mode::kStartup) window = std::min(window, flight_max_ + 3 * quantum());
   return static_cast<std::uint64_t>(std::max(window, window_min()));
 }

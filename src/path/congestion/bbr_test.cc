@@ -166,6 +166,45 @@ TEST(Bbr, LooksAtTheRoundTripAgainWhenItHasBecomeLonger) {
   EXPECT_GE(static_cast<double>(line.delivered - before), 0.95 * 2.5e6 * 5);
 }
 
+// Half the flight does not shorten it, so it is no queue: five of the new round trips are enough.
+TEST(Bbr, TakesUpARoundTripThatHasBecomeManyTimesLonger) {
+  for (const int times : {2, 5, 10}) {
+    Line line(2.5e6);
+    line.run(seconds(3));
+    line.round_trip = kRtt * times;
+    line.run(std::max<Duration>(seconds(2), 5 * line.round_trip));
+    EXPECT_GE(line.bbr.min_rtt(), line.round_trip) << times;
+    const std::uint64_t before = line.delivered;
+    line.run(seconds(4));
+    EXPECT_GE(static_cast<double>(line.delivered - before), 0.8 * 2.5e6 * 4) << times;
+  }
+}
+
+TEST(Bbr, TakesUpARoundTripThatHasBecomeShorter) {
+  Line line(2.5e6);
+  line.round_trip = 10 * kRtt;
+  line.run(seconds(8));
+  // The last acknowledgements of the long way and the first of the short one come together and look like a fast line.
+  line.round_trip = kRtt;
+  line.run(seconds(4));
+  EXPECT_LE(line.bbr.min_rtt(), kRtt + milliseconds(1));
+  line.queue_max = {};
+  line.run(seconds(3));
+  EXPECT_LE(line.queue_max, milliseconds(40));
+}
+
+// The queue of a line that is slower by so much looks like a longer way, until the flight is halved.
+TEST(Bbr, DoesNotTakeItsOwnQueueForALongerWay) {
+  for (const double part : {0.5, 0.25, 0.1}) {
+    Line line(8e6);
+    line.run(seconds(3));
+    line.rate = 8e6 * part;
+    line.run(seconds(4));
+    EXPECT_LE(line.bbr.min_rtt(), kRtt + milliseconds(6)) << part;
+    EXPECT_NEAR(line.bbr.bandwidth(), line.rate, 0.2 * line.rate) << part;
+  }
+}
+
 AckSample one_packet(Instant now, std::uint64_t delivered) {
   AckSample sample;
   sample.now = now;
