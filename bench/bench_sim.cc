@@ -1,6 +1,7 @@
 // What the congestion controller makes of lines that loopback has not: simulated, so the same on every machine. Goodput is
 // payload that was delivered; a share is of the line's rate, whose packets carry headers too.
 #include "measure.h"
+#include "sim/line_changes.h"
 #include "sim/world.h"
 #include "sim_server.h"
 
@@ -140,6 +141,48 @@ void two_flows() {
                 {"queue_p95_ms", flows.queue_p95_ms()}});
 }
 
+// The grid of sim/line_changes.h: its worst stream, its slowest transfer, and the cells that miss their bounds.
+void worst_of_line_changes() {
+  double late_max = 0, share_min = 1, unsettled = 0;
+  for (const LineChange& change : sim::line_changes()) {
+    for (const Traffic traffic : kAllTraffic) {
+      const LineChangeResults results = run_line_change(change, traffic, kSeed);
+      for (const LineChangeResult& result : {results.there, results.back}) {
+        if (!has_bulk(traffic)) late_max = std::max(late_max, result.late_max_ms);
+        share_min = std::min(share_min, result.share());
+        unsettled += is_settled(change, traffic, result) ? 0 : 1;
+      }
+    }
+  }
+  print_result({{"late_max_ms", late_max}, {"share_min", share_min}, {"unsettled", unsettled}});
+}
+
+std::string cell(const LineChangeResults& results, Traffic traffic) {
+  char text[64];
+  if (has_stream(traffic))
+    std::snprintf(text, sizeof text, "%.0f / %.0f ms", results.there.late_max_ms,
+                  results.back.late_max_ms);
+  std::string out = has_stream(traffic) ? text : "";
+  if (!has_bulk(traffic)) return out;
+  std::snprintf(text, sizeof text, "%s%.0f / %.0f %%", out.empty() ? "" : ", ",
+                results.there.share() * 100, results.back.share() * 100);
+  return out + text;
+}
+
+// The same as the table of docs/decisions/0003-congestion-control.md.
+void print_line_changes() {
+  std::string text = "| change |";
+  for (const Traffic traffic : kAllTraffic) text += std::string(" ") + to_string(traffic) + " |";
+  text += "\n| --- | --- | --- | --- | --- | --- |\n";
+  for (const LineChange& change : sim::line_changes()) {
+    text += "| " + change.name + " |";
+    for (const Traffic traffic : kAllTraffic)
+      text += " " + cell(run_line_change(change, traffic, kSeed), traffic) + " |";
+    text += "\n";
+  }
+  std::fputs(text.c_str(), stdout);
+}
+
 }  // namespace
 }  // namespace bench
 
@@ -160,6 +203,10 @@ int main(int argc, char** argv) {
     one_flow(megabits(100), milliseconds(20), 0, 1, kBulkBytes);
   else if (arguments.row == "sim_two_flows")
     two_flows();
+  else if (arguments.row == "sim_line_changes")
+    worst_of_line_changes();
+  else if (arguments.row == "line_changes_table")
+    print_line_changes();
   else if (!run_server_row(arguments.row))
     fail("unknown row");
 }
