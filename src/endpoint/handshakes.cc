@@ -57,12 +57,12 @@ void Endpoint::State::set_parameters(const SessionOptions& options) {
   MessageLimits limits;
   limits.receive_bytes_max = options.receive_bytes_max;
   limits.receive_messages_max = options.receive_messages_max;
-  const Channels sample(limits);
-  const SessionCreditFrame credit = sample.initial_session_credit();
+  const InitialCredit credit = Channels(limits).initial_credit();
   TransportParameters& p = handshake.parameters;
-  p.session_bytes_max = credit.bytes_max;
-  p.session_messages_max = credit.messages_max;
-  p.channel_bytes_max = sample.initial_channel_credit();
+  p.session_bytes_max = credit.session_bytes;
+  p.session_messages_max = credit.session_messages;
+  p.channel_bytes_max = credit.channel_bytes;
+  p.channel_messages_max = credit.channel_messages;
   p.ack_delay_max_us = 25000;
   p.datagram_size_max = std::max(options.datagram_size_max, kDatagramSizeMin);
   p.idle_timeout_ms = static_cast<std::uint64_t>(to_milliseconds(options.idle_timeout));

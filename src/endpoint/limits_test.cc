@@ -55,12 +55,14 @@ TEST_F(EndpointPair, CertificatesCanBecomeRequired) {
 
 // Somebody who speaks the protocol, and lets nobody send a message of the largest size.
 struct Miser {
-  explicit Miser(std::uint64_t session_bytes, std::uint64_t messages, std::uint64_t channel_bytes) {
+  explicit Miser(std::uint64_t session_bytes, std::uint64_t session_messages,
+                 std::uint64_t channel_bytes, std::uint64_t channel_messages) {
     config.static_key = generate_x25519(random);
     config.identity = "str:alice";
     config.parameters.session_bytes_max = session_bytes;
-    config.parameters.session_messages_max = messages;
+    config.parameters.session_messages_max = session_messages;
     config.parameters.channel_bytes_max = channel_bytes;
+    config.parameters.channel_messages_max = channel_messages;
   }
   FastRandom random{99};
   HandshakeConfig config;
@@ -70,14 +72,15 @@ constexpr std::uint64_t kPlenty = 1 << 20;
 constexpr std::uint64_t kNeeded = kMessageStreamSizeMax;
 
 class Misers : public EndpointPair,
-               public testing::WithParamInterface<std::array<std::uint64_t, 3>> {
+               public testing::WithParamInterface<std::array<std::uint64_t, 4>> {
  protected:
-  Miser miser{GetParam()[0], GetParam()[1], GetParam()[2]};
+  Miser miser{GetParam()[0], GetParam()[1], GetParam()[2], GetParam()[3]};
 };
 INSTANTIATE_TEST_SUITE_P(Grants, Misers,
-                         testing::Values(std::array{kNeeded - 1, kPlenty, kPlenty},
-                                         std::array{kPlenty, std::uint64_t{0}, kPlenty},
-                                         std::array{kPlenty, kPlenty, kNeeded - 1}));
+                         testing::Values(std::array{kNeeded - 1, kPlenty, kPlenty, kPlenty},
+                                         std::array{kPlenty, std::uint64_t{0}, kPlenty, kPlenty},
+                                         std::array{kPlenty, kPlenty, kNeeded - 1, kPlenty},
+                                         std::array{kPlenty, kPlenty, kPlenty, std::uint64_t{0}}));
 
 TEST_P(Misers, WhoCallsFailsWhenAccepted) {
   Initiator initiator(miser.config, b.endpoint->public_key());
@@ -117,7 +120,7 @@ TEST_P(Misers, WhoIsCalledFailsWithItsAnswer) {
 }
 
 TEST_F(EndpointPair, JustEnoughIsEnough) {
-  Miser miser(kNeeded, 1, kNeeded);
+  Miser miser(kNeeded, 1, kNeeded, 1);
   Initiator initiator(miser.config, b.endpoint->public_key());
   std::vector<std::uint8_t> packet(kHandshakePacketSizeMax);
   packet.resize(initiator.write_init(77, kUnixStart, miser.random, packet));

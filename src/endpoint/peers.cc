@@ -27,7 +27,8 @@ PacketKeyLimits key_limits(AeadSuite suite, const EndpointLimits& limits) {
 // could wait for ever.
 bool grants_enough(const TransportParameters& granted) {
   return granted.session_bytes_max >= kMessageStreamSizeMax &&
-         granted.channel_bytes_max >= kMessageStreamSizeMax && granted.session_messages_max >= 1;
+         granted.channel_bytes_max >= kMessageStreamSizeMax && granted.session_messages_max >= 1 &&
+         granted.channel_messages_max >= 1;
 }
 
 std::uint64_t number(SessionId id) { return static_cast<std::uint64_t>(id); }
@@ -262,9 +263,9 @@ void Endpoint::State::establish(Peer& peer, const HandshakeResult& result, const
   with.local_index = local_index;
   with.remote_index = result.peer.receiver_index;
   with.remote = remote;
-  with.peer.session_bytes = result.peer.parameters.session_bytes_max;
-  with.peer.session_messages = result.peer.parameters.session_messages_max;
-  with.peer.channel_bytes = result.peer.parameters.channel_bytes_max;
+  const TransportParameters& granted = result.peer.parameters;
+  with.peer.credit = {granted.session_bytes_max, granted.session_messages_max,
+                      granted.channel_bytes_max, granted.channel_messages_max};
   with.peer.ack_delay_max =
       microseconds(static_cast<std::int64_t>(result.peer.parameters.ack_delay_max_us));
   with.peer.datagram_size_max = static_cast<std::size_t>(

@@ -91,7 +91,7 @@ TEST_P(HandshakeTest, LargestPayloadsFit) {
     TransportParameters& parameters = peer->config.parameters;
     parameters.session_bytes_max = parameters.session_messages_max = kVarintMax;
     parameters.channel_bytes_max = parameters.datagram_size_max = kVarintMax;
-    parameters.idle_timeout_ms = kVarintMax;
+    parameters.idle_timeout_ms = parameters.channel_messages_max = kVarintMax;
     while (peer->config.suites.add(
         static_cast<std::uint8_t>(100 + peer->config.suites.view().size()))) {
     }

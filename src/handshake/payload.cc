@@ -31,9 +31,10 @@ constexpr std::uint64_t kNeededFields = field_bit(Field::kStamp) | field_bit(Fie
 
 // In the order of their ids.
 constexpr std::uint64_t TransportParameters::*kParameters[] = {
-    &TransportParameters::session_bytes_max, &TransportParameters::session_messages_max,
-    &TransportParameters::channel_bytes_max, &TransportParameters::ack_delay_max_us,
-    &TransportParameters::datagram_size_max, &TransportParameters::idle_timeout_ms,
+    &TransportParameters::session_bytes_max,    &TransportParameters::session_messages_max,
+    &TransportParameters::channel_bytes_max,    &TransportParameters::ack_delay_max_us,
+    &TransportParameters::datagram_size_max,    &TransportParameters::idle_timeout_ms,
+    &TransportParameters::channel_messages_max,
 };
 constexpr std::uint64_t kParameterCount = std::size(kParameters);
 

@@ -33,6 +33,7 @@ struct TransportParameters {
   std::uint64_t ack_delay_max_us = 25000;     // at most kAckDelayMaxUsMax
   std::uint64_t datagram_size_max = 1472;     // UDP payload; at least 1200 (RFC 9000 18.2)
   std::uint64_t idle_timeout_ms = 180000;     // 0: none
+  std::uint64_t channel_messages_max = 1000;  // unread messages on one channel
 
   friend bool operator==(const TransportParameters&, const TransportParameters&) = default;
 };
@@ -83,7 +84,7 @@ struct Payload {
 // Every payload fits into this many bytes, padding not counted.
 inline constexpr std::size_t kPayloadSizeMax =
     (2 + 8) + (2 + 2) + (2 + SuiteList::kMax) + (3 + kIdentityTextSizeMax) +
-    (3 + kCertificateSizeMax) + (2 + 6 * (1 + 8)) + (2 + 4);
+    (3 + kCertificateSizeMax) + (2 + 7 * (1 + 8)) + (2 + 4);
 
 // Writes `payload` and then padding so that at least `size_min` bytes are written (0: no padding).
 // `out` needs max(kPayloadSizeMax, size_min) + 3 bytes. Returns the size.

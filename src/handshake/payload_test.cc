@@ -50,7 +50,7 @@ TEST(Payload, RoundTrip) {
   payload.identity = "str:alice";
   const Buffer certificate(200, 7);
   payload.certificate = certificate;
-  payload.parameters = {1, 2, 3, 4, 1200, 6};
+  payload.parameters = {1, 2, 3, 4, 1200, 6, 7};
   const Buffer bytes = encode(payload, 500);
   EXPECT_GE(bytes.size(), 500u);
   const auto decoded = decode_payload(bytes);
@@ -158,7 +158,8 @@ TEST(Payload, LargestPayloadHasTheSizeThatIsSaid) {
   const Buffer certificate(kCertificateSizeMax, 1);
   payload.identity = identity;
   payload.certificate = certificate;
-  payload.parameters = {kVarintMax, kVarintMax, kVarintMax, kVarintMax, kVarintMax, kVarintMax};
+  payload.parameters = {kVarintMax, kVarintMax, kVarintMax, kVarintMax,
+                        kVarintMax, kVarintMax, kVarintMax};
   while (payload.suites.add(static_cast<std::uint8_t>(100 + payload.suites.view().size()))) {
   }
   EXPECT_EQ(encode(payload).size(), kPayloadSizeMax);

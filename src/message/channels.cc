@@ -26,9 +26,8 @@ void Channels::send(ChannelId channel, Delivery delivery, SharedBytes payload,
   state_->out.send(channel, delivery, std::move(payload), fragment_size);
 }
 
-void Channels::set_initial_credit(std::uint64_t session_bytes, std::uint64_t session_messages,
-                                  std::uint64_t channel_bytes) {
-  state_->out.set_initial_credit(session_bytes, session_messages, channel_bytes);
+void Channels::set_initial_credit(const InitialCredit& credit) {
+  state_->out.set_initial_credit(credit);
 }
 
 void Channels::on_session_credit(const SessionCreditFrame& frame) {
@@ -89,10 +88,7 @@ void Channels::on_consumed(ChannelId channel, bool reliable, std::uint64_t bytes
   state_->in.on_consumed(channel, reliable, bytes, messages);
 }
 
-SessionCreditFrame Channels::initial_session_credit() const { return state_->in.session_credit(); }
-std::uint64_t Channels::initial_channel_credit() const {
-  return state_->in.initial_channel_credit();
-}
+InitialCredit Channels::initial_credit() const { return state_->in.initial_credit(); }
 
 std::uint64_t Channels::receive_held() const { return state_->in.held_bytes(); }
 

@@ -37,8 +37,7 @@ class Channels {
   // can carry, decides whether an unreliable message becomes reliable unordered. Send limits are the caller's.
   void send(ChannelId channel, Delivery delivery, SharedBytes payload, std::size_t fragment_size);
   // What the peer grants at the start (handshake) and later (credit frames): totals, never shrinking.
-  void set_initial_credit(std::uint64_t session_bytes, std::uint64_t session_messages,
-                          std::uint64_t channel_bytes);
+  void set_initial_credit(const InitialCredit& credit);
   void on_session_credit(const SessionCreditFrame& frame);
   FrameVerdict on_channel_credit(const ChannelCreditFrame& frame);
 
@@ -74,10 +73,8 @@ class Channels {
                            std::vector<ReceivedMessage>& out);
   // The application took (or dropped) delivered messages: room for more. `bytes` is payload.
   void on_consumed(ChannelId channel, bool reliable, std::uint64_t bytes, std::uint64_t messages);
-  // Credit that we grant at the start, to be announced in the handshake: {session bytes, session messages, channel
-  // bytes}.
-  SessionCreditFrame initial_session_credit() const;
-  std::uint64_t initial_channel_credit() const;
+  // Credit that we grant at the start, to be announced in the handshake.
+  InitialCredit initial_credit() const;
 
   // Bytes that count to receive_bytes_max now: delivered and not consumed, or here in part.
   std::uint64_t receive_held() const;

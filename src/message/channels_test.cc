@@ -217,16 +217,70 @@ TEST(Channels, AnUnreadChannelHoldsItsSenderBackAndNoOther) {
   EXPECT_TRUE(link.a.flushed());
 }
 
+// Small messages on channels that nobody reads, as many as may leave; then one after another on a channel that is read.
+std::size_t arrive_beside_unread(int unread_channels, std::size_t size, Delivery delivery) {
+  TestLink link;
+  for (ChannelId channel = 1; channel <= unread_channels; ++channel) {
+    for (int i = 0; i < 1000; ++i)
+      link.a.send(channel, Delivery::kReliable, test_payload(8, 1), 1000);
+  }
+  link.run();
+  link.at_b.clear();
+  std::size_t read = 0;
+  for (int i = 0; i < 300; ++i) {
+    link.a.send(0, delivery, test_payload(size, 1), kFragmentSize);
+    link.run();
+    read += link.at_b.size();
+    TestLink::consume(link.b, link.at_b);
+  }
+  return read;
+}
+
+TEST(Channels, SmallMessagesThatNobodyReadsStopOnlyTheirChannel) {
+  for (const int unread : {1, 2, 5, 10, 16}) {
+    EXPECT_EQ(arrive_beside_unread(unread, 8, Delivery::kReliable), 300u) << unread;
+  }
+  EXPECT_EQ(arrive_beside_unread(5, 30000, Delivery::kReliable), 300u);
+  EXPECT_EQ(arrive_beside_unread(5, 30000, Delivery::kReliableUnordered), 300u);
+}
+
+// Credit for what was read on a channel before the others were filled, and was not worth a frame then.
+TEST(Channels, WhatWasReadBeforeIsAnnouncedWhenItGetsTight) {
+  TestLink link;
+  for (int i = 0; i < 100; ++i) link.a.send(0, Delivery::kReliable, test_payload(8, 1), 1000);
+  link.run();
+  TestLink::consume(link.b, link.at_b);
+  link.run();
+  for (ChannelId channel = 1; channel <= 10; ++channel) {
+    for (int i = 0; i < 500; ++i)
+      link.a.send(channel, Delivery::kReliable, test_payload(8, 1), 1000);
+  }
+  link.run();
+  link.at_b.clear();
+  for (int i = 0; i < 100; ++i) link.a.send(0, Delivery::kReliable, test_payload(8, 1), 1000);
+  std::size_t read = 0;
+  while (link.step()) {
+    for (const ReceivedMessage& m : link.at_b) {
+      if (m.channel != 0) continue;
+      link.b.on_consumed(0, true, m.payload.size(), 1);
+      ++read;
+    }
+    link.at_b.clear();
+  }
+  EXPECT_EQ(read, 100u);
+}
+
 TEST(Channels, TheNumberOfMessagesIsLimited) {
   TestLink link;
-  for (int i = 0; i < 2500; ++i) {
+  for (int i = 0; i < 2600; ++i) {
     link.a.send(0, Delivery::kReliable, test_payload(1, 1), kFragmentSize);
   }
   link.run();
-  EXPECT_EQ(link.at_b.size(), 625u);
+  // Four fifths of what is promised, 800, or so: the rest is for other channels.
+  EXPECT_EQ(link.at_b.size(), 637u);
   TestLink::consume(link.b, link.at_b);
   link.run();
-  EXPECT_EQ(link.at_b.size(), 625u);
+  EXPECT_EQ(link.at_b.size(), 637u);
   // One by one, each frees room for one: credit comes in steps, and none is lost.
   std::size_t received = 0;
   for (int i = 0; i < 1000; ++i) {
@@ -235,7 +289,7 @@ TEST(Channels, TheNumberOfMessagesIsLimited) {
     TestLink::consume(link.b, one);
     link.run();
     received = std::max(received, link.at_b.size());
-    ASSERT_LE(link.at_b.size(), 625u);
+    ASSERT_LE(link.at_b.size(), 637u);
   }
   TestLink::consume(link.b, link.at_b);
   link.run();
@@ -299,7 +353,7 @@ TEST(Channels, TooManyChannels) {
 
 TEST(Channels, CreditForAChannelNeverSentOnIsAViolation) {
   TestLink link;
-  EXPECT_EQ(link.a.on_channel_credit({5, 1}), FrameVerdict::kViolation);
+  EXPECT_EQ(link.a.on_channel_credit({5, 1, 1}), FrameVerdict::kViolation);
 }
 
 TEST(Channels, LostCreditIsSentAgainWithTheNewestValue) {
@@ -327,11 +381,13 @@ TEST(Channels, NothingLeavesWithoutCredit) {
   alone.send(0, Delivery::kReliable, test_payload(5, 1), kFragmentSize);
   alone.send(0, Delivery::kReliableUnordered, test_payload(5, 1), kFragmentSize);
   EXPECT_FALSE(alone.has_frames());
-  alone.set_initial_credit(1 << 20, 1000, 0);
+  alone.set_initial_credit({1 << 20, 1000, 0, 1000});
+  EXPECT_FALSE(alone.has_frames()) << "none for the channel";
+  EXPECT_EQ(alone.on_channel_credit({0, 6, 1000}), FrameVerdict::kTaken);
   EXPECT_TRUE(alone.has_frames());
   EXPECT_EQ(TestLink::produce(alone).records.size(), 1u);
   EXPECT_FALSE(alone.has_frames());
-  EXPECT_EQ(alone.on_channel_credit({0, 6}), FrameVerdict::kTaken);
+  EXPECT_EQ(alone.on_channel_credit({0, 11, 1000}), FrameVerdict::kTaken);
   EXPECT_TRUE(alone.has_frames());
 }
 
@@ -387,7 +443,8 @@ TEST(MessageLimit, UnreliableFirst) {
   EXPECT_EQ(count(link.at_b).unreliable, 50u);
   send(link, Delivery::kReliable, 300);
   link.run();
-  EXPECT_EQ(count(link.at_b).sum(), 100u);
+  EXPECT_EQ(count(link.at_b).unreliable, 50u);
+  EXPECT_EQ(count(link.at_b).reliable, 37u) << "three quarters of the rest";
   EXPECT_EQ(link.b.stats().unreliable_dropped_receive_limit, 250u);
 }
 
@@ -395,11 +452,11 @@ TEST(MessageLimit, ReliableFirst) {
   TestLink link(hundred_messages());
   send(link, Delivery::kReliable, 300);
   link.run();
-  // Nothing unreliable has come: five eighths.
+  // Nothing unreliable has come: four fifths, and of these as much for one channel.
   EXPECT_EQ(count(link.at_b).reliable, 63u);
   send(link, Delivery::kUnreliable, 300);
   link.run();
-  EXPECT_EQ(count(link.at_b).unreliable, 37u);
+  EXPECT_EQ(count(link.at_b).unreliable, 20u);
 }
 
 TEST(MessageLimit, NeitherFloodStarvesTheOther) {
@@ -415,7 +472,7 @@ TEST(MessageLimit, NeitherFloodStarvesTheOther) {
     read.unreliable += now.unreliable;
     TestLink::consume(link.b, link.at_b);
   }
-  EXPECT_GE(read.reliable, 900u);
+  EXPECT_GE(read.reliable, 700u);
   EXPECT_GE(read.unreliable, 500u);
   for (int i = 0; i < 100; ++i) {
     link.run();

@@ -16,7 +16,8 @@ std::uint64_t reliable_share(std::uint64_t receive_bytes_max) {
   return total - std::max(kUnreliableShareMin, total / 8);
 }
 
-// Less than the whole, so that a channel that is not read leaves credit to the others.
+// Less than the whole: a channel that is not read leaves credit to the others, in any case where the message is not larger
+// than what is left.
 std::uint64_t channel_share(std::uint64_t receive_bytes_max) {
   return std::min(reliable_share(receive_bytes_max),
                   std::max(kMessageStreamSizeMax, receive_bytes_max / 4 * 3));
@@ -28,19 +29,32 @@ std::uint64_t messages_half(std::uint64_t receive_messages_max) {
 }
 
 // The same while only reliable ones come. What is promised cannot be taken back, so this leaves room for the unreliable ones
-// that a reader in a short pause is sent: 375 of 1000.
+// that a reader in a short pause is sent: 200 of 1000. By its share one channel gets 637 of the others.
 std::uint64_t messages_alone(std::uint64_t receive_messages_max) {
   return std::max(messages_half(receive_messages_max),
-                  receive_messages_max - receive_messages_max * 3 / 8);
+                  receive_messages_max - receive_messages_max / 5);
+}
+
+// No less than what a channel could use by its share.
+std::uint64_t channel_messages(std::uint64_t receive_messages_max) {
+  const std::uint64_t all = messages_alone(receive_messages_max);
+  return all - all / 5;
 }
 
 }  // namespace
+
+Incoming::Channel::Channel(ChannelId channel, std::uint64_t bytes_window,
+                           std::uint64_t messages_window)
+    : bytes(bytes_window, kMessageStreamSizeMax, kBytesStep),
+      messages(messages_window, 1, kMessagesStep),
+      stream(channel) {}
 
 Incoming::Incoming(const MessageLimits& limits, SlabAllocator* slabs)
     : limits_(limits),
       own_slabs_(slabs == nullptr ? std::make_unique<SlabAllocator>() : nullptr),
       slabs_(slabs == nullptr ? own_slabs_.get() : slabs),
-      channel_window_(channel_share(limits.receive_bytes_max)),
+      channel_bytes_(channel_share(limits.receive_bytes_max)),
+      channel_messages_(channel_messages(std::max<std::uint64_t>(limits.receive_messages_max, 1))),
       bytes_(reliable_share(limits.receive_bytes_max), kMessageStreamSizeMax, kBytesStep),
       messages_(messages_half(std::max<std::uint64_t>(limits.receive_messages_max, 1)), 1,
                 kMessagesStep),
@@ -54,11 +68,19 @@ Incoming::Channel* Incoming::channel_of(ChannelId channel) {
   if (const auto place = table_.find(channel)) return &channels_[*place];
   if (table_.size() >= limits_.channels_max) return nullptr;
   table_.add(channel);
-  return &channels_.emplace_back(channel, channel_window_);
+  return &channels_.emplace_back(channel, channel_bytes_, channel_messages_);
 }
 
-ReceiveContext Incoming::context(Instant now, std::vector<ReceivedMessage>& out) {
-  return {*slabs_, bytes_, messages_, early_pieces_, limits_.early_pieces_max, now, out};
+ReceiveContext Incoming::context(Channel& channel, Instant now, std::vector<ReceivedMessage>& out) {
+  return {*slabs_,
+          bytes_,
+          messages_,
+          channel.bytes,
+          channel.messages,
+          early_pieces_,
+          limits_.early_pieces_max,
+          now,
+          out};
 }
 
 FrameVerdict Incoming::on_stream(const StreamFrame& frame, Instant now,
@@ -67,9 +89,8 @@ FrameVerdict Incoming::on_stream(const StreamFrame& frame, Instant now,
   if (channel == nullptr) return FrameVerdict::kViolation;
   const std::size_t before = out.size();
   const FrameVerdict verdict =
-      channel->stream.on_frame(frame.offset, frame.bytes, context(now, out));
-  messages_received_ += out.size() - before;
-  share_messages();
+      channel->stream.on_frame(frame.offset, frame.bytes, context(*channel, now, out));
+  note_charged(*channel, out.size() - before);
   return verdict;
 }
 
@@ -137,9 +158,8 @@ FrameVerdict Incoming::on_reliable_fragment(const FragmentFrame& frame, Instant 
     channel->unordered = std::make_unique<UnorderedReassembly>(limits_.receive_messages_max);
   }
   const std::size_t before = out.size();
-  const FrameVerdict verdict = channel->unordered->on_frame(frame, context(now, out));
-  messages_received_ += out.size() - before;
-  share_messages();
+  const FrameVerdict verdict = channel->unordered->on_frame(frame, context(*channel, now, out));
+  note_charged(*channel, out.size() - before);
   return verdict;
 }
 
@@ -154,21 +174,44 @@ void Incoming::on_consumed(ChannelId id, bool reliable, std::uint64_t bytes,
   const auto place = table_.find(id);
   ASSERT(place.has_value());
   Channel& channel = channels_[*place];
-  // Ordered and unordered messages are not told apart here. Both count to the session; only the
-  // first count to the channel, and by the time all are consumed the sums are right.
-  const std::uint64_t ordered = std::min(bytes, channel.stream.unconsumed());
-  channel.stream.on_consumed(ordered);
-  if (ordered < bytes) {
-    ASSERT(channel.unordered != nullptr);
-    channel.unordered->on_consumed(bytes - ordered);
-  }
-  const bool caught_up = channel.stream.unconsumed() == 0 &&
-                         (!channel.unordered || channel.unordered->unconsumed() == 0);
+  ASSERT(messages <= channel.unread);
+  channel.unread -= static_cast<std::uint32_t>(messages);
+  channel.bytes.free(bytes);
+  channel.messages.free(messages);
   bytes_.free(bytes);
-  bytes_.consider(caught_up);
   messages_.free(messages);
-  messages_.consider(caught_up);
-  if (channel.stream.window().due()) queue_credit(*place);
+  consider(channel, scarce());
+}
+
+// Whether a sender could wait although it has credit for a message of the largest size, because its channel holds too much
+// for what is left. A channel all of whose messages were consumed holds no more than the quarter of its window that is not
+// announced yet: this, and the message, must be within its share.
+bool Incoming::scarce() const {
+  const std::uint64_t messages = messages_half(limits_.receive_messages_max);
+  return !within_share(channel_messages_ / 4 + 1, 1, messages_.remaining(), messages) ||
+         !within_share(channel_bytes_ / 4, kMessageStreamSizeMax, bytes_.remaining(),
+                       bytes_.window());
+}
+
+void Incoming::consider(Channel& channel, bool is_scarce) {
+  const bool caught_up = channel.unread == 0;
+  bytes_.consider(caught_up, is_scarce);
+  messages_.consider(caught_up, is_scarce);
+  channel.bytes.consider(caught_up, is_scarce);
+  channel.messages.consider(caught_up, is_scarce);
+  if (channel.bytes.due() || channel.messages.due()) queue_credit(channel);
+}
+
+// After a frame of a reliable message.
+void Incoming::note_charged(Channel& channel, std::size_t delivered) {
+  channel.unread += static_cast<std::uint32_t>(delivered);
+  messages_received_ += delivered;
+  share_messages();
+  const bool is_scarce = scarce();
+  if (is_scarce && !was_scarce_) {
+    for (Channel& one : channels_) consider(one, true);
+  }
+  was_scarce_ = is_scarce;
 }
 
 // So many reliable ones in a row: nobody else wants the room. Where both kinds have been seen they may come in turns, so it
@@ -185,9 +228,10 @@ void Incoming::share_messages() {
   if (messages_.reserved() > messages_.promised()) messages_.set_due();
 }
 
-void Incoming::queue_credit(std::uint32_t place) {
-  if (std::exchange(channels_[place].credit_queued, true)) return;
-  due_channels_.push_back(place);
+void Incoming::queue_credit(Channel& channel) {
+  if (channel.credit_queued) return;
+  channel.credit_queued = true;
+  due_channels_.push_back(static_cast<std::uint32_t>(&channel - channels_.data()));
 }
 
 void Incoming::produce(ByteWriter& out, std::vector<SentFrame>& records) {
@@ -200,9 +244,10 @@ void Incoming::produce(ByteWriter& out, std::vector<SentFrame>& records) {
     const std::uint32_t place = due_channels_.pop_front();
     Channel& channel = channels_[place];
     channel.credit_queued = false;
-    const ChannelCreditFrame frame{channel.id, channel.stream.window().announce()};
+    const ChannelCreditFrame frame{channel.stream.channel(), channel.bytes.announce(),
+                                   channel.messages.announce()};
     write_channel_credit(out, frame);
-    records.push_back({FrameType::kChannelCredit, 0, place, 0, frame.bytes_max});
+    records.push_back({FrameType::kChannelCredit, 0, place, frame.messages_max, frame.bytes_max});
   }
 }
 
@@ -211,10 +256,10 @@ void Incoming::on_frame_lost(const SentFrame& frame) {
   if (frame.type == FrameType::kSessionCredit) {
     if (frame.extra == bytes_.limit() && frame.offset == messages_.limit()) bytes_.set_due();
   } else if (frame.type == FrameType::kChannelCredit) {
-    ReceiveWindow& window = channels_[frame.slot].stream.window();
-    if (frame.extra != window.limit()) return;
-    window.set_due();
-    queue_credit(frame.slot);
+    Channel& channel = channels_[frame.slot];
+    if (frame.extra != channel.bytes.limit() || frame.offset != channel.messages.limit()) return;
+    channel.bytes.set_due();
+    queue_credit(channel);
   }
 }
 

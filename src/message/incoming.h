@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "base/ring_buffer.h"
 #include "base/shared_bytes.h"
+#include "message/channel_share.h"
 #include "message/channel_table.h"
 #include "message/message.h"
 #include "message/receive_context.h"
@@ -36,8 +37,9 @@ class Incoming {
                            std::vector<ReceivedMessage>& out);
   void on_consumed(ChannelId channel, bool reliable, std::uint64_t bytes, std::uint64_t messages);
 
-  SessionCreditFrame session_credit() const { return {bytes_.limit(), messages_.limit()}; }
-  std::uint64_t initial_channel_credit() const { return channel_window_; }
+  InitialCredit initial_credit() const {
+    return {bytes_.limit(), messages_.limit(), channel_bytes_, channel_messages_};
+  }
 
   // Credit to announce.
   bool has_frames() const { return bytes_.due() || messages_.due() || !due_channels_.empty(); }
@@ -56,33 +58,40 @@ class Incoming {
 
  private:
   struct Channel {
-    Channel(ChannelId channel, std::uint64_t window) : id(channel), stream(channel, window) {}
+    Channel(ChannelId channel, std::uint64_t bytes_window, std::uint64_t messages_window);
 
-    ChannelId id;
+    std::uint32_t unread = 0;  // reliable messages delivered and not consumed
     bool credit_queued = false;
+    ReceiveWindow bytes;
+    ReceiveWindow messages;
     ReceiveStream stream;
     std::unique_ptr<UnorderedReassembly> unordered;
   };
 
   Channel* channel_of(ChannelId channel);
-  ReceiveContext context(Instant now, std::vector<ReceivedMessage>& out);
+  ReceiveContext context(Channel& channel, Instant now, std::vector<ReceivedMessage>& out);
+  void note_charged(Channel& channel, std::size_t delivered);
+  bool scarce() const;
+  void consider(Channel& channel, bool is_scarce);
   bool make_room_for_unreliable(std::uint64_t size);
   FrameVerdict on_reliable_fragment(const FragmentFrame& frame, Instant now,
                                     std::vector<ReceivedMessage>& out);
   void deliver_unreliable(ChannelId channel, std::uint64_t sequence, SharedBytes payload,
                           Instant now, std::vector<ReceivedMessage>& out);
-  void queue_credit(std::uint32_t place);
+  void queue_credit(Channel& channel);
   void share_messages();
 
   MessageLimits limits_;
   std::unique_ptr<SlabAllocator> own_slabs_;
   SlabAllocator* slabs_;
-  std::uint64_t channel_window_;
+  std::uint64_t channel_bytes_;
+  std::uint64_t channel_messages_;
   ChannelTable table_;
   std::vector<Channel> channels_;
   ReceiveWindow bytes_;                              // reliable
   ReceiveWindow messages_;                           // reliable
   std::optional<std::uint64_t> unreliable_came_at_;  // messages_.charged() then
+  bool was_scarce_ = false;
   std::size_t early_pieces_ = 0;
   UnreliableReassembly partials_;
   RingBuffer<std::uint32_t> due_channels_;  // with credit to announce

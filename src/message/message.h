@@ -30,6 +30,14 @@ enum class Delivery : std::uint8_t { kReliable, kReliableUnordered, kUnreliable 
 inline constexpr std::uint64_t kUnreliableShareMin = 2 * kUnreliableSizeMax;
 inline constexpr std::uint64_t kReceiveBytesMin = kMessageSizeMax + kUnreliableShareMin + 16 * 1024;
 
+// What the peer grants in the handshake: totals, of the session and of each channel.
+struct InitialCredit {
+  std::uint64_t session_bytes = 0;
+  std::uint64_t session_messages = 0;
+  std::uint64_t channel_bytes = 0;
+  std::uint64_t channel_messages = 0;
+};
+
 // Limits of one session. What happens at each limit stands beside it.
 struct MessageLimits {
   // Received and not yet consumed by the application, partial messages included. Reliable data is
@@ -37,8 +45,8 @@ struct MessageLimits {
   // kReceiveBytesMin. One eighth, at least kUnreliableShareMin, is for unreliable data alone.
   std::uint64_t receive_bytes_max = 1 << 20;
   // Both kinds together: reliable messages are held back by credit, unreliable ones are dropped
-  // where the rest is promised to reliable ones. Half is promised; five eighths while none but
-  // reliable ones come. At least 1; with 1 no unreliable message finds room.
+  // where the rest is promised to reliable ones. Half is promised; four fifths while none but
+  // reliable ones come. Of what is promised one channel gets about three quarters (channel_share.h). At least 1; with 1 no unreliable message finds room.
   std::uint64_t receive_messages_max = 1000;
   // Channels with state, each way. Over it: the peer's frame breaks the protocol; our send is
   // refused by can_send().

@@ -153,18 +153,21 @@ TEST(UnreliableQueue, Drop) {
 }
 
 struct UnorderedSender {
-  UnorderedSender() : queue(0, 3, 0) { credit.raise(1 << 20, 100); }
+  UnorderedSender() : queue(0, 3) { session.raise(1 << 20, 100); }
   Writer write(std::size_t size) {
     Writer w(size);
     if (queue.has_lost()) {
       queue.write_lost(w.out, w.records);
     } else if (queue.has_new()) {
-      queue.write_new(w.out, credit, w.records);
+      queue.write_new(w.out, credit(), w.records);
     }
     return w;
   }
+  LaneCredit credit() { return {session, channel, 0}; }
+
   UnorderedQueue queue;
-  SendCredit credit;
+  SendCredit session;
+  ChannelCredit channel{1 << 20, 100, 0, 0};
 };
 
 TEST(UnorderedQueue, EveryFragmentLeavesUntilAcknowledged) {
@@ -209,15 +212,15 @@ TEST(UnorderedQueue, AnAcknowledgementMakesResendingNeedless) {
 
 TEST(UnorderedQueue, WaitsForCreditOfWholeMessages) {
   UnorderedSender s;
-  s.credit = SendCredit();
-  s.credit.raise(2499, 100);
+  s.session = SendCredit();
+  s.session.raise(2499, 100);
   s.queue.push(test_payload(2500, 1));
-  EXPECT_FALSE(s.queue.session_allows(s.credit));
+  EXPECT_FALSE(s.queue.is_allowed(s.credit()));
   EXPECT_EQ(s.write(1000).out.size(), 0u);
-  s.credit.raise(2500, 100);
-  EXPECT_TRUE(s.queue.session_allows(s.credit));
+  s.session.raise(2500, 100);
+  EXPECT_TRUE(s.queue.is_allowed(s.credit()));
   s.write(1000);
-  EXPECT_TRUE(s.queue.session_allows(s.credit));  // it has begun
+  EXPECT_TRUE(s.queue.is_allowed(s.credit()));  // it has begun
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "message/outgoing.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "message/fragment_writer.h"
 
@@ -21,7 +22,7 @@ bool becomes_reliable(std::size_t size, std::size_t fragment_size) {
 }  // namespace
 
 Outgoing::Channel::Channel(ChannelId channel, std::uint32_t place)
-    : id(channel), stream(channel, place, lane_of(place, Delivery::kReliable)) {}
+    : id(channel), stream(channel, place) {}
 
 bool Outgoing::can_send(ChannelId channel) const {
   return table_.size() < channels_max_ || table_.find(channel).has_value();
@@ -32,7 +33,7 @@ std::uint32_t Outgoing::place_of(ChannelId channel) {
   ASSERT(table_.size() < channels_max_);
   const std::uint32_t place = table_.add(channel);
   channels_.emplace_back(channel, place);
-  channels_.back().stream.raise_limit(channel_credit_initial_);
+  channels_.back().credit.raise(credit_.channel_bytes(), credit_.channel_messages());
   scheduler_.set_lane_count(channels_.size() * kLanesPerChannel);
   return place;
 }
@@ -78,61 +79,66 @@ void Outgoing::push_unordered(std::uint32_t place, SharedBytes&& payload) {
   Channel& channel = channels_[place];
   const Lane lane = lane_of(place, Delivery::kReliableUnordered);
   if (!channel.unordered) {
-    channel.unordered = std::make_unique<UnorderedQueue>(channel.id, place, lane);
+    channel.unordered = std::make_unique<UnorderedQueue>(channel.id, place);
   }
   const bool was_idle = !channel.unordered->has_new();
   channel.unordered->push(std::move(payload));
   if (was_idle) wake(lane);
 }
 
-void Outgoing::set_initial_credit(std::uint64_t session_bytes, std::uint64_t session_messages,
-                                  std::uint64_t channel_bytes) {
-  channel_credit_initial_ = std::max(channel_credit_initial_, channel_bytes);
-  credit_.raise(session_bytes, session_messages);
-  for (std::uint32_t place = 0; place < channels_.size(); ++place) {
-    Channel& channel = channels_[place];
-    channel.stream.raise_limit(channel_credit_initial_);
-    if (channel.waits_for_channel) wake(lane_of(place, Delivery::kReliable));
+void Outgoing::set_initial_credit(const InitialCredit& credit) {
+  credit_.grant(credit);
+  for (Channel& channel : channels_) {
+    channel.credit.raise(credit_.channel_bytes(), credit_.channel_messages());
   }
   wake_waiting();
 }
 
 void Outgoing::on_session_credit(const SessionCreditFrame& frame) {
-  credit_.raise(frame.bytes_max, frame.messages_max);
-  wake_waiting();
+  if (credit_.raise(frame.bytes_max, frame.messages_max)) wake_waiting();
 }
 
 FrameVerdict Outgoing::on_channel_credit(const ChannelCreditFrame& frame) {
   const auto place = table_.find(frame.channel);
   // It is announced when something that we sent on the channel was consumed.
   if (!place) return FrameVerdict::kViolation;
-  Channel& channel = channels_[*place];
-  if (channel.stream.raise_limit(frame.bytes_max) && channel.waits_for_channel) {
-    wake(lane_of(*place, Delivery::kReliable));
+  if (!channels_[*place].credit.raise(frame.bytes_max, frame.messages_max)) {
+    return FrameVerdict::kTaken;
+  }
+  for (const Delivery kind : {Delivery::kReliable, Delivery::kReliableUnordered}) {
+    const Lane lane = lane_of(*place, kind);
+    if (waits(lane) && state_of(lane) == LaneState::kReady) scheduler_.activate(lane);
   }
   return FrameVerdict::kTaken;
 }
 
+LaneCredit Outgoing::credit_of(Lane lane) { return {credit_, channel_of(lane).credit, lane}; }
+
+bool& Outgoing::waits(Lane lane) {
+  Channel& channel = channel_of(lane);
+  return kind_of(lane) == Delivery::kReliable ? channel.stream_waits : channel.unordered_waits;
+}
+
 Outgoing::LaneState Outgoing::state_of(Lane lane) {
   const Channel& channel = channel_of(lane);
+  bool is_allowed = false;
   switch (kind_of(lane)) {
     case Delivery::kUnreliable:
       return channel.unreliable->empty() ? LaneState::kIdle : LaneState::kReady;
     case Delivery::kReliableUnordered:
       if (!channel.unordered->has_new()) return LaneState::kIdle;
-      return channel.unordered->session_allows(credit_) ? LaneState::kReady
-                                                        : LaneState::kWaitsForSession;
+      is_allowed = channel.unordered->is_allowed(credit_of(lane));
+      break;
     case Delivery::kReliable:
+      if (!channel.stream.has_new()) return LaneState::kIdle;
+      is_allowed = channel.stream.is_allowed(credit_of(lane));
       break;
   }
-  if (!channel.stream.has_new()) return LaneState::kIdle;
-  if (!channel.stream.channel_allows()) return LaneState::kWaitsForChannel;
-  return channel.stream.session_allows(credit_) ? LaneState::kReady : LaneState::kWaitsForSession;
+  return is_allowed ? LaneState::kReady : LaneState::kWaits;
 }
 
 // A lane that was idle or waited has a reason to look again.
 void Outgoing::wake(Lane lane) {
-  if (kind_of(lane) == Delivery::kReliable) channel_of(lane).waits_for_channel = false;
   const LaneState state = state_of(lane);
   if (state == LaneState::kReady) {
     scheduler_.activate(lane);
@@ -143,17 +149,19 @@ void Outgoing::wake(Lane lane) {
 
 void Outgoing::wake_waiting() {
   // Those that still have too little join again at the back, in the same order.
-  for (std::size_t count = waiting_.size(); count > 0; --count) wake(waiting_.pop_front());
+  for (std::size_t count = waiting_.size(); count > 0; --count) {
+    const Lane lane = waiting_.pop_front();
+    waits(lane) = false;
+    wake(lane);
+  }
 }
 
-// For a lane that is not active (any more).
 void Outgoing::put_aside(Lane lane, LaneState state) {
-  if (state == LaneState::kWaitsForChannel) channel_of(lane).waits_for_channel = true;
-  if (state != LaneState::kWaitsForSession) return;
-  waiting_.push_back(lane);
+  if (state != LaneState::kWaits) return;
+  if (!std::exchange(waits(lane), true)) waiting_.push_back(lane);
   const Channel& channel = channel_of(lane);
-  credit_.wait(lane, kind_of(lane) == Delivery::kReliable ? channel.stream.next_size()
-                                                          : channel.unordered->next_size());
+  credit_of(lane).wait(kind_of(lane) == Delivery::kReliable ? channel.stream.next_size()
+                                                            : channel.unordered->next_size());
 }
 
 bool Outgoing::has_frames() {
@@ -223,10 +231,10 @@ std::uint64_t Outgoing::write_new(Lane lane, ByteWriter& out, std::vector<SentFr
       return written.bytes;
     }
     case Delivery::kReliableUnordered:
-      if (!whole) bytes = channel.unordered->write_new(out, credit_, records);
+      if (!whole) bytes = channel.unordered->write_new(out, credit_of(lane), records);
       break;
     case Delivery::kReliable:
-      bytes = channel.stream.write_new(out, credit_, records);
+      bytes = channel.stream.write_new(out, credit_of(lane), records);
       break;
   }
   pending_reliable_ -= bytes;
@@ -236,7 +244,11 @@ std::uint64_t Outgoing::write_new(Lane lane, ByteWriter& out, std::vector<SentFr
 
 bool Outgoing::write_lost(Lane lane, ByteWriter& out, std::vector<SentFrame>& records) {
   Channel& channel = channel_of(lane);
-  if (kind_of(lane) == Delivery::kReliable) return channel.stream.write_lost(out, records);
+  if (kind_of(lane) == Delivery::kReliable) {
+    const std::uint64_t bytes = channel.stream.write_lost(out, records);
+    stream_bytes_resent_ += bytes;
+    return bytes > 0;
+  }
   return channel.unordered->write_lost(out, records);
 }
 
@@ -299,12 +311,6 @@ void Outgoing::drop_unreliable() {
     if (channel.unreliable) held_bytes_ -= channel.unreliable->drop().released;
   }
   pending_unreliable_ = 0;
-}
-
-std::uint64_t Outgoing::stream_bytes_resent() const {
-  std::uint64_t total = 0;
-  for (const Channel& channel : channels_) total += channel.stream.resent_bytes();
-  return total;
 }
 
 }  // namespace whimbrel

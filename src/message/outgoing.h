@@ -2,8 +2,7 @@
 // scheduler that takes turns among them.
 //
 // Each channel has three lanes: its stream, its unreliable messages, and its reliable unordered
-// ones. A lane is active (it could send now), waits for credit of its channel or of the session, or
-// has nothing to send.
+// ones. A lane is active (it could send now), waits for credit, or has nothing to send.
 #pragma once
 
 #include <cstdint>
@@ -29,8 +28,7 @@ class Outgoing {
   bool can_send(ChannelId channel) const;
   void send(ChannelId channel, Delivery delivery, SharedBytes&& payload, std::size_t fragment_size);
 
-  void set_initial_credit(std::uint64_t session_bytes, std::uint64_t session_messages,
-                          std::uint64_t channel_bytes);
+  void set_initial_credit(const InitialCredit& credit);
   void on_session_credit(const SessionCreditFrame& frame);
   FrameVerdict on_channel_credit(const ChannelCreditFrame& frame);
 
@@ -50,17 +48,20 @@ class Outgoing {
 
   std::uint64_t messages_sent() const { return messages_sent_; }
   std::uint64_t unreliable_lost() const { return unreliable_lost_; }
-  std::uint64_t stream_bytes_resent() const;
+  std::uint64_t stream_bytes_resent() const { return stream_bytes_resent_; }
 
  private:
-  enum class LaneState : std::uint8_t { kIdle, kReady, kWaitsForChannel, kWaitsForSession };
+  enum class LaneState : std::uint8_t { kIdle, kReady, kWaits };
   struct Channel {
     Channel(ChannelId id, std::uint32_t place);
 
     ChannelId id;
-    bool waits_for_channel = false;  // its stream does
+    // In waiting_, or in lost_lanes_.
+    bool stream_waits = false;
+    bool unordered_waits = false;
     bool stream_lost_queued = false;
     bool unordered_lost_queued = false;
+    ChannelCredit credit;
     SendStream stream;
     // Made when first used.
     std::unique_ptr<UnreliableQueue> unreliable;
@@ -77,6 +78,8 @@ class Outgoing {
   std::uint32_t place_of(ChannelId channel);
   void push_unreliable(std::uint32_t place, SharedBytes&& payload, std::size_t fragment_size);
   void push_unordered(std::uint32_t place, SharedBytes&& payload);
+  LaneCredit credit_of(Lane lane);
+  bool& waits(Lane lane);
   LaneState state_of(Lane lane);
   void wake(Lane lane);
   void wake_waiting();
@@ -95,9 +98,8 @@ class Outgoing {
   ChannelTable table_;
   std::vector<Channel> channels_;
   SendCredit credit_;
-  std::uint64_t channel_credit_initial_ = 0;
   Scheduler scheduler_;
-  RingBuffer<Lane> waiting_;     // for credit of the session
+  RingBuffer<Lane> waiting_;     // for credit, or did until their channel got some
   RingBuffer<Lane> lost_lanes_;  // with something to send again
 
   std::uint64_t pending_reliable_ = 0;
@@ -107,6 +109,7 @@ class Outgoing {
   std::uint64_t reliable_messages_ = 0;  // not released
   std::uint64_t messages_sent_ = 0;
   std::uint64_t unreliable_lost_ = 0;
+  std::uint64_t stream_bytes_resent_ = 0;
 };
 
 }  // namespace whimbrel

@@ -109,11 +109,14 @@ TEST(UnreliableReassembly, BoundedIslands) {
 
 struct Unordered {
   FrameVerdict add(const FragmentFrame& frame) {
-    return reassembly.on_frame(frame, {slabs, bytes, messages, early_pieces, 4, Instant{}, out});
+    return reassembly.on_frame(frame, {slabs, bytes, messages, channel_bytes, channel_messages,
+                                       early_pieces, 4, Instant{}, out});
   }
   SlabAllocator slabs;
   ReceiveWindow bytes{1000, 1000, 10};
   ReceiveWindow messages{8, 1, 1};
+  ReceiveWindow channel_bytes{1000, 1000, 10};
+  ReceiveWindow channel_messages{8, 1, 1};
   std::size_t early_pieces = 0;
   std::vector<ReceivedMessage> out;
   UnorderedReassembly reassembly{8};
@@ -136,7 +139,8 @@ TEST(UnorderedReassembly, DeliversEachOnceAsSoonAsItIsWhole) {
   EXPECT_TRUE(equal(u.out[1].payload, first));
   EXPECT_EQ(u.bytes.held(), 150u);
   EXPECT_EQ(u.messages.held(), 2u);
-  EXPECT_EQ(u.reassembly.unconsumed(), 150u);
+  EXPECT_EQ(u.channel_bytes.held(), 150u);
+  EXPECT_EQ(u.channel_messages.held(), 2u);
 }
 
 TEST(UnorderedReassembly, CreditIsForWholeMessages) {
@@ -176,8 +180,10 @@ TEST(UnorderedReassembly, BoundedGaps) {
   while (u.add(fragment(message, 2 * taken, 0, 1, true)) == FrameVerdict::kTaken) {
     ++taken;
     ASSERT_LT(taken, 100u);
-    u.messages.free(1);
-    u.messages.announce();
+    for (ReceiveWindow* window : {&u.messages, &u.channel_messages}) {
+      window->free(1);
+      window->announce();
+    }
   }
   EXPECT_EQ(taken, 9u);
 }
@@ -186,14 +192,16 @@ TEST(UnorderedReassembly, BoundedIslands) {
   SlabAllocator slabs;
   ReceiveWindow bytes(kMessageSizeMax, kMessageSizeMax, 1);
   ReceiveWindow messages(1, 1, 1);
+  ReceiveWindow channel_bytes = bytes;
+  ReceiveWindow channel_messages = messages;
   std::size_t early_pieces = 0;
   std::vector<ReceivedMessage> out;
   UnorderedReassembly reassembly(1);
   const SharedBytes message = test_payload(100000, 1);
   std::size_t islands = 0;
   while (reassembly.on_frame(fragment(message, 0, 2 * islands, 2 * islands + 1, true),
-                             {slabs, bytes, messages, early_pieces, 4, Instant{}, out}) ==
-         FrameVerdict::kTaken) {
+                             {slabs, bytes, messages, channel_bytes, channel_messages, early_pieces,
+                              4, Instant{}, out}) == FrameVerdict::kTaken) {
     ASSERT_LT(++islands, 10000u);
   }
   EXPECT_EQ(islands, 1024u);

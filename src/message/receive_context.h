@@ -13,12 +13,21 @@ namespace whimbrel {
 
 struct ReceiveContext {
   SlabAllocator& slabs;
-  ReceiveWindow& bytes;     // of the session
-  ReceiveWindow& messages;  // of the session
+  // Of the session, and of the channel.
+  ReceiveWindow& bytes;
+  ReceiveWindow& messages;
+  ReceiveWindow& channel_bytes;
+  ReceiveWindow& channel_messages;
   std::size_t& early_pieces;
   std::size_t early_pieces_max;
   Instant now;
   std::vector<ReceivedMessage>& out;
+
+  // False if the peer takes more than it was allowed.
+  bool charge_bytes(std::uint64_t amount) const {
+    return channel_bytes.charge(amount) && bytes.charge(amount);
+  }
+  bool charge_message() const { return channel_messages.charge(1) && messages.charge(1); }
 };
 
 }  // namespace whimbrel

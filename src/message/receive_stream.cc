@@ -9,8 +9,6 @@ namespace whimbrel {
 
 namespace {
 
-// Credit is announced in steps of at least this, while the application lags behind.
-constexpr std::uint64_t kCreditStep = 4096;
 // Islands in the open message; over it, packets are refused until gaps are filled. Frames are sent
 // in pieces of a packet's size, so that the largest message has a few hundred at most.
 // Twice what the largest message has fragments of the least datagram: more is not loss but malice, and each costs a move of
@@ -28,9 +26,6 @@ Bytes keep_front(Bytes bytes, std::uint64_t count) {
 
 }  // namespace
 
-ReceiveStream::ReceiveStream(ChannelId channel, std::uint64_t window)
-    : channel_(channel), window_(window, kMessageStreamSizeMax, kCreditStep) {}
-
 FrameVerdict ReceiveStream::on_frame(std::uint64_t offset, Bytes bytes,
                                      const ReceiveContext& context) {
   const std::uint64_t end = offset + bytes.size();
@@ -44,8 +39,7 @@ FrameVerdict ReceiveStream::on_frame(std::uint64_t offset, Bytes bytes,
 // whole of a message as soon as its size is known, since the sender pays for messages whole.
 bool ReceiveStream::charge_to(std::uint64_t end, const ReceiveContext& context) {
   if (end <= charged_) return true;
-  const std::uint64_t amount = end - charged_;
-  if (!window_.charge(amount) || !context.bytes.charge(amount)) return false;
+  if (!context.charge_bytes(end - charged_)) return false;
   charged_ = end;
   return true;
 }
@@ -154,9 +148,9 @@ std::size_t ReceiveStream::take_length(Bytes bytes, std::uint64_t& size) {
 bool ReceiveStream::begin_message(std::uint64_t size, std::size_t length_size,
                                   const ReceiveContext& context) {
   if (size > kMessageSizeMax || varint_size(size) != length_size) return false;
-  if (!context.messages.charge(1) || !charge_to(parsed_ + size, context)) return false;
+  if (!context.charge_message() || !charge_to(parsed_ + size, context)) return false;
   // The length takes no memory: its credit goes back at once.
-  window_.free(length_size);
+  context.channel_bytes.free(length_size);
   context.bytes.free(length_size);
   return true;
 }
@@ -207,15 +201,7 @@ void ReceiveStream::place(std::uint64_t begin, Bytes bytes, const ReceiveContext
 }
 
 void ReceiveStream::deliver(SharedBytes payload, const ReceiveContext& context) {
-  unconsumed_ += payload.size();
   context.out.push_back({std::move(payload), channel_, true, ++number_, context.now});
-}
-
-void ReceiveStream::on_consumed(std::uint64_t bytes) {
-  ASSERT(bytes <= unconsumed_);
-  unconsumed_ -= bytes;
-  window_.free(bytes);
-  window_.consider(unconsumed_ == 0);
 }
 
 }  // namespace whimbrel

@@ -22,14 +22,10 @@ namespace whimbrel {
 
 class ReceiveStream {
  public:
-  ReceiveStream(ChannelId channel, std::uint64_t window);
+  explicit ReceiveStream(ChannelId channel) : channel_(channel) {}
 
+  ChannelId channel() const { return channel_; }
   FrameVerdict on_frame(std::uint64_t offset, Bytes bytes, const ReceiveContext& context);
-
-  // Payload delivered and not consumed.
-  std::uint64_t unconsumed() const { return unconsumed_; }
-  void on_consumed(std::uint64_t bytes);
-  ReceiveWindow& window() { return window_; }
 
  private:
   bool charge_to(std::uint64_t end, const ReceiveContext& context);
@@ -48,10 +44,8 @@ class ReceiveStream {
   ChannelId channel_;
   std::uint8_t length_have_ = 0;  // bytes of a length that was cut by a frame's end
   std::array<std::uint8_t, 8> length_{};
-  ReceiveWindow window_;
   std::uint64_t parsed_ = 0;
   std::uint64_t charged_ = 0;
-  std::uint64_t unconsumed_ = 0;
   std::uint64_t number_ = 0;  // of the message delivered last
 
   SharedBytes message_;

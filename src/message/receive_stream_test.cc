@@ -9,18 +9,20 @@ namespace {
 
 struct Receiver {
   FrameVerdict frame(std::uint64_t offset, const std::vector<std::uint8_t>& bytes) {
-    return stream.on_frame(
-        offset, bytes,
-        {slabs, bytes_window, messages_window, early_pieces, early_pieces_max, Instant{}, out});
+    return stream.on_frame(offset, bytes,
+                           {slabs, bytes_window, messages_window, channel_bytes, channel_messages,
+                            early_pieces, early_pieces_max, Instant{}, out});
   }
 
   SlabAllocator slabs;
   ReceiveWindow bytes_window{1 << 20, kMessageStreamSizeMax, 4096};
   ReceiveWindow messages_window{100, 1, 16};
+  ReceiveWindow channel_bytes{700000, kMessageStreamSizeMax, 4096};
+  ReceiveWindow channel_messages{90, 1, 16};
   std::size_t early_pieces = 0;
   std::size_t early_pieces_max = 4;
   std::vector<ReceivedMessage> out;
-  ReceiveStream stream{3, 700000};
+  ReceiveStream stream{3};
 };
 
 // The stream of messages with these sizes.
@@ -197,21 +199,22 @@ TEST(ReceiveStream, CreditOfTheSessionCountsWholeMessages) {
 
 TEST(ReceiveStream, CreditForMessages) {
   Receiver r;
-  EXPECT_EQ(r.frame(0, std::vector<std::uint8_t>(100, 0)), FrameVerdict::kTaken);
-  EXPECT_EQ(r.out.size(), 100u);
-  EXPECT_EQ(r.frame(100, {0}), FrameVerdict::kViolation);
+  EXPECT_EQ(r.frame(0, std::vector<std::uint8_t>(90, 0)), FrameVerdict::kTaken);
+  EXPECT_EQ(r.out.size(), 90u);
+  EXPECT_EQ(r.frame(90, {0}), FrameVerdict::kViolation) << "the channel's";
+  Receiver other;
+  other.messages_window.charge(20);
+  EXPECT_EQ(other.frame(0, std::vector<std::uint8_t>(80, 0)), FrameVerdict::kTaken);
+  EXPECT_EQ(other.frame(80, {0}), FrameVerdict::kViolation) << "the session's";
 }
 
-TEST(ReceiveStream, ConsumingGivesCreditBack) {
+TEST(ReceiveStream, LengthsTakeNoRoom) {
   Receiver r;
   r.frame(0, stream_of({200000}));
-  EXPECT_EQ(r.stream.unconsumed(), 200000u);
-  EXPECT_EQ(r.stream.window().held(), 200000u);
-  EXPECT_FALSE(r.stream.window().due());
-  r.stream.on_consumed(200000);
-  EXPECT_EQ(r.stream.window().held(), 0u);
-  EXPECT_TRUE(r.stream.window().due());
-  EXPECT_EQ(r.stream.window().announce(), 700000u + 200004);
+  EXPECT_EQ(r.bytes_window.held(), 200000u);
+  EXPECT_EQ(r.channel_bytes.held(), 200000u);
+  EXPECT_EQ(r.messages_window.held(), 1u);
+  EXPECT_EQ(r.channel_messages.held(), 1u);
 }
 
 }  // namespace

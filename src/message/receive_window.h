@@ -1,5 +1,5 @@
 // What we let the peer send: a window over a total that only grows. Used for the bytes of the
-// session, the bytes of a channel and the messages of the session.
+// session and of a channel, and for the messages of both.
 //
 //        freed        charged              limit (announced)
 //   -------|-------------|-------------------|------>
@@ -19,8 +19,11 @@ class ReceiveWindow {
   // `unit`: the most that one message may take; at most `window`. `step`: below this it is not
   // worth a frame to announce more, as long as the application lags behind.
   ReceiveWindow(std::uint64_t window, std::uint64_t unit, std::uint64_t step)
-      : window_(window), unit_(unit), step_(step), limit_(window) {
-    ASSERT(unit <= window);
+      : window_(window),
+        limit_(window),
+        unit_(static_cast<std::uint32_t>(unit)),
+        step_(static_cast<std::uint16_t>(step)) {
+    ASSERT(unit <= window && unit <= UINT32_MAX && step <= UINT16_MAX);
   }
 
   // False if the peer takes more than it was allowed.
@@ -36,7 +39,10 @@ class ReceiveWindow {
   }
   // After free(): decides whether to announce more. `caught_up`: the application has taken all
   // there was.
-  void consider(bool caught_up) { due_ = due_ || worth_announcing(caught_up); }
+  // `scarce`: a peer with credit for the largest message may wait all the same, for another reason (channel_share.h).
+  void consider(bool caught_up, bool scarce = false) {
+    if (worth_announcing(caught_up, scarce)) due_ = true;
+  }
   void set_due() { due_ = true; }
   // Takes effect when announced; what was promised stands.
   void set_window(std::uint64_t window) {
@@ -55,6 +61,8 @@ class ReceiveWindow {
   std::uint64_t limit() const { return limit_; }
   std::uint64_t charged() const { return charged_; }
   std::uint64_t held() const { return charged_ - freed_; }
+  // What the peer may charge before more is announced.
+  std::uint64_t remaining() const { return limit_ - charged_; }
   // Held, or may come at any time.
   std::uint64_t promised() const { return limit_ - freed_; }
   // The same, now or once what was freed is announced.
@@ -64,22 +72,22 @@ class ReceiveWindow {
   // A quarter of the window was freed; or the peer could be waiting. It may be waiting to begin a
   // message of up to `unit_`, so what counts is whether it has credit for the largest.
   // RFC 1122 4.2.3.3: no small steps, lest a slow reader causes a frame for every message.
-  bool worth_announcing(bool caught_up) const {
+  bool worth_announcing(bool caught_up, bool scarce) const {
     if (freed_ + window_ <= limit_) return false;
     const std::uint64_t unannounced = freed_ + window_ - limit_;
     if (unannounced >= window_ / 4) return true;
-    const std::uint64_t remaining = limit_ - charged_;
-    if (remaining >= unit_ || (unannounced < step_ && !caught_up)) return false;
-    const std::uint64_t room = remaining + unannounced;
-    return room >= unit_ || unannounced >= room / 8;
+    if (remaining() >= unit_ && !scarce) return false;
+    if (unannounced < step_ && !caught_up) return false;
+    const std::uint64_t room = remaining() + unannounced;
+    return room >= unit_ || unannounced >= room / 8 || (scarce && caught_up);
   }
 
   std::uint64_t window_;
-  std::uint64_t unit_;
-  std::uint64_t step_;
   std::uint64_t limit_;
   std::uint64_t charged_ = 0;
   std::uint64_t freed_ = 0;
+  std::uint32_t unit_;
+  std::uint16_t step_;
   bool due_ = false;
 };
 

@@ -1,8 +1,11 @@
-// What the peer lets us send over the whole session: totals of bytes and messages.
+// What the peer lets us send: totals of bytes and messages, of the whole session and of each channel.
 //
 // A message is paid for as a whole when its first byte leaves. So a message that has begun can
 // always end, whatever the other channels do: were bytes paid for one by one, several large
 // messages could each get half and then wait for one another for ever.
+//
+// A channel that the peer's application does not read must not use up the session's credit: each
+// keeps within its share (channel_share.h).
 //
 // A large message must not starve while small ones on other lanes use up every new bit of credit.
 // The first lane that finds too little therefore saves: of the credit that is left or arrives,
@@ -14,62 +17,142 @@
 #include <cstdint>
 #include <optional>
 
+#include "message/channel_share.h"
+#include "message/message.h"
+
 namespace whimbrel {
 
 // One of the lanes that a channel sends on (scheduler.h).
 using Lane = std::uint32_t;
 
+// Of one channel, both its reliable lanes together.
+struct ChannelCredit {
+  std::uint64_t bytes_max = 0;
+  std::uint64_t messages_max = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t messages = 0;
+
+  // Totals, never shrinking. True if one grew.
+  bool raise(std::uint64_t bytes_to, std::uint64_t messages_to) {
+    if (bytes_to <= bytes_max && messages_to <= messages_max) return false;
+    bytes_max = std::max(bytes_max, bytes_to);
+    messages_max = std::max(messages_max, messages_to);
+    return true;
+  }
+  bool allows(std::uint64_t size) const {
+    return messages < messages_max && size <= bytes_max - bytes;
+  }
+};
+
 class SendCredit {
  public:
-  // Totals, never shrinking: smaller values than before are ignored.
-  void raise(std::uint64_t bytes_max, std::uint64_t messages_max) {
-    if (bytes_max_ == 0) shared_ = bytes_max / kSharedFraction;
+  // What was granted at the start. Totals never shrink: smaller values than before are ignored.
+  void grant(const InitialCredit& initial) {
+    channel_bytes_ = std::max(channel_bytes_, initial.channel_bytes);
+    channel_messages_ = std::max(channel_messages_, initial.channel_messages);
+    raise(initial.session_bytes, initial.session_messages);
+  }
+  // True if one grew.
+  bool raise(std::uint64_t bytes_max, std::uint64_t messages_max) {
+    if (bytes_max <= bytes_max_ && messages_max <= messages_max_) return false;
+    if (bytes_max_ == 0) {
+      window_bytes_ = bytes_max;
+      window_messages_ = messages_max;
+    }
     bytes_max_ = std::max(bytes_max_, bytes_max);
     messages_max_ = std::max(messages_max_, messages_max);
     save();
+    return true;
   }
+  std::uint64_t channel_bytes() const { return channel_bytes_; }
+  std::uint64_t channel_messages() const { return channel_messages_; }
 
-  // Whether `lane` may begin a message of `size` bytes.
-  bool can_start(Lane lane, std::uint64_t size) const {
+  // Whether `lane` of `channel` may begin a message of `size` bytes.
+  bool can_start(Lane lane, const ChannelCredit& channel, std::uint64_t size) const {
     const std::uint64_t saved = saver_ == lane ? 0 : saved_;
-    return messages_ < messages_max_ && size <= bytes_max_ - bytes_ - saved;
+    return channel.allows(size) &&
+           within_share(held_messages(channel), 1, messages_max_ - messages_, window_messages_) &&
+           within_share(held_bytes(channel), size, bytes_max_ - bytes_ - saved, window_bytes_);
   }
   // Pays for it; only after can_start().
-  void start(Lane lane, std::uint64_t size) {
+  void start(Lane lane, ChannelCredit& channel, std::uint64_t size) {
     bytes_ += size;
     ++messages_;
-    if (saver_ != lane) return;
-    saver_.reset();
-    saved_ = 0;
+    channel.bytes += size;
+    ++channel.messages;
+    if (saver_ == lane) stop_saving();
   }
-  // `lane` found too little for a message of `size` bytes: it saves, unless another one does.
-  void wait(Lane lane, std::uint64_t size) {
+  // `lane` found too little for a message of `size` bytes: it saves, unless another one does, or its channel holds more
+  // already than it should.
+  void wait(Lane lane, const ChannelCredit& channel, std::uint64_t size) {
     if (saver_ && saver_ != lane) return;
+    const std::uint64_t held = held_bytes(channel);
+    const std::uint64_t needed = share_needs(held, size, window_bytes_);
+    // A channel that holds so much would never have saved enough.
+    const bool in_vain = held != 0 && held + needed > window_bytes_ - shared();
+    if (in_vain || !channel.allows(size)) return stop_saving();
     saver_ = lane;
-    needed_ = size;
+    needed_ = needed;
     save();
   }
 
  private:
   static constexpr std::uint64_t kSharedFraction = 8;
 
+  // Sent, and not consumed as far as the peer has told: it grants more by what was consumed.
+  std::uint64_t held_bytes(const ChannelCredit& channel) const {
+    return held(channel.bytes, channel.bytes_max, channel_bytes_);
+  }
+  std::uint64_t held_messages(const ChannelCredit& channel) const {
+    return held(channel.messages, channel.messages_max, channel_messages_);
+  }
+  static std::uint64_t held(std::uint64_t sent, std::uint64_t max, std::uint64_t initial) {
+    const std::uint64_t consumed = max - std::min(max, initial);
+    return sent - std::min(sent, consumed);
+  }
+
+  // What a saving lane leaves to the others.
+  std::uint64_t shared() const { return window_bytes_ / kSharedFraction; }
+  void stop_saving() {
+    saver_.reset();
+    saved_ = 0;
+  }
   void save() {
     if (!saver_ || saved_ >= needed_) return;
     // Where the whole window is hardly larger than the message, the others get what is over.
-    const std::uint64_t window = shared_ * kSharedFraction;
-    const std::uint64_t shared = window < needed_ ? 0 : std::min(shared_, window - needed_);
+    const std::uint64_t left = window_bytes_ - std::min(window_bytes_, needed_);
+    const std::uint64_t others = std::min(shared(), left);
     const std::uint64_t spare = bytes_max_ - bytes_ - saved_;
-    if (spare > shared) saved_ += std::min(spare - shared, needed_ - saved_);
+    if (spare > others) saved_ += std::min(spare - others, needed_ - saved_);
   }
 
   std::uint64_t bytes_max_ = 0;
   std::uint64_t messages_max_ = 0;
   std::uint64_t bytes_ = 0;
   std::uint64_t messages_ = 0;
-  std::uint64_t shared_ = 0;  // what a saving lane leaves to the others
+  std::uint64_t channel_bytes_ = 0;  // of each channel at the start
+  std::uint64_t channel_messages_ = 0;
+  std::uint64_t window_bytes_ = 0;  // the first grant
+  std::uint64_t window_messages_ = 0;
   std::optional<Lane> saver_;
   std::uint64_t needed_ = 0;
   std::uint64_t saved_ = 0;
+};
+
+// What one lane draws on.
+class LaneCredit {
+ public:
+  LaneCredit(SendCredit& session, ChannelCredit& channel, Lane lane)
+      : session_(session), channel_(channel), lane_(lane) {}
+
+  bool can_start(std::uint64_t size) const { return session_.can_start(lane_, channel_, size); }
+  void start(std::uint64_t size) { session_.start(lane_, channel_, size); }
+  void wait(std::uint64_t size) { session_.wait(lane_, channel_, size); }
+
+ private:
+  SendCredit& session_;
+  ChannelCredit& channel_;
+  Lane lane_;
 };
 
 }  // namespace whimbrel

@@ -2,17 +2,35 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 namespace whimbrel {
 namespace {
 
+// Channels that have nothing at the peer, so that only the session's credit counts.
+struct Session {
+  bool can_start(Lane lane, std::uint64_t size) const {
+    return credit.can_start(lane, granted(), size);
+  }
+  void start(Lane lane, std::uint64_t size) {
+    ChannelCredit channel = granted();
+    credit.start(lane, channel, size);
+  }
+  void wait(Lane lane, std::uint64_t size) { credit.wait(lane, granted(), size); }
+  void raise(std::uint64_t bytes, std::uint64_t messages) { credit.raise(bytes, messages); }
+  static ChannelCredit granted() { return {UINT64_MAX / 2, UINT64_MAX / 2, 0, 0}; }
+
+  SendCredit credit;
+};
+
 TEST(SendCredit, NothingBeforeThePeerGrants) {
-  const SendCredit credit;
+  const Session credit;
   EXPECT_FALSE(credit.can_start(0, 0));
   EXPECT_FALSE(credit.can_start(0, 1));
 }
 
 TEST(SendCredit, BytesAndMessagesAreBothLimits) {
-  SendCredit credit;
+  Session credit;
   credit.raise(100, 3);
   EXPECT_TRUE(credit.can_start(0, 100));
   EXPECT_FALSE(credit.can_start(0, 101));
@@ -28,7 +46,7 @@ TEST(SendCredit, BytesAndMessagesAreBothLimits) {
 }
 
 TEST(SendCredit, NeverShrinks) {
-  SendCredit credit;
+  Session credit;
   credit.raise(100, 3);
   credit.raise(50, 1);
   EXPECT_TRUE(credit.can_start(0, 100));
@@ -40,7 +58,7 @@ TEST(SendCredit, NeverShrinks) {
 // Messages that use up every new bit of credit do not starve a large one, as long as credit comes
 // back in larger steps than the share that is left to them.
 TEST(SendCredit, ALargeMessageSaves) {
-  SendCredit credit;
+  Session credit;
   std::uint64_t total = 1000;
   credit.raise(total, 1000000);
   for (int i = 0; i < 7; ++i) credit.start(1, 100);
@@ -58,7 +76,7 @@ TEST(SendCredit, ALargeMessageSaves) {
 
 // The one that saves leaves the others enough to go on with, even if its turn never comes.
 TEST(SendCredit, OthersGoOnMeanwhile) {
-  SendCredit credit;
+  Session credit;
   credit.raise(8000, 1000000);
   credit.start(2, 6500);  // never freed
   credit.wait(0, 5000);
@@ -72,7 +90,7 @@ TEST(SendCredit, OthersGoOnMeanwhile) {
 }
 
 TEST(SendCredit, SavesEverythingForAMessageAsLargeAsTheWindow) {
-  SendCredit credit;
+  Session credit;
   credit.raise(1000, 1000);
   credit.start(1, 10);
   credit.wait(0, 1000);
@@ -82,7 +100,7 @@ TEST(SendCredit, SavesEverythingForAMessageAsLargeAsTheWindow) {
 }
 
 TEST(SendCredit, OneSavesAtATime) {
-  SendCredit credit;
+  Session credit;
   credit.raise(1000, 1000);
   credit.start(3, 900);
   credit.wait(0, 500);
@@ -93,6 +111,59 @@ TEST(SendCredit, OneSavesAtATime) {
   credit.wait(1, 800);
   credit.raise(2400, 1000);
   EXPECT_TRUE(credit.can_start(1, 800));
+}
+
+// What channels hold that begin messages of `size` as long as they may, each until it is stopped.
+std::vector<std::uint64_t> fill(std::size_t channels, std::uint64_t size) {
+  SendCredit credit;
+  credit.grant({1000, 1000, 1000, 1000});
+  std::vector<ChannelCredit> all(channels, ChannelCredit{1000, 1000, 0, 0});
+  std::vector<std::uint64_t> held;
+  for (Lane lane = 0; lane < channels; ++lane) {
+    while (credit.can_start(lane, all[lane], size)) credit.start(lane, all[lane], size);
+    held.push_back(all[lane].bytes);
+  }
+  return held;
+}
+
+TEST(SendCredit, AChannelHoldsThreeQuartersAndFurtherOnesLess) {
+  EXPECT_EQ(fill(4, 1), (std::vector<std::uint64_t>{750, 141, 46, 21}));
+  EXPECT_EQ(fill(1, 200), (std::vector<std::uint64_t>{600}));
+}
+
+TEST(SendCredit, WhoHoldsNothingMayUseUpWhatIsLeft) {
+  EXPECT_EQ(fill(2, 500), (std::vector<std::uint64_t>{500, 500}));
+  EXPECT_EQ(fill(2, 1000), (std::vector<std::uint64_t>{1000, 0}));
+}
+
+TEST(SendCredit, WhatThePeerConsumedIsNotHeld) {
+  SendCredit credit;
+  credit.grant({1000, 1000, 1000, 1000});
+  ChannelCredit channel{1000, 1000, 0, 0};
+  while (credit.can_start(0, channel, 1)) credit.start(0, channel, 1);
+  EXPECT_TRUE(channel.raise(1100, 1100));
+  EXPECT_TRUE(credit.can_start(0, channel, 1));
+  EXPECT_FALSE(channel.raise(1100, 1000));
+}
+
+TEST(SendCredit, MessagesHaveAShareToo) {
+  SendCredit credit;
+  credit.grant({100000, 100, 100000, 100});
+  ChannelCredit channel{100000, 100, 0, 0};
+  int begun = 0;
+  for (; credit.can_start(0, channel, 1); ++begun) credit.start(0, channel, 1);
+  EXPECT_EQ(begun, 75);
+}
+
+// It would save for ever, if nobody reads it.
+TEST(SendCredit, AChannelThatHoldsMuchDoesNotSave) {
+  SendCredit credit;
+  credit.grant({8000, 8000, 8000, 8000});
+  ChannelCredit full{8000, 8000, 0, 0};
+  while (credit.can_start(0, full, 100)) credit.start(0, full, 100);
+  credit.wait(0, full, 100);
+  ChannelCredit other{8000, 8000, 0, 0};
+  EXPECT_TRUE(credit.can_start(1, other, 1000));
 }
 
 }  // namespace

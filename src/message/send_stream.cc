@@ -30,12 +30,6 @@ void SendStream::push(SharedBytes&& payload) {
   messages_.push_back({std::move(payload), begin, payload_begin});
 }
 
-bool SendStream::raise_limit(std::uint64_t bytes_max) {
-  if (bytes_max <= limit_) return false;
-  limit_ = bytes_max;
-  return true;
-}
-
 // The message that holds `offset`, which is not released yet.
 std::size_t SendStream::index_of(std::uint64_t offset) const {
   // What is acknowledged lies near the front of a queue that is long and mostly cold: from there, in
@@ -69,22 +63,21 @@ std::size_t SendStream::header_size(std::uint64_t offset) const {
   return 1 + varint_size(zigzag(channel_)) + varint_size(offset);
 }
 
-bool SendStream::write_lost(ByteWriter& out, std::vector<SentFrame>& records) {
+std::uint64_t SendStream::write_lost(ByteWriter& out, std::vector<SentFrame>& records) {
   const Range lost = lost_.front();
   const std::size_t header = header_size(lost.begin);
-  if (out.remaining() <= header) return false;
+  if (out.remaining() <= header) return 0;
   const std::uint64_t room = out.remaining() - header;
-  if (room < std::min(kFrameBytesMin, lost.size())) return false;
+  if (room < std::min(kFrameBytesMin, lost.size())) return 0;
   const std::uint64_t end = lost.begin + std::min(room, lost.size());
   write_frame(out, lost.begin, end, index_of(lost.begin));
   records.push_back(
       {FrameType::kStream, static_cast<std::uint32_t>(end - lost.begin), place_, lost.begin, 0});
   lost_.remove(lost.begin, end);
-  resent_bytes_ += end - lost.begin;
-  return true;
+  return end - lost.begin;
 }
 
-std::uint64_t SendStream::write_new(ByteWriter& out, SendCredit& credit,
+std::uint64_t SendStream::write_new(ByteWriter& out, LaneCredit credit,
                                     std::vector<SentFrame>& records) {
   const std::size_t header = header_size(next_);
   if (out.remaining() <= header) return 0;
@@ -102,7 +95,7 @@ std::uint64_t SendStream::write_new(ByteWriter& out, SendCredit& credit,
 
 // Where a frame of at most `room` new bytes ends, having paid for the messages that begin in it.
 // Moves next_index_ to the message behind.
-std::uint64_t SendStream::pay_for(std::uint64_t room, SendCredit& credit) {
+std::uint64_t SendStream::pay_for(std::uint64_t room, LaneCredit& credit) {
   const std::uint64_t full = next_ + room;
   std::uint64_t end = next_;
   while (end < full && next_index_ < messages_.size()) {
@@ -110,8 +103,8 @@ std::uint64_t SendStream::pay_for(std::uint64_t room, SendCredit& credit) {
     const std::uint64_t message_end = next_end();
     if (end == begin) {
       const std::uint64_t size = message_end - begin;
-      if (message_end > limit_ || !credit.can_start(lane_, size)) break;
-      credit.start(lane_, size);
+      if (!credit.can_start(size)) break;
+      credit.start(size);
     }
     if (message_end > full) return full;
     end = message_end;

@@ -22,29 +22,24 @@ namespace whimbrel {
 
 class SendStream {
  public:
-  // `place` is the slot of the frames' records, `lane` the one that pays for messages.
-  SendStream(ChannelId channel, std::uint32_t place, Lane lane)
-      : channel_(channel), place_(place), lane_(lane) {}
+  // `place` is the slot of the frames' records.
+  SendStream(ChannelId channel, std::uint32_t place) : channel_(channel), place_(place) {}
 
   void push(SharedBytes&& payload);
-  // Total of the stream that the peer lets us send; never shrinks. True if it grew.
-  bool raise_limit(std::uint64_t bytes_max);
-
   bool has_new() const { return next_ != end_; }
   bool has_lost() const { return !lost_.empty(); }
   // Credit for the next new byte: a message that has begun needs none.
-  bool channel_allows() const { return next_ != next_begin() || next_end() <= limit_; }
-  bool session_allows(const SendCredit& credit) const {
-    return next_ != next_begin() || credit.can_start(lane_, next_size());
+  bool is_allowed(const LaneCredit& credit) const {
+    return next_ != next_begin() || credit.can_start(next_size());
   }
   // Size in the stream of the message that holds the next new byte; only if has_new().
   std::uint64_t next_size() const { return next_end() - next_begin(); }
 
   // One STREAM frame of what was lost, or of new data; nothing if too little room is left to be
-  // worth a frame. write_new() only if has_new() and both credits allow it. Payload bytes written
+  // worth a frame. write_lost() returns the bytes of the stream written. write_new() only if has_new() and the credit allows it. Payload bytes written
   // for the first time are returned by write_new().
-  bool write_lost(ByteWriter& out, std::vector<SentFrame>& records);
-  std::uint64_t write_new(ByteWriter& out, SendCredit& credit, std::vector<SentFrame>& records);
+  std::uint64_t write_lost(ByteWriter& out, std::vector<SentFrame>& records);
+  std::uint64_t write_new(ByteWriter& out, LaneCredit credit, std::vector<SentFrame>& records);
 
   // What an acknowledgement let go.
   struct Released {
@@ -54,8 +49,6 @@ class SendStream {
   };
   Released on_acked(std::uint64_t offset, std::uint32_t length);
   void on_lost(std::uint64_t offset, std::uint32_t length);
-
-  std::uint64_t resent_bytes() const { return resent_bytes_; }
 
  private:
   struct Queued {
@@ -74,7 +67,7 @@ class SendStream {
   std::uint64_t payload_before(std::uint64_t offset, std::size_t index) const;
   std::uint64_t payload_before(std::uint64_t offset) const;
   std::size_t header_size(std::uint64_t offset) const;
-  std::uint64_t pay_for(std::uint64_t room, SendCredit& credit);
+  std::uint64_t pay_for(std::uint64_t room, LaneCredit& credit);
   void write_frame(ByteWriter& out, std::uint64_t begin, std::uint64_t end, std::size_t index);
   void copy(ByteWriter& out, std::uint64_t begin, std::uint64_t end, std::size_t index) const;
   std::uint64_t mark_acked(std::uint64_t begin, std::uint64_t end);
@@ -83,17 +76,14 @@ class SendStream {
 
   ChannelId channel_;
   std::uint32_t place_;
-  Lane lane_;
   RingBuffer<Queued> messages_;
   std::uint64_t acked_ = 0;
   std::uint64_t next_ = 0;
   std::uint64_t end_ = 0;
-  std::uint64_t limit_ = 0;
   std::size_t next_index_ = 0;  // of the message that holds next_; messages_.size() if none does
   std::uint64_t payload_total_ = 0;
   RangeSet acked_ahead_;  // above acked_
   RangeSet lost_;         // to be sent again; none of it acknowledged
-  std::uint64_t resent_bytes_ = 0;
 };
 
 }  // namespace whimbrel

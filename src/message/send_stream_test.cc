@@ -11,9 +11,9 @@ constexpr std::uint64_t kPlenty = 1 << 30;
 
 // A stream, the credit it draws on, and all that it has put into packets.
 struct Sender {
-  explicit Sender(ChannelId channel = 0) : stream(channel, 5, 0) {
-    credit.raise(kPlenty, kPlenty);
-    stream.raise_limit(kPlenty);
+  explicit Sender(ChannelId id = 0) : stream(id, 5) {
+    session.grant({kPlenty, kPlenty, kPlenty, kPlenty});
+    channel.raise(kPlenty, kPlenty);
   }
 
   void push(std::size_t size) { stream.push(test_payload(size, seed++)); }
@@ -23,9 +23,9 @@ struct Sender {
     records.clear();
     ByteWriter out(bytes);
     if (stream.has_lost()) {
-      stream.write_lost(out, records);
-    } else if (stream.has_new() && stream.channel_allows() && stream.session_allows(credit)) {
-      payload_sent += stream.write_new(out, credit, records);
+      resent += stream.write_lost(out, records);
+    } else if (stream.has_new() && stream.is_allowed(credit())) {
+      payload_sent += stream.write_new(out, credit(), records);
     }
     used = out.size();
     return parse(Bytes(bytes).first(used));
@@ -43,13 +43,17 @@ struct Sender {
     return frames;
   }
 
+  LaneCredit credit() { return {session, channel, 0}; }
+
   SendStream stream;
-  SendCredit credit;
+  SendCredit session;
+  ChannelCredit channel;
   std::vector<SentFrame> records;
   std::vector<std::uint8_t> bytes;
   std::size_t used = 0;
   std::uint64_t seed = 1;
   std::uint64_t payload_sent = 0;
+  std::uint64_t resent = 0;
 };
 
 TEST(SendStream, ManyMessagesMakeOneFrameAndOneRecord) {
@@ -111,35 +115,35 @@ TEST(SendStream, LeavesTooLittleRoomAlone) {
 
 TEST(SendStream, ChannelCreditHoldsWholeMessagesBack) {
   Sender s;
-  SendStream stream(0, 0, 0);
-  stream.push(test_payload(10, 1));
-  stream.push(test_payload(10, 2));
-  EXPECT_FALSE(stream.channel_allows());
-  EXPECT_TRUE(stream.raise_limit(21));
-  EXPECT_FALSE(stream.raise_limit(20));
-  EXPECT_TRUE(stream.channel_allows());
-  ByteWriter out(s.bytes = std::vector<std::uint8_t>(100));
-  EXPECT_EQ(stream.write_new(out, s.credit, s.records), 10u);
-  EXPECT_EQ(s.records[0].length, 11u);
-  EXPECT_FALSE(stream.channel_allows());
-  EXPECT_TRUE(stream.raise_limit(22));
-  EXPECT_TRUE(stream.channel_allows());
+  s.channel = ChannelCredit();
+  for (int i = 0; i < 3; ++i) s.push(10);
+  EXPECT_FALSE(s.stream.is_allowed(s.credit()));
+  EXPECT_TRUE(s.channel.raise(21, 10));
+  EXPECT_FALSE(s.channel.raise(20, 9));
+  EXPECT_EQ(s.packet(100)[0].bytes.size(), 11u);
+  EXPECT_FALSE(s.stream.is_allowed(s.credit()));
+  EXPECT_TRUE(s.channel.raise(33, 2));
+  EXPECT_EQ(s.packet(100)[0].bytes.size(), 22u);
+  s.push(10);
+  EXPECT_FALSE(s.stream.is_allowed(s.credit()));
+  EXPECT_TRUE(s.channel.raise(100, 10));
+  EXPECT_TRUE(s.stream.is_allowed(s.credit()));
 }
 
 TEST(SendStream, SessionCreditHoldsWholeMessagesBack) {
   Sender s;
-  s.credit = SendCredit();
-  s.credit.raise(25, 10);
+  s.session = SendCredit();
+  s.session.raise(25, 10);
   for (int i = 0; i < 3; ++i) s.push(10);
   EXPECT_EQ(s.packet(100)[0].bytes.size(), 22u);
-  EXPECT_FALSE(s.stream.session_allows(s.credit));
-  s.credit.raise(33, 2);
-  EXPECT_TRUE(s.stream.session_allows(s.credit));
+  EXPECT_FALSE(s.stream.is_allowed(s.credit()));
+  s.session.raise(33, 2);
+  EXPECT_TRUE(s.stream.is_allowed(s.credit()));
   // A message that has begun needs no more credit.
   s.push(50);
-  s.credit.raise(33 + 51, 10);
+  s.session.raise(33 + 51, 10);
   EXPECT_EQ(s.packet(40)[0].bytes.size(), 37u);
-  EXPECT_TRUE(s.stream.session_allows(s.credit));
+  EXPECT_TRUE(s.stream.is_allowed(s.credit()));
   EXPECT_EQ(s.packet(100)[0].bytes.size(), 25u);
 }
 
@@ -162,7 +166,7 @@ TEST(SendStream, LostBytesLeaveAgainUnlessAcknowledged) {
   EXPECT_EQ(frames[0].offset, 360u);
   EXPECT_EQ(frames[0].bytes.size(), 145u);
   EXPECT_FALSE(s.stream.has_lost());
-  EXPECT_EQ(s.stream.resent_bytes(), 101u + 47 + 145);
+  EXPECT_EQ(s.resent, 101u + 47 + 145);
 }
 
 TEST(SendStream, ReleasesInOrder) {

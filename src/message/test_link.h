@@ -79,9 +79,7 @@ class TestLink {
 
   // What a handshake does.
   static void grant(Channels& sender, const Channels& receiver) {
-    const SessionCreditFrame credit = receiver.initial_session_credit();
-    sender.set_initial_credit(credit.bytes_max, credit.messages_max,
-                              receiver.initial_channel_credit());
+    sender.set_initial_credit(receiver.initial_credit());
   }
 
   // The next packet of `from`; empty if it has nothing to send.

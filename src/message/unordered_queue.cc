@@ -63,15 +63,15 @@ bool UnorderedQueue::write_lost(ByteWriter& out, std::vector<SentFrame>& records
   return any;
 }
 
-std::uint64_t UnorderedQueue::write_new(ByteWriter& out, SendCredit& credit,
+std::uint64_t UnorderedQueue::write_new(ByteWriter& out, LaneCredit credit,
                                         std::vector<SentFrame>& records) {
   std::uint64_t total = 0;
-  while (has_new() && session_allows(credit)) {
+  while (has_new() && is_allowed(credit)) {
     const SharedBytes& payload = messages_[next_index_].payload;
     const Piece rest{first_sequence_ + next_index_, sent_, payload.size() - sent_};
     const std::uint64_t written = write_piece(out, rest, payload, records);
     if (written == 0) break;
-    if (sent_ == 0) credit.start(lane_, payload.size());
+    if (sent_ == 0) credit.start(payload.size());
     total += written;
     sent_ += written;
     if (written < rest.size) break;

@@ -17,8 +17,7 @@ namespace whimbrel {
 
 class UnorderedQueue {
  public:
-  UnorderedQueue(ChannelId channel, std::uint32_t place, Lane lane)
-      : channel_(channel), place_(place), lane_(lane) {}
+  UnorderedQueue(ChannelId channel, std::uint32_t place) : channel_(channel), place_(place) {}
 
   // Not empty: there is no fragment of nothing.
   void push(SharedBytes&& payload);
@@ -26,14 +25,14 @@ class UnorderedQueue {
   bool has_new() const { return next_index_ < messages_.size(); }
   bool has_lost() const { return !lost_.empty(); }
   std::uint64_t next_size() const { return messages_[next_index_].payload.size(); }
-  bool session_allows(const SendCredit& credit) const {
-    return sent_ != 0 || credit.can_start(lane_, next_size());
+  bool is_allowed(const LaneCredit& credit) const {
+    return sent_ != 0 || credit.can_start(next_size());
   }
 
   // FRAGMENTs of what was lost, or of new messages, as many as fit. write_new() returns the bytes
   // written; it may write nothing if too little room is left.
   bool write_lost(ByteWriter& out, std::vector<SentFrame>& records);
-  std::uint64_t write_new(ByteWriter& out, SendCredit& credit, std::vector<SentFrame>& records);
+  std::uint64_t write_new(ByteWriter& out, LaneCredit credit, std::vector<SentFrame>& records);
 
   struct Released {
     std::uint64_t acked_bytes = 0;     // acknowledged for the first time
@@ -63,7 +62,6 @@ class UnorderedQueue {
 
   ChannelId channel_;
   std::uint32_t place_;
-  Lane lane_;
   RingBuffer<Queued, kIdleCapacity> messages_;
   std::uint64_t first_sequence_ = 0;  // of messages_.front()
   std::size_t next_index_ = 0;        // the message that is being sent

@@ -12,7 +12,7 @@ FrameVerdict UnorderedReassembly::on_frame(const FragmentFrame& frame,
   if (completed_.contains(frame.sequence)) return FrameVerdict::kTaken;
   auto at = partials_.find(frame.sequence);
   if (at == partials_.end()) {
-    if (!context.messages.charge(1) || !context.bytes.charge(frame.total)) {
+    if (!context.charge_message() || !context.charge_bytes(frame.total)) {
       return FrameVerdict::kViolation;
     }
     PartialMessage message(SharedBytes::make(frame.total));
@@ -22,16 +22,10 @@ FrameVerdict UnorderedReassembly::on_frame(const FragmentFrame& frame,
   if (!at->second.add(frame.offset, frame.bytes)) {
     return at->second.range_count() > kIslandsMax ? FrameVerdict::kViolation : FrameVerdict::kTaken;
   }
-  unconsumed_ += frame.total;
   context.out.push_back({at->second.take(), frame.channel, true, frame.sequence + 1, context.now});
   partials_.erase(at);
   completed_.add(frame.sequence);
   return completed_.count() > gaps_max_ + 1 ? FrameVerdict::kViolation : FrameVerdict::kTaken;
-}
-
-void UnorderedReassembly::on_consumed(std::uint64_t bytes) {
-  ASSERT(bytes <= unconsumed_);
-  unconsumed_ -= bytes;
 }
 
 }  // namespace whimbrel

@@ -20,14 +20,10 @@ class UnorderedReassembly {
 
   FrameVerdict on_frame(const FragmentFrame& frame, const ReceiveContext& context);
 
-  std::uint64_t unconsumed() const { return unconsumed_; }
-  void on_consumed(std::uint64_t bytes);
-
  private:
   std::uint64_t gaps_max_;
   std::map<std::uint64_t, PartialMessage> partials_;  // by sequence
   RangeSet completed_;
-  std::uint64_t unconsumed_ = 0;  // payload delivered and not consumed
 };
 
 }  // namespace whimbrel

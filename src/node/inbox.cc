@@ -195,20 +195,29 @@ std::size_t Inbox::take(ChannelId id, std::span<Message> out, bool* report) {
   if (from == nullptr) return 0;
   from->heeded = from->read_lately = true;
   const std::size_t count = std::min(out.size(), from->queue.size());
+  bool crowded = false;
   for (std::size_t i = 0; i < count; ++i) {
     Entry entry = from->queue.pop_front();
     Session& session = *entry.session;
     remove(session, entry.message);
     *report = *report || session.unreported_bytes >= report_bytes_ ||
               session.unreported_messages >= report_messages_;
+    crowded = crowded || is_crowded(session);
     MessageAccess::fill(out[i], std::move(entry.message), session.user);
   }
   size_.fetch_sub(count, std::memory_order_release);
+  *report = *report || (crowded && from->queue.empty());
   show(*from);
   if (count > 0 && !from->queue.empty()) ++newest_;
   if (count > 0) publish_news();
   if (from->queue.empty() && other_.size() > kOtherChannelsKept) other_.erase(id);
   return count;
+}
+
+// So much of it is here, on other channels, that its peer may wait for word of every message that is read.
+bool Inbox::is_crowded(const Session& session) const {
+  return session.queued_bytes + session.unreported_bytes >= report_bytes_ ||
+         session.queued + session.unreported_messages >= report_messages_;
 }
 
 // Messages of one session and channel mostly come in a row.

@@ -44,7 +44,8 @@ class Inbox {
   // Told of each by the thread that delivers, with no lock of the inbox held. Set before the first message.
   void set_on_eviction(OnEviction tell) { on_eviction_ = std::move(tell); }
 
-  // A session that was read so far without the core knowing makes take() ask for the driver.
+  // A session that was read so far without the core knowing makes take() ask for the driver. So does one that has so much here,
+  // when a channel is read to its end.
   void set_report_thresholds(std::uint64_t bytes, std::uint64_t messages);
 
   // What one user may have here, over all of its sessions: the largest receive limits that a session has.
@@ -133,6 +134,7 @@ class Inbox {
   void publish_news();
   void heed(ChannelId id);
   Session* session_of(SessionId id, const UserOf& user_of);
+  bool is_crowded(const Session& session) const;
   void note_consumed(Session& session, const ReceivedMessage& message);
   void add(Session& session, const ReceivedMessage& message);
   void remove(Session& session, const ReceivedMessage& message);

@@ -80,6 +80,22 @@ TEST_F(InboxTest, TellsTheCoreWhatWasConsumed) {
   EXPECT_TRUE(report);  // a hundred bytes at once
 }
 
+// The peer may wait for word of every single message, where others fill its share.
+TEST_F(InboxTest, TellsAtOnceWhileMuchIsUnreadOnOtherChannels) {
+  inbox.set_report_thresholds(1000, 4);
+  deliver(kAlice, 1, 1);
+  EXPECT_EQ(take(1).size(), 1u);
+  EXPECT_FALSE(report);
+  consumed();
+  for (std::uint64_t i = 1; i <= 3; ++i) deliver(kAlice, 7, 10, i);
+  deliver(kAlice, 1, 1);
+  EXPECT_EQ(take(1).size(), 1u);
+  EXPECT_TRUE(report);
+  deliver(kBob, 1, 1);
+  EXPECT_EQ(take(1).size(), 1u);
+  EXPECT_FALSE(report) << "another session";
+}
+
 TEST_F(InboxTest, DropsExactlyWhatItIsAskedTo) {
   deliver(kAlice, 1, 10);
   deliver(kBob, 1, 11);

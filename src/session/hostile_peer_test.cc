@@ -29,7 +29,7 @@ class HostilePeer : public testing::Test {
     with.local_index = 1;
     with.remote_index = 2;
     with.remote = kAddress;
-    with.peer = {1 << 20, 1000, 1 << 20, milliseconds(25), 1472};
+    with.peer = {{1 << 20, 1000, 1 << 20, 1000}, milliseconds(25), 1472};
     with.address_proof = AddressProof::kGiven;
     session =
         std::make_unique<Session>(SessionOptions(), std::move(with), random, counters, slabs, now);

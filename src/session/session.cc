@@ -73,8 +73,7 @@ Session::Session(const SessionOptions& options, Establishment&& with, Random& ra
   path_.on_unvalidated_bytes(with.bytes_received);
   if (with.address_proof == AddressProof::kGiven) path_.set_address_validated();
   if (with.handshake_rtt > Duration::zero()) path_.on_handshake_rtt(with.handshake_rtt);
-  channels_.set_initial_credit(with.peer.session_bytes, with.peer.session_messages,
-                               with.peer.channel_bytes);
+  channels_.set_initial_credit(with.peer.credit);
 }
 
 Session::~Session() = default;

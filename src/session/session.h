@@ -30,9 +30,7 @@ enum class SessionPhase : std::uint8_t { kUp, kLingering, kClosing, kEnded };
 
 // What the handshake told of the peer.
 struct PeerLimits {
-  std::uint64_t session_bytes = 0;
-  std::uint64_t session_messages = 0;
-  std::uint64_t channel_bytes = 0;
+  InitialCredit credit;
   Duration ack_delay_max = milliseconds(25);
   std::size_t datagram_size_max = kDatagramSizeMin;
 };

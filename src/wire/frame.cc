@@ -69,6 +69,7 @@ bool read_session_credit(ByteReader& in, SessionCreditFrame& out) {
 bool read_channel_credit(ByteReader& in, ChannelCreditFrame& out) {
   if (!read_channel(in, out.channel)) return false;
   out.bytes_max = in.varint();
+  out.messages_max = in.varint();
   return in.ok();
 }
 
@@ -147,6 +148,7 @@ void write_channel_credit(ByteWriter& out, const ChannelCreditFrame& frame) {
   out.u8(static_cast<std::uint8_t>(FrameType::kChannelCredit));
   out.varint(zigzag(frame.channel));
   out.varint(frame.bytes_max);
+  out.varint(frame.messages_max);
 }
 
 }  // namespace whimbrel

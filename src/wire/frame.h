@@ -10,7 +10,7 @@
 //  0x05  PATH_RESPONSE    data 8 bytes                      (RFC 9000 19.18)
 //  0x06  HANDSHAKE_DONE   none: the answering side has accepted (first packet of the answering side)
 //  0x07  SESSION_CREDIT   bytes_max v, messages_max v       totals since the session began (RFC 9000 19.9)
-//  0x08  CHANNEL_CREDIT   channel z, bytes_max v            total of the channel's stream (RFC 9000 19.10)
+//  0x08  CHANNEL_CREDIT   channel z, bytes_max v, messages_max v   the same of one channel (RFC 9000 19.10)
 //  0x09  QUALITY          arrived in 1/255 u8: the peer's share of our packets that reached it
 //  0x10  STREAM           channel z, offset v, length v, bytes
 //  0x11  STREAM to the packet's end: channel z, offset v, bytes
@@ -93,6 +93,7 @@ struct SessionCreditFrame {
 struct ChannelCreditFrame {
   ChannelId channel = 0;
   std::uint64_t bytes_max = 0;
+  std::uint64_t messages_max = 0;
 };
 struct StreamFrame {
   ChannelId channel = 0;
@@ -133,7 +134,7 @@ void write_session_credit(ByteWriter& out, const SessionCreditFrame& frame);
 void write_channel_credit(ByteWriter& out, const ChannelCreditFrame& frame);
 
 inline constexpr std::size_t kSessionCreditSizeMax = 17;
-inline constexpr std::size_t kChannelCreditSizeMax = 17;
+inline constexpr std::size_t kChannelCreditSizeMax = 1 + 8 + 8 + 8;
 inline constexpr std::size_t kCloseSizeMax = 1 + 4 + 2 + kCloseTextMax;
 // Type, channel, offset and a two-byte length: the most a STREAM header takes in a datagram below 16 KiB.
 inline constexpr std::size_t kStreamHeaderSizeMax = 1 + 8 + 8 + 4;

@@ -161,13 +161,14 @@ TEST(CreditFrames, RoundTripAndSizes) {
   EXPECT_EQ(session.messages_max, kVarintMax);
 
   ByteWriter other(buffer);
-  write_channel_credit(other, {std::numeric_limits<ChannelId>::min(), kVarintMax});
+  write_channel_credit(other, {std::numeric_limits<ChannelId>::min(), kVarintMax, kVarintMax});
   EXPECT_EQ(other.size(), kChannelCreditSizeMax);
   ByteReader in2(other.written().subspan(1));
   ChannelCreditFrame channel;
   ASSERT_TRUE(read_channel_credit(in2, channel));
   EXPECT_EQ(channel.channel, std::numeric_limits<ChannelId>::min());
   EXPECT_EQ(channel.bytes_max, kVarintMax);
+  EXPECT_EQ(channel.messages_max, kVarintMax);
 }
 
 TEST(StreamFrame, Limits) {

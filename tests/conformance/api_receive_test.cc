@@ -90,6 +90,23 @@ TEST(ApiReceive, ReliableDataOverTheMessageLimitIsHeldBackAtTheSender) {
   EXPECT_EQ(duo.world.violations(), "");
 }
 
+// An older version of the program, say, does not know channels 7 to 9.
+TEST(ApiReceive, ChannelsThatAreNotReadStopNoOther) {
+  Reader duo;
+  std::size_t sent = 0, received = 0;
+  for (int tick = 0; tick < 800; ++tick) {
+    for (int i = 0; i < 5; ++i) duo.a.send(duo.b.identity(), "telemetry", kSendReliable, 7 + i % 3);
+    sent += duo.a.send(duo.b.identity(), "chat", kSendReliable, 0) == Result::kOk;
+    duo.world.run_for(milliseconds(10));
+    received += duo.b.receive(0).size();
+  }
+  duo.settle();
+  received += duo.b.receive(0).size();
+  EXPECT_EQ(sent, 800u);
+  EXPECT_EQ(received, 800u);
+  EXPECT_EQ(duo.world.violations(), "");
+}
+
 TEST(ApiReceive, UnreliableDataOverTheLimitIsDroppedAndCounted) {
   SessionOptions few;
   few.receive_messages_max = 50;

@@ -78,8 +78,17 @@ class Messages:
         require(not again, "an unreliable fragment is sent once")
         message.put(frame["offset"], frame["bytes"])
 
-    def unordered(self):
-        return [total for (kind, _, _), (total, _) in self.parts.items() if kind == "unordered"]
+    def used(self):
+        """What counts as credit: for each channel the bytes, and the messages begun."""
+        used = {}
+        for channel, stream in self.streams.items():
+            charged = stream.charged()
+            used[channel] = (charged, len(stream.begun))
+        for (kind, channel, _), (total, _) in self.parts.items():
+            if kind == "unordered":
+                size, begun = used.get(channel, (0, 0))
+                used[channel] = (size + total, begun + 1)
+        return used
 
     def all(self):
         """Every message as (kind, channel, bytes), in the order of sending for each kind and channel."""
@@ -108,7 +117,8 @@ class Credit:
     """What the sender of a flow may send: section 5, Credit."""
 
     def __init__(self, parameters):
-        self.bytes, self.messages, self.channel = parameters[1], parameters[2], parameters[3]
+        self.bytes, self.messages = parameters[1], parameters[2]
+        self.channel = (parameters[3], parameters[7])
         self.channels = {}
 
     def raise_session(self, frame):
@@ -117,17 +127,16 @@ class Credit:
 
     def raise_channel(self, frame):
         known = self.channels.get(frame["channel"], self.channel)
-        self.channels[frame["channel"]] = max(known, frame["bytes"])
+        self.channels[frame["channel"]] = (max(known[0], frame["bytes"]), max(known[1], frame["messages"]))
 
     def check(self, said):
-        charged = {channel: stream.charged() for channel, stream in said.streams.items()}
-        unordered = said.unordered()
-        begun = sum(len(stream.begun) for stream in said.streams.values()) + len(unordered)
-        require(sum(charged.values()) + sum(unordered) <= self.bytes, "a sender within the session's bytes")
-        require(begun <= self.messages, "a sender within the session's messages")
-        for channel, used in charged.items():
-            granted = self.channels.get(channel, self.channel)
-            require(used <= granted, f"a sender within the bytes of channel {channel}")
+        used = said.used()
+        require(sum(size for size, _ in used.values()) <= self.bytes, "a sender within the session's bytes")
+        require(sum(begun for _, begun in used.values()) <= self.messages, "a sender within the session's messages")
+        for channel, (size, begun) in used.items():
+            size_max, begun_max = self.channels.get(channel, self.channel)
+            require(size <= size_max, f"a sender within the bytes of channel {channel}")
+            require(begun <= begun_max, f"a sender within the messages of channel {channel}")
 
 
 class Flow:

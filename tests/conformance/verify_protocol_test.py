@@ -159,7 +159,7 @@ class Frames(unittest.TestCase):
                      stamp + versions + suites + sender + "08", stamp + versions + "0300" + sender):
             with self.assertRaises(Malformed, msg=text):
                 wire.read_payload(bytes.fromhex(text))
-        for text in ("0544af", "0180080003", "0200", "0380080003", "0480fa0001", "0101", "020102 01", "0701"):
+        for text in ("0544af", "0180080003", "0200", "0380080003", "0480fa0001", "0101", "020102 01", "0801", "0700"):
             with self.assertRaises(Malformed, msg=text):
                 wire.read_parameters({6: bytes.fromhex(text)})
         self.assertEqual(wire.read_parameters({6: bytes.fromhex("0180080004")})[1], 524292)
@@ -168,17 +168,23 @@ class Frames(unittest.TestCase):
 
 class Rules(unittest.TestCase):
     def test_credit_counts_whole_messages(self):
-        said, credit = Messages(), Credit({1: 100, 2: 2, 3: 60})
+        said, credit = Messages(), Credit({1: 100, 2: 3, 3: 60, 7: 2})
         said.take("STREAM", {"channel": 1, "offset": 0, "bytes": bytes([59, 0])})
         credit.check(said)
         said.take("STREAM", {"channel": 1, "offset": 60, "bytes": bytes([0])})
         with self.assertRaises(Malformed):  # the channel
             credit.check(said)
-        credit.raise_channel({"channel": 1, "bytes": 61})
+        credit.raise_channel({"channel": 1, "bytes": 61, "messages": 0})
         said.take("RELIABLE FRAGMENT", {"channel": 2, "sequence": 0, "offset": 0, "total": 40, "bytes": b"x"})
         with self.assertRaises(Malformed):  # the session
             credit.check(said)
         credit.raise_session({"bytes": 101, "messages": 2})
+        credit.check(said)
+        said.take("STREAM", {"channel": 3, "offset": 0, "bytes": bytes([0, 0, 0])})
+        credit.raise_session({"bytes": 200, "messages": 100})
+        with self.assertRaises(Malformed):  # the messages of a channel
+            credit.check(said)
+        credit.raise_channel({"channel": 3, "bytes": 0, "messages": 3})
         credit.check(said)
 
     def test_parts_that_contradict(self):

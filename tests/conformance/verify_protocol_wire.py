@@ -20,7 +20,7 @@ AES_GCM, CHACHA = 1, 2
 KEY_SIZE = 32
 TAG_SIZE = 16
 MESSAGE_MAX = 524288
-DEFAULT_PARAMETERS = {1: 1048576, 2: 1000, 3: 1048576, 4: 25000, 5: 1472, 6: 180000}
+DEFAULT_PARAMETERS = {1: 1048576, 2: 1000, 3: 1048576, 4: 25000, 5: 1472, 6: 180000, 7: 1000}
 
 
 class Malformed(Exception):
@@ -213,7 +213,7 @@ def check_field_shapes(fields):
 
 
 def read_parameters(fields):
-    """All six parameters, those left out with their defaults."""
+    """All seven parameters, those left out with their defaults."""
     values = {}
     reader = Reader(fields.get(6, b""))
     while reader.left():
@@ -221,7 +221,7 @@ def read_parameters(fields):
         require(name in DEFAULT_PARAMETERS and name not in values, f"parameter {name} is unknown or twice")
         values[name] = reader.varint()
     values = {**DEFAULT_PARAMETERS, **values}
-    enough = min(values[1], values[3]) >= MESSAGE_MAX + varint_size(MESSAGE_MAX) and values[2] >= 1
+    enough = min(values[1], values[3]) >= MESSAGE_MAX + varint_size(MESSAGE_MAX) and min(values[2], values[7]) >= 1
     require(enough, "credit for one message of the largest size")
     require(values[4] <= 16384000, "the longest delay of an acknowledgement is at most 16384000 us")
     require(values[5] >= 1200, "the largest datagram taken is at least 1200")
@@ -306,7 +306,7 @@ FRAMES = {
     0x05: ("PATH_RESPONSE", lambda r: {"bytes": r.take(8)}),
     0x06: ("HANDSHAKE_DONE", lambda r: {}),
     0x07: ("SESSION_CREDIT", lambda r: {"bytes": r.varint(), "messages": r.varint()}),
-    0x08: ("CHANNEL_CREDIT", lambda r: {"channel": r.channel(), "bytes": r.varint()}),
+    0x08: ("CHANNEL_CREDIT", lambda r: {"channel": r.channel(), "bytes": r.varint(), "messages": r.varint()}),
     0x09: ("QUALITY", lambda r: {"share": r.u8()}),
     0x10: ("STREAM", lambda r: read_stream(r, False)),
     0x11: ("STREAM", lambda r: read_stream(r, True)),

@@ -313,5 +313,83 @@ RC_GTEST_PROP(ChannelsProperty, ReliableIsExactlyOnceAndInOrder, (std::uint64_t 
   world.settle();
 }
 
+// Channels of which some are never read. Their messages and those of the others come in any order and size, lost now and
+// then; on a channel that is read all must arrive.
+class Readers {
+ public:
+  Readers(std::uint64_t seed, std::size_t channels, std::size_t unread)
+      : random_(seed), unread_(unread), sent_(channels), read_(channels) {}
+
+  void send(std::size_t times) {
+    for (std::size_t i = 0; i < times; ++i) {
+      const std::size_t channel = random_.below(sent_.size());
+      const bool is_large = random_.chance(0.02);
+      const std::size_t size = is_large ? 4000 + random_.below(36000) : random_.below(300);
+      const Delivery delivery =
+          size > 0 && random_.chance(0.2) ? Delivery::kReliableUnordered : Delivery::kReliable;
+      // No larger than what is left beside so many that are not read.
+      link_.a.send(static_cast<ChannelId>(channel), delivery,
+                   test_payload(is_large ? size / (1 + unread_) : size, i), kFragmentSize);
+      ++sent_[channel];
+    }
+  }
+  // Until nothing moves. A reader comes by now and then.
+  void run() {
+    for (int idle = 0; idle < 3;) {
+      const bool moved = carry(link_.a, link_.b) | carry(link_.b, link_.a);
+      if (!moved || random_.chance(0.2)) read(moved ? random_.below(20) : SIZE_MAX);
+      idle = moved ? 0 : idle + 1;
+    }
+  }
+  void check() const {
+    for (std::size_t channel = unread_; channel < sent_.size(); ++channel) {
+      RC_ASSERT(read_[channel] == sent_[channel]);
+    }
+  }
+
+ private:
+  bool carry(Channels& from, Channels& to) {
+    const TestPacket packet = TestLink::produce(from);
+    if (packet.bytes.empty()) return false;
+    if (random_.chance(0.1)) {
+      TestLink::lose(from, packet);
+      return true;
+    }
+    std::vector<ReceivedMessage> out;
+    RC_ASSERT(receive_packet(to, packet.bytes, Instant{}, out) == FrameVerdict::kTaken);
+    TestLink::acknowledge(from, packet);
+    for (ReceivedMessage& message : out) {
+      if (static_cast<std::size_t>(message.channel) >= unread_) waiting_.push_back(message);
+    }
+    return true;
+  }
+  void read(std::size_t count) {
+    for (; count > 0 && !waiting_.empty(); --count) {
+      const ReceivedMessage message = waiting_.front();
+      waiting_.pop_front();
+      link_.b.on_consumed(message.channel, true, message.payload.size(), 1);
+      ++read_[static_cast<std::size_t>(message.channel)];
+    }
+  }
+
+  FastRandom random_;
+  std::size_t unread_;  // channels 0 to this
+  TestLink link_;
+  std::vector<std::size_t> sent_, read_;
+  std::deque<ReceivedMessage> waiting_;
+};
+
+RC_GTEST_PROP(ChannelsProperty, AChannelThatIsNotReadStopsNoOther, (std::uint64_t seed)) {
+  const std::size_t unread = *rc::gen::inRange<std::size_t>(0, 9);
+  const std::size_t channels = unread + *rc::gen::inRange<std::size_t>(1, 9);
+  Readers readers(seed, channels, unread);
+  const std::size_t rounds = *rc::gen::inRange<std::size_t>(1, 6);
+  for (std::size_t i = 0; i < rounds; ++i) {
+    readers.send(*rc::gen::inRange<std::size_t>(1, 1500));
+    readers.run();
+    readers.check();
+  }
+}
+
 }  // namespace
 }  // namespace whimbrel

@@ -120,10 +120,11 @@ PickyPeer::PickyPeer(const PeerOptions& options, const SuiteList& suites, Versio
   handshake_.identity = options.name;
   handshake_.suites = suites;
   handshake_.versions = versions;
-  const SessionCreditFrame credit = Channels(MessageLimits()).initial_session_credit();
-  handshake_.parameters.session_bytes_max = credit.bytes_max;
-  handshake_.parameters.session_messages_max = credit.messages_max;
-  handshake_.parameters.channel_bytes_max = Channels(MessageLimits()).initial_channel_credit();
+  const InitialCredit credit = Channels(MessageLimits()).initial_credit();
+  handshake_.parameters.session_bytes_max = credit.session_bytes;
+  handshake_.parameters.session_messages_max = credit.session_messages;
+  handshake_.parameters.channel_bytes_max = credit.channel_bytes;
+  handshake_.parameters.channel_messages_max = credit.channel_messages;
 }
 
 UnixMillis PickyPeer::stamp(Instant now) const {
@@ -149,7 +150,8 @@ void PickyPeer::establish(Instant now) {
   with.local_index = kPickyIndex;
   with.remote_index = result.peer.receiver_index;
   with.remote = to_;
-  with.peer = {peer.session_bytes_max, peer.session_messages_max, peer.channel_bytes_max,
+  with.peer = {{peer.session_bytes_max, peer.session_messages_max, peer.channel_bytes_max,
+                peer.channel_messages_max},
                microseconds(static_cast<std::int64_t>(peer.ack_delay_max_us)),
                static_cast<std::size_t>(peer.datagram_size_max)};
   with.address_proof = AddressProof::kGiven;

@@ -1,0 +1,35 @@
+// How much of the credit of a session one channel may hold, so that a channel that is not read stops none but itself.
+//
+// Dynamic thresholds (Choudhury and Hahne, "Dynamic queue length thresholds for shared-memory packet switches", 1998): a
+// channel holds at most so many times what it leaves to the others. There what is held drains by itself; here it may stay for
+// ever, and a fixed factor would leave ever smaller parts of ever smaller parts. So the factor is twelve while all is left and
+// shrinks with what is left. A channel that is not read takes three quarters; of n of them each takes less, and about a
+// tenth of the nth part of all stays free. The sender keeps to it, for it decides which message begins; the receiver does
+// the same sum to know when the sender may wait for its word.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+namespace whimbrel {
+
+inline constexpr double kChannelShare = 12;
+
+// Whether a channel that holds `held` may begin a message of `size` where `left` of `all` is left to the session. A channel
+// that holds nothing may use up what is there.
+inline bool within_share(std::uint64_t held, std::uint64_t size, std::uint64_t left,
+                         std::uint64_t all) {
+  if (size > left) return false;
+  const auto rest = static_cast<double>(left - size);
+  return held == 0 ||
+         static_cast<double>(held + size) * static_cast<double>(all) <= kChannelShare * rest * rest;
+}
+
+// What must be left for that.
+inline std::uint64_t share_needs(std::uint64_t held, std::uint64_t size, std::uint64_t all) {
+  if (held == 0) return size;
+  const double product = static_cast<double>(held + size) * static_cast<double>(all);
+  return size + static_cast<std::uint64_t>(std::ceil(std::sqrt(product / kChannelShare)));
+}
+
+}  // namespace whimbrel
