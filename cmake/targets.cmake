@@ -58,16 +58,41 @@ function(whimbrel_test name)
     set(arg_TIMEOUT 120)
   endif()
   add_executable(${name} ${arg_SOURCES})
-  whimbrel_inside(${name})
-  target_link_libraries(${name} PRIVATE ${arg_LIBRARIES}
-    GTest::gmock GTest::gtest_main rapidcheck rapidcheck_gtest)
-  # The library is optimised under sanitizers, too; what only checks it had better compile fast.
-  target_compile_options(${name} PRIVATE $<$<CONFIG:Debug>:-O0>)
-  target_compile_definitions(${name} PRIVATE WHIMBREL_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  target_link_libraries(${name} PRIVATE ${arg_LIBRARIES})
+  whimbrel_test_options(${name})
+  whimbrel_test_headers(${name})
   gtest_discover_tests(${name}
     TEST_PREFIX ${WHIMBREL_TEST_PREFIX}
     DISCOVERY_MODE PRE_TEST
     DISCOVERY_TIMEOUT 60
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
     PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS ${name})
+endfunction()
+
+function(whimbrel_test_options name)
+  whimbrel_inside(${name})
+  target_link_libraries(${name} PRIVATE GTest::gmock GTest::gtest_main rapidcheck rapidcheck_gtest)
+  # The library is optimised under sanitizers, too; what only checks it had better compile fast.
+  target_compile_options(${name} PRIVATE $<$<CONFIG:Debug>:-O0>)
+  target_compile_definitions(${name} PRIVATE WHIMBREL_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+endfunction()
+
+# What every test includes is parsed once. Only with Clang, whose precompiled headers ccache can look through, and not
+# for tests with libraries of their own, whose definitions would differ.
+function(whimbrel_test_headers name)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang" OR name MATCHES "^app_")
+    return()
+  endif()
+  if(NOT TARGET whimbrel_test_headers)
+    file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/test_headers.cc CONTENT "")
+    add_library(whimbrel_test_headers OBJECT ${PROJECT_BINARY_DIR}/test_headers.cc)
+    whimbrel_test_options(whimbrel_test_headers)
+    target_compile_options(whimbrel_test_headers PUBLIC "SHELL:-Xclang -fno-pch-timestamp")
+    target_precompile_headers(whimbrel_test_headers PRIVATE
+      <gmock/gmock.h> <gtest/gtest.h> <rapidcheck.h> <rapidcheck/gtest.h>
+      <algorithm> <array> <deque> <functional> <map> <memory> <optional> <set> <span> <string> <thread> <variant>
+      <vector>)
+  endif()
+  target_compile_options(${name} PRIVATE "SHELL:-Xclang -fno-pch-timestamp")
+  target_precompile_headers(${name} REUSE_FROM whimbrel_test_headers)
 endfunction()

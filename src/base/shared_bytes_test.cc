@@ -16,9 +16,9 @@ TEST(SharedBytes, CopiesAndMoves) {
   EXPECT_TRUE(a.empty());  // NOLINT: what a move leaves is promised
   EXPECT_EQ(as_text(c), "hello");
   c = b;
-  c = std::move(c);
+  SharedBytes& alias = c;
+  c = std::move(alias);
   EXPECT_EQ(as_text(c), "hello");
-  const SharedBytes& alias = c;
   c = alias;
   EXPECT_EQ(as_text(c), "hello");
   c = SharedBytes();

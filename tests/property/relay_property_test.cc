@@ -228,8 +228,8 @@ class RelayWorld {
 
   // --- what the network does ---------------------------------------------------------------------
   void submit(Client& from, Datagram datagram) {
-    if (recorded_.size() == kRecordedMax) recorded_.erase(recorded_.begin());
-    recorded_.push_back({datagram});
+    if (recorded_.size() < kRecordedMax) recorded_.emplace_back();
+    recorded_[records_++ % recorded_.size()].bytes = datagram;
     // RFC 9000 8.2.3: whoever answers has been there, wherever the answer comes from.
     proved_.insert(from.heard_at.begin(), from.heard_at.end());
     if (hostile && random_.chance(0.1)) to_server(any_address(), datagram);
@@ -324,7 +324,8 @@ class RelayWorld {
   SiteKeys keys_, other_site_;
   Server server_;
   std::vector<std::unique_ptr<Client>> clients_;
-  std::vector<Recorded> recorded_;
+  std::vector<Recorded> recorded_;  // the latest; the oldest gives way
+  std::size_t records_ = 0;         // ever
   std::map<SlotId, IdentityHash> owners_;  // of all slots that clients ever had
   std::set<IpAddress> proved_;             // whoever is there has heard the relay, and said so
   std::map<IpAddress, std::uint64_t> received_bytes_, sent_bytes_;
