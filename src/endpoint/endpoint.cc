@@ -233,6 +233,13 @@ void Endpoint::refuse_route(const Identity& user, int reason, const std::string&
   state_->fail_peer(*peer, ConnectionState::kProblemDetectedLocally, reason, text, now);
 }
 
+void Endpoint::reach_again(const Identity& user, Instant now) {
+  Peer* peer = state_->find(user);
+  if (peer == nullptr || !peer->session) return;
+  peer->session->reach_again(now);
+  state_->touch(*peer, now);
+}
+
 void Endpoint::set_certificate(std::vector<std::uint8_t> encoded) {
   state_->handshake.certificate = std::move(encoded);
 }

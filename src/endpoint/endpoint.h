@@ -114,6 +114,8 @@ class Endpoint {
                      const std::optional<PublicKey>& key, Instant now);
   // Likewise: the user cannot be reached.
   void refuse_route(const Identity& user, int reason, const std::string& text, Instant now);
+  // The way to this user was closed, and is open again.
+  void reach_again(const Identity& user, Instant now);
   // What handshakes show from now on, and an authority more to trust. False: `key` is not usable, or known already.
   void set_certificate(std::vector<std::uint8_t> encoded);
   // Who we are, told late: only where EndpointConfig said nothing.

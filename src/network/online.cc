@@ -1,6 +1,7 @@
 #include "network/online.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace whimbrel {
 
@@ -284,10 +285,23 @@ void Network::Online::take_router(Instant now) {
     }
   }
   // The relay at the same address is there again: if the rendezvous does not answer as soon, it is another one than before.
-  if (router_.take_reopened(config_.server) && suspicious_) {
-    suspicious_ = false;
+  if (!router_.take_reopened(config_.server)) return;
+  if (std::exchange(suspicious_, false))
     client_.check_server(std::max(kReopened, 3 * status().relay_rtt), now);
+  if (client_.state() == rendezvous::Client::State::kOffline ||
+      client_.state() == rendezvous::Client::State::kLoggingIn)
+    connect_again(now);
+}
+
+// Something answers at the server's address: a dial that waits for its next try, or for an answer to an old packet, begins anew.
+void Network::Online::connect_again(Instant now) {
+  if (leaving_) return;
+  if (connected_) {
+    client_.on_disconnected(now);
+    control_.close_session(server_name(), now);
   }
+  tries_ = 0;
+  connect(now);
 }
 
 void Network::Online::settle(Instant now) {

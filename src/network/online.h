@@ -43,6 +43,7 @@ class Network::Online {
   // Moves everything between the parts until nothing moves.
   void settle(Instant now);
   void connect(Instant now);
+  void connect_again(Instant now);
   // The session to the server is over; when to make another.
   void lose(const std::string& why, bool at_once, Instant now);
   void take_control(Instant now);

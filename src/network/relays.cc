@@ -224,6 +224,7 @@ void Relays::take_events(Site& site, Instant now) {
       site.avoid_until = {};
       site.fault.clear();
     }
+    if (std::holds_alternative<relay::LegResumed>(*event)) site.avoid_until = {};
     const bool bad = std::holds_alternative<relay::LegLost>(*event) ||
                      std::holds_alternative<relay::LegDraining>(*event);
     if (bad) site.avoid_until = now + kAvoidTime;

@@ -15,6 +15,10 @@ constexpr Duration kRemoteLife = seconds(60);
 constexpr std::int64_t kGrantLifeSeconds = 600;
 // A peer gets new ones well before: it may need to bind again when no rendezvous is there.
 constexpr Duration kTellInterval = seconds(240);
+// A packet waits for a relay so long, at first and after an outage. What is older would come as a burst that nobody paces, and its
+// acknowledgement would make the way look as long as it waited; a session sends again what it needs.
+constexpr Duration kWaitFirst = milliseconds(500);
+constexpr Duration kWaitAgain = milliseconds(50);
 // A peer that has lost our slot, or we its, is asked no more often.
 constexpr Duration kAskInterval = milliseconds(500);
 
@@ -160,7 +164,12 @@ void Router::on_signal(const Identity& user, Bytes body, Instant now) {
   }
   if (!has_session(user)) return;
   if (signal->kind == SignalKind::kAskGrant) {
-    if (!remote->missed && now - remote->told < kAskInterval / 2) return;
+    // What it was told a moment ago may have been lost: it is told once more, a little later.
+    const Instant due = remote->told + kAskInterval / 2;
+    if (!remote->missed && now < due) {
+      next_tell_ = std::min(next_tell_, remote->tell_at = due);
+      return;
+    }
     // Perhaps a slot is gone and we have not noticed; then all get new grants when there is another.
     for (const auto& site : relays_.sites()) {
       if (site->leg) site->leg->suspect(now);
@@ -193,9 +202,21 @@ void Router::on_online(Instant now) {
   }
   for (auto& [id, remote] : remotes_) {
     if (!has_session(remote.user)) continue;
+    // What it told us meanwhile may have been lost, too, and the rendezvous does not know.
     remote.asked_once = false;
     owe(remote, false);
-    if (remote.routes.empty()) ask_grant(remote, now);
+    ask_grant(remote, now);
+  }
+}
+
+void Router::tell_due(Instant now) {
+  next_tell_ = kNever;
+  for (auto& [id, remote] : remotes_) {
+    if (remote.tell_at <= now) {
+      remote.tell_at = kNever;
+      owe(remote, false);
+    }
+    next_tell_ = std::min(next_tell_, remote.tell_at);
   }
 }
 
@@ -297,7 +318,10 @@ void Router::learn_slots(Remote& remote, Instant now) {
   }
   const relay::IdentityHash own = relay::identity_hash(app_id_, users_.identity().text());
   remote.routes.set_follows(own > remote.hash);
-  for (const PeerSlot& gone : remote.routes.learn(ours, now)) forget_slot(remote, gone);
+  for (const PeerSlot& gone : remote.routes.learn(ours, now)) {
+    forget_slot(remote, gone);
+    remote.reached = false;
+  }
   make_ready(remote, now);
   choose(remote, now);
 }
@@ -380,7 +404,14 @@ void Router::queue_batch(const Routes::Route& route, Bytes batch, std::size_t se
 void Router::flush_waiting(Remote& remote, Instant now) {
   const Routes::Route* route = remote.routes.active();
   if (route == nullptr) return;
-  for (const auto& packet : remote.waiting) queue_batch(*route, packet, packet.size(), now);
+  const Duration age_max = remote.reached ? kWaitAgain : kWaitFirst;
+  for (const auto& [since, packet] : remote.waiting) {
+    if (now - since <= age_max) {
+      queue_batch(*route, packet, packet.size(), now);
+    } else {
+      ++stats_.dropped_late;
+    }
+  }
   remote.waiting.clear();
 }
 
@@ -390,11 +421,19 @@ void Router::send_later(Remote& remote, Bytes packet, Instant now) {
     remote.waiting.pop_front();
     ++stats_.dropped_full;
   }
-  remote.waiting.emplace_back(packet.begin(), packet.end());
+  remote.waiting.push_back({now, {packet.begin(), packet.end()}});
   if (remote.routes.empty()) {
     ask_grant(remote, now);
   } else {
     make_ready(remote, now);
+    hurry(remote, now);
+  }
+}
+
+void Router::hurry(const Remote& remote, Instant now) {
+  for (const Routes::Route& route : remote.routes.all()) {
+    Relays::Site* site = relays_.find(route.site());
+    if (site != nullptr && site->leg) site->leg->hurry(now);
   }
 }
 
@@ -437,6 +476,7 @@ std::optional<Transmit> Router::route_batch(const Transmit& batch, MutableBytes 
   scratch_.assign(bytes.begin(), bytes.end());
   if (const Routes::Route* also = remote->routes.also())
     queue_batch(*also, scratch_, batch.segment_size, now);
+  remote->reached = true;
   const std::size_t size = wrap_batch(*leg, *handle, scratch_, batch.segment_size, buffer, now);
   return Transmit{leg->relay(), size, batch.segment_size + relay::kHeaderSize};
 }
@@ -466,10 +506,8 @@ std::optional<Transmit> Router::poll_transmit(MutableBytes buffer, Instant now) 
 bool Router::receive(const IpAddress& from, MutableBytes datagram, Instant now) {
   if (!relays_.owns(from, datagram)) return false;
   const auto received = relays_.receive(from, datagram, now);
-  if (!received) {
-    take_leg_events(now);
-    return true;
-  }
+  take_leg_events(now);
+  if (!received) return true;
   const auto at = by_slot_.find(slot_key(received->site, received->from));
   if (at == by_slot_.end()) {
     ++stats_.dropped_unknown_slot;
@@ -493,13 +531,14 @@ void Router::advance(Instant now) {
     next_move_ = kNever;
     for (auto& [id, remote] : remotes_) choose(remote, now);
   }
+  if (now >= next_tell_) tell_due(now);
   if (now >= next_sweep_) sweep(now);
 }
 
 Instant Router::next_deadline() const {
   if (!out_.empty()) return Instant::min();
   const bool asks = !requests_.empty() || !notices_.empty();
-  return std::min({relays_.next_deadline(), next_move_, asks ? pace_.when(1) : kNever,
+  return std::min({relays_.next_deadline(), next_move_, next_tell_, asks ? pace_.when(1) : kNever,
                    remotes_.empty() ? kNever : next_sweep_});
 }
 

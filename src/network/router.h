@@ -55,6 +55,7 @@ struct RouterStats {
   std::uint64_t packets_in = 0, packets_out = 0;  // over the relay
   std::uint64_t signals_in = 0, signals_out = 0;
   std::uint64_t dropped_unknown_slot = 0, dropped_malformed = 0, dropped_full = 0;
+  std::uint64_t dropped_late = 0;  // had waited too long for a relay
 };
 
 class Router {
@@ -110,11 +111,17 @@ class Router {
     relay::IdentityHash hash{};
     std::vector<PeerSlot> claims;  // its slots, as it says; Routes has those that are nobody else's
     Routes routes;
-    std::deque<std::vector<std::uint8_t>> waiting;
+    struct Waiting {
+      Instant since{};
+      std::vector<std::uint8_t> packet;
+    };
+    std::deque<Waiting> waiting;
+    bool reached = false;  // over the routes that it has
     Instant used{};
     Instant sent{};                       // the last packet to it
     Instant asked{};                      // for a grant
     Instant told{};                       // our slots
+    Instant tell_at = kNever;             // it has asked for them soon after
     bool owed = false, owes_ask = false;  // a notice waits
     bool asked_once = false;
     bool missed = false;  // what it was told last did not reach it
@@ -138,9 +145,11 @@ class Router {
   void ask_grant(Remote& remote, Instant now);
   void signal(Remote& remote, Bytes packet, bool with_slots, Instant now);
   void owe(Remote& remote, bool ask);
+  void tell_due(Instant now);
   std::optional<RouterRequest> next_notice(Instant now);
 
   void send_later(Remote& remote, Bytes packet, Instant now);
+  void hurry(const Remote& remote, Instant now);
   std::optional<Transmit> route_batch(const Transmit& batch, MutableBytes buffer, Instant now);
   std::size_t wrap_batch(relay::Leg& leg, std::uint16_t handle, Bytes batch,
                          std::size_t segment_size, MutableBytes out, Instant now);
@@ -150,6 +159,7 @@ class Router {
 
   void take_leg_events(Instant now);
   void on_leg(SiteId site, const relay::LegOpened& event, Instant now);
+  void on_leg(SiteId site, const relay::LegResumed& event, Instant now);
   void on_leg(SiteId site, const relay::LegLost& event, Instant now);
   void on_leg(SiteId site, const relay::LegBound& event, Instant now);
   void on_leg(SiteId site, const relay::LegPeerGone& event, Instant now);
@@ -185,6 +195,7 @@ class Router {
   std::vector<std::uint8_t> scratch_;
   Instant next_sweep_ = kNever;
   Instant next_move_ = kNever;  // of any remote's route to a better one
+  Instant next_tell_ = kNever;
   RouterStats stats_;
 };
 

@@ -59,6 +59,12 @@ void Router::on_leg(SiteId site, const relay::LegOpened&, Instant now) {
   }
 }
 
+// Peers know our slot still.
+void Router::on_leg(SiteId site, const relay::LegResumed&, Instant now) {
+  reopened_.insert(site);
+  choose_all(site, now);
+}
+
 void Router::on_leg(SiteId site, const relay::LegLost& event, Instant now) {
   if (legs_lost_.size() < kLegsLostMax) legs_lost_.push_back(event);
   choose_all(site, now);
@@ -106,7 +112,13 @@ void Router::on_leg(SiteId site, const relay::LegDraining&, Instant now) {
 }
 
 void Router::on_leg(SiteId site, const relay::LegSuspected&, Instant now) { choose_all(site, now); }
-void Router::on_leg(SiteId site, const relay::LegHeard&, Instant now) { choose_all(site, now); }
+void Router::on_leg(SiteId site, const relay::LegHeard&, Instant now) {
+  choose_all(site, now);
+  for (auto& [id, remote] : remotes_) {
+    const Routes::Route* active = remote.routes.active();
+    if (active != nullptr && active->site() == site) users_.reach_again(remote.user, now);
+  }
+}
 
 void Router::choose_all(SiteId site, Instant now) {
   for (auto& [id, remote] : remotes_) {
@@ -118,7 +130,10 @@ void Router::choose_all(SiteId site, Instant now) {
 }
 
 void Router::choose(Remote& remote, Instant now) {
+  const bool had_none = remote.routes.active() == nullptr;
   remote.routes.choose(relays_, now);
+  // What was sent meanwhile waits here, or is lost.
+  if (had_none && remote.routes.active() != nullptr) users_.reach_again(remote.user, now);
   next_move_ = std::min(next_move_, remote.routes.next_deadline());
   if (!remote.waiting.empty()) flush_waiting(remote, now);
 }

@@ -378,6 +378,27 @@ TEST_F(RouterTest, AFriendsClaimOfAnothersSlotHoldsForARoundTripOnly) {
   EXPECT_EQ(alice.got, (std::vector<std::string>{"hello", "from bob"}));
 }
 
+// The rendezvous took Bob for logged in, and he was not; what Alice told him went nowhere. When he is back he asks.
+TEST_F(RouterTest, ANoticeThatGotLostIsAskedFor) {
+  Host& alice = add("str:alice");
+  Host& bob = add("str:bob");
+  run_for(seconds(1));
+  send(alice, bob, "hello");
+  run_for(seconds(2));
+  ASSERT_EQ(bob.got.size(), 1u);
+  bob.online = false;
+  start_relay();
+  run_for(seconds(4));
+  ASSERT_EQ(send(alice, bob, "are you there?"), Result::kOk);
+  run_for(seconds(1));
+  EXPECT_EQ(bob.got.size(), 1u);
+  bob.online = true;
+  bob.router->on_online(now);
+  run_for(milliseconds(1500));
+  EXPECT_EQ(bob.got.size(), 2u);
+  EXPECT_TRUE(alice.failures.empty() && bob.failures.empty());
+}
+
 TEST_F(RouterTest, WhoAsksForGrantsIsAnsweredNowAndThen) {
   Host& alice = add("str:alice");
   Host& eve = add("str:eve");

@@ -255,6 +255,15 @@ Duration LossRecovery::probe_timeout() const {
   return std::min(backed_off, std::max(base, kProbeTimeoutMax));
 }
 
+// RFC 9002 6.2.2.1: a timer that could not do its work counts from when it can.
+void LossRecovery::probe_now(Instant now, FrameSink& sink) {
+  if (eliciting_outstanding_ == 0) return;
+  last_probe_timeout_ = now;
+  pto_count_ = 0;
+  probes_owed_ = kProbesPerTimeout;
+  give_back_for_probes(sink);
+}
+
 // RFC 9002 A.8: GetPtoTimeAndSpace, for the one space there is. Counted from the last timeout if
 // no probe could leave since, so that the timer moves on.
 Instant LossRecovery::probe_deadline() const {

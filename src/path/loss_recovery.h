@@ -75,6 +75,9 @@ class LossRecovery {
   void on_deadline(Instant now, FrameSink& sink, Settled& settled);
 
   Duration probe_timeout() const;
+  // The way was closed and is open: what its timeouts have learned is no congestion. It is as if the first one
+  // came now.
+  void probe_now(Instant now, FrameSink& sink);
   Instant oldest_unacked_time() const;
 
   // Packets in flight no longer count, and the round-trip time is measured afresh.

@@ -288,8 +288,8 @@ void Path::on_ack_written(Instant now) {
   s.received.on_ack_written();
 }
 
-bool Path::wants_ping_with_ack() const {
-  if (!idle()) return false;
+bool Path::wants_ping_with_ack(Instant now) const {
+  if (!idle()) return state_->recovery.backed_off(now);
   // The first time also to learn the round trip, which says how often to acknowledge.
   return !state_->recovery.rtt().has_sample() ||
          state_->recovery.packets().size() >= kUnackedBeforePing;
@@ -340,6 +340,8 @@ void Path::on_deadline(Instant now, FrameSink& sink) {
     s.quiet_since = kNever;
   }
 }
+
+void Path::probe_now(Instant now, FrameSink& sink) { state_->recovery.probe_now(now, sink); }
 
 // --- address validation and roaming
 

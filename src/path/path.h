@@ -127,8 +127,9 @@ class Path {
   // packet's on_packet_sent().
   void make_ack(AckFrame& out, Instant now) const;
   void on_ack_written(Instant now);
-  // RFC 9000 13.2.4: a side that only acknowledges asks now and then for an acknowledgement itself; true: add a PING.
-  bool wants_ping_with_ack() const;
+  // RFC 9000 13.2.4: a side that only acknowledges asks now and then for an acknowledgement itself; true: add a PING. So does one
+  // whose probes get no answer: the packet leaves anyway.
+  bool wants_ping_with_ack(Instant now) const;
 
   // False when it acknowledges a packet that was never sent: the peer breaks the protocol.
   bool on_ack_received(const AckFrame& ack, Instant now, FrameSink& sink);
@@ -139,6 +140,8 @@ class Path {
   Instant next_deadline() const;
   void set_waiting(bool has_data);
   void on_deadline(Instant now, FrameSink& sink);
+  // The way was closed and is open again: what waits for an acknowledgement is probed for at once, and without back-off.
+  void probe_now(Instant now, FrameSink& sink);
 
   // --- address validation and roaming ----------------------------------------------------------------------------
   // Before it, at most three times the bytes received may be sent (RFC 9000 8.1). Starts unvalidated.

@@ -173,12 +173,12 @@ TEST_F(PathTest, AReceiverAsksForAnAcknowledgementNowAndThen) {
   int pings = 0;
   for (std::uint64_t n = 0; n < 1000; ++n) {
     receive(n);
-    const bool ping = path.wants_ping_with_ack();
+    const bool ping = path.wants_ping_with_ack(now);
     path.on_ack_written(now);
     send(60, ping);
     if (!ping) continue;
     ++pings;
-    EXPECT_FALSE(path.wants_ping_with_ack());
+    EXPECT_FALSE(path.wants_ping_with_ack(now));
     now += kRtt;
     acknowledge_all();
   }

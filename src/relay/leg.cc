@@ -8,6 +8,13 @@ namespace {
 
 constexpr Duration kOpenRetryFirst = milliseconds(250);
 constexpr Duration kOpenRetryMax = seconds(4);
+// Where something waits for the leg, it is opened at this pace for as long as a session would wait for it; and a slot that the relay
+// may still have is asked for at a faster one, which costs the relay next to nothing.
+constexpr Duration kOpenRetryWanted = milliseconds(300);
+constexpr Duration kResumeRetryWanted = milliseconds(80);
+constexpr Duration kWantedTime = seconds(10);
+// For how long a relay keeps the slot of a client that it does not hear (ServerLimits::idle_time).
+constexpr Duration kKeptTime = seconds(60);
 // After so many Opens without an answer the relay counts as silent; opening goes on.
 constexpr unsigned kOpensUntilLost = 5;
 constexpr Duration kBindRetryFirst = milliseconds(200);
@@ -49,25 +56,29 @@ std::optional<LegEvent> Leg::poll_event() {
 
 void Leg::open(const Ticket& ticket, Instant now) {
   ASSERT(ticket.token.size() <= kBodySizeMax);
-  const bool renews = state_ == State::kOpen && ticket.relay == ticket_.relay;
+  const bool moves = ticket.relay != ticket_.relay;
+  const bool renews = state_ == State::kOpen && !moves;
   ticket_ = ticket;
   if (renews) return ask(Ask::kRenew, ticket_.token);
   // Another address is another slot, with handles of its own.
   if (state_ == State::kOpen) return lose({LegLost::Why::kClosed, {}}, now);
+  if (moves) forget_slot();
+  // What the relay makes of an Open has keys of that Open's token: another token needs another nonce.
+  random_.fill(nonce_);
   start_opening(now);
 }
 
 void Leg::start_opening(Instant now) {
   state_ = State::kOpening;
-  random_.fill(nonce_);
   cookie_ = {};
   opens_sent_ = 0;
   open_wait_ = kOpenRetryFirst;
+  opening_since_ = now;
+  refused_ = false;
   next_open_ = now;
-  next_ping_ = kNever;
+  next_ping_ = kept_ ? now : kNever;
   asked_since_ = kNever;
   unheard_since_ = kNever;
-  payload_at_.reset();
   suspected_ = doubted_ = draining_ = false;
   out_.clear();
 }
@@ -81,13 +92,48 @@ void Leg::close() {
   state_ = State::kClosed;
   next_open_ = next_ping_ = asked_since_ = unheard_since_ = kNever;
   doubted_ = draining_ = false;
-  bound_.clear();
+  forget_slot();
 }
 
 void Leg::lose(LegLost lost, Instant now) {
   post(lost);
-  bound_.clear();
+  if (lost.why == LegLost::Why::kSilence) {
+    // Who asks with the same nonce again is given the same slot, if the relay has it.
+    kept_ = true;
+    kept_until_ = now + kKeptTime;
+  } else {
+    forget_slot();
+    random_.fill(nonce_);
+  }
   start_opening(now);
+}
+
+void Leg::forget_slot() {
+  kept_ = false;
+  kept_until_ = next_ping_ = kNever;
+  bound_.clear();
+}
+
+void Leg::resume(Instant now) {
+  state_ = State::kOpen;
+  kept_ = false;
+  kept_until_ = next_open_ = next_ping_ = kNever;
+  heard(now);
+  for (auto& [slot, bound] : bound_) {
+    if (!bound.handle) bound.ask_at = now;
+  }
+  post(LegResumed{});
+}
+
+void Leg::hurry(Instant now) {
+  payload_sent_ = now;
+  if (state_ != State::kOpening || refused_ || next_open_ == kNever) return;
+  next_open_ = std::max(now, std::min(next_open_, open_sent_ + kOpenRetryWanted));
+}
+
+bool Leg::wanted(Instant now) const {
+  const std::optional<Instant> used = std::max(payload_sent_, payload_at_);
+  return !refused_ && used && now - *used < kWantedTime;
 }
 
 void Leg::on_cookie(Bytes datagram, Instant now) {
@@ -106,15 +152,23 @@ void Leg::on_opened(Bytes datagram, Instant now) {
       !check_mac(ticket_.secret, Kind::kOpened, datagram)) {
     return;
   }
+  if (kept_ && opened->slot == slot_ && opened->relay_nonce == relay_nonce_) {
+    observed_ = opened->observed;
+    resume(now);
+    return ping(now);
+  }
+  forget_slot();
   state_ = State::kOpen;
   keys_ = leg_keys(ticket_.secret, nonce_, opened->relay_nonce);
+  relay_nonce_ = opened->relay_nonce;
   slot_ = opened->slot;
   relay_id_ = opened->relay_id;
   observed_ = opened->observed;
   sequence_ = 0;
   window_ = {};
   epoch_ = 0;
-  next_open_ = kNever;
+  payload_at_.reset();
+  next_open_ = next_ping_ = kNever;
   heard_ = now;
   post(LegOpened{slot_, observed_});
   draining_ = opened->drain_s != 0;
@@ -132,8 +186,10 @@ void Leg::on_refused(Bytes datagram, Instant now) {
   post(LegLost{
       refused->reason == Refusal::kExpired ? LegLost::Why::kNoToken : LegLost::Why::kRefused,
       refused->reason});
+  forget_slot();
   random_.fill(nonce_);
   cookie_ = {};
+  refused_ = true;
   next_open_ = refused->reason == Refusal::kExpired ? kNever : now + kOpenRetryMax;
 }
 
@@ -155,11 +211,8 @@ std::optional<Leg::Received> Leg::receive(MutableBytes datagram, Instant now) {
       break;
   }
   const auto header = read_leg_header(datagram);
-  if (!header || state_ != State::kOpen || !check_leg_tag(keys_.down, datagram) ||
-      !window_.acceptable(header->sequence)) {
-    return std::nullopt;
-  }
-  window_.commit(header->sequence);
+  if (!header || !accept(*header, datagram)) return std::nullopt;
+  if (state_ == State::kOpening) resume(now);
   heard(now);
   if (header->kind == Kind::kDeliver) {
     payload_at_ = now;
@@ -170,6 +223,15 @@ std::optional<Leg::Received> Leg::receive(MutableBytes datagram, Instant now) {
     on_tell(*header, datagram.subspan(kHeaderSize), now);
   }
   return std::nullopt;
+}
+
+bool Leg::accept(const LegHeader& header, Bytes datagram) {
+  const bool have_slot = state_ == State::kOpen || (state_ == State::kOpening && kept_);
+  if (!have_slot || !check_leg_tag(keys_.down, datagram) || !window_.acceptable(header.sequence)) {
+    return false;
+  }
+  window_.commit(header.sequence);
+  return true;
 }
 
 void Leg::heard(Instant now) {
@@ -252,6 +314,7 @@ void Leg::ping(Instant now) {
 
 void Leg::sent(Instant now) {
   if (unheard_since_ == kNever) unheard_since_ = now;
+  payload_sent_ = now;
 }
 
 std::size_t Leg::wrap(SlotId slot, Bytes payload, MutableBytes out, Instant now) {
@@ -280,7 +343,8 @@ std::size_t Leg::poll_transmit(MutableBytes buffer, Instant now) {
   if (state_ != State::kOpening || now < next_open_) return 0;
   const MutableBytes datagram = write_open(buffer, nonce_, cookie_, ticket_.token);
   write_mac(ticket_.secret, Kind::kOpen, datagram);
-  next_open_ = now + open_wait_;
+  open_sent_ = now;
+  next_open_ = now + (wanted(now) ? std::min(open_wait_, kOpenRetryWanted) : open_wait_);
   open_wait_ = std::min(open_wait_ * 3 / 2, kOpenRetryMax);
   if (++opens_sent_ == kOpensUntilLost) post(LegLost{LegLost::Why::kSilence, {}});
   return datagram.size();
@@ -355,7 +419,7 @@ void Leg::suspect(Instant now) {
 
 Instant Leg::next_deadline() const {
   if (!out_.empty()) return Instant::min();
-  if (state_ == State::kOpening) return next_open_;
+  if (state_ == State::kOpening) return std::min({next_open_, next_ping_, kept_until_});
   if (state_ == State::kClosed) return kNever;
   Instant next = std::min({dead_at(), doubt_at(), ask_at()});
   if (binds_open_ == 0) return next;
@@ -363,7 +427,20 @@ Instant Leg::next_deadline() const {
   return next;
 }
 
+// A ping for the slot that we had: from another address than before the relay challenges it, where an Open gets nothing.
+void Leg::advance_opening(Instant now) {
+  if (now >= kept_until_) {
+    forget_slot();
+    random_.fill(nonce_);
+    cookie_ = {};
+  }
+  if (!kept_ || now < next_ping_) return;
+  ping(now);
+  next_ping_ = now + (wanted(now) ? kResumeRetryWanted : open_wait_);
+}
+
 void Leg::advance(Instant now) {
+  if (state_ == State::kOpening) return advance_opening(now);
   if (state_ != State::kOpen) return;
   if (binds_open_ > 0) ask_for_binds(now);
   check_silence(now);

@@ -1,6 +1,7 @@
 // The client's end of a leg to one relay: opens a slot, keeps it, makes and binds grants, and puts payloads into packets.
 //
-// Sans-I/O, one driver. It opens again by itself when the relay has forgotten it or went silent, as long as it has a token.
+// Sans-I/O, one driver. It opens again by itself when the relay has forgotten it or went silent, as long as it has a token. After a
+// silence it first asks for what it had: a relay that was merely out of reach still has the slot, and peers know it.
 #pragma once
 
 #include <cstdint>
@@ -32,6 +33,8 @@ struct LegOpened {
   SlotId slot;
   IpAddress observed;
 };
+// It was lost in silence and works again, with the slot, the grants and the bindings that it had.
+struct LegResumed {};
 // It was open and is not any more, or could not be opened. Tried again unless a new ticket is needed.
 struct LegLost {
   enum class Why : std::uint8_t { kSilence, kClosed, kRefused, kNoToken } why{};
@@ -52,8 +55,8 @@ struct LegDraining {
 // What we send gets no answer of any kind: another way would be good to have. Ends with LegHeard or LegLost.
 struct LegSuspected {};
 struct LegHeard {};
-using LegEvent =
-    std::variant<LegOpened, LegLost, LegBound, LegPeerGone, LegDraining, LegSuspected, LegHeard>;
+using LegEvent = std::variant<LegOpened, LegResumed, LegLost, LegBound, LegPeerGone, LegDraining,
+                              LegSuspected, LegHeard>;
 
 class Leg {
  public:
@@ -91,6 +94,8 @@ class Leg {
   bool bound(SlotId slot) const { return handle_of(slot).has_value(); }
   // Somebody says that our slot is gone: the relay is asked at once, and the leg is lost if it does not answer soon.
   void suspect(Instant now);
+  // Something waits for the leg: it opens without growing pauses.
+  void hurry(Instant now);
   // Writes the packet that carries `payload` to the slot with this handle, of handle_of(): kHeaderSize more.
   std::size_t wrap(std::uint16_t handle, Bytes payload, MutableBytes out, Instant now);
   // The same by the slot. 0: not bound, or not open.
@@ -117,6 +122,12 @@ class Leg {
 
   void start_opening(Instant now);
   void lose(LegLost lost, Instant now);
+  void forget_slot();
+  void resume(Instant now);
+  bool wanted(Instant now) const;
+  void advance_opening(Instant now);
+  // A packet of the leg, for a slot that we have or had.
+  bool accept(const LegHeader& header, Bytes datagram);
   void on_cookie(Bytes datagram, Instant now);
   void on_opened(Bytes datagram, Instant now);
   void on_refused(Bytes datagram, Instant now);
@@ -140,6 +151,7 @@ class Leg {
   Ticket ticket_;
   State state_ = State::kClosed;
   Nonce nonce_{};
+  Nonce relay_nonce_{};
   RelayCookie cookie_{};
   LegKeys keys_;
   SlotId slot_;
@@ -150,6 +162,13 @@ class Leg {
   IpAddress observed_;
   Duration rtt_{};
 
+  // kOpening after a silence: what the relay has of us may be as it was, until then.
+  Instant kept_until_ = kNever;
+  bool kept_ = false;
+  bool refused_ = false;  // since it began to open
+  Instant opening_since_{};
+  std::optional<Instant> payload_sent_;  // or something waited to be
+  Instant open_sent_{};
   Instant next_open_ = kNever;
   Duration open_wait_{};
   unsigned opens_sent_ = 0;

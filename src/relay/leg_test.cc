@@ -40,6 +40,104 @@ TEST_F(RelayLeg, OpensAgainAfterTheRelayWasRestarted) {
   EXPECT_FALSE(alice.leg.bound(bob.leg.slot())) << "grants are of the old slots";
 }
 
+TEST_F(RelayLeg, ARelayThatWasOutOfReachStillHasTheSlot) {
+  Client& alice = opened("str:alice");
+  Client& bob = opened("str:bob");
+  ASSERT_TRUE(connect(alice, bob));
+  ASSERT_TRUE(connect(bob, alice));
+  const SlotId slot = alice.leg.slot();
+  relay_dead = true;
+  send(alice, bob, "into the void");
+  run_for(seconds(9));
+  ASSERT_GE(alice.count<LegLost>(), 1u);
+  ASSERT_EQ(alice.leg.state(), Leg::State::kOpening);
+  EXPECT_FALSE(send(alice, bob, "no way"));
+  relay_dead = false;
+  run_for(milliseconds(100));
+  EXPECT_EQ(alice.leg.state(), Leg::State::kOpen);
+  EXPECT_EQ(alice.leg.slot(), slot);
+  EXPECT_EQ(alice.count<LegResumed>(), 1u);
+  EXPECT_EQ(alice.count<LegOpened>(), 1u);
+  EXPECT_EQ(server->counters().opened, 2u) << "no other slot was taken";
+  EXPECT_TRUE(send(alice, bob, "back")) << "what was bound still is";
+  EXPECT_TRUE(send(bob, alice, "so I see"));
+  EXPECT_EQ(bob.got.back().second, "back");
+  EXPECT_EQ(alice.got.back().second, "so I see");
+}
+
+// The relay says it again when it is asked with the same nonce, and a packet of the leg says as much.
+TEST_F(RelayLeg, AnOpenedOfTheSameSlotResumes) {
+  Client& alice = opened("str:alice");
+  const SlotId slot = alice.leg.slot();
+  relay_dead = true;
+  alice.leg.suspect(now);
+  run_for(seconds(2));
+  ASSERT_EQ(alice.leg.state(), Leg::State::kOpening);
+  relay_dead = false;
+  drop_asks = true;
+  run_for(seconds(2));
+  EXPECT_EQ(alice.leg.state(), Leg::State::kOpen);
+  EXPECT_EQ(alice.leg.slot(), slot);
+  EXPECT_GE(server->counters().reopened, 1u);
+}
+
+// The keys of a slot are those of the token that it was made for.
+TEST_F(RelayLeg, AnotherTokenWhileItOpensIsAnotherSlot) {
+  Client& alice = opened("str:alice");
+  relay_dead = true;
+  alice.leg.suspect(now);
+  run_for(seconds(4));
+  relay_dead = false;
+  restart();
+  drop_replies = true;
+  run_for(seconds(4));
+  drop_replies = false;
+  ASSERT_EQ(alice.leg.state(), Leg::State::kOpening);
+  alice.leg.open(ticket_for(token_for(alice.identity)), now);
+  run_for(seconds(3));
+  EXPECT_EQ(alice.leg.state(), Leg::State::kOpen);
+  EXPECT_TRUE(connect(alice, opened("str:bob")));
+}
+
+// From another address an Open with the old nonce gets nothing, and the ping beside it is challenged.
+TEST_F(RelayLeg, ASlotIsKeptOverAChangeOfAddress) {
+  Client& alice = opened("str:alice");
+  const SlotId slot = alice.leg.slot();
+  relay_dead = true;
+  alice.leg.suspect(now);
+  run_for(seconds(5));
+  relay_dead = false;
+  alice.address = IpAddress::v4(10, 7, 7, 7, 7000);
+  run_for(seconds(5));
+  EXPECT_EQ(alice.leg.state(), Leg::State::kOpen);
+  EXPECT_EQ(alice.leg.slot(), slot);
+}
+
+TEST_F(RelayLeg, WhatTheRelayHasForgottenIsNotAskedForForEver) {
+  Client& alice = opened("str:alice");
+  const SlotId slot = alice.leg.slot();
+  relay_dead = true;
+  alice.leg.suspect(now);
+  run_for(seconds(70));
+  relay_dead = false;
+  server->advance(now);
+  run_for(seconds(10));
+  EXPECT_EQ(alice.leg.state(), Leg::State::kOpen);
+  EXPECT_NE(alice.leg.slot(), slot);
+  EXPECT_EQ(alice.count<LegResumed>(), 0u);
+}
+
+// A hundred thousand of them shall not come at once for ever.
+TEST_F(RelayLeg, WhoHasNothingToSayAsksEverMoreRarely) {
+  Client& alice = opened("str:alice");
+  relay_dead = true;
+  alice.leg.suspect(now);
+  run_for(seconds(20));
+  to_relay_count = 0;
+  run_for(seconds(30));
+  EXPECT_LE(to_relay_count, 20u);
+}
+
 TEST_F(RelayLeg, KeepsTryingWhileTheRelayIsAway) {
   Client& alice = opened("str:alice");
   relay_dead = true;

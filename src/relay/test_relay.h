@@ -79,7 +79,8 @@ class TestRelay : public ::testing::Test {
 
   // To the relay, whatever it is; what it forwards and answers goes to whom it is for.
   virtual void to_relay(const IpAddress& from, std::vector<std::uint8_t> datagram) {
-    if (relay_dead) return;
+    ++to_relay_count;
+    if (relay_dead || (drop_asks && datagram[0] == static_cast<std::uint8_t>(Kind::kAsk))) return;
     if (is_relay_packet(datagram[0])) {
       if (const auto to = server->receive(from, datagram, now)) to_client(*to, datagram);
     }
@@ -95,7 +96,7 @@ class TestRelay : public ::testing::Test {
   }
   void to_client(const IpAddress& to, std::vector<std::uint8_t> datagram) {
     for (auto& client : clients) {
-      if (client->address != to) continue;
+      if (client->address != to || drop_replies) continue;
       ++delivered;
       if (const auto got = client->leg.receive(datagram, now)) {
         client->got.emplace_back(got->from, as_text(got->payload));
@@ -156,6 +157,9 @@ class TestRelay : public ::testing::Test {
   std::vector<std::unique_ptr<Client>> clients;
   std::vector<std::uint8_t> last;
   bool relay_dead = false;
+  bool drop_asks = false;
+  bool drop_replies = false;
+  std::size_t to_relay_count = 0;
   std::size_t delivered = 0;
   std::size_t replies_bytes = 0;
 };

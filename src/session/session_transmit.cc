@@ -140,7 +140,7 @@ std::size_t Session::build_data_packet(MutableBytes out, Instant now, bool whole
     eliciting = eliciting || wrote;
   }
   if (!eliciting && writer.remaining() > 0 &&
-      ((data && (ping_owed_ || probe)) || (writer.size() > 0 && path_.wants_ping_with_ack()))) {
+      ((data && (ping_owed_ || probe)) || (writer.size() > 0 && path_.wants_ping_with_ack(now)))) {
     writer.u8(static_cast<std::uint8_t>(FrameType::kPing));
     eliciting = true;
   }

@@ -191,7 +191,7 @@ class Flow final : public FrameSink {
     out.ack_delay_us = ack.delay_us;
   }
   Datagram build_ack(Path& path, Instant now) {
-    Datagram out = next(path, kAckPacketSize, path.wants_ping_with_ack());
+    Datagram out = next(path, kAckPacketSize, path.wants_ping_with_ack(now));
     add_ack(path, out, now);
     path.on_packet_sent(now, out.bytes, out.ack_eliciting, PacketPurpose::kNormal, {});
     return out;

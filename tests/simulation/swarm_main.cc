@@ -1,5 +1,6 @@
-// swarm [n] [--seed s] [--world peers|server|both]: n random simulations of each kind of world, from seed s on. Without a seed
-// it begins at a different one each time.
+// swarm [n] [--seed s] [--world peers|server|both|blocks]: n random simulations of each kind of world, from seed s on. Without a
+// seed it begins at a different one each time.
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <cstring>
@@ -21,6 +22,8 @@ struct Kind {
 constexpr Kind kPeers{"peers", whimbrel::sim::run_swarm, whimbrel::sim::replay_command};
 constexpr Kind kServer{"server", whimbrel::sim::run_online_swarm,
                        whimbrel::sim::online_replay_command};
+constexpr Kind kBlocks{"blocks", whimbrel::sim::run_block_swarm,
+                       whimbrel::sim::block_replay_command};
 
 struct Request {
   std::uint64_t count = 100;
@@ -39,6 +42,7 @@ bool read_world(const char* text, std::vector<Kind>& kinds) {
   for (const Kind& kind : {kPeers, kServer}) {
     if (std::strcmp(text, kind.name) == 0 || std::strcmp(text, "both") == 0) kinds.push_back(kind);
   }
+  if (std::strcmp(text, kBlocks.name) == 0) kinds.push_back(kBlocks);
   return !kinds.empty();
 }
 
@@ -56,13 +60,26 @@ bool read_arguments(int argc, char** argv, Request& request) {
   return true;
 }
 
+void print_recovery(std::vector<whimbrel::Duration> took) {
+  std::sort(took.begin(), took.end());
+  const auto at = [&](std::size_t percent) {
+    return static_cast<long long>(
+        whimbrel::to_milliseconds(took[(took.size() - 1) * percent / 100]));
+  };
+  if (took.empty() || took.back() == whimbrel::Duration::zero()) return;
+  std::printf("traffic flows again after: p50 %lld, p99 %lld, at most %lld ms\n", at(50), at(99),
+              at(100));
+}
+
 // The number that failed.
 std::uint64_t run(const Kind& kind, const Request& request) {
   std::uint64_t failed = 0, packets = 0;
+  std::vector<whimbrel::Duration> took;
   for (std::uint64_t i = 0; i < request.count; ++i) {
     const std::uint64_t seed = request.seed + i;
     const SwarmResult result = kind.run(seed);
     packets += result.packets;
+    took.push_back(result.recovery);
     if (!result.problems.empty()) {
       ++failed;
       std::printf("\nseed %llu (%s) failed:\n%sreplay with: %s\n",
@@ -79,6 +96,7 @@ std::uint64_t run(const Kind& kind, const Request& request) {
     }
     std::fflush(stdout);
   }
+  print_recovery(std::move(took));
   return failed;
 }
 
@@ -88,7 +106,7 @@ int main(int argc, char** argv) {
   Request request;
   request.seed = std::random_device{}() % 1'000'000'000;
   if (!read_arguments(argc, argv, request)) {
-    std::fprintf(stderr, "usage: swarm [n] [--seed s] [--world peers|server|both]\n");
+    std::fprintf(stderr, "usage: swarm [n] [--seed s] [--world peers|server|both|blocks]\n");
     return 2;
   }
   std::printf("seeds %llu to %llu\n", static_cast<unsigned long long>(request.seed),
