@@ -2,6 +2,7 @@
 // payload that was delivered; a share is of the line's rate, whose packets carry headers too.
 #include "measure.h"
 #include "sim/line_changes.h"
+#include "sim/voice_beside_bulk.h"
 #include "sim/world.h"
 #include "sim_server.h"
 
@@ -141,6 +142,17 @@ void two_flows() {
                 {"queue_p95_ms", flows.queue_p95_ms()}});
 }
 
+// 60 Hz x 100 bytes with NoDelay, beside a transfer of the same session over 20 Mbit/s and 40 ms.
+void voice_beside_bulk() {
+  const LinkConfig there = line(megabits(20), milliseconds(20), 0, 256 * 1024);
+  const VoiceResult idle = run_voice(there, false, kSeed);
+  const VoiceResult busy = run_voice(there, true, kSeed);
+  print_result({{"later_p99_ms", busy.p99_ms - idle.p99_ms},
+                {"ignored", static_cast<double>(busy.ignored)},
+                {"arrived", static_cast<double>(busy.arrived) / static_cast<double>(busy.sent)},
+                {"share", busy.bulk_bytes_per_s / static_cast<double>(megabits(20))}});
+}
+
 // The grid of sim/line_changes.h: its worst stream, its slowest transfer, and the cells that miss their bounds.
 void worst_of_line_changes() {
   double late_max = 0, share_min = 1, unsettled = 0;
@@ -203,6 +215,8 @@ int main(int argc, char** argv) {
     one_flow(megabits(100), milliseconds(20), 0, 1, kBulkBytes);
   else if (arguments.row == "sim_two_flows")
     two_flows();
+  else if (arguments.row == "sim_voice_beside_bulk")
+    voice_beside_bulk();
   else if (arguments.row == "sim_line_changes")
     worst_of_line_changes();
   else if (arguments.row == "line_changes_table")

@@ -7,7 +7,8 @@ namespace whimbrel {
 inline constexpr int kSendUnreliable = 0;
 // Skip the delay that gathers small messages into one packet.
 inline constexpr int kSendNoNagle = 1;
-// Drop it (Result::kIgnored) if it cannot leave now: no window, or more than 200 ms of data before it.
+// Drop it (Result::kIgnored) if it cannot leave now, that is within 200 ms: nothing comes through, or so much leaves before it.
+// What waits on other channels does not count, but for their turns.
 inline constexpr int kSendNoDelay = 4;
 // Exactly once, and in order on its channel.
 inline constexpr int kSendReliable = 8;

@@ -52,8 +52,8 @@ struct SendGate {
   std::atomic<std::uint64_t> held_bytes_max{524288};
   // The session is up: a plain send may be handed over without asking the core.
   std::atomic<bool> open{false};
-  // Something in flight or queued (for kSendNoDelay): true when a message could leave at once.
-  std::atomic<bool> can_leave_now{true};
+  // A message with kSendNoDelay could leave soon, on whatever channel. Otherwise the core must be asked.
+  std::atomic<bool> no_delay_open{true};
 
   bool has_room_for(std::uint64_t size) const {
     return held_bytes.load(std::memory_order_relaxed) + size <=

@@ -152,7 +152,7 @@ Result Endpoint::State::send_to(Peer& peer, SharedBytes payload, int flags, Chan
   SendGate& gate = *peer.gate;
   if (charged == nullptr) {
     if (!gate.has_room_for(size)) return Result::kLimitExceeded;
-    if (peer.up() && (flags & kSendNoDelay) != 0 && !peer.session->can_leave_now(now)) {
+    if (peer.up() && (flags & kSendNoDelay) != 0 && !peer.session->can_leave_soon(channel, now)) {
       return Result::kIgnored;
     }
   }
@@ -489,7 +489,8 @@ void Endpoint::State::settle(Peer& peer, Instant now) {
     peer.held_bytes = held;
     if (!peer.background) {
       peer.gate->open.store(peer.up(), std::memory_order_release);
-      peer.gate->can_leave_now.store(peer.session->can_leave_now(now), std::memory_order_relaxed);
+      peer.gate->no_delay_open.store(peer.session->can_leave_soon_on_any(now),
+                                     std::memory_order_relaxed);
     }
   }
   Instant next = deadline_of(peer);

@@ -68,6 +68,12 @@ std::uint64_t Channels::unacknowledged_reliable() const {
   return state_->out.unacknowledged_reliable();
 }
 std::uint64_t Channels::held_bytes() const { return state_->out.held_bytes(); }
+std::uint64_t Channels::bytes_before(ChannelId channel, std::size_t turn) const {
+  return state_->out.bytes_before(channel, turn);
+}
+std::uint64_t Channels::bytes_before_any(std::size_t turn) const {
+  return state_->out.bytes_before_any(turn);
+}
 bool Channels::flushed() const { return state_->out.flushed(); }
 void Channels::drop_unreliable() { state_->out.drop_unreliable(); }
 

@@ -156,6 +156,28 @@ TEST(Channels, SmallMessagesPassLargeOnes) {
   EXPECT_EQ(link.at_b.size(), 2u);
 }
 
+TEST(Channels, TellsWhatLeavesBeforeAMessageOfAChannel) {
+  constexpr std::size_t kTurn = 1200;
+  TestLink link;
+  EXPECT_EQ(link.a.bytes_before(1, kTurn), 0u);
+  link.a.send(0, Delivery::kReliable, test_payload(400'000, 1), kFragmentSize);
+  EXPECT_EQ(link.a.bytes_before(1, kTurn), 1200u) << "a turn of the other channel";
+  EXPECT_EQ(link.a.bytes_before(0, kTurn), 1200u) << "reliable ones are another queue";
+  link.a.send(1, Delivery::kUnreliable, test_payload(3000, 1), kFragmentSize);
+  EXPECT_EQ(link.a.bytes_before(1, kTurn), 3000u + 3 * 1200);
+  EXPECT_EQ(link.a.bytes_before(2, kTurn), 2400u);
+  link.a.send(3, Delivery::kReliable, test_payload(10, 1), kFragmentSize);
+  EXPECT_EQ(link.a.bytes_before(2, kTurn), 3600u);
+  EXPECT_GE(link.a.bytes_before_any(kTurn), 3000u + 3 * 2400);
+  const TestPacket packet = TestLink::produce(link.a);
+  link.run();
+  EXPECT_EQ(link.a.bytes_before(1, kTurn), 0u);
+  TestLink::lose(link.a, packet);
+  EXPECT_GT(link.a.bytes_before(1, kTurn), 1000u) << "what was lost goes first";
+  link.run();
+  EXPECT_EQ(link.a.bytes_before(1, kTurn), 0u);
+}
+
 TEST(Channels, BusyChannelsShareTheLine) {
   TestLink link;
   for (ChannelId channel = 0; channel < 3; ++channel) {

@@ -86,6 +86,26 @@ void Outgoing::push_unordered(std::uint32_t place, SharedBytes&& payload) {
   if (was_idle) wake(lane);
 }
 
+// What was lost goes first. Then lanes take turns: of the others each has one before every turn of this lane.
+std::uint64_t Outgoing::bytes_before(std::uint64_t own, std::size_t others,
+                                     std::size_t turn) const {
+  const std::uint64_t turns = own / turn + 1;
+  const std::uint64_t waiting = pending_reliable_ + pending_unreliable_ - own;
+  return lost_bytes_ + own + std::min(waiting, turns * turn * others);
+}
+
+std::uint64_t Outgoing::bytes_before(ChannelId channel, std::size_t turn) const {
+  std::uint64_t own = 0;
+  if (const auto place = table_.find(channel); place && channels_[*place].unreliable) {
+    own = channels_[*place].unreliable->pending_bytes();
+  }
+  return bytes_before(own, scheduler_.active_count() - (own > 0 ? 1 : 0), turn);
+}
+
+std::uint64_t Outgoing::bytes_before_any(std::size_t turn) const {
+  return bytes_before(pending_unreliable_, scheduler_.active_count(), turn);
+}
+
 void Outgoing::set_initial_credit(const InitialCredit& credit) {
   credit_.grant(credit);
   for (Channel& channel : channels_) {
@@ -182,6 +202,7 @@ bool Outgoing::has_frames() {
 void Outgoing::produce(ByteWriter& out, std::vector<SentFrame>& records, bool fresh, bool whole) {
   const std::size_t before = out.size();
   resend(out, records, whole);
+  lost_bytes_ = lost_lanes_.empty() ? 0 : lost_bytes_ - std::min(lost_bytes_, out.size() - before);
   send_new(out, records, fresh && out.size() == before, whole);
 }
 
@@ -264,7 +285,8 @@ bool& Outgoing::lost_queued(Lane lane) {
                                               : channel.unordered_lost_queued;
 }
 
-void Outgoing::queue_lost(Lane lane) {
+void Outgoing::queue_lost(Lane lane, std::uint32_t bytes) {
+  lost_bytes_ += bytes;
   if (!has_lost(lane) || lost_queued(lane)) return;
   lost_queued(lane) = true;
   lost_lanes_.push_back(lane);
@@ -295,10 +317,10 @@ void Outgoing::on_frame_lost(const SentFrame& frame) {
   Channel& channel = channels_[frame.slot];
   if (frame.type == FrameType::kStream) {
     channel.stream.on_lost(frame.offset, frame.length);
-    queue_lost(lane_of(frame.slot, Delivery::kReliable));
+    queue_lost(lane_of(frame.slot, Delivery::kReliable), frame.length);
   } else if (frame.type == FrameType::kReliableFragment) {
     channel.unordered->on_lost(frame);
-    queue_lost(lane_of(frame.slot, Delivery::kReliableUnordered));
+    queue_lost(lane_of(frame.slot, Delivery::kReliableUnordered), frame.length);
   } else if (frame.type == FrameType::kMessage) {
     unreliable_lost_ += frame.length;
   } else if (frame.type == FrameType::kFragment) {

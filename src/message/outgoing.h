@@ -43,6 +43,9 @@ class Outgoing {
   std::uint64_t pending_unreliable() const { return pending_unreliable_; }
   std::uint64_t unacknowledged_reliable() const { return unacknowledged_reliable_; }
   std::uint64_t held_bytes() const { return held_bytes_; }
+  // At most so many bytes leave before an unreliable message that is sent on the channel now; or on the one where most do.
+  std::uint64_t bytes_before(ChannelId channel, std::size_t turn) const;
+  std::uint64_t bytes_before_any(std::size_t turn) const;
   bool flushed() const { return reliable_messages_ == 0; }
   void drop_unreliable();
 
@@ -78,6 +81,7 @@ class Outgoing {
   std::uint32_t place_of(ChannelId channel);
   void push_unreliable(std::uint32_t place, SharedBytes&& payload, std::size_t fragment_size);
   void push_unordered(std::uint32_t place, SharedBytes&& payload);
+  std::uint64_t bytes_before(std::uint64_t own, std::size_t others, std::size_t turn) const;
   LaneCredit credit_of(Lane lane);
   bool& waits(Lane lane);
   LaneState state_of(Lane lane);
@@ -90,7 +94,7 @@ class Outgoing {
   bool write_lost(Lane lane, ByteWriter& out, std::vector<SentFrame>& records);
   bool& lost_queued(Lane lane);
   bool has_lost(Lane lane);
-  void queue_lost(Lane lane);
+  void queue_lost(Lane lane, std::uint32_t bytes);
   void resend(ByteWriter& out, std::vector<SentFrame>& records, bool whole);
   void send_new(ByteWriter& out, std::vector<SentFrame>& records, bool fresh, bool whole);
 
@@ -102,6 +106,7 @@ class Outgoing {
   RingBuffer<Lane> waiting_;     // for credit, or did until their channel got some
   RingBuffer<Lane> lost_lanes_;  // with something to send again
 
+  std::uint64_t lost_bytes_ = 0;  // to be sent again, at most
   std::uint64_t pending_reliable_ = 0;
   std::uint64_t pending_unreliable_ = 0;
   std::uint64_t unacknowledged_reliable_ = 0;

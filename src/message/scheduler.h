@@ -22,6 +22,7 @@ class Scheduler {
   void activate(Lane lane);
   bool active(Lane lane) const { return lanes_[lane].active; }
   bool empty() const { return order_.empty(); }
+  std::size_t active_count() const { return order_.size(); }
 
   // The lane in front, whether or not its turn has begun.
   Lane next() const { return order_.front(); }

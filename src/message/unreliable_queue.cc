@@ -32,6 +32,7 @@ UnreliableQueue::Written UnreliableQueue::write(ByteWriter& out, bool fresh,
     written.bytes += left - front_remaining();
     if (sent_ == messages_.front().size()) written.released += pop();
   }
+  pending_bytes_ -= written.bytes;
   if (whole > 0) records.push_back({FrameType::kMessage, whole, place_, first, 0});
   return written;
 }
@@ -86,6 +87,7 @@ UnreliableQueue::Written UnreliableQueue::drop() {
     dropped.bytes += front_remaining();
     dropped.released += pop();
   }
+  pending_bytes_ = 0;
   return dropped;
 }
 

@@ -18,11 +18,13 @@ class UnreliableQueue {
 
   // `fragment_size`: payload that a full packet carries.
   void push(SharedBytes&& payload, std::size_t fragment_size) {
+    pending_bytes_ += payload.size();
     messages_.push_back(std::move(payload));
     fragment_size_ = fragment_size;
   }
   bool empty() const { return messages_.empty(); }
   // Payload bytes not sent yet.
+  std::uint64_t pending_bytes() const { return pending_bytes_; }
   std::size_t front_remaining() const { return messages_.front().size() - sent_; }
 
   struct Written {
@@ -46,6 +48,7 @@ class UnreliableQueue {
   std::uint32_t place_;
   RingBuffer<SharedBytes> messages_;
   std::size_t fragment_size_ = 0;
+  std::uint64_t pending_bytes_ = 0;
   std::uint64_t sequence_ = 0;  // of the front message
   std::size_t sent_ = 0;        // bytes of the front message that have left
 };

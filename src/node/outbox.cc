@@ -48,9 +48,7 @@ Outbox::Push Outbox::push(const Identity& user, Bytes payload, int flags, Channe
     return {};
   }
   SendGate& gate = *known->gate;
-  if ((flags & kSendNoDelay) != 0 && !gate.can_leave_now.load(std::memory_order_relaxed)) {
-    return {.result = Result::kIgnored, .full = nullptr};
-  }
+  if ((flags & kSendNoDelay) != 0 && !gate.no_delay_open.load(std::memory_order_relaxed)) return {};
   if (!reserve(gate, send_charge(payload.size()))) {
     return {.result = Result::kLimitExceeded, .driver = driver_, .full = known->gate};
   }

@@ -92,9 +92,12 @@ TEST_F(OutboxTest, HoldsTheLimitExactly) {
   EXPECT_EQ(take().size(), 2u);
 }
 
-TEST_F(OutboxTest, NoDelayIsDroppedWhenItCannotLeave) {
-  gate->can_leave_now = false;
-  EXPECT_EQ(outbox.push(kBob, kBytes, kSendNoDelay, 0).result, Result::kIgnored);
+TEST_F(OutboxTest, TheCoreIsAskedWhetherNoDelayCanLeaveWhereItIsNotCertain) {
+  EXPECT_EQ(outbox.push(kBob, std::span(kBytes).first(1), kSendNoDelay, 0).result, Result::kOk);
+  take();
+  gate->held_bytes = 0;
+  gate->no_delay_open = false;
+  EXPECT_FALSE(outbox.push(kBob, kBytes, kSendNoDelay, 0).result.has_value());
   EXPECT_EQ(outbox.push(kBob, kBytes, 0, 0).result, Result::kOk);
   EXPECT_EQ(gate->held_bytes, 4u);
 }

@@ -207,6 +207,17 @@ std::size_t Path::send_allowance(Instant now) const {
   return std::min({static_cast<std::size_t>(s.window_room()), paced, amplification_allowance()});
 }
 
+Duration Path::time_to_room(Instant now) const {
+  const State& s = *state_;
+  if (s.recovery.packets().full() || amplification_allowance() < s.mtu.datagram_size()) {
+    return Duration::max();
+  }
+  if (s.has_room(now)) return Duration::zero();
+  const Instant expected = oldest_unacked_time() + s.recovery.rtt().smoothed();
+  if (now > expected + probe_timeout()) return Duration::max();
+  return std::max(expected - now, Duration::zero());
+}
+
 std::size_t Path::amplification_allowance() const {
   const State& s = *state_;
   if (s.validated) return kUnlimited;

@@ -88,6 +88,9 @@ class Path {
   std::size_t send_allowance(Instant now) const;
   // Bytes of any packets (acks, close) that the amplification limit still allows; SIZE_MAX once validated.
   std::size_t amplification_allowance() const;
+  // How long until the window has room for a packet, as far as the round trip tells; Duration::max() where the answer that
+  // would make room is overdue by a probe timeout, or nothing may leave at all.
+  Duration time_to_room(Instant now) const;
   // Probe packets owed by a probe timeout (RFC 9002 6.2.4): send them before anything else, beyond the window.
   unsigned probes_owed() const;
   // One more, without a timeout: the way may be open again, and nobody has time to wait for the back-off.

@@ -28,6 +28,8 @@ constexpr int kLastQuestions = 3;
 constexpr int kLastQuestionShare = 3;
 // Long enough for a short outage, short enough for a user who started again, proves its name and waits to be let in.
 constexpr Duration kSignOfLifeMin = seconds(3);
+// What waits longer is late for who asked for no delay (whimbrel/send_flags.h).
+constexpr Duration kNoDelayMax = milliseconds(200);
 
 MessageLimits message_limits(const SessionOptions& options) {
   MessageLimits limits;
@@ -307,9 +309,20 @@ Duration Session::queue_time() const {
       static_cast<std::int64_t>(static_cast<double>(waiting) * 1e9 / static_cast<double>(rate)));
 }
 
-bool Session::can_leave_now(Instant now) const {
-  return phase_ == SessionPhase::kUp && path_.send_allowance(now) > 0 &&
-         queue_time() <= milliseconds(200);
+bool Session::can_leave_soon(ChannelId channel, Instant now) const {
+  return leaves_soon_behind(channels_.bytes_before(channel, path_.datagram_size()), now);
+}
+
+bool Session::can_leave_soon_on_any(Instant now) const {
+  return leaves_soon_behind(channels_.bytes_before_any(path_.datagram_size()), now);
+}
+
+bool Session::leaves_soon_behind(std::uint64_t bytes, Instant now) const {
+  if (phase_ != SessionPhase::kUp) return false;
+  const Duration room = path_.time_to_room(now);
+  if (room > kNoDelayMax) return false;
+  const double rate = static_cast<double>(path_.stats().send_rate);
+  return bytes == 0 || static_cast<double>(bytes) <= rate * to_seconds(kNoDelayMax - room);
 }
 
 }  // namespace whimbrel

@@ -145,7 +145,9 @@ class Session final : private FrameSink {
   RateMeter::Rate rate_in(Instant now) const { return meter_in_.rate(now); }
   RateMeter::Rate rate_out(Instant now) const { return meter_out_.rate(now); }
   Duration queue_time() const;
-  bool can_leave_now(Instant now) const;
+  // For kSendNoDelay: a message on `channel` leaves within kNoDelayMax. False for the second one: one on some channel may not.
+  bool can_leave_soon(ChannelId channel, Instant now) const;
+  bool can_leave_soon_on_any(Instant now) const;
   Instant last_received() const { return last_received_; }
 
  private:
@@ -201,6 +203,7 @@ class Session final : private FrameSink {
   Instant timeout_at() const;
   bool awaits_sign_of_life() const { return sign_of_life_until_ != kNever; }
   Instant last_question_at() const;
+  bool leaves_soon_behind(std::uint64_t bytes, Instant now) const;
   void time_out(Duration waited, std::string_view text, Instant now);
   void note_message(Instant now) { last_message_ = now; }
   void end_with(SessionEnd::Kind kind, int reason, std::string_view text);

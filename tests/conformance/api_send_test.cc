@@ -185,20 +185,51 @@ TEST(ApiSend, UnreliableOverSixteenFragmentsArrivesInSpiteOfLoss) {
   EXPECT_EQ(duo.b.receive(0).size(), 1u);
 }
 
+// Unreliable messages of the same channel leave before it.
 TEST(ApiSend, NoDelayThatCannotLeaveNowIsDropped) {
   ByHand duo;
   ASSERT_TRUE(duo.connect());
   duo.texts(duo.b);
   duo.world.set_lines({.rate = 50'000, .delay = milliseconds(5)});
-  const std::vector<std::uint8_t> bytes(400'000);
-  ASSERT_EQ(duo.a.send(duo.b.identity(), bytes), Result::kOk);
+  const std::vector<std::uint8_t> bytes(1000);
+  for (int i = 0; i < 200; ++i) duo.a.send(duo.b.identity(), bytes, kSendUnreliable, 1);
   duo.settle();
   EXPECT_EQ(duo.a.send(duo.b.identity(), "now or never", kSendNoDelay, 1), Result::kIgnored);
+  EXPECT_EQ(duo.a.send(duo.b.identity(), "now", kSendNoDelay, 2), Result::kOk) << "another queue";
   duo.world.run_for(seconds(30));
-  EXPECT_EQ(duo.texts(duo.b, 1), "");
-  EXPECT_EQ(duo.a.send(duo.b.identity(), "now", kSendNoDelay, 1), Result::kOk);
+  duo.b.receive(1);
+  EXPECT_EQ(duo.texts(duo.b, 2), "now;");
+  EXPECT_EQ(duo.a.send(duo.b.identity(), "again", kSendNoDelay, 1), Result::kOk);
   duo.settle();
-  EXPECT_EQ(duo.texts(duo.b, 1), "now;");
+  EXPECT_EQ(duo.texts(duo.b, 1), "again;");
+}
+
+TEST(ApiSend, NoDelayDoesNotWaitForOtherChannels) {
+  ByHand duo;
+  ASSERT_TRUE(duo.connect());
+  duo.texts(duo.b);
+  duo.world.set_lines({.rate = 500'000, .delay = milliseconds(5)});
+  const std::vector<std::uint8_t> bytes(500'000);
+  ASSERT_EQ(duo.a.send(duo.b.identity(), bytes), Result::kOk);
+  duo.settle();
+  EXPECT_EQ(duo.a.send(duo.b.identity(), "voice", kSendNoDelay, 1), Result::kOk);
+  duo.settle();
+  EXPECT_EQ(duo.texts(duo.b, 1), "voice;");
+  EXPECT_EQ(duo.b.receive(0).size(), 0u) << "the other one is still under way";
+}
+
+TEST(ApiSend, NoDelayIsDroppedWhileNothingComesThrough) {
+  ByHand duo;
+  ASSERT_TRUE(duo.connect());
+  duo.texts(duo.b);
+  duo.simulation().set_blocked(duo.a.id(), duo.b.id(), true);
+  const std::vector<std::uint8_t> bytes(400'000);
+  ASSERT_EQ(duo.a.send(duo.b.identity(), bytes), Result::kOk);
+  duo.world.run_for(seconds(1));
+  EXPECT_EQ(duo.a.send(duo.b.identity(), "now or never", kSendNoDelay, 1), Result::kIgnored);
+  duo.simulation().set_blocked(duo.a.id(), duo.b.id(), false);
+  duo.world.run_for(seconds(5));
+  EXPECT_EQ(duo.texts(duo.b, 1), "");
 }
 
 TEST(ApiSend, AfterAFailureNoConnectionUntilClosed) {
