@@ -46,7 +46,8 @@ ordered_json status_json(const ConnectionStatus& status) {
           {"sent_unacknowledged_reliable", status.sent_unacknowledged_reliable},
           {"queue_time_us", status.queue_time_us},
           {"window_bytes", status.window_bytes},
-          {"packets_lost", status.packets_lost}};
+          {"packets_lost", status.packets_lost},
+          {"unreliable_expired", status.unreliable_expired}};
 }
 
 ordered_json session_json(whimbrel::NetworkingMessages& net, const whimbrel::Identity& user) {

@@ -82,6 +82,8 @@ struct ConnectionStatus {
   std::int64_t round_trip_us = -1;  // as ping, finer
   std::int64_t window_bytes = 0;    // congestion window
   std::int64_t packets_lost = 0;    // ours, since the session began
+  // Unreliable messages of ours that were dropped because they had waited too long (UnreliableAgeMax), likewise.
+  std::int64_t unreliable_expired = 0;
 };
 
 }  // namespace whimbrel

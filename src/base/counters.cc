@@ -35,6 +35,7 @@ std::string_view name(Count count) {
       "dropped_spoofed_address",
       "unreliable_dropped_receive_limit",
       "unreliable_dropped_incomplete",
+      "unreliable_dropped_age",
       "protocol_violations",
       "events_dropped",
   };

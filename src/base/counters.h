@@ -41,6 +41,7 @@ enum class Count : std::uint8_t {
   // Messages.
   kUnreliableDroppedReceiveLimit,
   kUnreliableDroppedIncomplete,
+  kUnreliableDroppedAge,
   kProtocolViolations,
   kEventsDropped,
   kCount_

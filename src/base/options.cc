@@ -47,6 +47,7 @@ constexpr std::array kOptions = {
     OptionInfo{Option::kKeepAlive, "KeepAlive", 1000, 600000, 15000, kEach, "ms"},
     OptionInfo{Option::kPendingRequestsMax, "PendingRequestsMax", 1, 65536, 256, kAll, "requests"},
     OptionInfo{Option::kSessionsMax, "SessionsMax", 1, 1000000, 100000, kAll, "sessions"},
+    OptionInfo{Option::kUnreliableAgeMax, "UnreliableAgeMax", 0, 60000, 500, kEach, "ms"},
 };
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }

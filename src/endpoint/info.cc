@@ -82,6 +82,7 @@ void Endpoint::State::fill_status(const Peer& peer, Instant now, ConnectionStatu
       static_cast<std::int64_t>(channels.unacknowledged_reliable());
   status.queue_time_us = to_microseconds(session.queue_time());
   status.window_bytes = static_cast<std::int64_t>(path.window_bytes);
+  status.unreliable_expired = static_cast<std::int64_t>(channels.unreliable_expired());
   status.packets_lost = static_cast<std::int64_t>(path.packets_lost);
 }
 

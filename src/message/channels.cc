@@ -22,8 +22,8 @@ Channels& Channels::operator=(Channels&&) noexcept = default;
 bool Channels::can_send(ChannelId channel) const { return state_->out.can_send(channel); }
 
 void Channels::send(ChannelId channel, Delivery delivery, SharedBytes payload,
-                    std::size_t fragment_size) {
-  state_->out.send(channel, delivery, std::move(payload), fragment_size);
+                    std::size_t fragment_size, Instant now) {
+  state_->out.send(channel, delivery, std::move(payload), fragment_size, now);
 }
 
 void Channels::set_initial_credit(const InitialCredit& credit) {
@@ -44,7 +44,7 @@ bool Channels::produce(ByteWriter& out, std::vector<SentFrame>& records, Instant
   const std::size_t before = out.size();
   state_->in.expire(now);
   state_->in.produce(out, records);
-  state_->out.produce(out, records, out.size() == before, whole);
+  state_->out.produce(out, records, now, out.size() == before, whole);
   return out.size() != before;
 }
 
@@ -76,6 +76,12 @@ std::uint64_t Channels::bytes_before_any(std::size_t turn) const {
 }
 bool Channels::flushed() const { return state_->out.flushed(); }
 void Channels::drop_unreliable() { state_->out.drop_unreliable(); }
+void Channels::set_unreliable_age_max(Duration age_max) {
+  state_->out.set_unreliable_age_max(age_max);
+}
+void Channels::expire(Instant now) { state_->out.expire(now); }
+Instant Channels::next_expiry() const { return state_->out.next_expiry(); }
+std::uint64_t Channels::unreliable_expired() const { return state_->out.unreliable_expired(); }
 
 FrameVerdict Channels::on_stream(const StreamFrame& frame, Instant now,
                                  std::vector<ReceivedMessage>& out) {

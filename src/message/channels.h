@@ -35,7 +35,9 @@ class Channels {
   bool can_send(ChannelId channel) const;
   // Takes the payload (moved, not copied), at most kMessageSizeMax bytes. `fragment_size`: payload bytes that one packet
   // can carry, decides whether an unreliable message becomes reliable unordered. Send limits are the caller's.
-  void send(ChannelId channel, Delivery delivery, SharedBytes payload, std::size_t fragment_size);
+  // `now`: from when on an unreliable one grows old.
+  void send(ChannelId channel, Delivery delivery, SharedBytes payload, std::size_t fragment_size,
+            Instant now = Instant{});
   // What the peer grants at the start (handshake) and later (credit frames): totals, never shrinking.
   void set_initial_credit(const InitialCredit& credit);
   void on_session_credit(const SessionCreditFrame& frame);
@@ -69,6 +71,12 @@ class Channels {
   bool flushed() const;
   // Drops everything unsent that is unreliable; for a session that lingers.
   void drop_unreliable();
+  // Unreliable messages that wait longer are dropped, the oldest first, and counted. 0, as at the start: none is.
+  void set_unreliable_age_max(Duration age_max);
+  // Does that for all channels; next_expiry() says when there is something to do.
+  void expire(Instant now);
+  Instant next_expiry() const;
+  std::uint64_t unreliable_expired() const;
 
   // --- in --------------------------------------------------------------------------------------------------------
   FrameVerdict on_stream(const StreamFrame& frame, Instant now, std::vector<ReceivedMessage>& out);

@@ -133,6 +133,46 @@ TEST(Channels, EmptyUnorderedMessagesArrive) {
   EXPECT_EQ(link.at_b.size(), 2u);
 }
 
+Instant at_ms(int ms) { return Instant(milliseconds(ms)); }
+
+TEST(Channels, UnreliableMessagesThatWaitTooLongAreDropped) {
+  TestLink link;
+  link.a.set_unreliable_age_max(milliseconds(500));
+  EXPECT_EQ(link.a.next_expiry(), kNever);
+  for (int i = 0; i < 10; ++i) {
+    link.a.send(i % 2, Delivery::kUnreliable, test_payload(1000, 1), kFragmentSize, at_ms(i * 100));
+  }
+  link.a.send(0, Delivery::kReliable, test_payload(1000, 1), kFragmentSize, at_ms(0));
+  EXPECT_EQ(link.a.unreliable_expired(), 4u) << "each makes room for the next one of its channel";
+  EXPECT_EQ(link.a.next_expiry(), at_ms(500)) << "or earlier than needed";
+  link.a.expire(at_ms(950));
+  EXPECT_EQ(link.a.unreliable_expired(), 5u);
+  EXPECT_EQ(link.a.next_expiry(), at_ms(1000));
+  EXPECT_EQ(link.a.pending_unreliable(), 5000u);
+  EXPECT_EQ(link.a.held_bytes(), 6000u);
+  std::vector<std::uint8_t> bytes(1200);
+  std::vector<SentFrame> records;
+  for (bool wrote = true; wrote;) {
+    ByteWriter out(bytes);
+    wrote = link.a.produce(out, records, at_ms(1150));
+    receive_packet(link.b, out.written(), Instant{}, link.at_b);
+  }
+  EXPECT_EQ(link.a.unreliable_expired(), 7u) << "those of 500 and 600 ms, before they leave";
+  EXPECT_EQ(link.at_b.size(), 4u);
+  EXPECT_EQ(link.a.pending_unreliable(), 0u);
+  EXPECT_EQ(link.a.next_expiry(), kNever);
+}
+
+TEST(Channels, WithoutAnAgeLimitUnreliableMessagesWait) {
+  TestLink link;
+  link.a.send(0, Delivery::kUnreliable, test_payload(10, 1), kFragmentSize, at_ms(0));
+  EXPECT_EQ(link.a.next_expiry(), kNever);
+  link.a.expire(at_ms(1'000'000));
+  EXPECT_EQ(link.a.unreliable_expired(), 0u);
+  link.run();
+  EXPECT_EQ(link.at_b.size(), 1u);
+}
+
 TEST(Channels, DropsOnlyWhatIsUnreliable) {
   TestLink link;
   link.a.send(0, Delivery::kReliable, test_payload(10, 1), kFragmentSize);

@@ -112,6 +112,25 @@ TEST(UnreliableQueue, CutsNothingWhereOnlyWholeMessagesMayLeave) {
   EXPECT_EQ(again.out.size(), 0u);
 }
 
+TEST(UnreliableQueue, DropsWhatIsOld) {
+  UnreliableQueue queue(0, 0);
+  for (int ms = 0; ms < 5; ++ms) {
+    queue.push(test_payload(1500, 1), kFragmentSize, Instant(milliseconds(ms)));
+  }
+  Writer begun(1000);
+  const std::uint64_t sent = queue.write(begun.out, true, begun.records).bytes;
+  EXPECT_EQ(queue.drop_until(Instant(milliseconds(-1))).messages, 0u);
+  const auto dropped = queue.drop_until(Instant(milliseconds(2)));
+  EXPECT_EQ(dropped.messages, 3u);
+  EXPECT_EQ(dropped.bytes, 4500 - sent) << "the one that had begun, too";
+  EXPECT_EQ(dropped.released, 4500u);
+  EXPECT_EQ(queue.pending_bytes(), 3000u);
+  EXPECT_EQ(queue.oldest(), Instant(milliseconds(3)));
+  Writer next(2000);
+  queue.write(next.out, true, next.records);
+  EXPECT_EQ(next.frames().whole[0].sequence, 3u) << "the numbers of the others are left out";
+}
+
 TEST(UnreliableQueue, ALargeMessageStartsWhereThereIsSomeRoom) {
   UnreliableQueue queue(0, 0);
   queue.push(test_payload(3000, 1), kFragmentSize);

@@ -39,7 +39,7 @@ std::uint32_t Outgoing::place_of(ChannelId channel) {
 }
 
 void Outgoing::send(ChannelId channel, Delivery delivery, SharedBytes&& payload,
-                    std::size_t fragment_size) {
+                    std::size_t fragment_size, Instant now) {
   const std::size_t size = payload.size();
   ASSERT(size <= kMessageSizeMax);
   const std::uint32_t place = place_of(channel);
@@ -51,7 +51,7 @@ void Outgoing::send(ChannelId channel, Delivery delivery, SharedBytes&& payload,
   held_bytes_ += send_charge(size);
   ++messages_sent_;
   if (delivery == Delivery::kUnreliable) {
-    push_unreliable(place, std::move(payload), fragment_size);
+    push_unreliable(place, std::move(payload), fragment_size, now);
     return;
   }
   pending_reliable_ += size;
@@ -66,12 +66,15 @@ void Outgoing::send(ChannelId channel, Delivery delivery, SharedBytes&& payload,
 }
 
 void Outgoing::push_unreliable(std::uint32_t place, SharedBytes&& payload,
-                               std::size_t fragment_size) {
+                               std::size_t fragment_size, Instant now) {
   Channel& channel = channels_[place];
   if (!channel.unreliable)
     channel.unreliable = std::make_unique<UnreliableQueue>(channel.id, place);
+  if (!pending_expiry()) next_expiry_ = now + unreliable_age_max_;
+  expire(*channel.unreliable, now);
   pending_unreliable_ += payload.size();
-  channel.unreliable->push(std::move(payload), fragment_size);
+  ++pending_unreliable_messages_;
+  channel.unreliable->push(std::move(payload), fragment_size, now);
   scheduler_.activate(lane_of(place, Delivery::kUnreliable));
 }
 
@@ -199,11 +202,12 @@ bool Outgoing::has_frames() {
   return false;
 }
 
-void Outgoing::produce(ByteWriter& out, std::vector<SentFrame>& records, bool fresh, bool whole) {
+void Outgoing::produce(ByteWriter& out, std::vector<SentFrame>& records, Instant now, bool fresh,
+                       bool whole) {
   const std::size_t before = out.size();
   resend(out, records, whole);
   lost_bytes_ = lost_lanes_.empty() ? 0 : lost_bytes_ - std::min(lost_bytes_, out.size() - before);
-  send_new(out, records, fresh && out.size() == before, whole);
+  send_new(out, records, now, fresh && out.size() == before, whole);
 }
 
 void Outgoing::resend(ByteWriter& out, std::vector<SentFrame>& records, bool whole) {
@@ -218,10 +222,12 @@ void Outgoing::resend(ByteWriter& out, std::vector<SentFrame>& records, bool who
   }
 }
 
-void Outgoing::send_new(ByteWriter& out, std::vector<SentFrame>& records, bool fresh, bool whole) {
+void Outgoing::send_new(ByteWriter& out, std::vector<SentFrame>& records, Instant now, bool fresh,
+                        bool whole) {
   const auto quantum = static_cast<std::int64_t>(std::max(out.remaining(), kDatagramSizeMin));
   while (!scheduler_.empty() && out.remaining() >= kRoomMin) {
     const Lane lane = scheduler_.front(quantum);
+    if (kind_of(lane) == Delivery::kUnreliable) expire(*channel_of(lane).unreliable, now);
     LaneState state = state_of(lane);
     const std::size_t before = out.size();
     if (state == LaneState::kReady) {
@@ -247,8 +253,7 @@ std::uint64_t Outgoing::write_new(Lane lane, ByteWriter& out, std::vector<SentFr
   switch (kind_of(lane)) {
     case Delivery::kUnreliable: {
       const auto written = channel.unreliable->write(out, fresh, records, whole);
-      pending_unreliable_ -= written.bytes;
-      held_bytes_ -= written.released;
+      forget(written);
       return written.bytes;
     }
     case Delivery::kReliableUnordered:
@@ -330,9 +335,35 @@ void Outgoing::on_frame_lost(const SentFrame& frame) {
 
 void Outgoing::drop_unreliable() {
   for (Channel& channel : channels_) {
-    if (channel.unreliable) held_bytes_ -= channel.unreliable->drop().released;
+    if (channel.unreliable) forget(channel.unreliable->drop());
   }
-  pending_unreliable_ = 0;
+}
+
+// RFC 9221 5: what is not delivered in time is of no use, and what comes behind it is newer.
+void Outgoing::expire(UnreliableQueue& queue, Instant now) {
+  if (unreliable_age_max_ <= Duration::zero() || queue.empty()) return;
+  const Instant newest = now - unreliable_age_max_;
+  if (queue.oldest() > newest) return;
+  const auto dropped = queue.drop_until(newest);
+  unreliable_expired_ += dropped.messages;
+  forget(dropped);
+}
+
+void Outgoing::forget(const UnreliableQueue::Written& gone) {
+  pending_unreliable_ -= gone.bytes;
+  pending_unreliable_messages_ -= gone.messages;
+  held_bytes_ -= gone.released;
+}
+
+void Outgoing::expire(Instant now) {
+  if (now < next_expiry()) return;
+  next_expiry_ = kNever;
+  for (Channel& channel : channels_) {
+    if (!channel.unreliable) continue;
+    expire(*channel.unreliable, now);
+    if (channel.unreliable->empty()) continue;
+    next_expiry_ = std::min(next_expiry_, channel.unreliable->oldest() + unreliable_age_max_);
+  }
 }
 
 }  // namespace whimbrel

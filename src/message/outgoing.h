@@ -26,7 +26,8 @@ class Outgoing {
   explicit Outgoing(std::size_t channels_max) : channels_max_(channels_max) {}
 
   bool can_send(ChannelId channel) const;
-  void send(ChannelId channel, Delivery delivery, SharedBytes&& payload, std::size_t fragment_size);
+  void send(ChannelId channel, Delivery delivery, SharedBytes&& payload, std::size_t fragment_size,
+            Instant now);
 
   void set_initial_credit(const InitialCredit& credit);
   void on_session_credit(const SessionCreditFrame& frame);
@@ -35,7 +36,8 @@ class Outgoing {
   // Lost or new data could be written now. Lanes that turn out to wait for credit are put aside on
   // the way.
   bool has_frames();
-  void produce(ByteWriter& out, std::vector<SentFrame>& records, bool fresh, bool whole);
+  void produce(ByteWriter& out, std::vector<SentFrame>& records, Instant now, bool fresh,
+               bool whole);
   void on_frame_acked(const SentFrame& frame);
   void on_frame_lost(const SentFrame& frame);
 
@@ -48,9 +50,15 @@ class Outgoing {
   std::uint64_t bytes_before_any(std::size_t turn) const;
   bool flushed() const { return reliable_messages_ == 0; }
   void drop_unreliable();
+  // Of unreliable messages that wait; 0: for ever.
+  void set_unreliable_age_max(Duration age_max) { unreliable_age_max_ = age_max; }
+  // Drops those that are older, and says when it should be called again; kNever if none waits.
+  void expire(Instant now);
+  Instant next_expiry() const { return pending_expiry() ? next_expiry_ : kNever; }
 
   std::uint64_t messages_sent() const { return messages_sent_; }
   std::uint64_t unreliable_lost() const { return unreliable_lost_; }
+  std::uint64_t unreliable_expired() const { return unreliable_expired_; }
   std::uint64_t stream_bytes_resent() const { return stream_bytes_resent_; }
 
  private:
@@ -79,7 +87,13 @@ class Outgoing {
   static constexpr Lane kLanesPerChannel = 3;
 
   std::uint32_t place_of(ChannelId channel);
-  void push_unreliable(std::uint32_t place, SharedBytes&& payload, std::size_t fragment_size);
+  void push_unreliable(std::uint32_t place, SharedBytes&& payload, std::size_t fragment_size,
+                       Instant now);
+  bool pending_expiry() const {
+    return pending_unreliable_messages_ > 0 && unreliable_age_max_ > Duration::zero();
+  }
+  void expire(UnreliableQueue& queue, Instant now);
+  void forget(const UnreliableQueue::Written& gone);
   void push_unordered(std::uint32_t place, SharedBytes&& payload);
   std::uint64_t bytes_before(std::uint64_t own, std::size_t others, std::size_t turn) const;
   LaneCredit credit_of(Lane lane);
@@ -96,7 +110,8 @@ class Outgoing {
   bool has_lost(Lane lane);
   void queue_lost(Lane lane, std::uint32_t bytes);
   void resend(ByteWriter& out, std::vector<SentFrame>& records, bool whole);
-  void send_new(ByteWriter& out, std::vector<SentFrame>& records, bool fresh, bool whole);
+  void send_new(ByteWriter& out, std::vector<SentFrame>& records, Instant now, bool fresh,
+                bool whole);
 
   std::size_t channels_max_;
   ChannelTable table_;
@@ -114,6 +129,10 @@ class Outgoing {
   std::uint64_t reliable_messages_ = 0;  // not released
   std::uint64_t messages_sent_ = 0;
   std::uint64_t unreliable_lost_ = 0;
+  std::uint64_t unreliable_expired_ = 0;
+  std::uint64_t pending_unreliable_messages_ = 0;
+  Duration unreliable_age_max_{};
+  Instant next_expiry_ = kNever;  // of the oldest, or earlier
   std::uint64_t stream_bytes_resent_ = 0;
 };
 

@@ -30,7 +30,9 @@ UnreliableQueue::Written UnreliableQueue::write(ByteWriter& out, bool fresh,
       break;
     }
     written.bytes += left - front_remaining();
-    if (sent_ == messages_.front().size()) written.released += pop();
+    if (front_remaining() > 0) continue;
+    written.released += pop();
+    ++written.messages;
   }
   pending_bytes_ -= written.bytes;
   if (whole > 0) records.push_back({FrameType::kMessage, whole, place_, first, 0});
@@ -38,7 +40,7 @@ UnreliableQueue::Written UnreliableQueue::write(ByteWriter& out, bool fresh,
 }
 
 bool UnreliableQueue::write_whole(ByteWriter& out) {
-  const Bytes bytes = messages_.front();
+  const Bytes bytes = messages_.front().payload;
   const std::size_t header = 1 + varint_size(zigzag(channel_)) + varint_size(sequence_);
   if (out.remaining() < header + bytes.size()) return false;
   const FrameFit fit = fit_frame(out.remaining() - header, bytes.size());
@@ -53,7 +55,7 @@ bool UnreliableQueue::write_whole(ByteWriter& out) {
 }
 
 bool UnreliableQueue::write_fragment(ByteWriter& out, bool fresh, std::vector<SentFrame>& records) {
-  const Bytes bytes = messages_.front();
+  const Bytes bytes = messages_.front().payload;
   FragmentFrame frame{false,
                       channel_,
                       sequence_,
@@ -76,18 +78,21 @@ bool UnreliableQueue::write_fragment(ByteWriter& out, bool fresh, std::vector<Se
 std::uint64_t UnreliableQueue::pop() {
   sent_ = 0;
   ++sequence_;
-  const std::uint64_t size = send_charge(messages_.pop_front().size());
+  const std::uint64_t size = send_charge(messages_.pop_front().payload.size());
   if (messages_.empty() && messages_.capacity() > kIdleCapacity) messages_.clear();
   return size;
 }
 
-UnreliableQueue::Written UnreliableQueue::drop() {
+UnreliableQueue::Written UnreliableQueue::drop() { return drop_until(Instant::max()); }
+
+UnreliableQueue::Written UnreliableQueue::drop_until(Instant newest) {
   Written dropped;
-  while (!messages_.empty()) {
+  while (!messages_.empty() && oldest() <= newest) {
     dropped.bytes += front_remaining();
     dropped.released += pop();
+    ++dropped.messages;
   }
-  pending_bytes_ = 0;
+  pending_bytes_ -= dropped.bytes;
   return dropped;
 }
 

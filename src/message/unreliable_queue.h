@@ -1,5 +1,5 @@
 // The unreliable messages of one channel on their way out: each leaves once, whole or in
-// fragments.
+// fragments, or not at all where it waits too long.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/ring_buffer.h"
 #include "base/shared_bytes.h"
+#include "base/time.h"
 #include "wire/frame.h"
 
 namespace whimbrel {
@@ -17,36 +18,46 @@ class UnreliableQueue {
   UnreliableQueue(ChannelId channel, std::uint32_t place) : channel_(channel), place_(place) {}
 
   // `fragment_size`: payload that a full packet carries.
-  void push(SharedBytes&& payload, std::size_t fragment_size) {
+  void push(SharedBytes&& payload, std::size_t fragment_size, Instant now = Instant{}) {
     pending_bytes_ += payload.size();
-    messages_.push_back(std::move(payload));
+    messages_.push_back({std::move(payload), now});
     fragment_size_ = fragment_size;
   }
   bool empty() const { return messages_.empty(); }
   // Payload bytes not sent yet.
   std::uint64_t pending_bytes() const { return pending_bytes_; }
-  std::size_t front_remaining() const { return messages_.front().size() - sent_; }
+  std::size_t front_remaining() const { return messages_.front().payload.size() - sent_; }
+  // When the message in front was pushed.
+  Instant oldest() const { return messages_.front().pushed; }
 
   struct Written {
     std::uint64_t bytes = 0;     // payload
     std::uint64_t released = 0;  // payload of the messages that have left entirely
+    std::uint64_t messages = 0;  // of those
   };
   // As many messages as fit. One that would fit into a full packet waits for the next one, unless
   // this packet is `fresh` (the next one can have no more room): then it is cut.
   // `whole_only`: none is cut.
   Written write(ByteWriter& out, bool fresh, std::vector<SentFrame>& records,
                 bool whole_only = false);
-  // Forgets what was not sent; returns {payload bytes not sent, payload of the messages}.
+  // Forgets what was not sent, or of that what was pushed at `newest` or before; returns {payload bytes not sent, payload of
+  // the messages, their number}.
   Written drop();
+  Written drop_until(Instant newest);
 
  private:
+  struct Queued {
+    SharedBytes payload;
+    Instant pushed;
+  };
+
   bool write_whole(ByteWriter& out);
   bool write_fragment(ByteWriter& out, bool fresh, std::vector<SentFrame>& records);
   std::uint64_t pop();
 
   ChannelId channel_;
   std::uint32_t place_;
-  RingBuffer<SharedBytes> messages_;
+  RingBuffer<Queued> messages_;
   std::size_t fragment_size_ = 0;
   std::uint64_t pending_bytes_ = 0;
   std::uint64_t sequence_ = 0;  // of the front message

@@ -55,6 +55,7 @@ SessionOptions Settings::make_session_options(const Values& values) {
   options.idle_timeout = milliseconds(get(Option::kIdleTimeout));
   options.linger = milliseconds(get(Option::kLingerTime));
   options.keep_alive = milliseconds(get(Option::kKeepAlive));
+  options.unreliable_age_max = milliseconds(get(Option::kUnreliableAgeMax));
   options.nagle_max = microseconds(get(Option::kNagleTime));
   options.send_bytes_max = count(Option::kSendBufferSize);
   options.receive_bytes_max = count(Option::kRecvBufferSize);

@@ -76,6 +76,7 @@ Session::Session(const SessionOptions& options, Establishment&& with, Random& ra
   if (with.address_proof == AddressProof::kGiven) path_.set_address_validated();
   if (with.handshake_rtt > Duration::zero()) path_.on_handshake_rtt(with.handshake_rtt);
   channels_.set_initial_credit(with.peer.credit);
+  channels_.set_unreliable_age_max(options.unreliable_age_max);
 }
 
 Session::~Session() = default;
@@ -84,7 +85,8 @@ void Session::send(ChannelId channel, SharedBytes payload, int flags, Instant no
   const bool reliable = (flags & kSendReliable) != 0;
   const std::size_t fragment_size = path_.datagram_size() - kDataOverheadMax;
   channels_.send(channel, reliable ? Delivery::kReliable : Delivery::kUnreliable,
-                 std::move(payload), fragment_size);
+                 std::move(payload), fragment_size, now);
+  count_expired();
   if ((flags & (kSendNoNagle | kSendNoDelay)) != 0) flush_ = true;
   note_message(now);
 }
@@ -135,6 +137,7 @@ void Session::set_options(const SessionOptions& options) {
   next.receive_messages_max = options_.receive_messages_max;
   next.datagram_size_max = options_.datagram_size_max;
   options_ = next;
+  channels_.set_unreliable_age_max(options.unreliable_age_max);
   path_.set_send_rate(options.send_rate_min, options.send_rate_max);
 }
 
@@ -183,6 +186,8 @@ void Session::advance(Instant now) {
   if (phase_ == SessionPhase::kEnded) return;
   check_timeouts(now);
   if (phase_ != SessionPhase::kUp && phase_ != SessionPhase::kLingering) return;
+  channels_.expire(now);
+  count_expired();
   path_.on_deadline(now, *this);
   // All that was in flight is lost and none of it goes again: nobody owes us an answer before we ask for one.
   if (awaiting_since_ != kNever && path_.idle()) ping_owed_ = true;
@@ -282,7 +287,7 @@ Instant Session::next_deadline() const {
   }
   if (keys_.exhausted() && phase_ == SessionPhase::kUp)
     return last_activity_;  // check_timeouts() ends it
-  Instant next = std::min(path_.next_deadline(), old_key_until_);
+  Instant next = std::min({path_.next_deadline(), old_key_until_, channels_.next_expiry()});
   if (phase_ == SessionPhase::kLingering) return std::min(next, close_deadline_);
   next = std::min(next, sign_of_life_until_);
   next = std::min({next, last_question_at(), timeout_at()});

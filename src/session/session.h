@@ -165,6 +165,7 @@ class Session final : private FrameSink {
   void note_heard(Instant now);
   void count_drop(Count count) { counters_.add(count); }
   void count_unreliable_drops();
+  void count_expired();
 
   // session_roaming.cc
   void on_address_change(const IpAddress& from, Instant now);
@@ -282,7 +283,7 @@ class Session final : private FrameSink {
   std::optional<Response> response_;
 
   // What of the channels' own counts is in counters_ already.
-  std::uint64_t counted_receive_limit_ = 0, counted_incomplete_ = 0;
+  std::uint64_t counted_receive_limit_ = 0, counted_incomplete_ = 0, counted_expired_ = 0;
 
   RateMeter meter_in_;
   RateMeter meter_out_;

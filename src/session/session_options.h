@@ -15,7 +15,9 @@ struct SessionOptions {
   Duration linger = seconds(1);              // reliable data after close
   // On a quiet line, and at most half of timeout_connected; zero: none, for sessions whose users ask often enough.
   Duration keep_alive = seconds(15);
-  Duration nagle_max = milliseconds(5);   // coalescing when the line is busy
+  Duration nagle_max = milliseconds(5);  // coalescing when the line is busy
+  Duration unreliable_age_max =
+      milliseconds(500);                  // that an unreliable message may wait; 0: for ever
   std::uint64_t send_bytes_max = 524288;  // payload taken and not released
   std::uint64_t receive_bytes_max = 1 << 20;
   std::uint64_t receive_messages_max = 1000;

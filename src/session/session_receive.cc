@@ -52,6 +52,12 @@ void Session::count_unreliable_drops() {
   counted_incomplete_ = stats.unreliable_dropped_incomplete;
 }
 
+void Session::count_expired() {
+  const std::uint64_t expired = channels_.unreliable_expired();
+  counters_.add(Count::kUnreliableDroppedAge, expired - counted_expired_);
+  counted_expired_ = expired;
+}
+
 bool Session::open_packet(const DataHeader& header, MutableBytes datagram, Instant now,
                           Bytes& frames, PacketNumber& number) {
   number =

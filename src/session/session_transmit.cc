@@ -33,7 +33,9 @@ std::optional<SessionTransmit> Session::poll_transmit(MutableBytes buffer, Insta
       break;
   }
   if (auto probe = transmit_probe(buffer, now)) return probe;
-  if (auto batch = transmit_batch(buffer, now)) return batch;
+  auto batch = transmit_batch(buffer, now);
+  count_expired();
+  if (batch) return batch;
   if (phase_ == SessionPhase::kLingering && channels_.flushed()) {
     enter_closing(now);
     return transmit_close(buffer, now);

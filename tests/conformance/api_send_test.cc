@@ -1,4 +1,7 @@
 // The contract of the calls, one case for each row: what send_message_to_user answers and does.
+#include <algorithm>
+#include <cstring>
+
 #include "tests/simulation/duo.h"
 
 namespace whimbrel::sim {
@@ -202,6 +205,73 @@ TEST(ApiSend, NoDelayThatCannotLeaveNowIsDropped) {
   EXPECT_EQ(duo.a.send(duo.b.identity(), "again", kSendNoDelay, 1), Result::kOk);
   duo.settle();
   EXPECT_EQ(duo.texts(duo.b, 1), "again;");
+}
+
+// 60 messages a second of 1000 bytes over a line of 50 kB/s.
+struct Positions : ByHand {
+  explicit Positions(const SessionOptions& options = {}) : ByHand(Keys::kKnown, options) {
+    b.reading = Reading::kAtOnce;
+    b.on_message = [this](const InboxMessage& message) {
+      Instant sent;
+      std::memcpy(&sent, message.message.payload.data(), sizeof sent);
+      oldest = std::max(oldest, world.now() - sent);
+      ++arrived;
+      last_number = message.message.number;
+    };
+  }
+  void run(Duration time) {
+    world.set_lines({.rate = 50'000, .delay = milliseconds(5)});
+    for (Duration at{}; at < time; at += microseconds(16667)) {
+      std::vector<std::uint8_t> bytes(1000);
+      const Instant now = world.now();
+      std::memcpy(bytes.data(), &now, sizeof now);
+      refused += a.send(b.identity(), bytes, kSendUnreliable, 1) != Result::kOk;
+      world.run_for(microseconds(16667));
+    }
+  }
+  Duration oldest{};
+  std::uint64_t arrived = 0, refused = 0, last_number = 0;
+};
+
+TEST(ApiSend, UnreliableMessagesDoNotGrowOld) {
+  Positions duo;
+  ASSERT_TRUE(duo.connect());
+  duo.run(seconds(5));
+  duo.oldest = Duration::zero();
+  duo.run(seconds(30));
+  EXPECT_LE(duo.oldest, milliseconds(1000)) << "half a second here, and what is queued on the line";
+  EXPECT_EQ(duo.refused, 0u);
+  EXPECT_GE(duo.arrived, 35u * 40);
+  const auto expired = static_cast<std::uint64_t>(duo.a.status(duo.b).unreliable_expired);
+  EXPECT_GE(expired, 200u);
+  EXPECT_EQ(duo.a.count(Count::kUnreliableDroppedAge), expired);
+  duo.world.run_for(seconds(3));
+  EXPECT_GE(duo.last_number, duo.arrived + expired - 60) << "the numbers show what was lost";
+}
+
+TEST(ApiSend, WithoutAnAgeLimitUnreliableMessagesWait) {
+  SessionOptions options;
+  options.unreliable_age_max = Duration::zero();
+  Positions duo(options);
+  ASSERT_TRUE(duo.connect());
+  duo.run(seconds(30));
+  EXPECT_GE(duo.oldest, seconds(3));
+  EXPECT_EQ(duo.a.status(duo.b).unreliable_expired, 0);
+}
+
+// Nothing leaves, and nothing is called: room comes back all the same.
+TEST(ApiSend, WhatIsTooOldMakesRoomByItself) {
+  SessionOptions small;
+  small.send_bytes_max = 20'000;
+  ByHand duo(Keys::kKnown, small);
+  ASSERT_TRUE(duo.connect());
+  duo.simulation().set_blocked(duo.a.id(), duo.b.id(), true);
+  const std::vector<std::uint8_t> bytes(1000);
+  for (int i = 0; i < 100; ++i) duo.a.send(duo.b.identity(), bytes, kSendUnreliable);
+  EXPECT_EQ(duo.a.send(duo.b.identity(), bytes, kSendUnreliable), Result::kLimitExceeded);
+  duo.world.run_for(milliseconds(600));
+  EXPECT_EQ(duo.a.status(duo.b).pending_unreliable, 0);
+  EXPECT_EQ(duo.a.send(duo.b.identity(), bytes, kSendUnreliable), Result::kOk);
 }
 
 TEST(ApiSend, NoDelayDoesNotWaitForOtherChannels) {

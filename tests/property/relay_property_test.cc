@@ -324,8 +324,8 @@ class RelayWorld {
   SiteKeys keys_, other_site_;
   Server server_;
   std::vector<std::unique_ptr<Client>> clients_;
-  std::vector<Recorded> recorded_;  // the latest; the oldest gives way
-  std::size_t records_ = 0;         // ever
+  std::vector<Recorded> recorded_;         // the latest; the oldest gives way
+  std::size_t records_ = 0;                // ever
   std::map<SlotId, IdentityHash> owners_;  // of all slots that clients ever had
   std::set<IpAddress> proved_;             // whoever is there has heard the relay, and said so
   std::map<IpAddress, std::uint64_t> received_bytes_, sent_bytes_;
