@@ -14,6 +14,7 @@ TEST(Settings, DefaultsAreThoseOfTheCore) {
   EXPECT_EQ(made.linger, core.linger);
   EXPECT_EQ(made.keep_alive, core.keep_alive);
   EXPECT_EQ(made.nagle_max, core.nagle_max);
+  EXPECT_EQ(made.unreliable_age_max, core.unreliable_age_max);
   EXPECT_EQ(made.send_bytes_max, core.send_bytes_max);
   EXPECT_EQ(made.receive_bytes_max, core.receive_bytes_max);
   EXPECT_EQ(made.receive_messages_max, core.receive_messages_max);
