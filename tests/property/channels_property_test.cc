@@ -336,7 +336,8 @@ class Readers {
   // Until nothing moves. A reader comes by now and then.
   void run() {
     for (int idle = 0; idle < 3;) {
-      const bool moved = carry(link_.a, link_.b) | carry(link_.b, link_.a);
+      const bool there = carry(link_.a, link_.b);
+      const bool moved = carry(link_.b, link_.a) || there;
       if (!moved || random_.chance(0.2)) read(moved ? random_.below(20) : SIZE_MAX);
       idle = moved ? 0 : idle + 1;
     }
