@@ -25,6 +25,17 @@ using Instant = CoreClock::time_point;
 
 // "Never": larger than every deadline.
 inline constexpr Instant kNever = Instant::max();
+// "At once": as a deadline, before every moment. Not to be calculated with; time_until() takes it.
+inline constexpr Instant kNow = Instant::min();
+
+// From `now` to a deadline; zero where it lies in the past. Of kNever so far away that it makes no difference.
+constexpr Duration time_until(Instant deadline, Instant now) {
+  if (deadline <= now) return Duration::zero();
+  // The difference of two moments on different sides of the origin may be too large.
+  const bool fits = now.time_since_epoch() >= Duration::zero() ||
+                    deadline.time_since_epoch() < Duration::max() + now.time_since_epoch();
+  return fits ? deadline - now : Duration::max();
+}
 
 // Milliseconds since 1970-01-01 UTC.
 using UnixMillis = std::int64_t;

@@ -20,7 +20,8 @@ Clock::Clock() : origin_ns_(read_ns(CLOCK_BOOTTIME) - 1000) {}
 Instant Clock::now() const { return Instant(Duration(read_ns(CLOCK_BOOTTIME) - origin_ns_)); }
 
 std::int64_t Clock::boottime_ns(Instant at) const {
-  return origin_ns_ + at.time_since_epoch().count();
+  const std::int64_t since = at.time_since_epoch().count();
+  return since > INT64_MAX - origin_ns_ ? INT64_MAX : origin_ns_ + since;
 }
 
 UnixMillis unix_now() { return read_ns(CLOCK_REALTIME) / 1'000'000; }

@@ -58,8 +58,7 @@ Poller::Ready Poller::wait(Instant deadline) {
   std::array<epoll_event, kSourcesMax + 2> events;
   const auto capacity = static_cast<int>(events.size());
   const bool forever = deadline == kNever;
-  const std::int64_t ns =
-      forever ? 0 : std::max<std::int64_t>(0, (deadline - clock_.now()).count());
+  const std::int64_t ns = forever ? 0 : time_until(deadline, clock_.now()).count();
   int count = -1;
   if (fine_timeouts_.load(std::memory_order_relaxed)) {
     const timespec timeout = to_timespec(ns);
@@ -69,7 +68,8 @@ Poller::Ready Poller::wait(Instant deadline) {
     if (count < 0 && errno == ENOSYS) fine_timeouts_.store(false, std::memory_order_relaxed);
   }
   if (!fine_timeouts_.load(std::memory_order_relaxed)) {
-    const auto ms = static_cast<int>(std::min<std::int64_t>((ns + 999'999) / 1'000'000, 1 << 30));
+    const std::int64_t whole = ns / 1'000'000 + (ns % 1'000'000 != 0 ? 1 : 0);
+    const auto ms = static_cast<int>(std::min<std::int64_t>(whole, 1 << 30));
     count = epoll_wait(epoll_.get(), events.data(), capacity, forever ? -1 : ms);
   }
   Ready ready;
@@ -100,8 +100,7 @@ void Poller::wake() {
 void Poller::wake_at(Instant at) {
   itimerspec setting{};
   // A zero time disarms.
-  if (at != kNever)
-    setting.it_value = to_timespec(std::max<std::int64_t>(1, clock_.boottime_ns(at)));
+  if (at != kNever) setting.it_value = to_timespec(clock_.boottime_ns(std::max(at, clock_.now())));
   ASSERT(timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &setting, nullptr) == 0);
 }
 

@@ -21,8 +21,30 @@ TEST_F(PollerTest, ReturnsAtItsDeadline) {
   EXPECT_GE(clock.now(), deadline);
 }
 
+// One that took the past for "never" would hang here.
 TEST_F(PollerTest, OnlyLooksWhenTheDeadlineHasPassed) {
-  EXPECT_EQ(poller.wait(Instant()).readable, 0u);
+  for (const Instant past : {Instant(), kNow, Instant(Duration(-1)), Instant(-seconds(1)),
+                             kNow + Duration(1), clock.now()}) {
+    const auto ready = poller.wait(past);
+    EXPECT_EQ(ready.readable, 0u);
+    EXPECT_FALSE(ready.woken);
+  }
+}
+
+TEST_F(PollerTest, SleepsUntilItIsWokenHoweverFarTheDeadline) {
+  for (const Instant far : {kNever, kNever - Duration(1), clock.now() + seconds(1'000'000'000)}) {
+    poller.wake();
+    EXPECT_TRUE(poller.wait(far).woken);
+  }
+}
+
+TEST_F(PollerTest, AWakeInThePastIsAtOnce) {
+  for (const Instant past : {kNow, Instant(), Instant(-seconds(1)), clock.now()}) {
+    poller.wake_at(past);
+    EXPECT_TRUE(poller.wait(kNever).woken);
+  }
+  poller.wake_at(kNever - Duration(1));
+  EXPECT_FALSE(poller.wait(kNow).woken);
 }
 
 TEST_F(PollerTest, TellsWhatIsReady) {

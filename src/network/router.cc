@@ -536,7 +536,7 @@ void Router::advance(Instant now) {
 }
 
 Instant Router::next_deadline() const {
-  if (!out_.empty()) return Instant::min();
+  if (!out_.empty()) return kNow;
   const bool asks = !requests_.empty() || !notices_.empty();
   return std::min({relays_.next_deadline(), next_move_, next_tell_, asks ? pace_.when(1) : kNever,
                    remotes_.empty() ? kNever : next_sweep_});

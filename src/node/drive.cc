@@ -144,7 +144,7 @@ void NetworkingMessages::Impl::drive_io_thread() {
     show_ready();
     if (application_drives_) break;
     const bool sleep = !done.more && outbox_.set_driver(DriverState::kAsleep);
-    ready = poller_.wait(sleep ? done.deadline : Instant());
+    ready = poller_.wait(sleep ? done.deadline : kNow);
   }
   // Something may have woken this thread that was meant for the one that drives now.
   poller_.wake();
@@ -202,7 +202,7 @@ bool NetworkingMessages::Impl::enter_wait(Instant deadline, const News& told) {
   std::unique_lock lock(role_mutex_);
   ++followers_;
   while (application_drives_ && !news().ends_wait_of(told) && clock_.now() < deadline) {
-    const Duration left = deadline == kNever ? Duration(seconds(3600)) : deadline - clock_.now();
+    const Duration left = std::min<Duration>(seconds(3600), time_until(deadline, clock_.now()));
     waiters_wake_.wait_for(lock, left);
   }
   --followers_;
@@ -229,7 +229,7 @@ NetworkingMessages::Impl::Pass NetworkingMessages::Impl::drive_until(Instant dea
   // Without a thread of our own nobody else looks at the sockets: what is unread must not keep us from that.
   bool looked = !own_thread_;
   Poller::Ready ready;
-  if (looked) ready = poller_.wait(Instant());
+  if (looked) ready = poller_.wait(kNow);
   for (;;) {
     outbox_.set_driver(DriverState::kRunning);
     const Pass done = pass(ready);
@@ -241,7 +241,7 @@ NetworkingMessages::Impl::Pass NetworkingMessages::Impl::drive_until(Instant dea
     const bool sleep = !done.more && !last && outbox_.set_driver(DriverState::kAsleep);
     // What another thread gave since the last look came without a wake if it was before this thread said that it sleeps.
     if (sleep && news().ends_wait_of(told)) return done;
-    ready = sleep ? sleep_until(std::min(deadline, done.deadline)) : poller_.wait(Instant());
+    ready = sleep ? sleep_until(std::min(deadline, done.deadline)) : poller_.wait(kNow);
     looked = true;
   }
 }
@@ -252,7 +252,7 @@ Poller::Ready NetworkingMessages::Impl::sleep_until(Instant deadline) {
   Poller::Ready ready;
   bool caught = false;
   while (!caught && clock_.now() < std::min(deadline, begin + look)) {
-    ready = poller_.wait(Instant());
+    ready = poller_.wait(kNow);
     caught = ready.any();
   }
   if (!caught) ready = poller_.wait(deadline);
@@ -272,7 +272,7 @@ void NetworkingMessages::Impl::poll() {
   // Bounded: a flood must not keep the application here.
   for (int i = 0; i < 4 && done.more; ++i) {
     outbox_.set_driver(DriverState::kRunning);
-    done = pass(poller_.wait(Instant()));
+    done = pass(poller_.wait(kNow));
   }
   rest(done);
   const std::lock_guard lock(role_mutex_);
@@ -289,7 +289,7 @@ void NetworkingMessages::Impl::rest(const Pass& done) {
   const bool at_once = done.more || !outbox_.set_driver(DriverState::kAsleep);
   const std::lock_guard lock(core_mutex_);
   // A call may have brought a nearer deadline since the pass.
-  planned_wake_ = at_once ? Instant() : std::min(done.deadline, core_->next_deadline());
+  planned_wake_ = at_once ? kNow : std::min(done.deadline, core_->next_deadline());
   timer_armed_ = true;
   poller_.wake_at(planned_wake_);
 }
@@ -366,7 +366,7 @@ void NetworkingMessages::Impl::close_down() {
   for (;;) {
     const Pass done = pass(ready);
     if (!core_->endpoint().lingering() || clock_.now() >= give_up) break;
-    ready = poller_.wait(done.more ? Instant() : std::min(done.deadline, give_up));
+    ready = poller_.wait(done.more ? kNow : std::min(done.deadline, give_up));
   }
   log_out();
   wait_for_fake_line();
@@ -383,7 +383,7 @@ void NetworkingMessages::Impl::log_out() {
   for (;;) {
     const Pass done = pass(ready);
     if (!core_->network().leaving() || clock_.now() >= give_up) break;
-    ready = poller_.wait(done.more ? Instant() : std::min(done.deadline, give_up));
+    ready = poller_.wait(done.more ? kNow : std::min(done.deadline, give_up));
   }
 }
 
@@ -393,7 +393,7 @@ void NetworkingMessages::Impl::wait_for_fake_line() {
   Poller::Ready ready;
   while (core_->line_busy() && clock_.now() < give_up) {
     const Pass done = pass(ready);
-    ready = poller_.wait(done.more ? Instant() : std::min(done.deadline, give_up));
+    ready = poller_.wait(done.more ? kNow : std::min(done.deadline, give_up));
   }
   const std::lock_guard lock(core_mutex_);
   core_->flush_line();

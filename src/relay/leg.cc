@@ -418,7 +418,7 @@ void Leg::suspect(Instant now) {
 }
 
 Instant Leg::next_deadline() const {
-  if (!out_.empty()) return Instant::min();
+  if (!out_.empty()) return kNow;
   if (state_ == State::kOpening) return std::min({next_open_, next_ping_, kept_until_});
   if (state_ == State::kClosed) return kNever;
   Instant next = std::min({dead_at(), doubt_at(), ask_at()});

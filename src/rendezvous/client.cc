@@ -260,7 +260,7 @@ void Client::advance(Instant now) {
 }
 
 Instant Client::next_deadline() const {
-  if (!outputs_.empty()) return Instant::min();
+  if (!outputs_.empty()) return kNow;
   Instant next =
       std::min({renew_at_, ping_at_, pong_due_, login_due_, ask_at_, lobbies_.next_deadline()});
   if (!lookups_.empty()) next = std::min(next, lookups_.begin()->second.fails_at);

@@ -129,7 +129,7 @@ void LobbyClient::advance(Instant now) {
 }
 
 Instant LobbyClient::next_deadline() const {
-  if (may_send()) return Instant::min();
+  if (may_send()) return kNow;
   return open_.empty() ? memberships_due_ : std::min(memberships_due_, open_.begin()->second);
 }
 

@@ -139,8 +139,8 @@ void Server::close_silent(Instant now) {
 }
 
 Instant Server::next_deadline() const {
-  if (!outputs_.empty()) return Instant::min();
-  if (tell_from_ || !cut_off_.empty()) return Instant::min();
+  if (!outputs_.empty()) return kNow;
+  if (tell_from_ || !cut_off_.empty()) return kNow;
   const Instant login = logins_due_.empty() ? kNever : logins_due_.front().first;
   const Instant look = looks_due_.empty() ? kNever : looks_due_.front().first;
   const Instant next = std::min({login, look, next_look_});

@@ -35,7 +35,7 @@ void ServerShard::run() {
     Instant deadline;
     {
       const std::lock_guard lock(mutex_);
-      deadline = turn(ready.readable) ? Instant() : site_.next_deadline();
+      deadline = turn(ready.readable) ? kNow : site_.next_deadline();
     }
     ready = wait(deadline);
   }
@@ -173,11 +173,11 @@ bool ServerShard::take_handovers(HandoverRing& ring, Instant now) {
 }
 
 Poller::Ready ServerShard::wait(Instant deadline) {
-  if (deadline == Instant()) return poller_.wait(deadline);
+  if (deadline == kNow) return poller_.wait(deadline);
   // Who publishes after this wakes us; what was published before it is seen here.
   asleep_.store(true, std::memory_order_seq_cst);
   for (const auto& ring : incoming_) {
-    if (ring && !ring->empty()) deadline = Instant();
+    if (ring && !ring->empty()) deadline = kNow;
   }
   const Poller::Ready ready = poller_.wait(deadline);
   asleep_.store(false, std::memory_order_relaxed);
