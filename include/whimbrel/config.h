@@ -2,6 +2,7 @@
 // or for one (set_option of NetworkingMessages).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -114,6 +115,9 @@ struct Config {
   std::vector<OptionValue> options;
   // true: the instance owns an I/O thread. false: the application calls poll() (or wait()).
   bool own_thread = true;
+  // Datagrams that one poll() moves at most, both ways together, before it returns; at least 1. A flood must not keep the
+  // application there. What is left then makes wait() and the event handle answer at once.
+  std::size_t poll_datagrams_max = 16384;
   // Where debug output goes; called on any thread; must not call the instance.
   std::function<void(DebugLevel, std::string_view)> debug_output;
   DebugLevel debug_level = DebugLevel::kWarning;

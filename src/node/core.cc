@@ -41,9 +41,14 @@ bool Core::receive(const Poller::Ready& ready) {
   return more;
 }
 
+void Core::count(std::size_t bytes, std::size_t segment_size) {
+  moved_.bytes += bytes;
+  moved_.datagrams += segment_size == 0 ? 1 : (bytes + segment_size - 1) / segment_size;
+}
+
 void Core::receive_batch(const UdpSocket::Batch& batch, Instant now) {
   const bool fake = fake_receive_.active();
-  bytes_moved_ += batch.bytes.size();
+  count(batch.bytes.size(), batch.segment_size);
   std::size_t at = 0;
   do {
     const std::size_t size = std::min(batch.segment_size, batch.bytes.size() - at);
@@ -90,7 +95,7 @@ void Core::flush_line() {
 
 void Core::send(const Transmit& batch, Instant now) {
   const Bytes bytes{transmit_buffer_.get(), batch.size};
-  bytes_moved_ += batch.size;
+  count(batch.size, batch.segment_size);
   if (!fake_send_.active()) return send_now(batch.to, bytes, batch.segment_size);
   for (std::size_t at = 0; at < bytes.size(); at += batch.segment_size) {
     fake_send_.push(batch.to, bytes.subspan(at, std::min(batch.segment_size, bytes.size() - at)),

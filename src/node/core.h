@@ -48,8 +48,12 @@ class Core {
   // When something is to be done though no datagram comes.
   Instant next_deadline() const;
 
-  // Bytes that came and went since the last call.
-  std::size_t take_bytes_moved() { return std::exchange(bytes_moved_, 0); }
+  // What came and went since the last call.
+  struct Moved {
+    std::size_t bytes = 0;
+    std::size_t datagrams = 0;
+  };
+  Moved take_moved() { return std::exchange(moved_, {}); }
 
   // 0 if there is no socket of this family.
   std::uint16_t port(bool v4) const;
@@ -68,6 +72,7 @@ class Core {
     std::size_t segment_size = 0;
   };
 
+  void count(std::size_t bytes, std::size_t segment_size);
   UdpSocket* socket_for(const IpAddress& to);
   void receive_batch(const UdpSocket::Batch& batch, Instant now);
   void deliver_fake(Instant now);
@@ -86,7 +91,7 @@ class Core {
   Sockets sockets_;
   std::unique_ptr<std::uint8_t[]> transmit_buffer_;
   std::optional<Blocked> blocked_;
-  std::size_t bytes_moved_ = 0;
+  Moved moved_;
 };
 
 }  // namespace whimbrel

@@ -19,6 +19,7 @@ struct NetworkingMessages::Impl::Parts {
   Settings settings;
   Inbox::OnEviction on_eviction;
   bool own_thread = true;
+  std::size_t poll_datagrams_max = 1;
 };
 
 namespace {
@@ -177,12 +178,14 @@ std::unique_ptr<NetworkingMessages::Impl> NetworkingMessages::Impl::create(const
   SecureRandom random(system_random_seed());
   Parts parts;
   parts.own_thread = config.own_thread;
+  parts.poll_datagrams_max = config.poll_datagrams_max;
   parts.endpoint.identity = config.identity;
   parts.endpoint.app_id = config.app_id;
   parts.endpoint.suite = preferred_suite();
   parts.endpoint.log = log_sink(config);
   parts.endpoint.log_level = static_cast<LogLevel>(config.debug_level);
-  Fault fault = read_options(config, parts.settings);
+  Fault fault = config.poll_datagrams_max > 0 ? read_options(config, parts.settings)
+                                              : Fault("poll_datagrams_max is at least 1");
   if (!fault) fault = read_keys(config, random, parts.endpoint);
   if (!fault) fault = read_own_certificate(config, parts.endpoint);
   if (!fault) fault = read_authorities(config, parts.settings, parts.endpoint);
@@ -206,6 +209,7 @@ std::unique_ptr<NetworkingMessages::Impl> NetworkingMessages::Impl::create(const
 
 NetworkingMessages::Impl::Impl(Parts parts)
     : own_thread_(parts.own_thread),
+      poll_datagrams_max_(parts.poll_datagrams_max),
       core_(std::make_unique<Core>(std::move(parts.endpoint), parts.server,
                                    std::move(parts.sockets), poller_, clock_,
                                    system_random_seed())),

@@ -94,7 +94,7 @@ NetworkingMessages::Impl::Pass NetworkingMessages::Impl::pass(const Poller::Read
   result.more = core_->transmit(now) || result.more;
   give_to_application();
   result.deadline = core_->next_deadline();
-  result.bytes = core_->take_bytes_moved();
+  result.moved = core_->take_moved();
   planned_wake_ = result.deadline;
   if (timer_armed_) {
     timer_armed_ = false;
@@ -233,7 +233,7 @@ NetworkingMessages::Impl::Pass NetworkingMessages::Impl::drive_until(Instant dea
   for (;;) {
     outbox_.set_driver(DriverState::kRunning);
     const Pass done = pass(ready);
-    spin_.after_pass(done.bytes);
+    spin_.after_pass(done.moved.bytes);
     show_ready();
     if (news().ends_wait_of(told)) return done;
     const bool last = clock_.now() >= deadline;
@@ -269,10 +269,10 @@ void NetworkingMessages::Impl::poll() {
     application_drives_ = true;
   }
   Pass done{.more = true};
-  // Bounded: a flood must not keep the application here.
-  for (int i = 0; i < 4 && done.more; ++i) {
+  for (std::size_t moved = 0; done.more && moved < poll_datagrams_max_;) {
     outbox_.set_driver(DriverState::kRunning);
     done = pass(poller_.wait(kNow));
+    moved += std::max<std::size_t>(1, done.moved.datagrams);
   }
   rest(done);
   const std::lock_guard lock(role_mutex_);

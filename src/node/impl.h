@@ -103,7 +103,7 @@ class NetworkingMessages::Impl : private LobbyDesk {
   struct Pass {
     bool more = false;  // there is more to do at once
     Instant deadline = kNever;
-    std::size_t bytes = 0;  // came and went
+    Core::Moved moved{};
   };
 
   explicit Impl(Parts parts);
@@ -155,6 +155,7 @@ class NetworkingMessages::Impl : private LobbyDesk {
   Clock clock_;
   Poller poller_{clock_};
   const bool own_thread_;
+  const std::size_t poll_datagrams_max_;
 
   mutable std::mutex core_mutex_;
   std::atomic<int> core_calls_waiting_{0};

@@ -253,5 +253,99 @@ TEST_P(PolledTest, ServerAndLobbiesAreReached) {
   EXPECT_TRUE(run_until([&] { return entered; }));
 }
 
+// A server that its program polls now and then, and players with a session each.
+class PlayersTest : public testing::Test {
+ protected:
+  static constexpr std::size_t kPlayers = 100;
+  static constexpr std::size_t kEach = 2;
+
+  void start(std::size_t poll_datagrams_max) {
+    Config config = loopback_config("server", false);
+    config.poll_datagrams_max = poll_datagrams_max;
+    server = make_node(config);
+    server->on_session_request(
+        [this](const Identity& who) { server->accept_session_with_user(who); });
+    const Identity name = Identity::generic_string("server");
+    for (std::size_t i = 0; i < kPlayers; ++i) {
+      players.push_back(make_node(loopback_config("player" + std::to_string(i), false)));
+      players.back()->add_route(
+          {name, "127.0.0.1:" + std::to_string(server->port_v4()), server->public_key_hex()});
+      send(*players.back());
+    }
+    std::size_t joined = 0;
+    const auto give_up = std::chrono::steady_clock::now() + 20s;
+    while (joined < kPlayers && std::chrono::steady_clock::now() < give_up) {
+      poll_all();
+      joined += read();
+    }
+    ASSERT_EQ(joined, kPlayers);
+    for (int i = 0; i < 20; ++i) {  // what is still to be acknowledged
+      poll_all();
+      std::this_thread::sleep_for(5ms);
+    }
+  }
+  static void send(NetworkingMessages& player) {
+    ASSERT_EQ(player.send_message_to_user(Identity::generic_string("server"), payload_of(50),
+                                          kSendReliable | kSendNoNagle, 0),
+              Result::kOk);
+  }
+  void poll_all() {
+    for (auto& player : players) player->poll();
+    server->poll();
+    server->run_callbacks();
+  }
+  // Each message of its own packet.
+  void everybody_sends() {
+    for (std::size_t i = 0; i < kEach; ++i) {
+      for (auto& player : players) {
+        send(*player);
+        player->poll();
+      }
+    }
+  }
+  std::size_t read() { return server->receive_messages_on_channel(0, 1000).size(); }
+
+  std::unique_ptr<NetworkingMessages> server;
+  std::vector<std::unique_ptr<NetworkingMessages>> players;
+};
+
+TEST_F(PlayersTest, OnePollTakesWhatAllHaveSent) {
+  start(Config().poll_datagrams_max);
+  for (int tick = 0; tick < 3; ++tick) {
+    everybody_sends();
+    server->poll();
+    EXPECT_EQ(read(), kPlayers * kEach) << "tick " << tick;
+  }
+}
+
+TEST_F(PlayersTest, WhatAPollLeavesIsToldAtOnce) {
+  start(32);
+  everybody_sends();
+  std::size_t got = 0;
+  pollfd handle{server->event_handle(), POLLIN, 0};
+  server->poll();
+  got += read();
+  EXPECT_LT(got, kPlayers * kEach);
+  for (int polls = 0; got < kPlayers * kEach && polls < 100; ++polls) {
+    ASSERT_EQ(::poll(&handle, 1, 0), 1) << got << " messages";
+    server->poll();
+    got += read();
+  }
+  EXPECT_EQ(got, kPlayers * kEach);
+  everybody_sends();
+  server->poll();
+  got = read();
+  while (got < kPlayers * kEach && server->wait(20s)) got += read();
+  EXPECT_EQ(got, kPlayers * kEach);
+}
+
+TEST_F(PlayersTest, ABudgetOfNothingIsRefused) {
+  Config config = loopback_config("server", false);
+  config.poll_datagrams_max = 0;
+  std::string error;
+  EXPECT_EQ(NetworkingMessages::create(config, &error), nullptr);
+  EXPECT_EQ(error, "poll_datagrams_max is at least 1");
+}
+
 }  // namespace
 }  // namespace whimbrel
