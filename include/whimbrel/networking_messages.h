@@ -11,6 +11,10 @@
 //
 // Every call is thread-safe, none waits for the network but wait(). Callbacks run only inside run_callbacks(), on the
 // thread that calls it, and may call everything but run_callbacks(). docs/STATES.md tells the life of a session.
+//
+// After fork() a child's copy of an instance is dead, for two processes must not go on with the same keys: it sends nothing,
+// send_message_to_user() answers kFail, other calls do nothing and say so where they have a text, and the destructor only frees.
+// The parent's goes on. A child that wants to talk makes an instance of its own.
 #pragma once
 
 #include <chrono>
@@ -131,6 +135,7 @@ class NetworkingMessages {
   //     does not help, and wait() tells nothing: a 257th channel of the session, one more than SessionsMax, or a payload
   //     larger than SendBufferSize. Nothing was queued.
   //   kIgnored: kSendNoDelay and it cannot leave now.
+  //   kFail: in a child process, after fork().
   //   kNoConnection: the session failed or the peer closed it, and kSendAutoRestartBrokenSession is not given.
   Result send_message_to_user(const Identity& user, std::span<const std::uint8_t> payload,
                               int flags, int channel);

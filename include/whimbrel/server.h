@@ -20,6 +20,8 @@ struct ServerConfig {
   std::size_t clients_max = 1'000;  // logged in at a time, 1 to 100,000; further ones are refused
 };
 
+// After fork() a child's copy is dead: it serves nobody, its calls do nothing, and destroying it only gives back what the child
+// has of it. The parent's goes on.
 class Server {
  public:
   // Binds and begins to serve, on a thread of its own. nullptr on failure: then `*error` says in a sentence what is wrong and

@@ -104,6 +104,12 @@ void Poller::wake_at(Instant at) {
   ASSERT(timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &setting, nullptr) == 0);
 }
 
+void Poller::close_descriptors() {
+  epoll_ = FileDescriptor();
+  wake_event_ = FileDescriptor();
+  timer_ = FileDescriptor();
+}
+
 void Poller::drain(int descriptor) {
   std::uint64_t count = 0;
   [[maybe_unused]] const ssize_t got = read(descriptor, &count, sizeof count);

@@ -39,6 +39,9 @@ class Poller {
   // Readable when wait() would return at once, but for its deadline.
   int descriptor() const { return epoll_.get(); }
 
+  // In a child process, where it cannot be used any more: gives the descriptors back.
+  void close_descriptors();
+
  private:
   void drain(int descriptor);
 

@@ -81,6 +81,9 @@ class UdpSocket {
   static constexpr std::size_t kBatchesMax = 16;
   std::span<Batch> receive();
 
+  // In a child process, where it cannot be used any more.
+  void close_descriptor() { descriptor_ = FileDescriptor(); }
+
   const UdpSocketStats& stats() const { return stats_; }
   bool segmentation_offload() const { return gso_; }
   bool receive_offload() const { return gro_; }

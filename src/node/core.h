@@ -55,6 +55,11 @@ class Core {
   };
   Moved take_moved() { return std::exchange(moved_, {}); }
 
+  // In a child process, where it cannot be used any more.
+  void close_descriptors() {
+    for (const auto& socket : sockets_) socket->close_descriptor();
+  }
+
   // 0 if there is no socket of this family.
   std::uint16_t port(bool v4) const;
   UdpSocketStats socket_stats() const;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "io/abandoned.h"
 #include "node/impl.h"
 
 namespace whimbrel {
@@ -342,7 +343,24 @@ void NetworkingMessages::Impl::note_call() {
 
 // --- the end -----------------------------------------------------------------------------------------------------
 
+// Nobody was inside when the process was copied.
+bool NetworkingMessages::Impl::left_in_order() {
+  if (own_thread_ || application_drives_ || core_calls_waiting_ > 0) return false;
+  const std::unique_lock role(role_mutex_, std::try_to_lock);
+  const std::unique_lock core(core_mutex_, std::try_to_lock);
+  return role.owns_lock() && core.owns_lock() && followers_ == 0;
+}
+
+void NetworkingMessages::Impl::destroy(std::unique_ptr<Impl> impl) {
+  if (!impl->forked() || impl->left_in_order()) return;
+  impl->core_->close_descriptors();
+  impl->poller_.close_descriptors();
+  impl->ready_event_ = FileDescriptor();
+  abandon(std::move(impl));
+}
+
 NetworkingMessages::Impl::~Impl() {
+  if (forked()) return;
   {
     const std::lock_guard lock(role_mutex_);
     stopping_ = true;

@@ -24,6 +24,7 @@
 #include <thread>
 
 #include "io/clock.h"
+#include "io/fork_guard.h"
 #include "io/poller.h"
 #include "node/callbacks.h"
 #include "node/core.h"
@@ -41,7 +42,11 @@ class NetworkingMessages::Impl : private LobbyDesk {
  public:
   // Checks everything, binds, starts. nullptr with the reason.
   static std::unique_ptr<Impl> create(const Config& config, std::string* error);
+  // In a child process nothing is sent, and what may be in disorder there is left as it is.
+  static void destroy(std::unique_ptr<Impl> impl);
   ~Impl() override;
+  // This is a child of the process that made it: nothing else may be called any more.
+  bool forked() const { return fork_guard_.forked(); }
 
   // --- calls.cc ----------------------------------------------------------------------------------------------------
   Result send(const Identity& user, Bytes payload, int flags, ChannelId channel);
@@ -148,10 +153,12 @@ class NetworkingMessages::Impl : private LobbyDesk {
   Pass drive_until(Instant deadline, const News& told);
   void rest(const Pass& done);
   Poller::Ready sleep_until(Instant deadline);
+  bool left_in_order();
   void close_down();
   void log_out();
   void wait_for_fake_line();
 
+  const ForkGuard fork_guard_;
   Clock clock_;
   Poller poller_{clock_};
   const bool own_thread_;

@@ -4,7 +4,7 @@
 namespace whimbrel {
 
 bool NetworkingMessages::Impl::call(const Call& call, LobbyCallbacks::Completion completion) {
-  if (!lobby_callbacks_.begin()) return false;
+  if (forked() || !lobby_callbacks_.begin()) return false;
   const CoreCall core_call(*this);
   rendezvous::LobbyClient* client = core_->lobbies();
   if (client == nullptr) {
@@ -16,7 +16,7 @@ bool NetworkingMessages::Impl::call(const Call& call, LobbyCallbacks::Completion
 }
 
 bool NetworkingMessages::Impl::refuse(LobbyResult result, LobbyCallbacks::Completion completion) {
-  if (!lobby_callbacks_.begin()) return false;
+  if (forked() || !lobby_callbacks_.begin()) return false;
   lobby_callbacks_.answer(std::move(completion), result);
   tell_waiting();
   return true;
@@ -24,13 +24,14 @@ bool NetworkingMessages::Impl::refuse(LobbyResult result, LobbyCallbacks::Comple
 
 void NetworkingMessages::Impl::look(
     const std::function<void(const rendezvous::LobbyClient& client)>& look) {
+  if (forked()) return;
   const CoreCall call(*this, CoreCall::Kind::kQuestion);
   if (const rendezvous::LobbyClient* client = core_->lobbies()) look(*client);
 }
 
 void NetworkingMessages::Impl::on_lobby_event(
     std::function<void(const LobbyEvent& event)> callback) {
-  lobby_callbacks_.on_event(std::move(callback));
+  if (!forked()) lobby_callbacks_.on_event(std::move(callback));
 }
 
 }  // namespace whimbrel

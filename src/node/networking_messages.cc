@@ -1,10 +1,42 @@
 #include <whimbrel/networking_messages.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "node/impl.h"
 
 namespace whimbrel {
+
+namespace {
+
+// What every call answers in a child process. None may touch the inside: its locks may be held by threads that are not there.
+constexpr std::string_view kForkedText =
+    "this process was forked from the one that made this instance, which lives on there: make "
+    "another one after fork()";
+
+bool forked_fault(std::string* error) {
+  if (error != nullptr) *error = kForkedText;
+  return false;
+}
+
+ConnectionState forked_info(ConnectionInfo* info, ConnectionStatus* status) {
+  if (info != nullptr) {
+    *info = ConnectionInfo();
+    info->end_debug = info->debug_description = kForkedText;
+  }
+  if (status != nullptr) *status = ConnectionStatus();
+  return ConnectionState::kNone;
+}
+
+// As a wait() in which nothing comes, so that a loop around it does not spin.
+bool forked_wait(std::chrono::microseconds timeout) {
+  const auto bounded = std::clamp<std::chrono::microseconds>(timeout, std::chrono::microseconds(0),
+                                                             std::chrono::seconds(1));
+  std::this_thread::sleep_for(bounded);
+  return false;
+}
+
+}  // namespace
 
 std::unique_ptr<NetworkingMessages> NetworkingMessages::create(const Config& config,
                                                                std::string* error) {
@@ -14,16 +46,18 @@ std::unique_ptr<NetworkingMessages> NetworkingMessages::create(const Config& con
 }
 
 NetworkingMessages::NetworkingMessages(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-NetworkingMessages::~NetworkingMessages() = default;
+NetworkingMessages::~NetworkingMessages() { Impl::destroy(std::move(impl_)); }
 
 Result NetworkingMessages::send_message_to_user(const Identity& user,
                                                 std::span<const std::uint8_t> payload, int flags,
                                                 int channel) {
+  if (impl_->forked()) return Result::kFail;
   return impl_->send(user, payload, flags, channel);
 }
 
 std::vector<Message> NetworkingMessages::receive_messages_on_channel(int channel,
                                                                      int messages_max) {
+  if (impl_->forked()) return {};
   const auto wanted = static_cast<std::size_t>(std::max(messages_max, 0));
   std::vector<Message> messages(std::min(wanted, impl_->unread(channel)));
   messages.resize(impl_->receive(channel, messages));
@@ -31,84 +65,111 @@ std::vector<Message> NetworkingMessages::receive_messages_on_channel(int channel
 }
 
 std::size_t NetworkingMessages::receive_messages_on_channel(int channel, std::span<Message> out) {
+  if (impl_->forked()) return 0;
   return impl_->receive(channel, out);
 }
 
 bool NetworkingMessages::accept_session_with_user(const Identity& user) {
-  return impl_->accept(user);
+  return !impl_->forked() && impl_->accept(user);
 }
 
 bool NetworkingMessages::close_session_with_user(const Identity& user) {
-  return impl_->close_session(user);
+  return !impl_->forked() && impl_->close_session(user);
 }
 
 bool NetworkingMessages::close_channel_with_user(const Identity& user, int channel) {
-  return impl_->close_channel(user, channel);
+  return !impl_->forked() && impl_->close_channel(user, channel);
 }
 
 ConnectionState NetworkingMessages::get_session_connection_info(const Identity& user,
                                                                 ConnectionInfo* info,
                                                                 ConnectionStatus* status) {
+  if (impl_->forked()) return forked_info(info, status);
   return impl_->connection_info(user, info, status);
 }
 
 void NetworkingMessages::on_session_request(std::function<void(const Identity& user)> callback) {
-  impl_->callbacks().on_request(std::move(callback));
+  if (!impl_->forked()) impl_->callbacks().on_request(std::move(callback));
 }
 
 void NetworkingMessages::on_session_failed(
     std::function<void(const ConnectionInfo& info)> callback) {
-  impl_->callbacks().on_failed(std::move(callback));
+  if (!impl_->forked()) impl_->callbacks().on_failed(std::move(callback));
 }
 
 void NetworkingMessages::on_server_status_changed(
     std::function<void(const ServerStatus& status)> callback) {
-  impl_->callbacks().on_status(std::move(callback));
+  if (!impl_->forked()) impl_->callbacks().on_status(std::move(callback));
 }
 
 Lobbies& NetworkingMessages::lobbies() { return impl_->lobbies(); }
 
-std::size_t NetworkingMessages::run_callbacks() { return impl_->run_callbacks(); }
+std::size_t NetworkingMessages::run_callbacks() {
+  return impl_->forked() ? 0 : impl_->run_callbacks();
+}
 
-void NetworkingMessages::poll() { impl_->poll(); }
+void NetworkingMessages::poll() {
+  if (!impl_->forked()) impl_->poll();
+}
 
-bool NetworkingMessages::wait(std::chrono::microseconds timeout) { return impl_->wait(timeout); }
+bool NetworkingMessages::wait(std::chrono::microseconds timeout) {
+  return impl_->forked() ? forked_wait(timeout) : impl_->wait(timeout);
+}
 
-void NetworkingMessages::wake() { impl_->wake(); }
+void NetworkingMessages::wake() {
+  if (!impl_->forked()) impl_->wake();
+}
 
-int NetworkingMessages::event_handle() const { return impl_->event_handle(); }
+int NetworkingMessages::event_handle() const {
+  return impl_->forked() ? -1 : impl_->event_handle();
+}
 
 bool NetworkingMessages::set_option(Option option, std::int64_t value, std::string* error) {
+  if (impl_->forked()) return forked_fault(error);
   return impl_->set_option(option, value, error);
 }
 
 bool NetworkingMessages::set_option(std::string_view name, std::int64_t value, std::string* error) {
   const OptionInfo* info = find_option(name);
-  if (info != nullptr) return impl_->set_option(info->option, value, error);
+  if (info != nullptr) return set_option(info->option, value, error);
   if (error != nullptr) *error = "there is no option '" + std::string(name) + "'";
   return false;
 }
 
 bool NetworkingMessages::set_session_option(const Identity& user, Option option, std::int64_t value,
                                             std::string* error) {
+  if (impl_->forked()) return forked_fault(error);
   return impl_->set_session_option(user, option, value, error);
 }
 
 bool NetworkingMessages::add_route(const Route& route, std::string* error) {
+  if (impl_->forked()) return forked_fault(error);
   return impl_->add_route(route, error);
 }
 
 bool NetworkingMessages::set_login_token(std::string token, std::string* error) {
+  if (impl_->forked()) return forked_fault(error);
   return impl_->set_login_token(std::move(token), error);
 }
 
-Identity NetworkingMessages::identity() const { return impl_->identity(); }
+Identity NetworkingMessages::identity() const {
+  return impl_->forked() ? Identity() : impl_->identity();
+}
 
-ServerStatus NetworkingMessages::get_server_status() const { return impl_->server_status(); }
+ServerStatus NetworkingMessages::get_server_status() const {
+  if (!impl_->forked()) return impl_->server_status();
+  ServerStatus status;
+  status.text = kForkedText;
+  return status;
+}
 std::string NetworkingMessages::public_key_hex() const { return impl_->public_key_hex(); }
 std::uint16_t NetworkingMessages::port_v4() const { return impl_->port(true); }
 std::uint16_t NetworkingMessages::port_v6() const { return impl_->port(false); }
-std::vector<Counter> NetworkingMessages::counters() const { return impl_->counters(); }
-std::vector<Identity> NetworkingMessages::users() const { return impl_->users(); }
+std::vector<Counter> NetworkingMessages::counters() const {
+  return impl_->forked() ? std::vector<Counter>() : impl_->counters();
+}
+std::vector<Identity> NetworkingMessages::users() const {
+  return impl_->forked() ? std::vector<Identity>() : impl_->users();
+}
 
 }  // namespace whimbrel

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <thread>
 
+#include "io/abandoned.h"
+#include "io/fork_guard.h"
 #include "io/key_files.h"
 #include "io/system_random.h"
 #include "rendezvous/authority.h"
@@ -54,6 +56,7 @@ class Server::Impl {
     return "";
   }
 
+  bool forked() const { return fork_guard_.forked(); }
   ServerLoop& loop() { return *loop_; }
   const std::string& key() const { return key_; }
 
@@ -64,6 +67,7 @@ class Server::Impl {
     return made;
   }
 
+  const ForkGuard fork_guard_;
   rendezvous::MemoryRegistry registry_;
   rendezvous::Authority authority_;
   std::string key_;
@@ -72,7 +76,12 @@ class Server::Impl {
 };
 
 Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Server::~Server() = default;
+
+Server::~Server() {
+  if (!impl_->forked()) return;
+  impl_->loop().close_descriptors();
+  abandon(std::move(impl_));
+}
 
 std::unique_ptr<Server> Server::create(const ServerConfig& config, std::string* error) {
   if (config.clients_max < 1 || config.clients_max > kClientsMax)
@@ -93,6 +102,7 @@ std::unique_ptr<Server> Server::create(const ServerConfig& config, std::string* 
 }
 
 void Server::drain(std::chrono::seconds time) {
+  if (impl_->forked()) return;
   const auto bounded =
       std::clamp<std::chrono::seconds>(time, std::chrono::seconds(1), std::chrono::seconds(600));
   impl_->loop().with_site([bounded](Site& site, Instant now) { site.drain(bounded, now); });
@@ -104,6 +114,7 @@ std::string Server::public_key_hex() const { return impl_->key(); }
 
 std::size_t Server::user_count() const {
   std::size_t count = 0;
+  if (impl_->forked()) return count;
   impl_->loop().with_site(
       [&count](Site& site, Instant) { count = site.control()->server().user_count(); });
   return count;

@@ -113,6 +113,10 @@ void ServerLoop::with_every_site(const std::function<void(Site&, Instant now)>& 
   for (const auto& shard : shards_) shard->with_site(task);
 }
 
+void ServerLoop::close_descriptors() {
+  for (const auto& shard : shards_) shard->close_descriptors();
+}
+
 UdpSocketStats ServerLoop::socket_stats() const {
   UdpSocketStats sum;
   for (const auto& shard : shards_) shard->add_socket_stats(sum);

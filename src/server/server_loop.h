@@ -41,6 +41,9 @@ class ServerLoop {
   // The same for the sites of all shards, one after the other.
   void with_every_site(const std::function<void(Site&, Instant now)>& task);
 
+  // In a child process, where it cannot be used any more.
+  void close_descriptors();
+
   std::uint32_t threads() const { return static_cast<std::uint32_t>(shards_.size()); }
   // Fewer threads than were asked for, and why; empty: as many.
   const std::string& warning() const { return warning_; }

@@ -190,6 +190,11 @@ void ServerShard::notify() {
 
 // --- sockets -------------------------------------------------------------------------------------------------------
 
+void ServerShard::close_descriptors() {
+  for (const auto& socket : sockets_) socket->close_descriptor();
+  poller_.close_descriptors();
+}
+
 std::uint16_t ServerShard::port(bool v4) const {
   for (const auto& socket : sockets_) {
     if (socket->is_v4() == v4) return socket->local_address().port;

@@ -34,6 +34,9 @@ class ServerShard final : private relay::HandoverOutlet {
   // Runs `task` while run() does nothing. Not from inside run().
   void with_site(const std::function<void(Site&, Instant now)>& task);
 
+  // In a child process, where it cannot be used any more.
+  void close_descriptors();
+
   // 0 if there is no socket of this family.
   std::uint16_t port(bool v4) const;
   // Adds its sockets' to `sum`.
