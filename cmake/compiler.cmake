@@ -39,7 +39,7 @@ if(WHIMBREL_BUILD_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
 
-# GCC's fat objects let any compiler link an installed libwhimbrel.a, whether or not it optimises across files.
+# GCC's fat objects hold machine code, too: that is what is installed (install.cmake).
 set(WHIMBREL_LTO_ON OFF)
 if(WHIMBREL_LTO AND CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT WHIMBREL_SANITIZE
    AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")

@@ -3,6 +3,16 @@ include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/whimbrel)
 
 install(TARGETS whimbrel EXPORT whimbrelTargets)
+# Where its objects hold GCC's intermediate code, too, each program that links them would be optimised together with the whole
+# library: half a minute. The machine code beside is what is installed.
+get_target_property(library_type whimbrel TYPE)
+if(WHIMBREL_LTO_ON AND library_type STREQUAL "STATIC_LIBRARY" AND CMAKE_OBJCOPY)
+  install(CODE "
+    cmake_path(SET archive \"${CMAKE_INSTALL_LIBDIR}/$<TARGET_FILE_NAME:whimbrel>\")
+    cmake_path(ABSOLUTE_PATH archive BASE_DIRECTORY \"\${CMAKE_INSTALL_PREFIX}\")
+    execute_process(COMMAND \"${CMAKE_OBJCOPY}\" --remove-section=.gnu.lto_* --remove-section=.gnu.debuglto_*
+      --strip-symbol=__gnu_lto_v1 \"\$ENV{DESTDIR}\${archive}\" COMMAND_ERROR_IS_FATAL ANY)")
+endif()
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(EXPORT whimbrelTargets NAMESPACE whimbrel:: DESTINATION ${package_dir})
 
