@@ -116,7 +116,8 @@ class NetworkingMessages {
   // Binds the sockets and starts the I/O thread if the config asks for one. nullptr on failure: then `*error` says in a
   // sentence what is wrong and what to do (port in use, certificate missing or expired, option out of range, ...).
   static std::unique_ptr<NetworkingMessages> create(const Config& config, std::string* error);
-  // Closes every session (reason 1001); waits at most the linger time for reliable data to leave. No other thread may be inside a
+  // Closes every session (reason 1001); waits at most the linger time for what was taken to leave, also where a session is still
+  // being made. No other thread may be inside a
   // call of this instance; wake() ends a wait().
   ~NetworkingMessages();
   NetworkingMessages(const NetworkingMessages&) = delete;
@@ -151,7 +152,8 @@ class NetworkingMessages {
   // being made; false when there is none with this user, pending or otherwise.
   bool accept_session_with_user(const Identity& user);
   // Closes, or refuses a pending request. False when there was nothing. Unread messages of this user are dropped;
-  // reliable data already taken still leaves in the background for up to LingerTime.
+  // reliable data already taken still leaves in the background for up to LingerTime, and where the session is still being made,
+  // all that waits for it.
   bool close_session_with_user(const Identity& user);
   // Drops the channel's unread messages of this user; the last open channel closes the session. A channel is open
   // once a message was received on it; false when it is not.

@@ -218,18 +218,27 @@ void Endpoint::set_route(const Identity& user, const IpAddress& address,
   state_->routes[user] = DialTarget{address, key};
 }
 
+// One that was closed while messages waited comes first: the next one waits for it.
+Peer* Endpoint::State::find_waiting_for_route(const Identity& user) {
+  const auto closed = lingering.find(user);
+  for (Peer* peer : {closed == lingering.end() ? nullptr : find(closed->second), find(user)}) {
+    if (peer != nullptr && peer->wants_dial && peer->route_asked && !peer->route) return peer;
+  }
+  return nullptr;
+}
+
 void Endpoint::provide_route(const Identity& user, const IpAddress& address,
                              const std::optional<PublicKey>& key, Instant now) {
-  Peer* peer = state_->find(user);
-  if (peer == nullptr || !peer->wants_dial || !peer->route_asked) return;
+  Peer* peer = state_->find_waiting_for_route(user);
+  if (peer == nullptr) return;
   peer->route = DialTarget{address, key};
   state_->advance_peer(*peer, now);
 }
 
 void Endpoint::refuse_route(const Identity& user, int reason, const std::string& text,
                             Instant now) {
-  Peer* peer = state_->find(user);
-  if (peer == nullptr || !peer->wants_dial || !peer->route_asked) return;
+  Peer* peer = state_->find_waiting_for_route(user);
+  if (peer == nullptr) return;
   state_->fail_peer(*peer, ConnectionState::kProblemDetectedLocally, reason, text, now);
 }
 
@@ -327,7 +336,9 @@ void Endpoint::set_require_certificate(bool required) {
   state_->config.require_certificate = required;
 }
 
-bool Endpoint::has_peer(const Identity& user) const { return state_->find(user) != nullptr; }
+bool Endpoint::has_peer(const Identity& user) const {
+  return state_->find(user) != nullptr || state_->lingering.contains(user);
+}
 
 bool Endpoint::has_authorities() const { return !state_->config.trust.empty(); }
 

@@ -157,7 +157,8 @@ class Endpoint {
   const PublicKey& public_key() const;
   // That handshakes show; empty: none.
   const std::vector<std::uint8_t>& certificate() const;
-  // We talk to this user, or want to: there is a session, or a dial, and not a mere request of theirs.
+  // We talk to this user, or want to: there is a session, or a dial, and not a mere request of theirs; or one that was closed
+  // still delivers what it was given.
   bool has_peer(const Identity& user) const;
   // There is somebody whose certificates are trusted.
   bool has_authorities() const;

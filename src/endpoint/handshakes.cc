@@ -357,7 +357,7 @@ std::optional<std::string> Endpoint::State::fault_of_dialled(Peer& peer) {
   }
   const auto name = Identity::parse(shown.identity);
   if (peer.user.type() == IdentityType::kIpAddress) {
-    if (name && name != peer.user) {
+    if (name && name != peer.user && !peer.background) {
       peer.alias = *name;
       add_name(peer, *name);
     }

@@ -137,6 +137,7 @@ std::vector<Identity> Endpoint::users() const {
 bool Endpoint::lingering() const {
   return std::any_of(state_->peers.begin(), state_->peers.end(), [](const auto& entry) {
     const Peer& peer = *entry.second;
+    if (peer.farewell) return true;
     return peer.session && (peer.session->phase() == SessionPhase::kLingering || peer.ready);
   });
 }

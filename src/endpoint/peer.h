@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "base/ip_address.h"
@@ -71,6 +72,13 @@ struct Peer {
 
   bool refused = false;     // made only to say no
   bool background = false;  // the application has closed it, or it has ended
+  // It was closed while messages waited for the session: they lead to it still, and then it ends so.
+  struct Farewell {
+    int reason = 0;
+    std::string text;
+    Instant deadline;
+  };
+  std::optional<Farewell> farewell;
   bool end_reported = false;
   bool ready = false;  // in the list of those that may have packets
   Instant scheduled = kNever;

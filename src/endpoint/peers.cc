@@ -197,7 +197,10 @@ bool Endpoint::State::line_is_busy_with(const Identity& user) {
   const auto it = lingering.find(user);
   if (it == lingering.end()) return false;
   const Peer* other = find(it->second);
-  if (other != nullptr && other->session->phase() == SessionPhase::kLingering) return true;
+  if (other != nullptr && other->farewell) return true;
+  if (other != nullptr && other->session && other->session->phase() == SessionPhase::kLingering) {
+    return true;
+  }
   lingering.erase(it);
   return false;
 }
@@ -281,7 +284,7 @@ void Endpoint::State::establish(Peer& peer, const HandshakeResult& result, const
       std::make_unique<Session>(peer.options, std::move(with), random, counters, slabs, now);
   peer.key = result.peer.static_key;
   peer.certificate = result.peer.certificate_status;
-  by_key[result.peer.static_key] = peer.id;
+  if (!peer.background) by_key[result.peer.static_key] = peer.id;
   peer.established = now;
   if (!wait) {
     note_stamp(peer, result.peer.stamp);
@@ -328,12 +331,35 @@ void Endpoint::State::close_peer(Peer& peer, int reason, std::string_view text, 
                                  Instant now) {
   peer.end_reported = true;  // the application asked for it
   detach(peer);
+  if (linger && lingers_unmade(peer)) {
+    peer.farewell = Peer::Farewell{reason, std::string(text), now + peer.options.linger};
+    lingering[peer.user] = peer.id;
+    return touch(peer, now);
+  }
   if (!peer.session) return erase(peer);
   const bool confirmed = !peer.dial;
   peer.dial.reset();
   peer.session->close(reason, text, linger && confirmed, now);
   if (peer.session->phase() == SessionPhase::kLingering) lingering[peer.user] = peer.id;
   touch(peer, now);
+}
+
+// What was taken waits for a session that is still being made.
+bool Endpoint::State::lingers_unmade(const Peer& peer) {
+  return !peer.loopback && peer.waits() && !peer.waiting.empty() &&
+         peer.options.linger > Duration::zero();
+}
+
+// The session that what was taken before the close has waited for is there, or its time is over.
+void Endpoint::State::bid_farewell(Peer& peer, Instant now) {
+  const bool made = !peer.waits();
+  if (!made && now < peer.farewell->deadline) return;
+  const Peer::Farewell farewell = *std::exchange(peer.farewell, std::nullopt);
+  peer.dial.reset();
+  SessionOptions rest = peer.options;
+  rest.linger = std::max(Duration::zero(), farewell.deadline - now);
+  peer.session->set_options(rest);
+  peer.session->close(farewell.reason, farewell.text, made, now);
 }
 
 // The application no longer finds it under any name.
@@ -363,6 +389,12 @@ void Endpoint::State::erase(Peer& peer) {
 
 void Endpoint::State::fail_peer(Peer& peer, ConnectionState state, int reason,
                                 const std::string& text, Instant now) {
+  if (peer.farewell) {  // the application has closed it: nobody is told
+    peer.farewell.reset();
+    if (!peer.session) return erase(peer);
+    peer.session->close(reason, text, false, now);
+    return touch(peer, now);
+  }
   ConnectionInfo info;
   fill_info(peer, now, info);
   info.state = state;
@@ -424,8 +456,9 @@ Instant Endpoint::State::deadline_of(const Peer& peer) const {
   Instant next = kNever;
   if (peer.session) next = peer.session->next_deadline();
   if (peer.dial) next = std::min(next, peer.dial->next_send());
+  if (peer.farewell) next = std::min(next, peer.farewell->deadline);
   const bool opening = !peer.loopback && (!peer.session || peer.dial);
-  if (opening && !peer.background) {
+  if (opening && (!peer.background || peer.farewell)) {
     next = std::min(next, peer.opened + peer.options.timeout_initial);
     const bool waits_for_route = peer.route_asked && !peer.route;
     if (peer.wants_dial && !waits_for_route) {
@@ -437,7 +470,8 @@ Instant Endpoint::State::deadline_of(const Peer& peer) const {
 
 void Endpoint::State::advance_peer(Peer& peer, Instant now) {
   const bool opening = !peer.loopback && (!peer.session || peer.dial);
-  if (opening && !peer.background && now >= peer.opened + peer.options.timeout_initial) {
+  if (opening && (!peer.background || peer.farewell) &&
+      now >= peer.opened + peer.options.timeout_initial) {
     if (peer.dial && peer.dial->fault()) {
       const Dial::Fault fault = *peer.dial->fault();
       return fail_peer(peer, ConnectionState::kProblemDetectedLocally, fault.reason, fault.text,
@@ -473,6 +507,7 @@ void Endpoint::State::touch(Peer& peer, Instant now) {
 }
 
 void Endpoint::State::settle(Peer& peer, Instant now) {
+  if (!peer.session && peer.farewell && now >= peer.farewell->deadline) return erase(peer);
   if (peer.session) {
     if (peer.dial && peer.session->confirmed()) {
       // Only now: until then the peer may still prefer a first message that it made earlier.
@@ -480,6 +515,7 @@ void Endpoint::State::settle(Peer& peer, Instant now) {
       peer.dial.reset();
       flush_waiting(peer, now);
     }
+    if (peer.farewell) bid_farewell(peer, now);
     report_end(peer, now);
     if (peer.session->phase() == SessionPhase::kEnded) return erase(peer);
     const std::uint64_t held = peer.waiting_bytes + peer.session->held_bytes();

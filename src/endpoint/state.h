@@ -32,6 +32,7 @@ struct Endpoint::State {
   Peer* find(const Identity& user);
   const Peer* find(const Identity& user) const;
   Peer* find(SessionId id);
+  Peer* find_waiting_for_route(const Identity& user);
   Peer* find_by_key(const PublicKey& key);
   // False, and nothing changes, when the name belongs to another peer.
   bool add_name(Peer& peer, const Identity& name);
@@ -57,6 +58,8 @@ struct Endpoint::State {
   void flush_waiting(Peer& peer, Instant now);
   void merge(Peer& from, Peer& into, Instant now);
   void close_peer(Peer& peer, int reason, std::string_view text, bool linger, Instant now);
+  static bool lingers_unmade(const Peer& peer);
+  void bid_farewell(Peer& peer, Instant now);
   void fail_peer(Peer& peer, ConnectionState state, int reason, const std::string& text,
                  Instant now);
   // It may have packets now: poll_transmit() will ask it.

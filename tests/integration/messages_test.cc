@@ -156,6 +156,38 @@ TEST_P(MessagesTest, WhatWasTakenBeforeCloseStillArrives) {
   EXPECT_TRUE(pair.receive(*pair.bob, 300, got));
 }
 
+TEST_P(MessagesTest, TheFirstMessageArrivesThoughItsSenderGoesAtOnce) {
+  for (const bool destroyed : {false, true}) {
+    Pair pair(own_thread(), [](Config& config) {
+      config.options = {{Option::kLingerTime, 20000}};
+    });
+    std::atomic<bool> stop{false};
+    std::size_t got = 0;
+    std::thread reader([&] {
+      while (!stop) {
+        pair.bob->wait(1ms);
+        pair.bob->run_callbacks();
+        got += pair.bob->receive_messages_on_channel(0, 10).size();
+        if (got > 0) stop = true;
+      }
+    });
+    EXPECT_EQ(pair.alice->send_message_to_user(pair.bob_id, payload_of(9), kSendReliable, 0),
+              Result::kOk);
+    if (destroyed) {
+      pair.alice.reset();
+    } else {
+      EXPECT_TRUE(pair.alice->close_session_with_user(pair.bob_id));
+      const auto give_up = std::chrono::steady_clock::now() + 20s;
+      while (!stop && std::chrono::steady_clock::now() < give_up) pair.alice->wait(1ms);
+    }
+    for (int i = 0; i < 1000 && !stop; ++i) std::this_thread::sleep_for(1ms);
+    stop = true;
+    reader.join();
+    EXPECT_EQ(got, 1u) << (destroyed ? "destroyed" : "closed");
+    EXPECT_TRUE(pair.failures.empty());
+  }
+}
+
 TEST_P(MessagesTest, ClosingAChannelDropsExactlyItsMessages) {
   Pair pair(own_thread());
   pair.connect();
