@@ -57,7 +57,8 @@ enum class Option : int {
   kPendingRequestsMax = 1004,  // strangers that wait for accept, 1..65536; default 256
   kSessionsMax = 1005,         // 1..1000000; default 100000
   // ms that an unreliable message may wait to leave, while the session is up, 0..60000, 0 = for ever; default 500. Then it is
-  // dropped, the oldest first, and counted (ConnectionStatus::unreliable_expired). While a session is being made: 5000.
+  // dropped, the oldest first, and counted (ConnectionStatus::unreliable_expired). While a session is being
+  // made it is 5000, unless 0.
   kUnreliableAgeMax = 1006,
 };
 

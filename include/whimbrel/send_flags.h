@@ -8,6 +8,7 @@ inline constexpr int kSendUnreliable = 0;
 // Skip the delay that gathers small messages into one packet.
 inline constexpr int kSendNoNagle = 1;
 // Drop it (Result::kIgnored) if it cannot leave now, that is within 200 ms: nothing comes through, or so much leaves before it.
+// Nor while there is no session yet, or the peer has not accepted: it is dropped, and the session is made all the same.
 // What waits on other channels does not count, but for their turns.
 inline constexpr int kSendNoDelay = 4;
 // Exactly once, and in order on its channel.

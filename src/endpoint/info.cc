@@ -58,7 +58,10 @@ void Endpoint::State::fill_info(const Peer& peer, Instant now, ConnectionInfo& i
 }
 
 void Endpoint::State::fill_status(const Peer& peer, Instant now, ConnectionStatus& status) const {
-  status.pending_reliable = static_cast<std::int64_t>(peer.waiting_bytes);
+  status.pending_reliable = static_cast<std::int64_t>(peer.waiting_bytes());
+  if (peer.waiting) {
+    status.unreliable_expired = static_cast<std::int64_t>(peer.waiting->dropped_count());
+  }
   if (!peer.session) return;
   const Session& session = *peer.session;
   const PathStats path = session.path_stats();
@@ -82,7 +85,7 @@ void Endpoint::State::fill_status(const Peer& peer, Instant now, ConnectionStatu
       static_cast<std::int64_t>(channels.unacknowledged_reliable());
   status.queue_time_us = to_microseconds(session.queue_time());
   status.window_bytes = static_cast<std::int64_t>(path.window_bytes);
-  status.unreliable_expired = static_cast<std::int64_t>(channels.unreliable_expired());
+  status.unreliable_expired += static_cast<std::int64_t>(channels.unreliable_expired());
   status.packets_lost = static_cast<std::int64_t>(path.packets_lost);
 }
 

@@ -12,19 +12,13 @@
 #include <vector>
 
 #include "base/ip_address.h"
-#include "base/ring_buffer.h"
 #include "endpoint/dial.h"
 #include "endpoint/endpoint.h"
+#include "endpoint/waiting_messages.h"
 #include "handshake/handshake.h"
 #include "session/session.h"
 
 namespace whimbrel {
-
-// A message that waits for the session.
-struct WaitingMessage {
-  SharedBytes payload;
-  ChannelId channel = 0;
-};
 
 // A packet that came before the answer to our first message, which says how to open it: over relays the two take different ways.
 struct EarlyPacket {
@@ -61,12 +55,10 @@ struct Peer {
   std::vector<ReceiverIndex> indices;  // of ours, that lead here
   std::vector<Identity> names;         // in the endpoint's table of names
 
-  RingBuffer<WaitingMessage, 16> waiting;
-  std::uint64_t waiting_bytes = 0;
-  std::set<ChannelId> waiting_channels;
-  std::uint64_t held_bytes = 0;           // what the gate was told
-  std::set<ChannelId> open_channels;      // a message was received on them
-  std::optional<ChannelId> channel_last;  // one of them: the last message's
+  std::unique_ptr<WaitingMessages> waiting;  // for the session; made when first used
+  std::uint64_t held_bytes = 0;              // what the gate was told
+  std::set<ChannelId> open_channels;         // a message was received on them
+  std::optional<ChannelId> channel_last;     // one of them: the last message's
   std::uint64_t loopback_number = 0;
   std::uint64_t loopback_unread = 0;
 
@@ -89,9 +81,9 @@ struct Peer {
   bool can_take(ChannelId channel) const {
     if (loopback) return true;
     if (!waits()) return session->can_send(channel);
-    return waiting_channels.contains(channel) ||
-           waiting_channels.size() < MessageLimits().channels_max;
+    return !waiting || waiting->can_take(channel);
   }
+  std::uint64_t waiting_bytes() const { return waiting ? waiting->bytes() : 0; }
   bool up() const { return session && session->confirmed() && !background; }
 };
 

@@ -150,12 +150,9 @@ Result Endpoint::State::send_to(Peer& peer, SharedBytes payload, int flags, Chan
                                 Instant now, SendGate* charged) {
   const std::uint64_t size = send_charge(payload.size());
   SendGate& gate = *peer.gate;
-  if (charged == nullptr) {
-    if (!gate.has_room_for(size)) return Result::kLimitExceeded;
-    if (peer.up() && (flags & kSendNoDelay) != 0 && !peer.session->can_leave_soon(channel, now)) {
-      return Result::kIgnored;
-    }
-  }
+  drop_old_waiting(peer, now);
+  if (charged == nullptr && !gate.has_room_for(size)) return Result::kLimitExceeded;
+  if (is_too_late(peer, flags, channel, charged, now)) return Result::kIgnored;
   if (!peer.can_take(channel)) return Result::kLimitExceeded;
   if (charged != &gate) {
     // Taken for a session that has ended since: it was let in there, and is not refused here.
@@ -171,11 +168,19 @@ Result Endpoint::State::send_to(Peer& peer, SharedBytes payload, int flags, Chan
     // No more than that for each message: poll_transmit() settles the peer.
     mark_ready(peer);
   } else {
-    peer.waiting_bytes += size;
-    peer.waiting_channels.insert(channel);
-    peer.waiting.push_back(WaitingMessage{std::move(payload), channel});
+    if (!peer.waiting) peer.waiting = std::make_unique<WaitingMessages>();
+    const bool reliable = (flags & kSendReliable) != 0 || !peer.options.drops_old();
+    peer.waiting->push({std::move(payload), channel, reliable, now});
   }
   return Result::kOk;
+}
+
+// For kSendNoDelay. What the application was told Ok for is dropped only where it may be lost.
+bool Endpoint::State::is_too_late(const Peer& peer, int flags, ChannelId channel,
+                                  const SendGate* charged, Instant now) const {
+  if ((flags & kSendNoDelay) == 0 || peer.loopback) return false;
+  if (!peer.up()) return charged == nullptr || (flags & kSendReliable) == 0;
+  return charged == nullptr && !peer.session->can_leave_soon(channel, now);
 }
 
 void Endpoint::State::send_loopback(Peer& peer, SharedBytes payload, int flags, ChannelId channel,
@@ -298,13 +303,28 @@ void Endpoint::State::establish(Peer& peer, const HandshakeResult& result, const
 }
 
 void Endpoint::State::flush_waiting(Peer& peer, Instant now) {
-  while (!peer.waiting.empty()) {
-    WaitingMessage message = peer.waiting.pop_front();
+  if (!peer.waiting) return;
+  drop_old_waiting(peer, now, true);
+  WaitingMessages& waiting = *peer.waiting;
+  while (!waiting.empty()) {
+    WaitingMessage message = waiting.pop();
     // Whatever its flags: what waited for the session arrives, in order.
     peer.session->send(message.channel, std::move(message.payload), kSendReliable, now);
   }
-  peer.waiting_bytes = 0;
-  peer.waiting_channels.clear();
+  // The numbers of those that come show that these do not.
+  for (const auto& [channel, count] : waiting.dropped()) {
+    peer.session->skip_unreliable(channel, count);
+  }
+  peer.waiting.reset();
+}
+
+void Endpoint::State::drop_old_waiting(Peer& peer, Instant now, bool exactly) {
+  if (!peer.waiting) return;
+  const std::uint64_t before = peer.waiting->bytes();
+  counters.add(Count::kUnreliableDroppedAge, peer.waiting->drop_old(now, exactly));
+  const std::uint64_t freed = before - peer.waiting->bytes();
+  peer.held_bytes -= freed;
+  peer.gate->held_bytes.fetch_sub(freed, std::memory_order_release);
 }
 
 // Two names turned out to be one key: what waited under the one goes to the session of the other.
@@ -312,12 +332,13 @@ void Endpoint::State::merge(Peer& from, Peer& into, Instant now) {
   into.alias = from.user;
   const Identity name = from.user;
   const SessionId gone = from.id;
-  auto waiting = std::move(from.waiting);
+  drop_old_waiting(from, now, true);
+  const std::unique_ptr<WaitingMessages> waiting = std::move(from.waiting);
   const std::shared_ptr<SendGate> charged = from.gate;
   erase(from);
   add_name(into, name);
-  while (!waiting.empty()) {
-    WaitingMessage message = waiting.pop_front();
+  while (waiting && !waiting->empty()) {
+    WaitingMessage message = waiting->pop();
     const Result result = send_to(into, std::move(message.payload), kSendReliable, message.channel,
                                   now, charged.get());
     if (result != Result::kOk) report_refused(name, message.channel, now);
@@ -441,7 +462,7 @@ void Endpoint::State::report_end(Peer& peer, Instant now) {
   info.end_debug = failure_text(peer, end);
   failed.put(info, now, config.limits.failed_records_max);
   // A clean close by the peer is no failure, unless it took reliable messages with it.
-  const bool lost = end.lost_reliable || peer.waiting_bytes > 0 || !peer.waiting.empty();
+  const bool lost = end.lost_reliable || peer.waiting_bytes() > 0;
   if (!by_peer || lost || config.tells_ends) {
     counters.add(Count::kSessionsFailed);
     log(LogLevel::kInfo, "session failed: " + info.end_debug);
@@ -457,6 +478,7 @@ Instant Endpoint::State::deadline_of(const Peer& peer) const {
   if (peer.session) next = peer.session->next_deadline();
   if (peer.dial) next = std::min(next, peer.dial->next_send());
   if (peer.farewell) next = std::min(next, peer.farewell->deadline);
+  if (peer.waiting) next = std::min(next, peer.waiting->next_drop());
   const bool opening = !peer.loopback && (!peer.session || peer.dial);
   if (opening && (!peer.background || peer.farewell)) {
     next = std::min(next, peer.opened + peer.options.timeout_initial);
@@ -480,6 +502,7 @@ void Endpoint::State::advance_peer(Peer& peer, Instant now) {
     return fail_peer(peer, ConnectionState::kProblemDetectedLocally, kEndMiscTimeout,
                      timeout_text(peer), now);
   }
+  drop_old_waiting(peer, now);
   if (peer.wants_dial) {
     const SessionId id = peer.id;
     start_dial(peer, now);
@@ -518,7 +541,7 @@ void Endpoint::State::settle(Peer& peer, Instant now) {
     if (peer.farewell) bid_farewell(peer, now);
     report_end(peer, now);
     if (peer.session->phase() == SessionPhase::kEnded) return erase(peer);
-    const std::uint64_t held = peer.waiting_bytes + peer.session->held_bytes();
+    const std::uint64_t held = peer.waiting_bytes() + peer.session->held_bytes();
     if (held < peer.held_bytes) {
       peer.gate->held_bytes.fetch_sub(peer.held_bytes - held, std::memory_order_release);
     }

@@ -56,6 +56,9 @@ struct Endpoint::State {
                  ReceiverIndex local_index, bool answering, AddressProof proof, bool wait,
                  Duration rtt, Instant now);
   void flush_waiting(Peer& peer, Instant now);
+  void drop_old_waiting(Peer& peer, Instant now, bool exactly = false);
+  bool is_too_late(const Peer& peer, int flags, ChannelId channel, const SendGate* charged,
+                   Instant now) const;
   void merge(Peer& from, Peer& into, Instant now);
   void close_peer(Peer& peer, int reason, std::string_view text, bool linger, Instant now);
   static bool lingers_unmade(const Peer& peer);

@@ -80,6 +80,9 @@ void Channels::set_unreliable_age_max(Duration age_max) {
   state_->out.set_unreliable_age_max(age_max);
 }
 void Channels::expire(Instant now) { state_->out.expire(now); }
+void Channels::skip_unreliable(ChannelId channel, std::uint64_t messages) {
+  state_->out.skip_unreliable(channel, messages);
+}
 Instant Channels::next_expiry() const { return state_->out.next_expiry(); }
 std::uint64_t Channels::unreliable_expired() const { return state_->out.unreliable_expired(); }
 

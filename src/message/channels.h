@@ -76,6 +76,8 @@ class Channels {
   // Does that for all channels; next_expiry() says when there is something to do.
   void expire(Instant now);
   Instant next_expiry() const;
+  // As if so many had been sent on the channel and dropped.
+  void skip_unreliable(ChannelId channel, std::uint64_t messages);
   std::uint64_t unreliable_expired() const;
 
   // --- in --------------------------------------------------------------------------------------------------------

@@ -65,16 +65,25 @@ void Outgoing::send(ChannelId channel, Delivery delivery, SharedBytes&& payload,
   if (was_idle) wake(lane_of(place, Delivery::kReliable));
 }
 
+UnreliableQueue& Outgoing::unreliable_of(std::uint32_t place) {
+  auto& queue = channels_[place].unreliable;
+  if (!queue) queue = std::make_unique<UnreliableQueue>(channels_[place].id, place);
+  return *queue;
+}
+
+void Outgoing::skip_unreliable(ChannelId channel, std::uint64_t messages) {
+  unreliable_of(place_of(channel)).skip(messages);
+  unreliable_expired_ += messages;
+}
+
 void Outgoing::push_unreliable(std::uint32_t place, SharedBytes&& payload,
                                std::size_t fragment_size, Instant now) {
-  Channel& channel = channels_[place];
-  if (!channel.unreliable)
-    channel.unreliable = std::make_unique<UnreliableQueue>(channel.id, place);
+  UnreliableQueue& queue = unreliable_of(place);
   if (!pending_expiry()) next_expiry_ = now + unreliable_age_max_;
-  expire(*channel.unreliable, now);
+  expire(queue, now);
   pending_unreliable_ += payload.size();
   ++pending_unreliable_messages_;
-  channel.unreliable->push(std::move(payload), fragment_size, now);
+  queue.push(std::move(payload), fragment_size, now);
   scheduler_.activate(lane_of(place, Delivery::kUnreliable));
 }
 

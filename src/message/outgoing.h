@@ -54,6 +54,8 @@ class Outgoing {
   void set_unreliable_age_max(Duration age_max) { unreliable_age_max_ = age_max; }
   // Drops those that are older, and says when it should be called again; kNever if none waits.
   void expire(Instant now);
+  // As if so many had been sent on the channel and dropped. Only while no unreliable one waits there.
+  void skip_unreliable(ChannelId channel, std::uint64_t messages);
   Instant next_expiry() const { return pending_expiry() ? next_expiry_ : kNever; }
 
   std::uint64_t messages_sent() const { return messages_sent_; }
@@ -87,6 +89,7 @@ class Outgoing {
   static constexpr Lane kLanesPerChannel = 3;
 
   std::uint32_t place_of(ChannelId channel);
+  UnreliableQueue& unreliable_of(std::uint32_t place);
   void push_unreliable(std::uint32_t place, SharedBytes&& payload, std::size_t fragment_size,
                        Instant now);
   bool pending_expiry() const {

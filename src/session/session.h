@@ -89,6 +89,11 @@ class Session final : private FrameSink {
   void close(int reason, std::string_view text, bool linger, Instant now);
   // Over, for a reason of ours (timeout, violation); the peer is told.
   void fail(SessionEnd::Kind kind, int reason, std::string_view text, Instant now);
+  // So many unreliable messages were dropped before the session began: their numbers are left out.
+  void skip_unreliable(ChannelId channel, std::uint64_t messages) {
+    channels_.skip_unreliable(channel, messages);
+    counted_expired_ = channels_.unreliable_expired();
+  }
   void consumed(ChannelId channel, bool reliable, std::uint64_t bytes, std::uint64_t messages,
                 Instant now);
   void set_options(const SessionOptions& options);

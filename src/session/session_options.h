@@ -24,6 +24,8 @@ struct SessionOptions {
   std::uint64_t send_rate_min = 0;  // bytes/s, 0 = the controller decides
   std::uint64_t send_rate_max = 0;
   std::size_t datagram_size_max = kDatagramSizeEthernet;
+
+  bool drops_old() const { return unreliable_age_max > Duration::zero(); }
 };
 
 }  // namespace whimbrel

@@ -71,6 +71,86 @@ TEST(ApiSend, WhatWaitsGoesOutReliablyAndInOrderWhateverItsFlags) {
   EXPECT_EQ(duo.texts(duo.b), "0;8;1;9;0;8;");
 }
 
+TEST(ApiSend, NoDelayIsIgnoredUntilThePeerHasAcceptedAndTheSessionIsMadeAllTheSame) {
+  for (const Keys keys : {Keys::kKnown, Keys::kUnknown}) {
+    ByHand duo(keys);
+    duo.b.on_request = OnRequest::kIgnore;
+    for (int i = 0; i < 180; ++i) {
+      ASSERT_EQ(duo.a.send(duo.b.identity(), "position", kSendUnreliable | kSendNoDelay),
+                Result::kIgnored);
+      duo.world.run_for(microseconds(16667));
+    }
+    ASSERT_FALSE(duo.b.requests().empty());
+    duo.b.accept(duo.a);
+    duo.world.run_for(seconds(2));
+    EXPECT_EQ(duo.b.unread(), 0u);
+    EXPECT_EQ(duo.a.state(duo.b), ConnectionState::kConnected);
+    EXPECT_EQ(duo.a.send(duo.b.identity(), "here", kSendUnreliable | kSendNoDelay), Result::kOk);
+    duo.settle();
+    const auto messages = duo.b.receive(0);
+    ASSERT_EQ(messages.size(), 1u);
+    EXPECT_EQ(messages[0].message.number, 1u) << "what was ignored has no number";
+    EXPECT_FALSE(messages[0].message.reliable);
+  }
+}
+
+TEST(ApiSend, NoDelayToSomebodyWhoAskedIsIgnoredAndAccepts) {
+  ByHand duo;
+  duo.b.on_request = OnRequest::kIgnore;
+  duo.a.send(duo.b.identity(), "knock");
+  duo.settle();
+  EXPECT_EQ(duo.b.send(duo.a.identity(), "now", kSendNoDelay), Result::kIgnored);
+  duo.world.run_for(seconds(2));
+  EXPECT_EQ(duo.texts(duo.a), "");
+  EXPECT_EQ(duo.texts(duo.b), "knock;");
+  EXPECT_EQ(duo.b.state(duo.a), ConnectionState::kConnected);
+}
+
+TEST(ApiSend, UnreliableMessagesThatWaitedFiveSecondsAreNotSent) {
+  for (const Keys keys : {Keys::kKnown, Keys::kUnknown}) {
+    ByHand duo(keys);
+    duo.b.on_request = OnRequest::kIgnore;
+    duo.a.send(duo.b.identity(), "first");
+    for (int i = 0; i < 80; ++i) {
+      duo.a.send(duo.b.identity(), std::to_string(i), kSendUnreliable);
+      duo.world.run_for(milliseconds(100));
+    }
+    EXPECT_GE(duo.a.status(duo.b).unreliable_expired, 28);
+    EXPECT_LE(duo.a.status(duo.b).unreliable_expired, 32);
+    duo.b.accept(duo.a);
+    duo.world.run_for(seconds(2));
+    const auto waited = duo.b.receive(0);
+    ASSERT_GE(waited.size(), 40u);
+    EXPECT_LE(waited.size(), 51u);
+    EXPECT_EQ(waited.front().text(), "first");
+    for (std::size_t i = 1; i < waited.size(); ++i) {
+      EXPECT_EQ(waited[i].text(), std::to_string(80 - waited.size() + i)) << "in order";
+      EXPECT_TRUE(waited[i].message.reliable);
+    }
+    const auto dropped = 81 - waited.size();
+    EXPECT_EQ(static_cast<std::size_t>(duo.a.status(duo.b).unreliable_expired), dropped);
+    EXPECT_EQ(duo.a.count(Count::kUnreliableDroppedAge), dropped);
+    duo.a.send(duo.b.identity(), "now", kSendUnreliable);
+    duo.settle();
+    const auto next = duo.b.receive(0);
+    ASSERT_EQ(next.size(), 1u);
+    EXPECT_EQ(next[0].message.number, dropped + 1) << "the number tells what was lost";
+  }
+}
+
+TEST(ApiSend, WhatIsTooOldBeforeTheSessionMakesRoomByItself) {
+  SessionOptions small;
+  small.send_bytes_max = 20'000;
+  ByHand duo(Keys::kKnown, small);
+  duo.b.on_request = OnRequest::kIgnore;
+  const std::vector<std::uint8_t> bytes(1000);
+  for (int i = 0; i < 20; ++i) duo.a.send(duo.b.identity(), bytes, kSendUnreliable);
+  EXPECT_EQ(duo.a.send(duo.b.identity(), bytes, kSendUnreliable), Result::kLimitExceeded);
+  duo.world.run_for(milliseconds(5100));
+  EXPECT_EQ(duo.a.status(duo.b).pending_reliable, 0);
+  EXPECT_EQ(duo.a.send(duo.b.identity(), bytes, kSendUnreliable), Result::kOk);
+}
+
 TEST(ApiSend, ToSomebodyWhoAskedIsAnImplicitAccept) {
   ByHand duo;
   duo.b.on_request = OnRequest::kIgnore;
