@@ -367,7 +367,7 @@ void Endpoint::State::close_peer(Peer& peer, int reason, std::string_view text, 
 
 // What was taken waits for a session that is still being made.
 bool Endpoint::State::lingers_unmade(const Peer& peer) {
-  return !peer.loopback && peer.waits() && !peer.waiting.empty() &&
+  return !peer.loopback && peer.waits() && peer.waiting_bytes() > 0 &&
          peer.options.linger > Duration::zero();
 }
 

@@ -62,7 +62,7 @@ class Channels {
   // released when it is acknowledged (reliable; an ordered one when all before it on its channel are, too) or when its
   // last byte is sent (unreliable).
   std::uint64_t held_bytes() const;
-  // At most so many bytes leave before an unreliable message that is sent on `channel` now, by its place in the scheduler:
+  // At most so many bytes leave before a message that is sent on `channel` now, by its place in the scheduler:
   // not all that waits on other channels. `turn`: bytes of a packet.
   std::uint64_t bytes_before(ChannelId channel, std::size_t turn) const;
   // The same on the channel where most do.

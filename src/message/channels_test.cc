@@ -202,13 +202,13 @@ TEST(Channels, TellsWhatLeavesBeforeAMessageOfAChannel) {
   EXPECT_EQ(link.a.bytes_before(1, kTurn), 0u);
   link.a.send(0, Delivery::kReliable, test_payload(400'000, 1), kFragmentSize);
   EXPECT_EQ(link.a.bytes_before(1, kTurn), 1200u) << "a turn of the other channel";
-  EXPECT_EQ(link.a.bytes_before(0, kTurn), 1200u) << "reliable ones are another queue";
+  EXPECT_GE(link.a.bytes_before(0, kTurn), 400'000u) << "its own";
   link.a.send(1, Delivery::kUnreliable, test_payload(3000, 1), kFragmentSize);
   EXPECT_EQ(link.a.bytes_before(1, kTurn), 3000u + 3 * 1200);
   EXPECT_EQ(link.a.bytes_before(2, kTurn), 2400u);
   link.a.send(3, Delivery::kReliable, test_payload(10, 1), kFragmentSize);
   EXPECT_EQ(link.a.bytes_before(2, kTurn), 3600u);
-  EXPECT_GE(link.a.bytes_before_any(kTurn), 3000u + 3 * 2400);
+  EXPECT_GE(link.a.bytes_before_any(kTurn), 403'010u);
   const TestPacket packet = TestLink::produce(link.a);
   link.run();
   EXPECT_EQ(link.a.bytes_before(1, kTurn), 0u);

@@ -98,24 +98,43 @@ void Outgoing::push_unordered(std::uint32_t place, SharedBytes&& payload) {
   if (was_idle) wake(lane);
 }
 
-// What was lost goes first. Then lanes take turns: of the others each has one before every turn of this lane.
+// What was lost goes first. Then lanes take turns: of the others each has one before every turn of this channel's.
 std::uint64_t Outgoing::bytes_before(std::uint64_t own, std::size_t others,
                                      std::size_t turn) const {
   const std::uint64_t turns = own / turn + 1;
-  const std::uint64_t waiting = pending_reliable_ + pending_unreliable_ - own;
-  return lost_bytes_ + own + std::min(waiting, turns * turn * others);
+  const std::uint64_t all = pending_reliable_ + pending_unreliable_;
+  return lost_bytes_ + own + std::min(all - std::min(all, own), turns * turn * others);
 }
 
+std::uint64_t Outgoing::unsent(Lane lane) const {
+  const Channel& channel = channels_[lane / kLanesPerChannel];
+  switch (kind_of(lane)) {
+    case Delivery::kUnreliable:
+      return channel.unreliable->pending_bytes();
+    case Delivery::kReliableUnordered:
+      return channel.unordered->unsent();
+    case Delivery::kReliable:
+      break;
+  }
+  return channel.stream.unsent();
+}
+
+// A lane that waits for credit goes before nothing.
 std::uint64_t Outgoing::bytes_before(ChannelId channel, std::size_t turn) const {
   std::uint64_t own = 0;
-  if (const auto place = table_.find(channel); place && channels_[*place].unreliable) {
-    own = channels_[*place].unreliable->pending_bytes();
+  std::size_t others = scheduler_.active_count();
+  if (const auto place = table_.find(channel)) {
+    for (Lane lane = *place * kLanesPerChannel; lane < (*place + 1) * kLanesPerChannel; ++lane) {
+      if (!scheduler_.active(lane)) continue;
+      own += unsent(lane);
+      --others;
+    }
   }
-  return bytes_before(own, scheduler_.active_count() - (own > 0 ? 1 : 0), turn);
+  return bytes_before(own, others, turn);
 }
 
 std::uint64_t Outgoing::bytes_before_any(std::size_t turn) const {
-  return bytes_before(pending_unreliable_, scheduler_.active_count(), turn);
+  return bytes_before(pending_reliable_ + pending_unreliable_, scheduler_.active_count(), turn);
 }
 
 void Outgoing::set_initial_credit(const InitialCredit& credit) {

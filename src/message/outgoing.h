@@ -45,7 +45,7 @@ class Outgoing {
   std::uint64_t pending_unreliable() const { return pending_unreliable_; }
   std::uint64_t unacknowledged_reliable() const { return unacknowledged_reliable_; }
   std::uint64_t held_bytes() const { return held_bytes_; }
-  // At most so many bytes leave before an unreliable message that is sent on the channel now; or on the one where most do.
+  // At most so many bytes leave before a message that is sent on the channel now; or on the one where most do.
   std::uint64_t bytes_before(ChannelId channel, std::size_t turn) const;
   std::uint64_t bytes_before_any(std::size_t turn) const;
   bool flushed() const { return reliable_messages_ == 0; }
@@ -99,6 +99,7 @@ class Outgoing {
   void forget(const UnreliableQueue::Written& gone);
   void push_unordered(std::uint32_t place, SharedBytes&& payload);
   std::uint64_t bytes_before(std::uint64_t own, std::size_t others, std::size_t turn) const;
+  std::uint64_t unsent(Lane lane) const;
   LaneCredit credit_of(Lane lane);
   bool& waits(Lane lane);
   LaneState state_of(Lane lane);

@@ -27,6 +27,8 @@ class SendStream {
 
   void push(SharedBytes&& payload);
   bool has_new() const { return next_ != end_; }
+  // Bytes of the stream that have not left.
+  std::uint64_t unsent() const { return end_ - next_; }
   bool has_lost() const { return !lost_.empty(); }
   // Credit for the next new byte: a message that has begun needs none.
   bool is_allowed(const LaneCredit& credit) const {

@@ -14,6 +14,7 @@ constexpr std::uint64_t kFragmentMin = 64;
 
 void UnorderedQueue::push(SharedBytes&& payload) {
   ASSERT(!payload.empty());
+  unsent_ += payload.size();
   messages_.push_back({std::move(payload), {}});
 }
 
@@ -78,6 +79,7 @@ std::uint64_t UnorderedQueue::write_new(ByteWriter& out, LaneCredit credit,
     sent_ = 0;
     ++next_index_;
   }
+  unsent_ -= total;
   return total;
 }
 

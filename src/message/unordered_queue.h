@@ -23,6 +23,8 @@ class UnorderedQueue {
   void push(SharedBytes&& payload);
 
   bool has_new() const { return next_index_ < messages_.size(); }
+  // Payload bytes that have not left.
+  std::uint64_t unsent() const { return unsent_; }
   bool has_lost() const { return !lost_.empty(); }
   std::uint64_t next_size() const { return messages_[next_index_].payload.size(); }
   bool is_allowed(const LaneCredit& credit) const {
@@ -66,6 +68,7 @@ class UnorderedQueue {
   std::uint64_t first_sequence_ = 0;  // of messages_.front()
   std::size_t next_index_ = 0;        // the message that is being sent
   std::uint64_t sent_ = 0;            // bytes of it that have left
+  std::uint64_t unsent_ = 0;
   RingBuffer<Piece, kIdleCapacity> lost_;
 };
 
