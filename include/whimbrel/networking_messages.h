@@ -144,6 +144,11 @@ class NetworkingMessages {
     return send_message_to_user(
         user, {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}, flags, channel);
   }
+  // The same payload to several users; it is copied once. Answers how many took it (kOk). `results`, if given, gets what
+  // send_message_to_user() would have answered for each, as far as it reaches.
+  std::size_t send_message_to_users(std::span<const Identity> users,
+                                    std::span<const std::uint8_t> payload, int flags, int channel,
+                                    std::span<Result> results = {});
   // The oldest unread messages of a channel, over all users, at most `messages_max`.
   std::vector<Message> receive_messages_on_channel(int channel, int messages_max);
   // The same into a caller's array; returns how many.

@@ -113,13 +113,13 @@ bool NetworkingMessages::Impl::notice_status() {
 // --- sending -----------------------------------------------------------------------------------------------------
 
 Result NetworkingMessages::Impl::send(const Identity& user, Bytes payload, int flags,
-                                      ChannelId channel) {
+                                      ChannelId channel, const SharedBytes* shared) {
   if (!user.valid() || payload.size() > kMessageBytesMax || (flags & ~kSendFlagsAll) != 0 ||
       (payload.data() == nullptr && !payload.empty())) {
     return Result::kInvalidParam;
   }
-  const Outbox::Push push = outbox_.push(user, payload, flags, channel);
-  if (!push.result) return send_through_core(user, payload, flags, channel);
+  const Outbox::Push push = outbox_.push(user, payload, flags, channel, shared);
+  if (!push.result) return send_through_core(user, payload, flags, channel, shared);
   if (*push.result == Result::kOk) {
     after_push(push, flags);
   } else if (*push.result == Result::kLimitExceeded) {
@@ -133,12 +133,13 @@ Result NetworkingMessages::Impl::send(const Identity& user, Bytes payload, int f
 
 // A user without an open session, or a channel that is used for the first time.
 Result NetworkingMessages::Impl::send_through_core(const Identity& user, Bytes payload, int flags,
-                                                   ChannelId channel) {
+                                                   ChannelId channel, const SharedBytes* shared) {
   using Kind = CoreCall::Kind;
   const bool here = (flags & kSendUseCurrentThread) != 0;
   const CoreCall call(*this, here ? Kind::kCommandHere : Kind::kCommand);
   Endpoint& endpoint = core_->endpoint();
-  const Result result = endpoint.send(user, SharedBytes::copy(payload), flags, channel, call.now());
+  const Result result = endpoint.send(user, shared != nullptr ? *shared : SharedBytes::copy(payload), flags,
+                                      channel, call.now());
   if (result == Result::kOk) {
     auto gate = endpoint.gate(user);
     if (room_.waited_for()) room_.taken(gate.get());

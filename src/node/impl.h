@@ -49,7 +49,9 @@ class NetworkingMessages::Impl : private LobbyDesk {
   bool forked() const { return fork_guard_.forked(); }
 
   // --- calls.cc ----------------------------------------------------------------------------------------------------
-  Result send(const Identity& user, Bytes payload, int flags, ChannelId channel);
+  // `shared` (if given) holds the payload already: it is not copied again.
+  Result send(const Identity& user, Bytes payload, int flags, ChannelId channel,
+              const SharedBytes* shared = nullptr);
   std::size_t receive(ChannelId channel, std::span<Message> out);
   std::size_t unread(ChannelId channel) const { return inbox_.size_of(channel); }
   bool accept(const Identity& user);
@@ -114,7 +116,8 @@ class NetworkingMessages::Impl : private LobbyDesk {
   explicit Impl(Parts parts);
 
   // --- calls.cc ----------------------------------------------------------------------------------------------------
-  Result send_through_core(const Identity& user, Bytes payload, int flags, ChannelId channel);
+  Result send_through_core(const Identity& user, Bytes payload, int flags, ChannelId channel,
+                           const SharedBytes* shared);
   void after_push(const Outbox::Push& push, int flags);
   void apply_settings();
   void apply_settings_of(const Identity& user);

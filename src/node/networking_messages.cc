@@ -55,6 +55,25 @@ Result NetworkingMessages::send_message_to_user(const Identity& user,
   return impl_->send(user, payload, flags, channel);
 }
 
+std::size_t NetworkingMessages::send_message_to_users(std::span<const Identity> users,
+                                                      std::span<const std::uint8_t> payload,
+                                                      int flags, int channel,
+                                                      std::span<Result> results) {
+  const bool forked = impl_->forked();
+  // What is refused anyhow is not copied.
+  const bool copied = !forked && payload.data() != nullptr && payload.size() <= kMessageBytesMax;
+  const SharedBytes shared = copied ? SharedBytes::copy(payload) : SharedBytes();
+  std::size_t taken = 0;
+  for (std::size_t i = 0; i < users.size(); ++i) {
+    const Result result =
+        forked ? Result::kFail
+               : impl_->send(users[i], payload, flags, channel, copied ? &shared : nullptr);
+    if (i < results.size()) results[i] = result;
+    if (result == Result::kOk) ++taken;
+  }
+  return taken;
+}
+
 std::vector<Message> NetworkingMessages::receive_messages_on_channel(int channel,
                                                                      int messages_max) {
   if (impl_->forked()) return {};

@@ -37,10 +37,11 @@ Outbox::User* Outbox::find(const Identity& user) {
   return &it->second;
 }
 
-Outbox::Push Outbox::push(const Identity& user, Bytes payload, int flags, ChannelId channel) {
+Outbox::Push Outbox::push(const Identity& user, Bytes payload, int flags, ChannelId channel,
+                          const SharedBytes* shared) {
   // A large payload is copied outside the lock.
   SharedBytes own;
-  const bool large = payload.size() >= SlabAllocator::kOwnSlabMin;
+  const bool large = shared == nullptr && payload.size() >= SlabAllocator::kOwnSlabMin;
   std::unique_lock lock(mutex_);
   User* known = find(user);
   if (known == nullptr || (known->channels & channel_bit(channel)) == 0 ||
@@ -61,7 +62,8 @@ Outbox::Push Outbox::push(const Identity& user, Bytes payload, int flags, Channe
     --large_pushes_;
     messages_.push_back({key, &gate, std::move(own), flags, channel});
   } else {
-    messages_.push_back({&last_->first, &gate, slabs_.copy(payload), flags, channel});
+    messages_.push_back({&last_->first, &gate, shared != nullptr ? *shared : slabs_.copy(payload),
+                         flags, channel});
   }
   return {.result = Result::kOk,
           .driver = driver_,

@@ -51,7 +51,9 @@ class Outbox {
     std::shared_ptr<SendGate> full;  // with kLimitExceeded
   };
 
-  Push push(const Identity& user, Bytes payload, int flags, ChannelId channel);
+  // `shared` (if given) holds the payload already: it is not copied again.
+  Push push(const Identity& user, Bytes payload, int flags, ChannelId channel,
+            const SharedBytes* shared = nullptr);
   // The core has taken a message of this user on this channel. Its gate may be null. Not while the core still handles
   // what it took from here.
   void learn(const Identity& user, std::shared_ptr<SendGate> gate, ChannelId channel);

@@ -254,6 +254,34 @@ TEST_P(MessagesTest, MessagesToOneselfStayInside) {
   EXPECT_EQ(info.flags & kInfoLoopbackBuffers, kInfoLoopbackBuffers);
 }
 
+TEST_P(MessagesTest, OnePayloadGoesToSeveralUsers) {
+  Pair pair(own_thread());
+  pair.connect();
+  for (const std::size_t size : {std::size_t{0}, std::size_t{100}, std::size_t{100000}}) {
+    const auto payload = payload_of(size);
+    for (int round = 0; round < 2; ++round) {  // the first one on channels that are new
+      const std::vector<Identity> users = {pair.bob_id, Identity(), pair.alice_id};
+      std::vector<Result> results(2, Result::kFail);
+      EXPECT_EQ(pair.alice->send_message_to_users(users, payload, kSendReliable,
+                                                  static_cast<int>(size), results),
+                2u);
+      EXPECT_EQ(results, (std::vector<Result>{Result::kOk, Result::kInvalidParam}));
+      for (NetworkingMessages* node : {pair.bob.get(), pair.alice.get()}) {
+        std::vector<Message> got;
+        ASSERT_TRUE(pair.receive(*node, 1, got, static_cast<int>(size)));
+        EXPECT_TRUE(std::equal(payload.begin(), payload.end(), got[0].payload().begin(),
+                               got[0].payload().end()));
+        EXPECT_EQ(got[0].identity(), pair.alice_id);
+      }
+    }
+  }
+  std::vector<Result> refused(1, Result::kOk);
+  EXPECT_EQ(pair.alice->send_message_to_users({&pair.bob_id, 1}, payload_of(kMessageBytesMax + 1),
+                                              kSendReliable, 0, refused),
+            0u);
+  EXPECT_EQ(refused[0], Result::kInvalidParam);
+}
+
 TEST_P(MessagesTest, StrangersWaitForAccept) {
   Pair pair(own_thread());
   std::vector<Identity> asked;
