@@ -267,7 +267,9 @@ class PlayersTest : public testing::Test {
         [this](const Identity& who) { server->accept_session_with_user(who); });
     const Identity name = Identity::generic_string("server");
     for (std::size_t i = 0; i < kPlayers; ++i) {
-      players.push_back(make_node(loopback_config("player" + std::to_string(i), false)));
+      Config player = loopback_config("player" + std::to_string(i), false);
+      player.options = {{Option::kLingerTime, 0}};  // the server is not polled any more at the end
+      players.push_back(make_node(player));
       players.back()->add_route(
           {name, "127.0.0.1:" + std::to_string(server->port_v4()), server->public_key_hex()});
       send(*players.back());
