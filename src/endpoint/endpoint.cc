@@ -253,6 +253,18 @@ void Endpoint::set_certificate(std::vector<std::uint8_t> encoded) {
   state_->handshake.certificate = std::move(encoded);
 }
 
+void Endpoint::set_awaits_login(bool awaits, Instant now) {
+  State& s = *state_;
+  if (std::exchange(s.awaits_login, awaits) == awaits || awaits) return;
+  std::vector<SessionId> waiting;
+  for (const auto& [id, peer] : s.peers) {
+    if (peer->wants_dial) waiting.push_back(id);
+  }
+  for (const SessionId id : waiting) {
+    if (Peer* peer = s.find(id)) s.advance_peer(*peer, now);
+  }
+}
+
 const std::vector<std::uint8_t>& Endpoint::certificate() const {
   return state_->handshake.certificate;
 }

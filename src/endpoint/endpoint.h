@@ -118,6 +118,8 @@ class Endpoint {
   void reach_again(const Identity& user, Instant now);
   // What handshakes show from now on, and an authority more to trust. False: `key` is not usable, or known already.
   void set_certificate(std::vector<std::uint8_t> encoded);
+  // Dials wait for a certificate that is to come: for half of their time at most. False: they don't any more.
+  void set_awaits_login(bool awaits, Instant now);
   // Who we are, told late: only where EndpointConfig said nothing.
   void set_identity(const Identity& identity);
   bool add_authority(const VerifyKey& key);

@@ -220,6 +220,8 @@ void Endpoint::State::start_dial(Peer& peer, Instant now) {
     direct.address.port = static_cast<std::uint16_t>(bytes[16] << 8 | bytes[17]);
     if (direct.address.port != 0) target = direct;
   }
+  // Who dials before it has logged in has no certificate to show, and may be refused for that.
+  if (target && now < login_wait_end(peer)) return;
   if (!target) target = peer.route;
   if (!target && config.asks_routes) {
     if (!std::exchange(peer.route_asked, true)) routes_wanted.push_back(peer.user);
@@ -473,6 +475,12 @@ void Endpoint::State::report_end(Peer& peer, Instant now) {
 
 // --- after every change ------------------------------------------------------------------------------------------
 
+// Half of the time is for a dial as we are: perhaps the server is away, and the peer near.
+Instant Endpoint::State::login_wait_end(const Peer& peer) const {
+  if (!awaits_login || !handshake.certificate.empty()) return Instant::min();
+  return peer.opened + peer.options.timeout_initial / 2;
+}
+
 Instant Endpoint::State::deadline_of(const Peer& peer) const {
   Instant next = kNever;
   if (peer.session) next = peer.session->next_deadline();
@@ -484,7 +492,7 @@ Instant Endpoint::State::deadline_of(const Peer& peer) const {
     next = std::min(next, peer.opened + peer.options.timeout_initial);
     const bool waits_for_route = peer.route_asked && !peer.route;
     if (peer.wants_dial && !waits_for_route) {
-      next = std::min(next, peer.opened + milliseconds(10));
+      next = std::min(next, std::max(peer.opened + milliseconds(10), login_wait_end(peer)));
     }
   }
   return next;

@@ -75,6 +75,7 @@ struct Endpoint::State {
   void detach(Peer& peer);
   void erase(Peer& peer);
   void advance_peer(Peer& peer, Instant now);
+  Instant login_wait_end(const Peer& peer) const;
   Instant deadline_of(const Peer& peer) const;
   bool line_is_busy_with(const Identity& user);
   std::string describe(const Peer& peer, Instant now) const;
@@ -162,6 +163,7 @@ struct Endpoint::State {
     std::vector<std::uint8_t> bytes;
   };
   std::deque<Raw> raw;
+  bool awaits_login = false;
   bool sessions_turn = false;     // the last packet out was one of these
   std::size_t refused_count = 0;  // peers that were made only to say no
   std::deque<Event> events;

@@ -15,6 +15,7 @@ Network::Network(EndpointConfig users, const std::optional<NetworkConfig>& serve
                           users.log, users.log_level, users.trust.authorities()};
   }
   users_ = std::make_unique<Endpoint>(std::move(users), random, now, unix_now);
+  users_->set_awaits_login(online.has_value(), now);
   if (online) online_ = std::make_unique<Online>(*users_, *online, random, now, unix_now);
 }
 

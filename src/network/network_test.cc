@@ -46,6 +46,33 @@ TEST_F(NetworkTest, TheFirstMessageMayComeBeforeTheLogin) {
   EXPECT_EQ(bob.got, std::vector<std::string>{"already"});
 }
 
+// It is known where Bob is, and he wants a certificate.
+TEST_F(NetworkTest, ADialOfAKnownAddressWaitsForTheLogin) {
+  Host& bob = online("str:bob");
+  Host& alice = add("str:alice");
+  alice.network->endpoint().set_route(bob.identity, bob.address, std::nullopt);
+  ASSERT_EQ(send(alice, bob, "already"), Result::kOk);
+  ASSERT_EQ(send(alice, *Identity::parse("ip:" + bob.address.text()), "here, too"), Result::kOk);
+  run_for(seconds(3));
+  EXPECT_EQ(bob.got.size(), 2u);
+  EXPECT_TRUE(alice.failures.empty()) << alice.failures[0].end_debug;
+}
+
+TEST_F(NetworkTest, ADialOfAKnownAddressDoesNotWaitForADeadServerForEver) {
+  Host& bob = add("str:bob");
+  sites[0]->dead = true;
+  bob.server.reset();
+  start(bob);
+  Host& alice = add("str:alice");
+  alice.network->endpoint().set_route(bob.identity, bob.address, std::nullopt);
+  ASSERT_EQ(send(alice, bob, "so be it"), Result::kOk);
+  run_for(milliseconds(4900));
+  EXPECT_TRUE(bob.got.empty());
+  run_for(seconds(1));
+  EXPECT_EQ(bob.got, std::vector<std::string>{"so be it"});
+  EXPECT_TRUE(alice.failures.empty());
+}
+
 TEST_F(NetworkTest, WhoIsNotOnlineIsSaidAtOnce) {
   Host& alice = online("str:alice");
   ASSERT_EQ(send(alice, *Identity::parse("str:nobody"), "anybody?"), Result::kOk);

@@ -180,6 +180,7 @@ void Network::Online::on(const rendezvous::OnlineEvent& event, Instant now) {
   say("online as " + event.identity.text());
   users_.set_identity(event.identity);
   users_.set_certificate(event.certificate);
+  users_.set_awaits_login(false, now);
   if (config_.require_certificates) users_.set_require_certificate(true);
   client_.want_ticket();
   ticket_at_ = now + kTicketRetry;
@@ -188,6 +189,7 @@ void Network::Online::on(const rendezvous::OnlineEvent& event, Instant now) {
 }
 
 void Network::Online::on(const rendezvous::LoginRefusedEvent& event, Instant now) {
+  if (!event.again) users_.set_awaits_login(false, now);
   lose("the server refuses: " + event.text, false, now);
 }
 
