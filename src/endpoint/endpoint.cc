@@ -242,10 +242,10 @@ void Endpoint::refuse_route(const Identity& user, int reason, const std::string&
   state_->fail_peer(*peer, ConnectionState::kProblemDetectedLocally, reason, text, now);
 }
 
-void Endpoint::reach_again(const Identity& user, Instant now) {
+void Endpoint::reach_again(const Identity& user, bool says_so, Instant now) {
   Peer* peer = state_->find(user);
   if (peer == nullptr || !peer->session) return;
-  peer->session->reach_again(now);
+  peer->session->reach_again(says_so, now);
   state_->touch(*peer, now);
 }
 

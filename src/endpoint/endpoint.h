@@ -114,8 +114,8 @@ class Endpoint {
                      const std::optional<PublicKey>& key, Instant now);
   // Likewise: the user cannot be reached.
   void refuse_route(const Identity& user, int reason, const std::string& text, Instant now);
-  // The way to this user was closed, and is open again.
-  void reach_again(const Identity& user, Instant now);
+  // The way to this user was closed, and is open again. `says_so`: the user hears of it where we wait for nothing, too.
+  void reach_again(const Identity& user, bool says_so, Instant now);
   // What handshakes show from now on, and an authority more to trust. False: `key` is not usable, or known already.
   void set_certificate(std::vector<std::uint8_t> encoded);
   // Dials wait for a certificate that is to come: for half of their time at most. False: they don't any more.

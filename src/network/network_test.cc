@@ -385,6 +385,20 @@ TEST_F(NetworkTest, IdleCostsFewPackets) {
   EXPECT_LE(packets, 80u);
 }
 
+// Both users' packets, the relay's and the rendezvous', each counted where it leaves.
+TEST_F(NetworkTest, AnIdleSessionOverTheRelayCostsAPacketASecondOfEachUser) {
+  Host& alice = online("str:alice");
+  Host& bob = online("str:bob");
+  send(alice, bob, "hello");
+  send(bob, alice, "hello");
+  run_for(seconds(20));
+  packets = 0;
+  run_for(seconds(100));
+  RecordProperty("packets", static_cast<int>(packets));
+  EXPECT_LE(packets, 200u);
+  EXPECT_TRUE(alice.failures.empty() && bob.failures.empty());
+}
+
 TEST_F(NetworkTest, JunkFromTheServersAddressHarmsNothing) {
   Host& alice = online("str:alice");
   Host& bob = online("str:bob");

@@ -116,7 +116,7 @@ void Router::on_leg(SiteId site, const relay::LegHeard&, Instant now) {
   choose_all(site, now);
   for (auto& [id, remote] : remotes_) {
     const Routes::Route* active = remote.routes.active();
-    if (active != nullptr && active->site() == site) users_.reach_again(remote.user, now);
+    if (active != nullptr && active->site() == site) users_.reach_again(remote.user, false, now);
   }
 }
 
@@ -133,7 +133,7 @@ void Router::choose(Remote& remote, Instant now) {
   const bool had_none = remote.routes.active() == nullptr;
   remote.routes.choose(relays_, now);
   // What was sent meanwhile waits here, or is lost.
-  if (had_none && remote.routes.active() != nullptr) users_.reach_again(remote.user, now);
+  if (had_none && remote.routes.active() != nullptr) users_.reach_again(remote.user, true, now);
   next_move_ = std::min(next_move_, remote.routes.next_deadline());
   if (!remote.waiting.empty()) flush_waiting(remote, now);
 }

@@ -23,6 +23,9 @@ constexpr Duration kBindRetryMax = seconds(2);
 constexpr Duration kKeepAlive = seconds(15);
 // While we send and hear nothing, we ask this often; what is an answer is any packet.
 constexpr Duration kQuietMin = milliseconds(50);
+// Of an idle session, whose keep-alive the peer answers soon, a relay that is well need not say so each time.
+constexpr Duration kQuietIdle = milliseconds(350);
+constexpr unsigned kUnheardIdle = 2;
 // What has delivered to us lately and has gone quiet is asked a little later: perhaps there is nothing to deliver, perhaps the
 // relay has started again and knows us no more.
 constexpr Duration kQuietAfterPayload = seconds(1);
@@ -132,7 +135,7 @@ void Leg::hurry(Instant now) {
 }
 
 bool Leg::wanted(Instant now) const {
-  const std::optional<Instant> used = std::max(payload_sent_, payload_at_);
+  const std::optional<Instant> used = std::max(payload_sent_, payload_seen_);
   return !refused_ && used && now - *used < kWantedTime;
 }
 
@@ -168,6 +171,7 @@ void Leg::on_opened(Bytes datagram, Instant now) {
   window_ = {};
   epoch_ = 0;
   payload_at_.reset();
+  payload_seen_.reset();
   next_open_ = next_ping_ = kNever;
   heard_ = now;
   post(LegOpened{slot_, observed_});
@@ -215,7 +219,9 @@ std::optional<Leg::Received> Leg::receive(MutableBytes datagram, Instant now) {
   if (state_ == State::kOpening) resume(now);
   heard(now);
   if (header->kind == Kind::kDeliver) {
-    payload_at_ = now;
+    const bool anew = !payload_seen_ || now - *payload_seen_ >= kLately;
+    if (delivered_.add(now) || anew) payload_at_ = now;
+    payload_seen_ = now;
     return Received{header->slot, datagram.subspan(kHeaderSize)};
   }
   if (header->kind == Kind::kTell && header->slot == slot_ &&
@@ -309,11 +315,16 @@ void Leg::ping(Instant now) {
   ByteWriter(body).u64(static_cast<std::uint64_t>(now.time_since_epoch().count()));
   ask(Ask::kPing, body);
   if (asked_since_ == kNever) asked_since_ = now;
-  next_ping_ = now + kAskInterval;
+  next_ping_ = now + std::max(kAskInterval, doubted_ ? Duration::zero() : rtt_ * 5 / 4);
 }
 
 void Leg::sent(Instant now) {
-  if (unheard_since_ == kNever) unheard_since_ = now;
+  if (unheard_since_ == kNever) {
+    unheard_since_ = now;
+    unheard_ = 0;
+  }
+  ++unheard_;
+  lively_ = sent_.add(now);
   payload_sent_ = now;
 }
 
@@ -461,6 +472,8 @@ void Leg::ask_for_binds(Instant now) {
   }
 }
 
+bool Leg::in_traffic() const { return lively_ || unheard_ > kUnheardIdle; }
+
 // The clock of a leg that carries something starts with what it carried, but a question has its time for an answer, too.
 Instant Leg::dead_at() const {
   if (asked_since_ == kNever) return kNever;
@@ -469,13 +482,15 @@ Instant Leg::dead_at() const {
 }
 
 Instant Leg::doubt_at() const {
-  if (doubted_ || unheard_since_ == kNever) return kNever;
+  if (doubted_ || unheard_since_ == kNever || !(in_traffic() || asked_since_ != kNever))
+    return kNever;
   return unheard_since_ + std::max(kDoubtMin, 2 * rtt_ + kDoubtSlack);
 }
 
 Instant Leg::ask_at() const {
   if (asked_since_ != kNever) return next_ping_;
-  return unheard_since_ == kNever ? heard_ + quiet_max(heard_) : unheard_since_ + kQuietMin;
+  if (unheard_since_ == kNever) return heard_ + quiet_max(heard_);
+  return unheard_since_ + (in_traffic() ? kQuietMin : kQuietIdle);
 }
 
 void Leg::check_silence(Instant now) {

@@ -140,6 +140,7 @@ class Leg {
   void check_silence(Instant now);
   Duration silence_max(Instant now) const;
   Duration quiet_max(Instant now) const;
+  bool in_traffic() const;
   Instant dead_at() const;
   Instant doubt_at() const;
   Instant ask_at() const;
@@ -176,7 +177,27 @@ class Leg {
   Instant unheard_since_ = kNever;  // the first payload that left after that
   Instant asked_since_ = kNever;    // since when we wait for any packet
   Instant next_ping_ = kNever;
-  std::optional<Instant> payload_at_;  // something was delivered
+  std::optional<Instant> payload_at_;    // traffic was delivered, or something after a long time
+  std::optional<Instant> payload_seen_;  // something was delivered
+  // Whether what passes is traffic: keep-alives and what answers them are fewer.
+  struct Traffic {
+    static constexpr Duration kWindow = seconds(2);
+    static constexpr unsigned kLeast = 5;
+    Instant since{};
+    unsigned count = 0;
+    bool busy = false;
+    bool add(Instant now) {
+      if (now - since >= kWindow) {
+        busy = count >= kLeast && now - since < 2 * kWindow;
+        since = now;
+        count = 0;
+      }
+      return ++count >= kLeast || busy;
+    }
+  };
+  Traffic delivered_, sent_;
+  bool lively_ = false;   // what was sent and not heard was part of traffic
+  unsigned unheard_ = 0;  // payloads sent since unheard_since_
   bool suspected_ = false;
   bool doubted_ = false;  // LegSuspected was said
   bool draining_ = false;

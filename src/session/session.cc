@@ -153,10 +153,10 @@ void Session::probe_liveness(Rival rival, Instant now) {
   sign_of_life_until_ = now + std::max(3 * path_.probe_timeout(), kSignOfLifeMin);
 }
 
-void Session::reach_again(Instant now) {
+void Session::reach_again(bool says_so, Instant now) {
   if (phase_ != SessionPhase::kUp && phase_ != SessionPhase::kLingering) return;
   // Who only listens says that it is there: the other side may wait for its own probe's turn.
-  if (path_.idle()) ping_owed_ = true;
+  if (says_so && path_.idle()) ping_owed_ = true;
   path_.probe_now(now, *this);
 }
 

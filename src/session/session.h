@@ -105,8 +105,8 @@ class Session final : private FrameSink {
     kProved,      // the name, by a certificate
   };
   void probe_liveness(Rival rival, Instant now);
-  // The way to the peer was closed, and is open again.
-  void reach_again(Instant now);
+  // The way to the peer was closed, and is open again. `says_so`: the peer hears of it where we wait for nothing, too.
+  void reach_again(bool says_so, Instant now);
   // The handshake itself has shown that the peer has the keys and is alive.
   void confirm() { confirmed_ = true; }
 
