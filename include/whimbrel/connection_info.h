@@ -31,6 +31,9 @@ enum EndReason : int {
   kEndRemoteBadCrypt = 4002,
   kEndRemoteBadCert = 4003,
   kEndRemoteBadVersion = 4006,
+  // The peer has a newer session with the same name and key: we are logged in elsewhere. kSendAutoRestartBrokenSession does not
+  // begin again, or the two would put each other out for ever; close_session_with_user() and a send do.
+  kEndRemoteElsewhere = 4007,
   kEndMiscGeneric = 5001,
   kEndMiscInternalError = 5002,
   kEndMiscTimeout = 5003,

@@ -15,7 +15,9 @@ inline constexpr int kSendNoDelay = 4;
 inline constexpr int kSendReliable = 8;
 // Try to put it on the wire on the calling thread.
 inline constexpr int kSendUseCurrentThread = 16;
-// If the session failed or was closed by the peer, forget that and start a new one.
+// If the session failed or was closed by the peer, forget that and start a new one. For games: send every tick with this flag, to
+// members who are offline too. After a dial that failed the next one waits (250 ms, doubled each time up to 5 s); a send until then
+// answers Result::kNoConnection, without a dial and without a callback. close_session_with_user() lets the next send dial at once.
 inline constexpr int kSendAutoRestartBrokenSession = 32;
 
 inline constexpr int kSendFlagsAll = 1 | 4 | 8 | 16 | 32;

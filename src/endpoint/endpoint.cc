@@ -127,7 +127,7 @@ Result Endpoint::State::send_any(const Identity& user, SharedBytes&& payload, in
   }
   if (failed.find(user, now) != nullptr && !requests.contains(user)) {
     if ((flags & kSendAutoRestartBrokenSession) == 0) return Result::kNoConnection;
-    failed.erase(user);
+    if (!failed.may_dial(user, now)) return Result::kNoConnection;
   }
   return send_new(user, std::move(payload), channel, flags, now, charged);
 }

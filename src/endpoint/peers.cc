@@ -31,6 +31,9 @@ bool grants_enough(const TransportParameters& granted) {
          granted.channel_messages_max >= 1;
 }
 
+// A session that has lasted for so long was no failed dial.
+constexpr Duration kCameUpAfter = seconds(1);
+
 std::uint64_t number(SessionId id) { return static_cast<std::uint64_t>(id); }
 
 // "10 s", "0.5 s".
@@ -133,6 +136,7 @@ Result Endpoint::State::send_new(const Identity& user, SharedBytes payload, Chan
   }
   if (is_nowhere(user)) return Result::kInvalidParam;
   Peer& peer = make_peer(user, now);
+  peer.failed_dials = failed.failed_dials(user);
   failed.erase(user);
   const SessionId id = peer.id;
   if (config.identity.valid() && user == config.identity) {
@@ -410,6 +414,13 @@ void Endpoint::State::erase(Peer& peer) {
   peers.erase(id);
 }
 
+// In a row, this one included if it is one: whoever lets us in and refuses at once counts, too.
+unsigned Endpoint::State::failed_dials(const Peer& peer, Instant now) {
+  const bool came_up = peer.session && peer.session->confirmed() && !peer.dial &&
+                       now >= peer.established + kCameUpAfter;
+  return came_up ? 0 : peer.failed_dials + 1;
+}
+
 void Endpoint::State::fail_peer(Peer& peer, ConnectionState state, int reason,
                                 const std::string& text, Instant now) {
   if (peer.farewell) {  // the application has closed it: nobody is told
@@ -425,7 +436,7 @@ void Endpoint::State::fail_peer(Peer& peer, ConnectionState state, int reason,
   info.end_debug = text;
   counters.add(Count::kSessionsFailed);
   log(LogLevel::kInfo, "session with " + peer.user.text() + " failed: " + text);
-  failed.put(info, now, config.limits.failed_records_max);
+  failed.put(info, now, config.limits.failed_records_max, failed_dials(peer, now));
   post(SessionFailedEvent{std::move(info)});
   peer.end_reported = true;
   detach(peer);
@@ -462,10 +473,11 @@ void Endpoint::State::report_end(Peer& peer, Instant now) {
   info.state = by_peer ? ConnectionState::kClosedByPeer : ConnectionState::kProblemDetectedLocally;
   info.end_reason = end.reason;
   info.end_debug = failure_text(peer, end);
-  failed.put(info, now, config.limits.failed_records_max);
+  failed.put(info, now, config.limits.failed_records_max, failed_dials(peer, now));
   // A clean close by the peer is no failure, unless it took reliable messages with it.
   const bool lost = end.lost_reliable || peer.waiting_bytes() > 0;
-  if (!by_peer || lost || config.tells_ends) {
+  const bool put_out = end.reason == kEndRemoteElsewhere;
+  if (!by_peer || lost || put_out || config.tells_ends) {
     counters.add(Count::kSessionsFailed);
     log(LogLevel::kInfo, "session failed: " + info.end_debug);
     post(SessionFailedEvent{std::move(info)});

@@ -17,6 +17,11 @@ constexpr Duration kExpiryInterval = seconds(1);
 // Strangers that are being told no, each for a few seconds. Who comes when there are so many is told nothing, and comes again.
 constexpr std::size_t kRefusedMax = 64;
 
+std::string elsewhere_text(const Request& request) {
+  const std::string& name = request.responder.peer().identity;
+  return name.empty() ? "logged in elsewhere" : "logged in elsewhere as " + name;
+}
+
 }  // namespace
 
 bool Endpoint::State::on_stranger(Request&& request, Instant now) {
@@ -91,8 +96,9 @@ bool Endpoint::State::resolve_crossing(Peer& peer, Request& request, Instant now
     return false;
   }
   // A session is up, and here is a new handshake under the same key: the peer has lost it, or has closed it and the
-  // word of that is still on its way.
+  // word of that is still on its way. If somebody is there to read it, it is another program with that key: the later one stays.
   const bool lost = !peer.session->channels().flushed();
+  peer.session->close(kEndRemoteElsewhere, elsewhere_text(request), false, now);
   if (lost) {
     fail_peer(peer, ConnectionState::kProblemDetectedLocally, kEndMiscPeerSentNoConnection,
               peer.user.text() + " started again and has forgotten this session", now);
@@ -100,7 +106,6 @@ bool Endpoint::State::resolve_crossing(Peer& peer, Request& request, Instant now
   } else {
     peer.end_reported = true;
     detach(peer);
-    peer.session->close(kEndSessionClosed, "replaced by a new session", false, now);
     touch(peer, now);
   }
   return true;

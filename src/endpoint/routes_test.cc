@@ -42,6 +42,49 @@ TEST_F(Routes, ThatDoNotExistAreAFailureWithItsReason) {
   EXPECT_EQ(a.failures[0].end_debug, "str:bob is offline");
 }
 
+// A game that sends sixty times a second to a member who is offline: few dials, and as few failures to hear of.
+TEST_F(Routes, AfterAFailedDialTheNextOneWaits) {
+  constexpr int kFlags = kSendUnreliable | kSendAutoRestartBrokenSession;
+  std::vector<Duration> dials;
+  std::vector<Result> between;
+  const auto play = [&](Duration time) {
+    for (const Instant end = now + time; now < end;) {
+      const std::size_t failed = a.failures.size();
+      const Result result = send(a, b.name(), "where I am", kFlags);
+      if (const auto wanted = a.endpoint->poll_route_wanted()) {
+        dials.push_back(now - Instant());
+        EXPECT_EQ(result, Result::kOk);
+        a.endpoint->refuse_route(*wanted, kEndMiscRendezvous, "str:bob is not online", now);
+        drain(a);
+        EXPECT_EQ(a.failures.size(), failed + 1);
+      } else {
+        EXPECT_EQ(result, Result::kNoConnection);
+        EXPECT_EQ(a.failures.size(), failed);
+      }
+      run_for(microseconds(16'667));
+    }
+  };
+  play(seconds(30));
+  ASSERT_GE(dials.size(), 6u);
+  EXPECT_LE(dials.size(), 11u);
+  EXPECT_EQ(a.failures.size(), dials.size());
+  EXPECT_LT(dials[1] - dials[0], milliseconds(270));
+  for (std::size_t i = 2; i < dials.size(); ++i) {
+    EXPECT_GE(dials[i] - dials[i - 1], dials[i - 1] - dials[i - 2] - milliseconds(17));
+    EXPECT_LE(dials[i] - dials[i - 1], milliseconds(5017));
+  }
+  // Who closes it may try at once, and a session that has come up lets the count begin again.
+  a.endpoint->close_session(b.name(), now);
+  EXPECT_EQ(send(a, b.name(), "now", kFlags), Result::kOk);
+  ASSERT_TRUE(a.endpoint->poll_route_wanted());
+  a.endpoint->provide_route(b.name(), b.address, b.endpoint->public_key(), now);
+  run_for(seconds(2));
+  ASSERT_EQ(state(a, b.name()), ConnectionState::kConnected);
+  b.endpoint->close_session(a.name(), now);
+  run_for(milliseconds(100));
+  EXPECT_EQ(send(a, b.name(), "again", kFlags), Result::kOk) << "it was no dial that failed";
+}
+
 TEST_F(Routes, ThatNobodyKnowsEndInATimeout) {
   send(a, b.name(), "anybody?");
   run_for(seconds(11));

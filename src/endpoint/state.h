@@ -71,6 +71,7 @@ struct Endpoint::State {
   void touch(Peer& peer, Instant now);
   // Its end, gate and timers. May erase the peer.
   void settle(Peer& peer, Instant now);
+  static unsigned failed_dials(const Peer& peer, Instant now);
   void report_end(Peer& peer, Instant now);
   void detach(Peer& peer);
   void erase(Peer& peer);

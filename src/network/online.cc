@@ -99,6 +99,15 @@ void Network::Online::lose(const std::string& why, bool at_once, Instant now) {
       now + Duration(static_cast<std::int64_t>(static_cast<double>(wait.count()) * spread));
 }
 
+// Two programs under one name would throw each other out for ever: the later one stays.
+void Network::Online::give_way(Instant now) {
+  const Identity& name = users_.identity();
+  const std::string why =
+      "logged in elsewhere" + (name.valid() ? " as " + name.text() : std::string());
+  client_.give_way(why);
+  lose(why, false, now);
+}
+
 void Network::Online::set_login_token(std::string token, Instant now) {
   client_.set_token(std::move(token));
   if (connected_ || leaving_) return;
@@ -118,8 +127,11 @@ void Network::Online::leave(Instant now) {
 void Network::Online::take_control(Instant now) {
   while (auto event = control_.poll_event()) {
     if (const auto* failed = std::get_if<SessionFailedEvent>(&*event)) {
-      if (connected_)
+      if (connected_ && failed->info.end_reason == kEndRemoteElsewhere) {
+        give_way(now);
+      } else if (connected_) {
         lose("the server at " + config_.server.text() + ": " + failed->info.end_debug, true, now);
+      }
     } else {
       control_.close_session(std::get<SessionRequestEvent>(*event).identity, now);
     }
@@ -260,11 +272,7 @@ void Network::Online::on(const rendezvous::SilentEvent&, Instant now) {
 }
 
 void Network::Online::on(const rendezvous::FarewellEvent& event, Instant now) {
-  if (event.replaced) {
-    // Two programs under one name would throw each other out for ever.
-    tries_ = 6;
-    return lose("another program has logged in under this name", false, now);
-  }
+  if (event.replaced) return give_way(now);
   say("the server is about to stop");
 }
 

@@ -46,6 +46,7 @@ class Network::Online {
   void connect_again(Instant now);
   // The session to the server is over; when to make another.
   void lose(const std::string& why, bool at_once, Instant now);
+  void give_way(Instant now);
   void take_control(Instant now);
   void take_client_events(Instant now);
   void take_router(Instant now);

@@ -89,9 +89,19 @@ void Client::on(const Refused& message, Instant now) {
       message.code == RefusalCode::kTooOften || message.code == RefusalCode::kNotLoggedIn;
   state_ = again ? State::kOffline : State::kRefused;
   login_due_ = kNever;
-  refusal_ = message.text;
-  while (!again && !lookups_.empty()) fail_question(lookups_.begin()->first, refusal_);
+  if (!again) fail_questions(message.text);
   events_.emplace_back(LoginRefusedEvent{message.code, message.text, again});
+}
+
+void Client::give_way(const std::string& why) {
+  state_ = State::kRefused;
+  login_due_ = kNever;
+  fail_questions(why);
+}
+
+void Client::fail_questions(const std::string& why) {
+  refusal_ = why;
+  while (!lookups_.empty()) fail_question(lookups_.begin()->first, refusal_);
 }
 
 void Client::fail_question(std::uint32_t request, const std::string& text) {

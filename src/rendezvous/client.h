@@ -116,6 +116,9 @@ class Client {
   // Somebody suspects that the server is gone: a ping is sent now, and its answer expected within `patience`.
   void check_server(Duration patience, Instant now);
 
+  // Somebody else is logged in in our place: no more logins, as after a refusal, until set_token().
+  void give_way(const std::string& why);
+
   // Goes for good; the server closes the session.
   void logout();
 
@@ -153,6 +156,7 @@ class Client {
   void send(const ClientMessage& message);
   void take_certificate(const std::vector<std::uint8_t>& encoded, std::int64_t unix_s, Instant now);
   void ping(Duration patience, Instant now);
+  void fail_questions(const std::string& why);
   void fail_question(std::uint32_t request, const std::string& text);
   void postpone_question(std::uint32_t request, Instant now);
   void ask_postponed(Instant now);

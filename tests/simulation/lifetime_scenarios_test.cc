@@ -432,6 +432,43 @@ TEST(Restart, WhoOnlySharesThePeersAddressPushesNobodyOut) {
   }
 }
 
+// Two programs with one name and key, both of which would come back every time: the later one stays.
+TEST(Restart, TheSameKeyInTwoPlacesIsSettledOnce) {
+  for (const Keys keys : {Keys::kKnown, Keys::kUnknown}) {
+    Duo duo(keys);
+    HostConfig same = host_config();
+    same.keys = duo.a.config().keys;
+    Host& later = duo.world.add("str:alice", same);
+    later.knows(duo.b, keys == Keys::kKnown);
+    duo.a.checked = later.checked = duo.b.checked = false;
+    constexpr int kFlags = kSendReliable | kSendAutoRestartBrokenSession;
+    std::map<std::string, int> got;
+    duo.b.on_message = [&](const InboxMessage& message) { ++got[message.text()]; };
+    for (int i = 0; i < 600; ++i) {
+      duo.a.send(duo.b.identity(), "earlier", kFlags);
+      if (i >= 100) later.send(duo.b.identity(), "later", kFlags);
+      duo.world.run_for(milliseconds(16));
+    }
+    EXPECT_EQ(got["later"], 500);
+    EXPECT_GE(got["earlier"], 95);
+    EXPECT_LE(got["earlier"], 102);
+    EXPECT_TRUE(later.failures().empty());
+    EXPECT_LE(duo.b.requests().size(), 2u);
+    ASSERT_EQ(duo.a.failures().size(), 1u);
+    const ConnectionInfo& info = duo.a.failures()[0].info;
+    EXPECT_EQ(info.state, ConnectionState::kClosedByPeer);
+    EXPECT_EQ(info.end_reason, kEndRemoteElsewhere);
+    EXPECT_NE(info.end_debug.find("logged in elsewhere as str:alice"), std::string::npos)
+        << info.end_debug;
+    // Only a word of the application brings it back.
+    EXPECT_TRUE(duo.a.close_session(duo.b));
+    EXPECT_EQ(duo.a.send(duo.b.identity(), "earlier again", kFlags), Result::kOk);
+    duo.world.run_for(seconds(1));
+    EXPECT_EQ(got["earlier again"], 1);
+    EXPECT_EQ(later.failures().size(), 1u);
+  }
+}
+
 TEST(Restart, OfBothAtOnce) {
   Duo duo;
   ASSERT_TRUE(duo.connect());

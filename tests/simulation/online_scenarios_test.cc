@@ -46,6 +46,23 @@ struct Trio {
   Host& bob;
 };
 
+// One name and key in two places: the later login stays, and the earlier program does not come back by itself.
+TEST(Online, TheSameKeyInTwoPlacesIsSettledOnce) {
+  Trio trio;
+  trio.get_online();
+  HostConfig same = user();
+  same.keys = trio.alice.config().keys;
+  Host& later = trio.world.add_online("str:alice", trio.server, same);
+  ASSERT_TRUE(trio.world.run_until([&] { return later.online(); }, seconds(10)));
+  for (int i = 0; i < 120; ++i) {
+    trio.world.run_for(milliseconds(500));
+    ASSERT_TRUE(later.online()) << i;
+    ASSERT_FALSE(trio.alice.online()) << i;
+  }
+  EXPECT_EQ(trio.alice.network_status().state, NetworkStatus::State::kRefused);
+  EXPECT_EQ(trio.alice.network_status().text, "logged in elsewhere as str:alice");
+}
+
 // Bob's program has the call and says nothing, or is not even there to get it: to alice both look alike. That he is logged in
 // she has from the rendezvous, in both cases.
 TEST(Online, ACallerLearnsNothingOfWhoDoesNotAnswer) {
