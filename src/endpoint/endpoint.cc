@@ -18,6 +18,7 @@ HandshakeConfig handshake_config(const EndpointConfig& config, TrustStore* trust
   if (config.identity.valid()) handshake.identity = config.identity.text();
   handshake.certificate = config.certificate;
   handshake.trust = trust;
+  handshake.reset_key.emplace(config.keys.secret);
   if (config.suite == AeadSuite::kChaChaPoly)
     handshake.suites = {AeadSuite::kChaChaPoly, AeadSuite::kAesGcm};
   return handshake;
@@ -34,6 +35,7 @@ Endpoint::State::State(EndpointConfig config_in, Random& random_in, Instant now,
       unix_start(unix_now),
       stamps(config.limits.stamps_max),
       screener(handshake, random),
+      resets(config.limits.resets_per_second, config.limits.resets_per_second / 4, now),
       load_window_start(now) {
   // Its first call takes milliseconds, which the first handshake had better not.
   best_backend(AeadSuite::kAesGcm);

@@ -26,6 +26,8 @@ struct EndpointLimits {
   std::size_t events_max = 4096;           // the oldest request event goes, failures stay
   // More first messages than this in 100 ms: cookies are asked for.
   std::uint32_t handshakes_per_100ms_max = 500;
+  // Questions after forgotten sessions that are looked at; others are dropped. Each costs a few hashes.
+  double resets_per_second = 4000;
   // Packets sealed with one key before it is updated; 0: as many as the cipher allows (RFC 9001 6.6).
   std::uint64_t key_packets_max = 0;
   // Packets of a session that failed to open before it is ended; 0: as many as the cipher allows (RFC 9001 6.6).

@@ -9,8 +9,6 @@ namespace {
 
 constexpr Duration kLoadWindow = milliseconds(100);
 constexpr std::size_t kRecentInitsMax = 2048;
-// Packets that wait to leave, when answers that keep no state are dropped.
-constexpr std::size_t kStatelessRepliesMax = 64;
 // FinishXX that do not fit, before the handshake is given up.
 constexpr unsigned kFinishFailuresMax = 16;
 
@@ -97,6 +95,8 @@ void Endpoint::State::receive_handshake(const IpAddress& from, Bytes datagram, I
   if (*kind == HandshakeKind::kInitIk || *kind == HandshakeKind::kInitXx) {
     return on_init(from, datagram, now);
   }
+  if (*kind == HandshakeKind::kResetAsk) return on_reset_ask(from, datagram, now);
+  if (*kind == HandshakeKind::kReset) return on_reset(datagram, now);
   const auto index = handshake_receiver_index(datagram);
   if (!index) return counters.add(Count::kDroppedMalformed);
   const auto it = by_index.find(*index);

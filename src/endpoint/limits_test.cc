@@ -51,6 +51,23 @@ TEST_F(EndpointPair, CertificatesCanBecomeRequired) {
   EXPECT_EQ(b.requests.size(), 1u);
 }
 
+TEST_F(EndpointPair, QuestionsAfterForgottenSessionsAreLimited) {
+  EndpointConfig config;
+  config.identity = b.name();
+  config.keys = generate_x25519(b.random);
+  config.limits.resets_per_second = 40;
+  const ResetKey key(config.keys.secret);
+  b.endpoint = std::make_unique<Endpoint>(std::move(config), b.random, now, kUnixStart);
+  for (std::uint32_t i = 0; i < 30; ++i) {
+    auto ask = write_reset_ask({.sender_index = i, .receiver_index = 7, .nonce = i}, key.token(7));
+    b.endpoint->receive(a.address, ask, now);
+  }
+  packets = 0;
+  drain(b);
+  EXPECT_EQ(packets, 10) << "as many at once as in a quarter of a second";
+  EXPECT_EQ(b.endpoint->counters()[Count::kDroppedHandshakeLoad], 20u);
+}
+
 // --- a peer that grants too little -------------------------------------------------------------------------------
 
 // Somebody who speaks the protocol, and lets nobody send a message of the largest size.
@@ -244,6 +261,7 @@ class FailedSessions : public testing::Test {
   static Identity user(int number) { return *Identity::parse("str:u" + std::to_string(number)); }
   // No address is known for it.
   void fail(int number) {
+    now += seconds(5);  // a dial that has failed is not repeated at once
     const int flags = kSendReliable | kSendAutoRestartBrokenSession;
     EXPECT_EQ(endpoint->send(user(number), SharedBytes::copy(as_bytes("x")), flags, 0, now),
               Result::kOk);

@@ -49,6 +49,8 @@ struct Peer {
   std::vector<std::uint8_t> response;  // RespIK, for InitIKs that come again
   std::size_t request_bytes = 0;       // of the message that was answered
   std::optional<PublicKey> key;
+  std::optional<ResetToken> reset_token;  // of the peer's index: to ask whether it still knows us
+  std::uint64_t reset_nonce = 0;          // of the last question
   std::uint64_t stamp =
       0;  // the newest of the peer's that has made a session; an older one is a replay
   CertificateStatus certificate = CertificateStatus::kAbsent;

@@ -295,6 +295,7 @@ void Endpoint::State::establish(Peer& peer, const HandshakeResult& result, const
       std::make_unique<Session>(peer.options, std::move(with), random, counters, slabs, now);
   peer.key = result.peer.static_key;
   peer.certificate = result.peer.certificate_status;
+  peer.reset_token = result.peer.reset_token;
   if (!peer.background) by_key[result.peer.static_key] = peer.id;
   peer.established = now;
   if (!wait) {
@@ -534,7 +535,10 @@ void Endpoint::State::advance_peer(Peer& peer, Instant now) {
       if (peer.session && peer.dial->repeats()) peer.session->show_address();
     }
   }
-  if (peer.session) peer.session->advance(now);
+  if (peer.session) {
+    peer.session->advance(now);
+    if (peer.session->take_doubt()) ask_for_reset(peer);
+  }
   touch(peer, now);
 }
 

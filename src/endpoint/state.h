@@ -1,5 +1,5 @@
 // The inside of Endpoint, shared by its source files: endpoint.cc (commands and outputs), peers.cc (life of a peer),
-// handshakes.cc (handshake packets), requests.cc (strangers), info.cc (getters).
+// handshakes.cc (handshake packets), resets.cc (who has forgotten whom), requests.cc (strangers), info.cc (getters).
 #pragma once
 
 #include <deque>
@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/token_bucket.h"
 #include "endpoint/endpoint.h"
 #include "endpoint/failure_records.h"
 #include "endpoint/peer.h"
@@ -16,6 +17,9 @@
 #include "handshake/init_screener.h"
 
 namespace whimbrel {
+
+// Packets that wait to leave, when answers that keep no state are dropped.
+inline constexpr std::size_t kStatelessRepliesMax = 64;
 
 struct Endpoint::State {
   // What a receiver index, or a first message that comes again, leads to.
@@ -106,6 +110,11 @@ struct Endpoint::State {
   void remember_init(const EphemeralKey& ephemeral, const Index& index);
   void set_parameters(const SessionOptions& options);
 
+  // --- resets.cc: who has forgotten whom -----------------------------------------------------------------------------
+  void ask_for_reset(Peer& peer);
+  void on_reset_ask(const IpAddress& from, Bytes datagram, Instant now);
+  void on_reset(Bytes datagram, Instant now);
+
   // --- requests.cc: strangers ---------------------------------------------------------------------------------------
   // True: it would make a difference if its sender showed that it receives at its address.
   bool on_stranger(Request&& request, Instant now);
@@ -155,6 +164,7 @@ struct Endpoint::State {
   FailureRecords failed;
   StampTable stamps;
   InitScreener screener;
+  TokenBucket resets;
 
   std::uint64_t next_session = 1;
   TimerTable timers;

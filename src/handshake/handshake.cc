@@ -40,13 +40,15 @@ NoiseHandshake start_noise(const HandshakeConfig& config, NoisePattern pattern, 
 // Our own payload, padded to `size_min` bytes.
 std::size_t write_own_payload(const HandshakeConfig& config, std::uint32_t sender_index,
                               UnixMillis stamp, std::size_t size_min, MutableBytes out) {
-  const Payload payload{.stamp = static_cast<std::uint64_t>(stamp),
-                        .versions = config.versions,
-                        .suites = config.suites,
-                        .identity = config.identity,
-                        .certificate = config.certificate,
-                        .parameters = config.parameters,
-                        .sender_index = sender_index};
+  Payload payload{.stamp = static_cast<std::uint64_t>(stamp),
+                  .versions = config.versions,
+                  .suites = config.suites,
+                  .identity = config.identity,
+                  .certificate = config.certificate,
+                  .parameters = config.parameters,
+                  .sender_index = sender_index,
+                  .reset_token = {}};
+  if (config.reset_key) payload.reset_token = config.reset_key->token(sender_index);
   return encode_payload(payload, size_min, out);
 }
 
@@ -94,6 +96,7 @@ HandshakeError read_peer(const HandshakeConfig& config, const PeerMessage& messa
   peer.certificate_status = judge_certificate(config, *payload, peer.static_key, now);
   peer.stamp = payload->stamp;
   peer.parameters = payload->parameters;
+  peer.reset_token = payload->reset_token;
   peer.receiver_index = message.sender_index;
   noise = next;
   return HandshakeError::kNone;

@@ -64,6 +64,7 @@ struct HandshakeConfig {
   VersionRange versions{kProtocolVersion, kProtocolVersion};
   SuiteList suites{AeadSuite::kAesGcm, AeadSuite::kChaChaPoly};  // not empty
   TransportParameters parameters;
+  std::optional<ResetKey> reset_key;  // none: the peer cannot learn that we have started again
 };
 
 // What the peer said of itself.
@@ -74,7 +75,8 @@ struct PeerInfo {
   CertificateStatus certificate_status = CertificateStatus::kAbsent;
   std::uint64_t stamp = 0;  // Unix ms as the peer says
   TransportParameters parameters;
-  std::uint32_t receiver_index = 0;  // where the peer wants to be reached
+  std::uint32_t receiver_index = 0;       // where the peer wants to be reached
+  std::optional<ResetToken> reset_token;  // for receiver_index
 };
 
 struct HandshakeResult {

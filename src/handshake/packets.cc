@@ -42,7 +42,7 @@ std::optional<HandshakeKind> handshake_kind(Bytes datagram) {
   if (datagram.empty()) return std::nullopt;
   const std::uint8_t first = datagram[0];
   const auto lowest = static_cast<std::uint8_t>(HandshakeKind::kInitIk);
-  const auto highest = static_cast<std::uint8_t>(HandshakeKind::kVersionReply);
+  const auto highest = static_cast<std::uint8_t>(HandshakeKind::kReset);
   if (first < lowest || first > highest) return std::nullopt;
   return static_cast<HandshakeKind>(first);
 }

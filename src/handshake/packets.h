@@ -12,6 +12,7 @@
 //                      sealed static 48 | sealed payload n + 16 |
 //  CookieReply  0xE5 | version | 0 | 0 | receiver u32 | cookie 16 |
 //  VersionReply 0xE6 | lowest version | highest version | suites u8 | receiver u32 |
+//  ResetAsk     0xE7 and Reset 0xE8: reset.h
 //
 // `sender` is the index at which the sender of the packet wants to be reached, `receiver` the one
 // of its addressee; integers are big-endian. In VersionReply bit n - 1 of `suites` stands for suite
@@ -39,6 +40,8 @@ enum class HandshakeKind : std::uint8_t {
   kFinishXx = 0xe4,
   kCookieReply = 0xe5,
   kVersionReply = 0xe6,
+  kResetAsk = 0xe7,
+  kReset = 0xe8,
 };
 
 inline constexpr std::size_t kCookieSize = 16;

@@ -25,7 +25,8 @@ Buffer response_packet(HandshakeKind kind, std::size_t size) {
 TEST(HandshakePackets, KindsAreTheFirstByte) {
   EXPECT_EQ(handshake_kind(hex("e0")), HandshakeKind::kInitIk);
   EXPECT_EQ(handshake_kind(hex("e6")), HandshakeKind::kVersionReply);
-  for (const char* other : {"", "df", "e7", "ef", "00", "c0", "80", "ff"})
+  EXPECT_EQ(handshake_kind(hex("e8")), HandshakeKind::kReset);
+  for (const char* other : {"", "df", "e9", "ef", "00", "c0", "80", "ff"})
     EXPECT_EQ(handshake_kind(hex(other)), std::nullopt) << other;
 }
 

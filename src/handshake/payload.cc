@@ -18,9 +18,10 @@ enum class Field : std::uint8_t {
   kPadding,
   kCrossedHint,
   kSenderIndex,
+  kResetToken,
 };
 
-constexpr std::uint64_t kKnownFields = 10;  // one past the last
+constexpr std::uint64_t kKnownFields = 11;  // one past the last
 
 constexpr std::uint64_t field_bit(Field field) {
   return std::uint64_t{1} << static_cast<unsigned>(field);
@@ -106,6 +107,13 @@ bool read_index(ByteReader in, std::uint32_t& index) {
   return in.ok() && in.empty();
 }
 
+bool read_reset_token(Bytes content, std::optional<ResetToken>& token) {
+  if (content.size() != kResetTokenSize) return false;
+  token.emplace();
+  std::copy(content.begin(), content.end(), token->begin());
+  return true;
+}
+
 bool all_zero(Bytes bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t byte) { return byte == 0; });
 }
@@ -132,6 +140,8 @@ bool read_field(Field field, Bytes content, Payload& payload) {
       return true;
     case Field::kSenderIndex:
       return read_index(ByteReader(content), payload.sender_index);
+    case Field::kResetToken:
+      return read_reset_token(content, payload.reset_token);
   }
   return false;
 }
@@ -180,6 +190,7 @@ std::size_t encode_payload(const Payload& payload, std::size_t size_min, Mutable
   writer.u32(payload.sender_index);
   write_field(writer, Field::kIdentity, as_bytes(payload.identity));
   write_field(writer, Field::kCertificate, payload.certificate);
+  if (payload.reset_token) write_field(writer, Field::kResetToken, *payload.reset_token);
   write_parameters(writer, payload.parameters);
   write_padding(writer, size_min);
   return writer.size();

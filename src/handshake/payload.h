@@ -6,6 +6,7 @@
 //    5 certificate                      6 transport parameters: { id varint, value varint } ...
 //    7 padding: zeros                   8 crossed hint (reserved)
 //    9 sender index u32, the same as in the packet's header
+//   10 reset token (absent: none)
 //
 // A type may occur once (padding too). Unknown types and parameter ids are skipped. Stamp,
 // versions, suites and sender index must be there. The sender index repeats the header's because
@@ -21,6 +22,7 @@
 #include "base/bytes.h"
 #include "crypto/aead.h"
 #include "handshake/certificate.h"
+#include "handshake/reset.h"
 
 namespace whimbrel {
 
@@ -79,12 +81,13 @@ struct Payload {
   Bytes certificate;          // empty: none; points into what was decoded
   TransportParameters parameters;
   std::uint32_t sender_index = 0;
+  std::optional<ResetToken> reset_token;  // of sender_index
 };
 
 // Every payload fits into this many bytes, padding not counted.
 inline constexpr std::size_t kPayloadSizeMax =
     (2 + 8) + (2 + 2) + (2 + SuiteList::kMax) + (3 + kIdentityTextSizeMax) +
-    (3 + kCertificateSizeMax) + (2 + 7 * (1 + 8)) + (2 + 4);
+    (3 + kCertificateSizeMax) + (2 + 7 * (1 + 8)) + (2 + 4) + (2 + kResetTokenSize);
 
 // Writes `payload` and then padding so that at least `size_min` bytes are written (0: no padding).
 // `out` needs max(kPayloadSizeMax, size_min) + 3 bytes. Returns the size.

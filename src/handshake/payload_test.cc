@@ -101,10 +101,18 @@ TEST(Payload, OrderDoesNotMatterButFourFieldsMustBeThere) {
 }
 
 TEST(Payload, UnknownFieldsAreSkipped) {
-  EXPECT_TRUE(decode_payload(with_field("0a03ffffff")).has_value());
+  EXPECT_TRUE(decode_payload(with_field("0b03ffffff")).has_value());
   EXPECT_TRUE(decode_payload(with_field("7fff00")).has_value());
-  EXPECT_TRUE(decode_payload(with_field("0a000a00")).has_value()) << "even twice";
+  EXPECT_TRUE(decode_payload(with_field("0b000b00")).has_value()) << "even twice";
   EXPECT_TRUE(decode_payload(with_field("0801ff")).has_value()) << "reserved";
+}
+
+TEST(Payload, ResetTokensHaveTheirSize) {
+  const auto payload = decode_payload(with_field("0a10000102030405060708090a0b0c0d0e0f"));
+  ASSERT_TRUE(payload && payload->reset_token);
+  EXPECT_EQ((*payload->reset_token)[15], 15);
+  EXPECT_FALSE(decode_payload(with_field("0a03ffffff")).has_value());
+  EXPECT_FALSE(decode_payload(with_field("0a00")).has_value());
 }
 
 TEST(Payload, KnownFieldsOccurOnce) {
@@ -158,6 +166,7 @@ TEST(Payload, LargestPayloadHasTheSizeThatIsSaid) {
   const Buffer certificate(kCertificateSizeMax, 1);
   payload.identity = identity;
   payload.certificate = certificate;
+  payload.reset_token.emplace();
   payload.parameters = {kVarintMax, kVarintMax, kVarintMax, kVarintMax,
                         kVarintMax, kVarintMax, kVarintMax};
   while (payload.suites.add(static_cast<std::uint8_t>(100 + payload.suites.view().size()))) {

@@ -188,6 +188,7 @@ void Session::advance(Instant now) {
   if (phase_ != SessionPhase::kUp && phase_ != SessionPhase::kLingering) return;
   channels_.expire(now);
   count_expired();
+  const bool probing = path_.probes_owed() > 0;
   path_.on_deadline(now, *this);
   // All that was in flight is lost and none of it goes again: nobody owes us an answer before we ask for one.
   if (awaiting_since_ != kNever && path_.idle()) ping_owed_ = true;
@@ -195,6 +196,7 @@ void Session::advance(Instant now) {
     ++last_questions_;
     path_.owe_probe(*this);
   }
+  doubt_ = phase_ == SessionPhase::kUp && !probing && path_.probes_owed() > 0;
   advance_validation(now);
   if (now >= old_key_until_) {
     keys_.drop_old_key();

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/counters.h"
@@ -94,6 +95,8 @@ class Session final : private FrameSink {
     channels_.skip_unreliable(channel, messages);
     counted_expired_ = channels_.unreliable_expired();
   }
+  // The peer has forgotten the session. RFC 9000 10.3.1: nothing more is said.
+  void drain() { phase_ = SessionPhase::kEnded; }
   void consumed(ChannelId channel, bool reliable, std::uint64_t bytes, std::uint64_t messages,
                 Instant now);
   void set_options(const SessionOptions& options);
@@ -128,6 +131,8 @@ class Session final : private FrameSink {
   void receive(const IpAddress& from, const DataHeader& header, MutableBytes datagram, Instant now,
                std::vector<ReceivedMessage>& out);
   void advance(Instant now);
+  // True, once for each probe timeout, where what we have sent is not answered: perhaps the peer has started again.
+  bool take_doubt() { return std::exchange(doubt_, false); }
 
   // --- outputs ---------------------------------------------------------------------------------------------------
   std::optional<SessionTransmit> poll_transmit(MutableBytes buffer, Instant now);
@@ -139,6 +144,8 @@ class Session final : private FrameSink {
   const std::optional<SessionEnd>& end() const { return end_; }
   const IpAddress& remote() const { return remote_; }
   ReceiverIndex local_index() const { return local_index_; }
+  ReceiverIndex remote_index() const { return remote_index_; }
+  bool address_validated() const { return path_.address_validated(); }
   // A data packet of the peer was opened: both sides have the keys.
   bool confirmed() const { return confirmed_; }
   const Channels& channels() const { return channels_; }
@@ -242,6 +249,7 @@ class Session final : private FrameSink {
   bool confirmed_ = false;
   Rival rival_ = Rival::kClaims;
   bool answering_ = false;
+  bool doubt_ = false;
   std::uint8_t last_questions_ = 0;  // since awaiting_since_, shortly before the peer is given up
   bool silent_ = false;              // waits for the peer's first packet before it sends any
 

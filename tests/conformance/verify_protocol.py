@@ -18,7 +18,7 @@ from verify_protocol_flow import BASE_DATAGRAM, PATH_FRAMES, Flow
 from verify_protocol_wire import Malformed, Reader, require
 
 HANDSHAKE_NAMES = {0xE0: "InitIK", 0xE1: "RespIK", 0xE2: "InitXX", 0xE3: "RespXX", 0xE4: "FinishXX", 0xE5: "CookieReply",
-                   0xE6: "VersionReply"}
+                   0xE6: "VersionReply", 0xE7: "ResetAsk", 0xE8: "Reset"}
 SUITE_BITS = 0b11
 FRAME_AND_PACKET_NAMES = {name for name, _ in wire.FRAMES.values()} | set(HANDSHAKE_NAMES.values())
 MESSAGE_FRAMES = {"STREAM", "MESSAGE", "FRAGMENT", "RELIABLE FRAGMENT"}
@@ -67,6 +67,7 @@ class Conversation:
         self.ends = [End(end) for end in session["ends"]]
         self.attempts, self.flows = [], {}
         self.cookies, self.foreign = {}, set()
+        self.tokens, self.asked = {}, {}
         self.handshakes, self.frames_seen = [], set()
         self.received, self.sent, self.known = {}, {}, set()
 
@@ -110,6 +111,8 @@ class Conversation:
             return self.init(packet)
         if packet[0] == 0xE6:
             return self.version_reply(packet)
+        if packet[0] in (0xE7, 0xE8):
+            return (self.reset_ask if packet[0] == 0xE7 else self.reset)(packet)
         reader = Reader(packet[1:])
         version, suite, zero = reader.u8(), reader.u8(), reader.u8()
         require(version == wire.VERSION and zero == 0, "version 1, and a zero")
@@ -228,6 +231,9 @@ class Conversation:
         require(stamp > end.stamp, "a stamp above those before")
         end.stamp = stamp
         attempt.parameters[self.here] = wire.read_parameters(fields)
+        if 10 in fields:
+            require(fields[10] == wire.reset_token_of(end.private, own_index), "the token of this index")
+            self.tokens[self.here, own_index] = fields[10]
         require(end.identity in (None, fields.get(4)), "one identity for one end")
         end.identity = fields.get(4)
         if 5 in fields:
@@ -247,6 +253,21 @@ class Conversation:
         require(packet[1:4] == bytes([wire.VERSION, wire.VERSION, SUITE_BITS]), "version 1 only, with its two suites")
         require((self.there, reader.u32()) in self.foreign, "a VersionReply to an Init of another version or suite")
         require(not reader.left(), "a VersionReply of 8 bytes")
+
+    def reset_ask(self, packet):
+        reader = Reader(packet[1:])
+        sender, receiver, nonce = reader.u32(), reader.u32(), reader.take(8)
+        require((self.here, sender) in self.flows and (self.there, receiver) in self.flows, "indices of a session")
+        token = self.tokens.get((self.there, receiver))
+        require(token is not None, "a ResetAsk to who has given a token")
+        require(reader.take(16) == wire.reset_mac_of(token, packet) and not reader.left(), "a ResetAsk of 33 bytes")
+        self.asked[self.here, sender] = nonce, token
+
+    def reset(self, packet):
+        reader = Reader(packet[1:])
+        nonce, token = self.asked.get((self.there, reader.u32()), (None, None))
+        require(nonce is not None and reader.take(8) == nonce, "a Reset for the last question")
+        require(reader.take(16) == wire.reset_mac_of(token, packet) and not reader.left(), "a Reset of 29 bytes")
 
     def make_flows(self, attempt, opener_at, responder_at):
         opener, responder = attempt.end, 1 - attempt.end

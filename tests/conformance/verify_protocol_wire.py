@@ -182,6 +182,19 @@ class Noise:
         return self.expand(b"")
 
 
+# ---- stateless reset --------------------------------------------------------------------------------------------------
+
+
+def reset_token_of(static_private, index):
+    pseudorandom = hmac_sha256(bytes(32), static_private)
+    key = hmac_sha256(pseudorandom, b"whimbrel reset\x01")
+    return hmac_sha256(key, index.to_bytes(4, "big"))[:16]
+
+
+def reset_mac_of(token, packet):
+    return hmac_sha256(token, packet[:-16])[:16]
+
+
 # ---- what a handshake carries -----------------------------------------------------------------------------------------
 
 NEEDED_FIELDS = {1: "stamp", 2: "versions", 3: "suites", 9: "sender"}
@@ -195,7 +208,7 @@ def read_payload(data):
         kind = reader.varint()
         content = reader.take(reader.varint())
         require(kind not in fields, f"payload field {kind} twice")
-        require(kind in (1, 2, 3, 4, 5, 6, 7, 9), f"payload field {kind} is not in the table")
+        require(kind in (1, 2, 3, 4, 5, 6, 7, 9, 10), f"payload field {kind} is not in the table")
         fields[kind] = content
     for kind, name in NEEDED_FIELDS.items():
         require(kind in fields, f"a payload without {name}")
@@ -209,6 +222,7 @@ def check_field_shapes(fields):
     require(1 <= len(fields[3]) <= 8, "one to eight suites")
     require(len(fields[9]) == 4, "a sender is a u32")
     require(1 <= len(fields.get(4, b"x")) <= 127, "an identity is 1 to 127 bytes")
+    require(len(fields.get(10, bytes(16))) == 16, "a reset token is 16 bytes")
     require(not any(fields.get(7, b"")), "padding is zeros")
 
 

@@ -239,7 +239,9 @@ void both_move(std::string& out) {
   scene->simulation().move(1, IpAddress::v4(10, 0, 2, 88, 4002));
   scene->say(1, 30, kReliable);
   end(*scene);
-  scene->write({.handshake = "0 InitIK, 1 RespIK", .challenges_answered = {1, 1}}, out);
+  scene->write(
+      {.handshake = "0 InitIK, 1 RespIK, 0 ResetAsk, 1 ResetAsk", .challenges_answered = {1, 1}},
+      out);
 }
 
 void mtu_probes(std::string& out) {
@@ -291,6 +293,17 @@ void refusal(std::string& out, Knows knows) {
   scene->write({.handshake = key ? "0 InitIK, 1 RespIK" : "0 InitXX, 1 RespXX, 0 FinishXX"}, out);
 }
 
+// One end is killed and started again with its key: the other one asks, and is told.
+void forgotten(std::string& out) {
+  const auto scene = two_endpoints("forgotten", alice(), bob(), Knows::kKey);
+  connect(*scene);
+  const auto unix_now = sim::kUnixStart + to_milliseconds(scene->now().time_since_epoch());
+  scene->peer<EndpointPeer>(1).restart(scene->now(), unix_now);
+  scene->say(0, 30, kReliable);
+  scene->run_for(seconds(1));
+  scene->write({.handshake = "0 InitIK, 1 RespIK, 0 ResetAsk, 1 Reset"}, out);
+}
+
 std::string all_sessions() {
   const std::function<void(std::string&)> scenes[] = {
       ik_aes_gcm,
@@ -312,6 +325,7 @@ std::string all_sessions() {
       mtu_probes,
       credit,
       both_close,
+      forgotten,
       [](std::string& out) { refusal(out, Knows::kKey); },
       [](std::string& out) { refusal(out, Knows::kAddress); },
   };

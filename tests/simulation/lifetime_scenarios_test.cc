@@ -469,6 +469,75 @@ TEST(Restart, TheSameKeyInTwoPlacesIsSettledOnce) {
   }
 }
 
+// A peer that was killed and started again with its key: whoever says something learns of it at once, and whoever is quiet at its
+// next keep-alive.
+TEST(Restart, IsToldByAReset) {
+  for (const Keys keys : {Keys::kKnown, Keys::kUnknown}) {
+    for (const bool opener : {true, false}) {
+      for (const bool quiet : {true, false}) {
+        Duo duo(keys);
+        ASSERT_TRUE(duo.connect());
+        duo.world.run_for(seconds(1));
+        Host& restarted = opener ? duo.a : duo.b;
+        Host& other = opener ? duo.b : duo.a;
+        restarted.restart(true);
+        const Instant at = duo.world.now();
+        if (!quiet) other.say(restarted);
+        duo.world.run_for(seconds(8));
+        ASSERT_EQ(other.failures().size(), 1u);
+        EXPECT_LE(other.failures()[0].at - at, quiet ? milliseconds(6500) : milliseconds(300));
+        EXPECT_EQ(other.failures()[0].info.end_reason, kEndMiscPeerSentNoConnection);
+        EXPECT_EQ(other.info(restarted).state, ConnectionState::kProblemDetectedLocally);
+        EXPECT_TRUE(restarted.failures().empty());
+        EXPECT_EQ(duo.world.finish(), "");
+      }
+    }
+  }
+}
+
+// No oracle: only who has the token of an index is answered. And a recorded answer ends nothing later.
+TEST(Restart, ResetsAreForThePeerAlone) {
+  Duo duo;
+  std::vector<std::uint8_t> data, ask, answer;
+  duo.simulation().set_filter([&](const PacketView& packet) {
+    auto* kept = packet.bytes[0] == 0xe7   ? &ask
+                 : packet.bytes[0] == 0xe8 ? &answer
+                 : packet.bytes[0] >= 0xe0 ? nullptr
+                                           : &data;
+    if (kept != nullptr) kept->assign(packet.bytes.begin(), packet.bytes.end());
+    return Fate{};
+  });
+  ASSERT_TRUE(duo.connect());
+  duo.b.restart(true);
+  duo.a.say(duo.b);
+  duo.world.run_for(seconds(1));
+  ASSERT_FALSE(ask.empty());
+  ASSERT_FALSE(answer.empty());
+  EXPECT_LE(answer.size(), ask.size());
+  const IpAddress stranger = duo.world.fresh_address();
+  const auto answers_to = [&](std::vector<std::uint8_t> packet) {
+    const std::uint64_t before = duo.simulation().packets_from(duo.b.id());
+    duo.simulation().inject(stranger, duo.b.address(), packet);
+    duo.world.run_for(milliseconds(100));
+    return duo.simulation().packets_from(duo.b.id()) - before;
+  };
+  EXPECT_EQ(answers_to(data), 0u) << "a packet of a session that is forgotten";
+  std::vector<std::uint8_t> other_index = ask;
+  ++other_index[8];
+  EXPECT_EQ(answers_to(other_index), 0u);
+  std::vector<std::uint8_t> guessed = ask;
+  ++guessed.back();
+  EXPECT_EQ(answers_to(guessed), 0u);
+  EXPECT_EQ(answers_to(ask), 1u) << "the question itself, recorded";
+  // A new session; the old answer is nothing to it.
+  duo.a.say(duo.b, 64, kSendReliable | kSendAutoRestartBrokenSession);
+  ASSERT_TRUE(duo.world.run_until_complete(seconds(2)));
+  duo.simulation().inject(duo.b.address(), duo.a.address(), answer);
+  duo.world.run_for(milliseconds(100));
+  EXPECT_TRUE(duo.a.connected(duo.b));
+  EXPECT_EQ(duo.world.finish(), "");
+}
+
 TEST(Restart, OfBothAtOnce) {
   Duo duo;
   ASSERT_TRUE(duo.connect());

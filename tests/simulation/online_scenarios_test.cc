@@ -63,6 +63,20 @@ TEST(Online, TheSameKeyInTwoPlacesIsSettledOnce) {
   EXPECT_EQ(trio.alice.network_status().text, "logged in elsewhere as str:alice");
 }
 
+// A server that was killed and is back: its clients know at their next packet, and are logged in again.
+TEST(Online, AnIdleClientLearnsAtItsNextPacketThatTheServerHasRestarted) {
+  Trio trio;
+  trio.get_online();
+  trio.server.kill();
+  trio.server.start();
+  const auto logged_in_again = [&] {
+    return trio.alice.network_status().state == NetworkStatus::State::kConnecting;
+  };
+  // At the ping that comes each 10 s at the latest, and not when that has not been answered for 2 s.
+  ASSERT_TRUE(trio.world.run_until(logged_in_again, milliseconds(10'500)));
+  ASSERT_TRUE(trio.world.run_until([&] { return trio.alice.online(); }, seconds(1)));
+}
+
 // Bob's program has the call and says nothing, or is not even there to get it: to alice both look alike. That he is logged in
 // she has from the rendezvous, in both cases.
 TEST(Online, ACallerLearnsNothingOfWhoDoesNotAnswer) {

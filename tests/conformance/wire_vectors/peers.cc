@@ -64,32 +64,38 @@ Peer::Peer(const PeerOptions& options)
 // --- EndpointPeer --------------------------------------------------------------------------------
 
 EndpointPeer::EndpointPeer(const PeerOptions& options, const Identity& user, UnixMillis unix_now)
-    : Peer(options), user_(user), endpoint_(endpoint_config(*this), random_, Instant{}, unix_now) {}
+    : Peer(options),
+      user_(user),
+      endpoint_(std::in_place, endpoint_config(*this), random_, Instant{}, unix_now) {}
+
+void EndpointPeer::restart(Instant now, UnixMillis unix_now) {
+  endpoint_.emplace(endpoint_config(*this), random_, now, unix_now);
+}
 
 Result EndpointPeer::send(Bytes payload, int flags, ChannelId channel, Instant now) {
-  return endpoint_.send(user_, SharedBytes::copy(payload), flags, channel, now);
+  return endpoint_->send(user_, SharedBytes::copy(payload), flags, channel, now);
 }
 
 void EndpointPeer::close(int reason, std::string_view text, Instant now) {
-  ASSERT(endpoint_.close_session(user_, now, nullptr, reason, text));
+  ASSERT(endpoint_->close_session(user_, now, nullptr, reason, text));
 }
 
 bool EndpointPeer::over(Instant now) const {
-  const ConnectionState state = endpoint_.connection_info(user_, now, nullptr, nullptr);
+  const ConnectionState state = endpoint_->connection_info(user_, now, nullptr, nullptr);
   return state == ConnectionState::kClosedByPeer || state == ConnectionState::kNone;
 }
 
 void EndpointPeer::receive(const IpAddress& from, MutableBytes datagram, Instant now) {
-  endpoint_.receive(from, datagram, now);
+  endpoint_->receive(from, datagram, now);
 }
 
 std::optional<Transmit> EndpointPeer::poll_transmit(MutableBytes buffer, Instant now) {
-  return endpoint_.poll_transmit(buffer, now);
+  return endpoint_->poll_transmit(buffer, now);
 }
 
 bool EndpointPeer::take_events(Instant now) {
   bool any = false;
-  while (const std::optional<Event> event = endpoint_.poll_event()) {
+  while (const std::optional<Event> event = endpoint_->poll_event()) {
     any = true;
     if (!std::holds_alternative<SessionRequestEvent>(*event)) continue;
     if (options_.on_request == OnRequest::kAccept) accept(now);
@@ -101,11 +107,11 @@ bool EndpointPeer::take_events(Instant now) {
 bool EndpointPeer::turn(Instant now) {
   const bool events = take_events(now);
   delivered_.clear();
-  endpoint_.take_messages(delivered_);
+  endpoint_->take_messages(delivered_);
   for (const DeliveredMessage& each : delivered_) {
     const ReceivedMessage& message = each.message;
-    endpoint_.consumed(each.session, message.channel, message.reliable, message.payload.size(), 1,
-                       now);
+    endpoint_->consumed(each.session, message.channel, message.reliable, message.payload.size(), 1,
+                        now);
   }
   messages_received_ += delivered_.size();
   return events || !delivered_.empty();

@@ -70,23 +70,25 @@ class EndpointPeer final : public Peer {
  public:
   EndpointPeer(const PeerOptions& options, const Identity& user, UnixMillis unix_now);
 
-  Endpoint& endpoint() { return endpoint_; }
+  Endpoint& endpoint() { return *endpoint_; }
+  // Killed, and started again with the same keys.
+  void restart(Instant now, UnixMillis unix_now);
   Result send(Bytes payload, int flags, ChannelId channel, Instant now) override;
   void close(int reason, std::string_view text, Instant now) override;
-  void accept(Instant now) { endpoint_.accept(user_, now); }
+  void accept(Instant now) { endpoint_->accept(user_, now); }
   bool over(Instant now) const override;
 
   void receive(const IpAddress& from, MutableBytes datagram, Instant now) override;
-  void advance(Instant now) override { endpoint_.advance(now); }
+  void advance(Instant now) override { endpoint_->advance(now); }
   std::optional<Transmit> poll_transmit(MutableBytes buffer, Instant now) override;
-  Instant next_deadline() const override { return endpoint_.next_deadline(); }
+  Instant next_deadline() const override { return endpoint_->next_deadline(); }
   bool turn(Instant now) override;
 
  private:
   bool take_events(Instant now);
 
   Identity user_;
-  Endpoint endpoint_;
+  std::optional<Endpoint> endpoint_;
   std::vector<DeliveredMessage> delivered_;
 };
 

@@ -1,0 +1,50 @@
+// Endpoint: stateless reset (RFC 9000 10.3; handshake/reset.h). A peer that says nothing is asked whether it still knows us.
+#include "endpoint/state.h"
+
+namespace whimbrel {
+
+void Endpoint::State::ask_for_reset(Peer& peer) {
+  const IpAddress& to = peer.session->remote();
+  // Over a relay the next life has another slot. An address that has not answered yet gets nothing beside the session.
+  if (!peer.reset_token || to.is_discard_only() || !peer.session->address_validated()) return;
+  std::array<std::uint8_t, 8> nonce;
+  random.fill(nonce);
+  peer.reset_nonce = ByteReader(nonce).u64();
+  const ResetAsk ask{.sender_index = peer.session->local_index(),
+                     .receiver_index = peer.session->remote_index(),
+                     .nonce = peer.reset_nonce};
+  send_raw(to, write_reset_ask(ask, *peer.reset_token));
+}
+
+// RFC 9000 10.3: only where nothing is known of the index. Nobody but the peer of that session can ask so that it is answered.
+void Endpoint::State::on_reset_ask(const IpAddress& from, Bytes datagram, Instant now) {
+  const auto ask = read_reset_ask(datagram);
+  if (!ask) return counters.add(Count::kDroppedMalformed);
+  if (by_index.contains(ask->receiver_index)) return;
+  if (raw.size() >= kStatelessRepliesMax || !resets.take(1, now)) {
+    return counters.add(Count::kDroppedHandshakeLoad);
+  }
+  const ResetToken token = handshake.reset_key->token(ask->receiver_index);
+  if (!is_authentic(datagram, token)) return counters.add(Count::kDroppedUnknownIndex);
+  send_raw(from, write_reset({.receiver_index = ask->sender_index, .nonce = ask->nonce}, token));
+}
+
+void Endpoint::State::on_reset(Bytes datagram, Instant now) {
+  const auto reset = read_reset(datagram);
+  if (!reset) return counters.add(Count::kDroppedMalformed);
+  const auto it = by_index.find(reset->receiver_index);
+  Peer* peer = it == by_index.end() || it->second.kind != Index::Kind::kPeer
+                   ? nullptr
+                   : find(it->second.peer);
+  const bool asked = peer != nullptr && peer->session && peer->reset_token &&
+                     peer->reset_nonce == reset->nonce &&
+                     peer->session->phase() == SessionPhase::kUp && !peer->background;
+  if (!asked || !is_authentic(datagram, *peer->reset_token)) {
+    return counters.add(Count::kDroppedUnknownIndex);
+  }
+  peer->session->drain();
+  fail_peer(*peer, ConnectionState::kProblemDetectedLocally, kEndMiscPeerSentNoConnection,
+            peer->user.text() + " started again and has forgotten this session", now);
+}
+
+}  // namespace whimbrel
