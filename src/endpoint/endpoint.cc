@@ -423,7 +423,19 @@ void Endpoint::take_messages(std::vector<DeliveredMessage>& out) {
 }
 
 Instant Endpoint::next_deadline() const {
+  state_->put_first_right();
   return std::min(state_->timers.next(), state_->next_expiry);
+}
+
+// Nobody wakes up for a deadline that has moved away since.
+void Endpoint::State::put_first_right() {
+  while (timers.next() != kNever) {
+    Peer* peer = find(SessionId{timers.first()});
+    ASSERT(peer != nullptr);
+    const Instant real = deadline_of(*peer);
+    if (peer->wants_dial || real <= peer->scheduled) return;
+    timers.move(timers.first(), real, &peer->scheduled);
+  }
 }
 
 // --- shared helpers ----------------------------------------------------------------------------------------------

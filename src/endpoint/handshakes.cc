@@ -148,7 +148,7 @@ bool Endpoint::State::on_repeated_init(const EphemeralKey& ephemeral, const IpAd
     return true;
   }
   if (index.kind == Index::Kind::kRequest) {
-    const auto request = requests.find(index.request);
+    const auto request = requests.find(*index.request);
     if (request == requests.end() || request->second.ephemeral != ephemeral) return false;
     request->second.heard = now;
     post_request(request->second, now);
@@ -225,7 +225,7 @@ void Endpoint::State::on_finish(const IpAddress& from, Bytes datagram, ReceiverI
                                 Instant now) {
   const Index target = by_index.at(index);
   if (target.kind == Index::Kind::kRequest) {
-    const auto it = requests.find(target.request);
+    const auto it = requests.find(*target.request);
     if (it == requests.end()) return counters.add(Count::kDroppedUnknownIndex);
     it->second.heard = now;
     return post_request(it->second, now);

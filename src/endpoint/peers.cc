@@ -556,6 +556,9 @@ void Endpoint::State::touch(Peer& peer, Instant now) {
 void Endpoint::State::settle(Peer& peer, Instant now) {
   if (!peer.session && peer.farewell && now >= peer.farewell->deadline) return erase(peer);
   if (peer.session) {
+    if (!peer.response.empty() && peer.session->confirmed()) {
+      std::vector<std::uint8_t>().swap(peer.response);  // nobody needs it again
+    }
     if (peer.dial && peer.session->confirmed()) {
       // Only now: until then the peer may still prefer a first message that it made earlier.
       note_stamp(peer, peer.dial->initiator().peer().stamp);

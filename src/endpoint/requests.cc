@@ -182,8 +182,9 @@ void Endpoint::State::add_request(Request&& request, Instant now) {
 }
 
 void Endpoint::State::remember_request(const Request& request) {
-  remember_init(request.ephemeral, Index{Index::Kind::kRequest, {}, 0, request.user});
-  if (request.xx) by_index[request.index] = Index{Index::Kind::kRequest, {}, 0, request.user};
+  const Index index{Index::Kind::kRequest, {}, 0, std::make_shared<const Identity>(request.user)};
+  remember_init(request.ephemeral, index);
+  if (request.xx) by_index[request.index] = index;
 }
 
 void Endpoint::State::post_request(Request& request, Instant now) {

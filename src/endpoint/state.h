@@ -27,7 +27,7 @@ struct Endpoint::State {
     enum class Kind : std::uint8_t { kPeer, kHalfOpen, kRequest } kind = Kind::kPeer;
     SessionId peer{};
     ReceiverIndex half_open = 0;
-    Identity request;
+    std::shared_ptr<const Identity> request;  // few have one
   };
 
   State(EndpointConfig config, Random& random, Instant now, UnixMillis unix_now);
@@ -82,6 +82,7 @@ struct Endpoint::State {
   void advance_peer(Peer& peer, Instant now);
   Instant login_wait_end(const Peer& peer) const;
   Instant deadline_of(const Peer& peer) const;
+  void put_first_right();
   bool line_is_busy_with(const Identity& user);
   std::string describe(const Peer& peer, Instant now) const;
   std::string failure_text(const Peer& peer, const SessionEnd& end) const;

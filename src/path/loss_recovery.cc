@@ -362,6 +362,6 @@ void LossRecovery::shrink() {
   lost_.clear();
 }
 
-bool LossRecovery::holds_memory() const { return packets_.empty() && packets_.capacity() > 16; }
+bool LossRecovery::holds_memory() const { return packets_.empty() && packets_.capacity() > 4; }
 
 }  // namespace whimbrel

@@ -284,6 +284,8 @@ void Path::on_packet_received(PacketNumber number, std::size_t, bool ack_eliciti
   s.arrivals.on_received(s.received.expected(), now);
 }
 
+void Path::hurry_ack() { state_->received.hurry_ack(); }
+
 void Path::on_packet_refused(PacketNumber number) { state_->received.on_refused(value(number)); }
 
 bool Path::has_ack() const { return state_->received.has_ack(); }

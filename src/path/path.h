@@ -118,6 +118,8 @@ class Path {
   // Seen before, or too old to tell (RFC 6479 window). Checked before and registered after opening.
   bool is_duplicate(PacketNumber number) const;
   void on_packet_received(PacketNumber number, std::size_t bytes, bool ack_eliciting, Instant now);
+  // The acknowledgement of what came last must leave now.
+  void hurry_ack();
   // It was opened and is not wanted, at least not now: the peer takes it for lost and sends its content again, under
   // another number. A copy of it is a duplicate.
   void on_packet_refused(PacketNumber number);

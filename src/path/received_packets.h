@@ -34,6 +34,7 @@ class ReceivedPackets {
     if (window_.acceptable(number)) window_.commit(number);
   }
 
+  void hurry_ack() { ack_now_ = ack_now_ || news_; }
   bool has_ack() const { return news_; }
   bool ack_due(Instant now) const { return ack_now_ || now >= deadline_; }
   // When an acknowledgement that is held back must leave; kNever if none is.

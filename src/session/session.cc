@@ -16,6 +16,8 @@ constexpr Duration kClosingMax = seconds(5);
 constexpr Duration kQualityFirst = milliseconds(200);
 // A line that was quiet for so long gives its key schedules back; making them again takes a microsecond.
 constexpr Duration kTrimAfter = milliseconds(250);
+// What is not urgent comes due at these points in time, so that ten thousand quiet sessions wake their thread together.
+constexpr Duration kGrid = milliseconds(64);
 // Keep-alives: half of the connected timeout at most, so that the other half is left to ask whoever is silent. The side that
 // answered waits longer by a fifth: one of the two asks, and hears, for both.
 constexpr int kQuietShare = 2;
@@ -30,6 +32,12 @@ constexpr int kLastQuestionShare = 3;
 constexpr Duration kSignOfLifeMin = seconds(3);
 // What waits longer is late for who asked for no delay (whimbrel/send_flags.h).
 constexpr Duration kNoDelayMax = milliseconds(200);
+
+Instant on_grid(Instant when) {
+  if (when == kNever) return when;
+  const std::int64_t points = (when.time_since_epoch() + kGrid - Duration(1)) / kGrid;
+  return Instant(points * kGrid);
+}
 
 MessageLimits message_limits(const SessionOptions& options) {
   MessageLimits limits;
@@ -289,19 +297,21 @@ Instant Session::next_deadline() const {
   }
   if (keys_.exhausted() && phase_ == SessionPhase::kUp)
     return last_activity_;  // check_timeouts() ends it
-  Instant next = std::min({path_.next_deadline(), old_key_until_, channels_.next_expiry()});
+  Instant next = std::min(path_.next_deadline(), channels_.next_expiry());
   if (phase_ == SessionPhase::kLingering) return std::min(next, close_deadline_);
-  next = std::min(next, sign_of_life_until_);
-  next = std::min({next, last_question_at(), timeout_at()});
-  // While it is silent, messages wait at the endpoint, which has a timeout of its own.
-  if (!silent_ && channels_.flushed()) {
-    next = std::min(next, last_message_ + options_.idle_timeout);
-  }
-  if (!ping_owed_) next = std::min(next, keep_alive_at());
-  if (keys_.has_schedules()) next = std::min(next, last_activity_ + kTrimAfter);
+  next = std::min({next, sign_of_life_until_, last_question_at(), timeout_at()});
   if (hold_since_ != kNever) next = std::min(next, hold_since_ + options_.nagle_max);
   if (validation_) next = std::min(next, validation_->next_send);
-  return std::min(next, quality_next_);
+  return std::min(next, on_grid(lazy_deadline()));
+}
+
+Instant Session::lazy_deadline() const {
+  Instant next = std::min(quality_next_, old_key_until_);
+  // While it is silent, messages wait at the endpoint, which has a timeout of its own.
+  if (!silent_ && channels_.flushed()) next = std::min(next, last_message_ + options_.idle_timeout);
+  if (!ping_owed_) next = std::min(next, keep_alive_at());
+  if (keys_.has_schedules()) next = std::min(next, last_activity_ + kTrimAfter);
+  return next;
 }
 
 float Session::local_quality(Instant now) const {

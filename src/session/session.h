@@ -166,8 +166,13 @@ class Session final : private FrameSink {
   // session_receive.cc
   bool open_packet(const DataHeader& header, MutableBytes datagram, Instant now, Bytes& frames,
                    PacketNumber& number);
+  // What asks for an acknowledgement in a packet.
+  struct Asking {
+    bool ping = false;
+    bool more = false;
+  };
   FrameVerdict read_frames(ByteReader& in, const IpAddress& from, Instant now,
-                           std::vector<ReceivedMessage>& out, bool& ack_eliciting);
+                           std::vector<ReceivedMessage>& out, Asking& asking);
   FrameVerdict read_frame(FrameType type, ByteReader& in, const IpAddress& from, Instant now,
                           std::vector<ReceivedMessage>& out);
   FrameVerdict on_ack(ByteReader& in, Instant now);
@@ -209,6 +214,7 @@ class Session final : private FrameSink {
   void on_frame_lost(const SentFrame& frame) override;
   void enter_closing(Instant now);
   void check_timeouts(Instant now);
+  Instant lazy_deadline() const;  // of what may come a little later
   // So long a quiet line is left alone; zero: for ever.
   Duration quiet_max() const;
   Instant keep_alive_at() const;
@@ -223,6 +229,8 @@ class Session final : private FrameSink {
 
   // At most this often, and only along with something else.
   static constexpr Duration kQualityInterval = seconds(2);
+  // So long after the last message there is nothing to tell of the line any more.
+  static constexpr Duration kQuietLine = seconds(10);
 
   SessionOptions options_;
   Random& random_;

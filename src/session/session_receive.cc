@@ -18,10 +18,10 @@ void Session::receive(const IpAddress& from, const DataHeader& header, MutableBy
   if (phase_ == SessionPhase::kClosing) return receive_while_closing(frames, now);
 
   const bool is_newest = value(number) >= path_.expected_number();
-  bool ack_eliciting = false;
+  Asking asking;
   ByteReader in(frames);
   const std::size_t delivered_before = out.size();
-  switch (read_frames(in, from, now, out, ack_eliciting)) {
+  switch (read_frames(in, from, now, out, asking)) {
     case FrameVerdict::kTaken:
       break;
     case FrameVerdict::kRefused:
@@ -36,7 +36,9 @@ void Session::receive(const IpAddress& from, const DataHeader& header, MutableBy
   }
   if (out.size() != delivered_before) note_message(now);
   count_unreliable_drops();
-  path_.on_packet_received(number, datagram.size(), ack_eliciting, now);
+  path_.on_packet_received(number, datagram.size(), asking.ping || asking.more, now);
+  // Nothing will follow that the answer could ride on, and a timer for it costs more than the packet.
+  if (asking.ping && !asking.more) path_.hurry_ack();
   if (phase_ == SessionPhase::kUp || phase_ == SessionPhase::kLingering) {
     after_packet(from, is_newest, datagram.size(), now);
   }
@@ -87,11 +89,15 @@ bool Session::open_packet(const DataHeader& header, MutableBytes datagram, Insta
 }
 
 FrameVerdict Session::read_frames(ByteReader& in, const IpAddress& from, Instant now,
-                                  std::vector<ReceivedMessage>& out, bool& ack_eliciting) {
+                                  std::vector<ReceivedMessage>& out, Asking& asking) {
   while (!in.empty()) {
     const auto type = static_cast<FrameType>(in.u8());
     if (type == FrameType::kPadding) continue;
-    if (is_ack_eliciting(type)) ack_eliciting = true;
+    if (type == FrameType::kPing) {
+      asking.ping = true;
+    } else if (is_ack_eliciting(type)) {
+      asking.more = true;
+    }
     const FrameVerdict verdict = read_frame(type, in, from, now, out);
     if (verdict != FrameVerdict::kTaken) return verdict;
     if (!in.ok()) return FrameVerdict::kViolation;
@@ -217,7 +223,8 @@ void Session::after_packet(const IpAddress& from, bool is_newest, std::size_t by
   last_activity_ = now;
   note_heard(now);
   path_.on_sign_of_life(now, *this);
-  if (quality_next_ == kNever && !quality_owed_) quality_next_ = now + kQualityInterval;
+  const bool quiet = now >= last_message_ + kQuietLine;
+  if (quality_next_ == kNever && !quality_owed_ && !quiet) quality_next_ = now + kQualityInterval;
   meter_in_.add(bytes, now);
   if (from == remote_) {
     // next_unacked() is not 0 when something that went to this address has been acknowledged.

@@ -15,8 +15,6 @@ constexpr std::uint64_t kHoldInFlightPackets = 4;
 // A packet that lacks this little of a full one is padded, so that the batch can go on.
 constexpr std::size_t kPaddingMax = 40;
 constexpr unsigned kClosesMax = 3;
-// So long after the last message the quality of the line is told by what leaves anyway.
-constexpr Duration kQuietLine = seconds(10);
 constexpr std::size_t kPacketMin = kDataOverheadMax + 16;
 
 }  // namespace

@@ -438,7 +438,7 @@ TEST(Restart, TheSameKeyInTwoPlacesIsSettledOnce) {
     Duo duo(keys);
     HostConfig same = host_config();
     same.keys = duo.a.config().keys;
-    Host& later = duo.world.add("str:alice", same);
+    Host& later = duo.world.add("str:alice", std::move(same));
     later.knows(duo.b, keys == Keys::kKnown);
     duo.a.checked = later.checked = duo.b.checked = false;
     constexpr int kFlags = kSendReliable | kSendAutoRestartBrokenSession;

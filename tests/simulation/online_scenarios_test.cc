@@ -52,7 +52,7 @@ TEST(Online, TheSameKeyInTwoPlacesIsSettledOnce) {
   trio.get_online();
   HostConfig same = user();
   same.keys = trio.alice.config().keys;
-  Host& later = trio.world.add_online("str:alice", trio.server, same);
+  Host& later = trio.world.add_online("str:alice", trio.server, std::move(same));
   ASSERT_TRUE(trio.world.run_until([&] { return later.online(); }, seconds(10)));
   for (int i = 0; i < 120; ++i) {
     trio.world.run_for(milliseconds(500));

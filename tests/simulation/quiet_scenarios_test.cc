@@ -34,5 +34,34 @@ TEST(Quiet, APeerThatIsGoneIsNoticedWhenWhatWasInFlightIsLost) {
   EXPECT_EQ(duo.a.failures()[0].info.end_reason, kEndRemoteTimeout);
 }
 
+// What quiet sessions have to do is done together: many of them wake their thread hardly more often than few.
+TEST(Quiet, ManySessionsWakeTheirThreadTogether) {
+  constexpr int kClients = 200;
+  World world(1);
+  Host& server = world.add("str:server");
+  for (int i = 0; i < kClients; ++i) {
+    Host& client = world.add("str:client" + std::to_string(i));
+    client.knows(server, true);
+    // They came one after another, as they do.
+    client.say(server);
+    world.run_for(milliseconds(37));
+  }
+  ASSERT_TRUE(world.run_until_complete(seconds(2)));
+  world.run_for(seconds(20));
+  const std::uint64_t packets = world.simulation().packets_from(server.id());
+  std::size_t wakes = 0;
+  for (const Instant end = world.now() + seconds(60); world.now() < end;) {
+    const Instant due = server.next_deadline();
+    ASSERT_GT(due, world.now());
+    if (due < world.now() + milliseconds(1)) ++wakes;
+    world.run_for(milliseconds(1));
+  }
+  EXPECT_LE(wakes, 60u * 17) << "by timers";
+  const double rate =
+      static_cast<double>(world.simulation().packets_from(server.id()) - packets) / 60;
+  EXPECT_LE(rate, 0.3 * kClients);
+  EXPECT_EQ(world.finish(), "");
+}
+
 }  // namespace
 }  // namespace whimbrel::sim
