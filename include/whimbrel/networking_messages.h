@@ -86,7 +86,7 @@ struct ServerStatus {
     kNone,        // none is configured
     kConnecting,  // or waiting to try again
     kOnline,      // logged in: users can be found, and find us
-    kRefused,     // the server does not want us; nothing is tried any more
+    kRefused,  // the server does not want us, or we have logged in elsewhere since; nothing is tried any more
   };
   // One of the relays that the server offers, at most 16.
   struct Relay {

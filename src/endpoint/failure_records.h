@@ -29,9 +29,13 @@ class FailureRecords {
     erase(info.identity);
     while (!order_.empty() && records_.size() >= records_max) erase(Identity(oldest()));
     order_.emplace_hint(order_.end(), next_, info.identity);
-    Instant dial_at = failed_dials == 0 ? now : now + dial_again(failed_dials);
-    if (info.end_reason == kEndRemoteElsewhere) dial_at = kNever;
-    records_.emplace(info.identity, Record{info, now + kLife, next_, dial_at, failed_dials});
+    // Who was put out by a newer login stays out until it is told to come back.
+    const bool for_good = info.end_reason == kEndRemoteElsewhere;
+    const Instant dial_at = for_good            ? kNever
+                            : failed_dials == 0 ? now
+                                                : now + dial_again(failed_dials);
+    const Instant forget_at = for_good ? kNever : now + kLife;
+    records_.emplace(info.identity, Record{info, forget_at, next_, dial_at, failed_dials});
     ++next_;
   }
 

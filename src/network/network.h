@@ -37,7 +37,7 @@ struct NetworkStatus {
     kNone,        // no server is configured
     kConnecting,  // or waiting to try again
     kOnline,
-    kRefused,  // the server does not want us; nothing is tried any more
+    kRefused,  // the server does not want us, or somebody has logged in in our place; nothing is tried any more
   };
   State state = State::kNone;
   bool relay = false;    // a slot is open, somewhere

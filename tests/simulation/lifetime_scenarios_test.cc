@@ -461,11 +461,16 @@ TEST(Restart, TheSameKeyInTwoPlacesIsSettledOnce) {
     EXPECT_NE(info.end_debug.find("logged in elsewhere as str:alice"), std::string::npos)
         << info.end_debug;
     // Only a word of the application brings it back.
+    duo.world.run_for(seconds(400));
+    EXPECT_EQ(duo.a.send(duo.b.identity(), "earlier", kFlags), Result::kNoConnection);
+    later.send(duo.b.identity(), "later", kFlags);
+    duo.world.run_for(seconds(1));
     EXPECT_TRUE(duo.a.close_session(duo.b));
     EXPECT_EQ(duo.a.send(duo.b.identity(), "earlier again", kFlags), Result::kOk);
     duo.world.run_for(seconds(1));
     EXPECT_EQ(got["earlier again"], 1);
     EXPECT_EQ(later.failures().size(), 1u);
+    EXPECT_EQ(duo.a.failures().size(), 1u);
   }
 }
 
