@@ -5,6 +5,7 @@
 #include "sim/voice_beside_bulk.h"
 #include "sim/world.h"
 #include "sim_server.h"
+#include "tests/simulation/line_shares.h"
 
 namespace bench {
 namespace {
@@ -169,6 +170,24 @@ void worst_of_line_changes() {
   print_result({{"late_max_ms", late_max}, {"share_min", share_min}, {"unsettled", unsettled}});
 }
 
+// A session beside one TCP flow, over buffers of one and four products, whoever comes first.
+void beside_tcp() {
+  constexpr std::uint64_t kSeeds = 10;
+  double least = 1, queue_ratio = 0;
+  for (const double products : {1.0, 4.0}) {
+    const model::SharedLine line{products};
+    const double alone = to_seconds(model::queue_p95_of_tcp_alone(line));
+    for (const auto first : {model::ComesFirst::kTcp, model::ComesFirst::kSession}) {
+      for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
+        const model::LineShares shares = model::share_with_tcp(line, first, seed);
+        least = std::min({least, shares.of_session, 1 - shares.of_session});
+        queue_ratio = std::max(queue_ratio, to_seconds(shares.queue_p95) / alone);
+      }
+    }
+  }
+  print_result({{"share_min", least}, {"queue_of_tcp_alone", queue_ratio}});
+}
+
 std::string cell(const LineChangeResults& results, Traffic traffic) {
   char text[64];
   if (has_stream(traffic))
@@ -219,6 +238,8 @@ int main(int argc, char** argv) {
     voice_beside_bulk();
   else if (arguments.row == "sim_line_changes")
     worst_of_line_changes();
+  else if (arguments.row == "sim_beside_tcp")
+    beside_tcp();
   else if (arguments.row == "line_changes_table")
     print_line_changes();
   else if (!run_server_row(arguments.row))

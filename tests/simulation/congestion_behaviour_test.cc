@@ -2,6 +2,7 @@
 // window. Every case is deterministic.
 #include <gtest/gtest.h>
 
+#include "line_shares.h"
 #include "path_model.h"
 
 namespace whimbrel::model {
@@ -164,6 +165,49 @@ TEST(BbrOnALine, NeitherStarvesCubicNorIsStarved) {
     const auto [cubic, bbr] = shares(ControllerKind::kCubic, ControllerKind::kBbr, buffer_ms);
     EXPECT_GE(jain(cubic, bbr), 0.8) << buffer_ms << " ms: " << cubic << ' ' << bbr;
   }
+}
+
+// Whoever comes first and however much the line buffers; the queue is no longer than TCP makes it by itself.
+TEST(BbrOnALine, SharesWithTcp) {
+  for (const double products : {1.0, 4.0}) {
+    const SharedLine line{products};
+    const Duration queue_max = queue_p95_of_tcp_alone(line) + milliseconds(1);
+    for (const ComesFirst first : {ComesFirst::kTcp, ComesFirst::kSession}) {
+      for (std::uint64_t seed = 1; seed <= 2; ++seed) {
+        const LineShares shares = share_with_tcp(line, first, seed);
+        const bool tcp_first = first == ComesFirst::kTcp;
+        EXPECT_GE(shares.of_session, 0.25) << products << ' ' << tcp_first << ' ' << seed;
+        EXPECT_LE(shares.of_session, 0.75) << products << ' ' << tcp_first << ' ' << seed;
+        EXPECT_GE(shares.used, 0.95);
+        EXPECT_LE(shares.queue_p95, queue_max);
+      }
+    }
+  }
+}
+
+// Nobody takes the queue of the others for a longer way.
+TEST(BbrOnALine, FourFlowsShareADeepBuffer) {
+  const SharedLine line{20};
+  PathModel model = line.model(1);
+  std::vector<Flow*> flows;
+  std::vector<std::uint64_t> before;
+  for (int i = 0; i < 4; ++i) {
+    FlowOptions options = SharedLine::flow(ControllerKind::kBbr);
+    options.start = at(2.3 * i);
+    flows.push_back(&model.add_flow(options));
+  }
+  model.run_until(at(20));
+  for (const Flow* flow : flows) before.push_back(flow->bytes_received);
+  model.bottleneck.forget_delays();
+  model.run_until(at(60));
+  double sum = 0, squares = 0;
+  for (std::size_t i = 0; i < flows.size(); ++i) {
+    const auto bytes = static_cast<double>(flows[i]->bytes_received - before[i]);
+    sum += bytes;
+    squares += bytes * bytes;
+  }
+  EXPECT_GE(sum * sum / (4 * squares), 0.95);
+  EXPECT_LE(model.bottleneck.queue_delay_percentile(0.95), milliseconds(100));
 }
 
 TEST(BbrOnALine, LoopbackIsNotPaced) {

@@ -42,6 +42,8 @@ constexpr double kUpAgain = 1.12;
 constexpr Duration kMinRttTime = seconds(10);
 // A round trip that is longer by less than this part of the least still confirms it.
 constexpr int kSameRtt = 64;
+// If no more than this part of the product was under way: with more, a queue of others or our own may be in it.
+constexpr double kLittle = 0.75;
 constexpr Duration kProbeRttTime = milliseconds(200);
 // Of the round trip, what counts as a queue (RFC 9406 4.3 has the same bounds).
 constexpr Duration kQueueMin = milliseconds(4);
@@ -49,6 +51,8 @@ constexpr Duration kQueueMax = milliseconds(16);
 constexpr unsigned kRoundSamples = 8;
 // Round trips of the smaller flight that decide between a queue and a longer way.
 constexpr unsigned kJudgeSamples = 4;
+// After one that found another's queue, the next one waits.
+constexpr Duration kJudgeAgain = seconds(2);
 // draft-ietf-tsvwg-careful-resume 4: half of what was known of the line, until it is confirmed.
 constexpr double kResumeGain = 0.5;
 // Shorter round trips are those of batches in the host, not of the line.
@@ -147,7 +151,7 @@ void Bbr::judge_losses(std::uint64_t delivered) {
 
 void Bbr::measure(const AckSample& sample, const RttEstimator& rtt) {
   // The peer's wait for a second packet is no queue.
-  if (sample.has_rtt_sample) measure_rtt(rtt.adjusted(), sample.now);
+  if (sample.has_rtt_sample) measure_rtt(rtt.adjusted(), sample);
   jitter_ = rtt.variation();
   if (sample.has_rtt_sample && rtt.adjusted() - jitter_ <= explained_rtt())
     unrisen_time_ = std::max(unrisen_time_, sample.now);
@@ -164,13 +168,15 @@ void Bbr::measure_rate(const AckSample& sample) {
   if (!sample.app_limited || rate > bandwidth()) bandwidth_now_ = std::max(bandwidth_now_, rate);
 }
 
-void Bbr::measure_rtt(Duration rtt, Instant now) {
+void Bbr::measure_rtt(Duration rtt, const AckSample& sample) {
   round_rtt_ = std::min(round_rtt_, rtt);
   ++samples_;
-  // Close to the least is as good as the least: no need to empty the line to look for it.
-  if (min_rtt_ != kUnknown && rtt > min_rtt_ + min_rtt_ / kSameRtt) return;
+  // Close to the least, with little under way, is as good as the least: no need to empty the line to look for it.
+  const bool little =
+      static_cast<double>(sample.delivered - sample.delivered_prior) <= kLittle * product(1.0);
+  if (min_rtt_ == kUnknown || (little && rtt <= min_rtt_ + min_rtt_ / kSameRtt))
+    min_rtt_time_ = sample.now;
   min_rtt_ = std::min(min_rtt_, rtt);
-  min_rtt_time_ = now;
 }
 
 bool Bbr::bandwidth_stopped_growing() {
@@ -239,7 +245,7 @@ void Bbr::step(const AckSample& sample, const RttEstimator& rtt) {
       break;
     case Mode::kCruise:
       if (round_started_) drain_standing_queue();
-      if (round_started_ && queue_never_shrinks() && !sample.app_limited)
+      if (round_started_ && queue_never_shrinks() && !sample.app_limited && now >= unrisen_time_)
         return begin_judgement(sample);
       // What the larger flight was good for is known by now.
       if (round_started_ && !has_queue() && bandwidth() > bandwidth_before_up_ * kUpAgain)
@@ -367,6 +373,9 @@ void Bbr::step_judge(const AckSample& sample, const RttEstimator& rtt) {
     return enter(mode_before_probe_, sample.now);
   if (queue < judge_queue_ * 3 / 4 && queue < judge_queue_ - jitter_)
     return line_is_slower(rtt, sample.now);
+  // Beside others ours is a part of the queue, and what we took away is missing in it.
+  const Duration missing(static_cast<std::int64_t>(judge_window_ / bandwidth() * 1e9));
+  if (queue < judge_queue_ - std::max(missing / 4, jitter_)) return queue_is_anothers(sample.now);
   way_is_longer(judge_rtt_, sample.now);
 }
 
@@ -379,6 +388,12 @@ void Bbr::way_is_longer(Duration rtt, Instant now) {
   window_ = std::max(window_, product(kResumeGain));
   anothers_queue_ = false;
   enter(mode_before_probe_ == Mode::kStartup ? Mode::kStartup : Mode::kCruise, now);
+}
+
+void Bbr::queue_is_anothers(Instant now) {
+  anothers_queue_ = true;
+  unrisen_time_ = now + kJudgeAgain;
+  enter(mode_before_probe_, now);
 }
 
 void Bbr::line_is_slower(const RttEstimator& rtt, Instant now) {

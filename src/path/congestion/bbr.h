@@ -45,7 +45,7 @@ class Bbr final : public Controller {
 
   void start_round(const AckSample& sample);
   void measure(const AckSample& sample, const RttEstimator& rtt);
-  void measure_rtt(Duration rtt, Instant now);
+  void measure_rtt(Duration rtt, const AckSample& sample);
   void measure_rate(const AckSample& sample);
   // `delivered`: bytes, in the round that ends.
   void finish_round(std::uint64_t delivered);
@@ -60,6 +60,7 @@ class Bbr final : public Controller {
   void begin_judgement(const AckSample& sample);
   void step_judge(const AckSample& sample, const RttEstimator& rtt);
   void way_is_longer(Duration rtt, Instant now);
+  void queue_is_anothers(Instant now);
   void line_is_slower(const RttEstimator& rtt, Instant now);
   void enter(Mode mode, Instant now);
   void enter_cycle(Instant now);
