@@ -18,6 +18,8 @@ namespace {
 constexpr std::uint64_t kAmplificationFactor = 3;
 // RFC 9000 13.2.4: packets that nobody acknowledges, before we ask for it.
 constexpr std::size_t kUnackedBeforePing = 32;
+// A side that only acknowledges asks for a sample when its last one is this old: with every third keep-alive.
+constexpr Duration kSampleAgeMax = seconds(12);
 // From this window on, in packets, data that fills it leaves room for a probe of the MTU search.
 constexpr std::uint64_t kMtuReservePackets = 20;
 // Rings that a busy time has grown are given back after the path was quiet for this long.
@@ -304,8 +306,10 @@ void Path::on_ack_written(Instant now) {
 bool Path::wants_ping_with_ack(Instant now) const {
   if (!idle()) return state_->recovery.backed_off(now);
   // The first time also to learn the round trip, which says how often to acknowledge.
-  return !state_->recovery.rtt().has_sample() ||
-         state_->recovery.packets().size() >= kUnackedBeforePing;
+  const RttEstimator& rtt = state_->recovery.rtt();
+  if (!rtt.has_sample() || state_->recovery.packets().size() >= kUnackedBeforePing) return true;
+  // Who only answers the peer's keep-alives would never measure again.
+  return state_->now_latest - rtt.last_sample_time() >= kSampleAgeMax;
 }
 
 bool Path::on_ack_received(const AckFrame& ack, Instant now, FrameSink& sink) {

@@ -21,6 +21,8 @@ class RttEstimator {
 
   bool has_sample() const { return has_sample_; }
   Instant first_sample_time() const { return first_sample_time_; }
+  // Meaningful when has_sample().
+  Instant last_sample_time() const { return last_sample_time_; }
   Duration latest() const { return latest_; }
   // The latest without the time that the peer says it waited: what the line itself took.
   Duration adjusted() const { return adjusted_; }
@@ -33,12 +35,15 @@ class RttEstimator {
   Duration probe_base() const;
 
  private:
+  void restart();
+
   Duration smoothed_;
   Duration variation_;
   Duration latest_{};
   Duration adjusted_{};
   Duration min_{};
   Instant first_sample_time_{};
+  Instant last_sample_time_{};
   bool has_sample_ = false;
   bool restart_minimum_ = false;
 };

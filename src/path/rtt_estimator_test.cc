@@ -40,11 +40,32 @@ TEST(RttEstimator, BelievesNoMoreDelayThanPromised) {
   EXPECT_EQ(rtt.smoothed(), (7 * milliseconds(40) + milliseconds(115)) / 8);
 }
 
-TEST(RttEstimator, IgnoresADelayThatWouldUndercutTheMinimum) {
+// The first sample was one with a delay that nobody told: the minimum does not keep it.
+TEST(RttEstimator, ADelayIsTakenOffBelowTheMinimum) {
   RttEstimator rtt(milliseconds(333));
-  rtt.on_sample(milliseconds(40), {}, kDelayMax, kStart);
-  rtt.on_sample(milliseconds(48), milliseconds(20), kDelayMax, kStart);
-  EXPECT_EQ(rtt.smoothed(), (7 * milliseconds(40) + milliseconds(48)) / 8);
+  rtt.on_sample(milliseconds(26), {}, kDelayMax, kStart);
+  for (int i = 0; i < 100; ++i)
+    rtt.on_sample(milliseconds(18), milliseconds(17), kDelayMax, kStart);
+  EXPECT_EQ(rtt.min(), milliseconds(1));
+  EXPECT_LE(rtt.smoothed(), milliseconds(2));
+}
+
+TEST(RttEstimator, ADelayLongerThanTheSampleIsNoDelay) {
+  RttEstimator rtt(milliseconds(333));
+  rtt.on_sample(milliseconds(10), {}, kDelayMax, kStart);
+  rtt.on_sample(milliseconds(10), milliseconds(20), kDelayMax, kStart);
+  EXPECT_EQ(rtt.min(), milliseconds(10));
+}
+
+TEST(RttEstimator, AfterAPauseTheNextSampleStandsForItself) {
+  RttEstimator rtt(milliseconds(333));
+  for (int i = 0; i < 100; ++i) rtt.on_sample(milliseconds(120), {}, kDelayMax, kStart);
+  rtt.on_sample(milliseconds(30), milliseconds(25), kDelayMax, kStart + milliseconds(1999));
+  EXPECT_GT(rtt.smoothed(), milliseconds(100));
+  rtt.on_sample(milliseconds(30), milliseconds(25), kDelayMax, kStart + seconds(4));
+  EXPECT_EQ(rtt.smoothed(), milliseconds(5));
+  EXPECT_EQ(rtt.variation(), microseconds(2500));
+  EXPECT_EQ(rtt.min(), milliseconds(5));
 }
 
 TEST(RttEstimator, ForgetsTheMinimum) {

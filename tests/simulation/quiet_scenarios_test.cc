@@ -63,5 +63,37 @@ TEST(Quiet, ManySessionsWakeTheirThreadTogether) {
   EXPECT_EQ(world.finish(), "");
 }
 
+// RFC 9002 5.3: acknowledgements ride on the peer's data, up to a tick later; the round trip is the line's all the same.
+TEST(Ping, IsTheLinesWhenAcknowledgementsRideOnATick) {
+  for (const Duration delay : {microseconds(10), milliseconds(5)}) {
+    // The handshake takes longer than a packet does afterwards.
+    Duo duo(Keys::kKnown, line(delay + microseconds(200)));
+    ASSERT_TRUE(duo.connect());
+    duo.world.set_lines(line(delay));
+    for (int tick = 0; tick < 600; ++tick) {
+      duo.a.say(duo.b, 100, kSendUnreliable);
+      duo.world.run_for(milliseconds(13));
+      duo.b.say(duo.a, 100, kSendUnreliable);
+      duo.world.run_for(microseconds(3667));
+      if (tick < 60) continue;
+      const auto round_trip = static_cast<int>(to_milliseconds(4 * delay));
+      EXPECT_LE(duo.a.status(duo.b).ping, round_trip + 1);
+      EXPECT_LE(duo.b.status(duo.a).ping, round_trip + 1);
+    }
+  }
+}
+
+// A quiet session measures once in a keep-alive: the first measurement after a pause counts for all that is long past.
+TEST(Ping, FollowsTheLineOnAQuietSession) {
+  Duo duo(Keys::kKnown, line(milliseconds(30)));
+  ASSERT_TRUE(duo.connect());
+  duo.world.run_for(seconds(5));
+  EXPECT_EQ(duo.a.status(duo.b).ping, 120);
+  duo.world.set_lines(line(milliseconds(1)));
+  duo.world.run_for(seconds(20));
+  EXPECT_LE(duo.a.status(duo.b).ping, 5);
+  EXPECT_LE(duo.b.status(duo.a).ping, 5);
+}
+
 }  // namespace
 }  // namespace whimbrel::sim
