@@ -64,7 +64,7 @@ struct ConnectionInfo {
   std::uint32_t remote_pop = 0;  // the peer's home
   std::uint32_t pop_relay = 0;   // that our packets go over
   int flags = 0;                 // sum of kInfo...
-  std::int64_t user_data = -1;   // always -1: there is no call that sets it
+  std::int64_t user_data = -1;   // of set_user_data(); -1 without
 };
 
 struct ConnectionStatus {

@@ -58,7 +58,7 @@ class Message {
   std::uint64_t message_number() const { return number_; }
   // Microseconds on the instance's clock, which starts near 0 at create().
   std::int64_t time_received_us() const { return received_us_; }
-  // Always -1: there is no call that sets it.
+  // What set_user_data() said of the sender's session when it arrived; -1 without.
   std::int64_t user_data() const { return user_data_; }
 
  private:
@@ -163,6 +163,9 @@ class NetworkingMessages {
   // Drops the channel's unread messages of this user; the last open channel closes the session. A channel is open
   // once a message was received on it; false when it is not.
   bool close_channel_with_user(const Identity& user, int channel);
+  // A number of yours for the session with this user, from the first send or accept to its end: messages that arrive from now on
+  // have it as user_data(). A new session begins with -1. False when there is none.
+  bool set_user_data(const Identity& user, std::int64_t data);
   // The session's state; fills what is not null. After a failure readable for 5 minutes or until closed.
   ConnectionState get_session_connection_info(const Identity& user, ConnectionInfo* info,
                                               ConnectionStatus* status);
@@ -173,6 +176,12 @@ class NetworkingMessages {
   void on_session_request(std::function<void(const Identity& user)> callback);
   // A session could not be made, or was disrupted. Not posted on a clean close, nor on idling out.
   void on_session_failed(std::function<void(const ConnectionInfo& info)> callback);
+  // A session came up (kConnected), or is over, or could not be made: kClosedByPeer, kProblemDetectedLocally (then
+  // on_session_failed is called as well), or kNone where it idled out. Not called where you closed it yourself. Of sessions that
+  // are up already nothing is told.
+  void on_session_changed(
+      std::function<void(const Identity& user, ConnectionState state, const ConnectionInfo& info)>
+          callback);
   // What get_server_status() says has changed, other than a ping. Of changes in quick succession only the last is told.
   void on_server_status_changed(std::function<void(const ServerStatus& status)> callback);
   // Runs what is due, on this thread. Returns how many were run.

@@ -303,6 +303,15 @@ bool Endpoint::set_revocations(Bytes encoded, Instant now) {
   return true;
 }
 
+bool Endpoint::set_user_data(const Identity& user, std::int64_t data) {
+  Peer* peer = state_->find(user);
+  if (peer == nullptr) return false;
+  peer->user_data = data;
+  return true;
+}
+
+void Endpoint::tell_changes(bool wanted) { state_->tells_changes = wanted; }
+
 void Endpoint::close_all(Instant now) {
   State& s = *state_;
   std::vector<SessionId> ids;
@@ -463,7 +472,7 @@ void Endpoint::State::deliver(Peer& peer, Instant) {
       peer.open_channels.insert(message.channel);
       peer.channel_last = message.channel;
     }
-    delivered.push_back(DeliveredMessage{peer.id, std::move(message)});
+    delivered.push_back(DeliveredMessage{peer.id, std::move(message), peer.user_data});
   }
   received.clear();
 }

@@ -67,12 +67,18 @@ struct SessionRequestEvent {
 struct SessionFailedEvent {
   ConnectionInfo info;
 };
-using Event = std::variant<SessionRequestEvent, SessionFailedEvent>;
+// A session came up (kConnected), or one that was up, or was being made, is over: kClosedByPeer, kProblemDetectedLocally, or kNone
+// where it idled out. Not where it was closed here. Only after tell_changes().
+struct SessionChangedEvent {
+  ConnectionInfo info;
+};
+using Event = std::variant<SessionRequestEvent, SessionFailedEvent, SessionChangedEvent>;
 
 // A message for the application, in the order of arrival.
 struct DeliveredMessage {
   SessionId session{};
   ReceivedMessage message;
+  std::int64_t user_data = -1;
 };
 
 class Endpoint {
@@ -126,6 +132,10 @@ class Endpoint {
   void remove_authority(const VerifyKey& key);
   // TrustStore::set_revocations(). Sessions with whom it names fail: reason 4003.
   bool set_revocations(Bytes encoded, Instant now);
+  // Goes along with what arrives from this user from now on, as long as this session lasts. False without one.
+  bool set_user_data(const Identity& user, std::int64_t data);
+  // Whether SessionChangedEvents are wanted; they are not in the beginning.
+  void tell_changes(bool wanted);
   // Closes every session: reason 1001.
   void close_all(Instant now);
   // For all sessions, or one user's. Values were checked by the caller.

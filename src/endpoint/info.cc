@@ -36,6 +36,7 @@ void Endpoint::State::fill_info(const Peer& peer, Instant now, ConnectionInfo& i
   info.identity = peer.user;
   info.alias = peer.alias;
   info.debug_description = describe(peer, now);
+  info.user_data = peer.user_data;
   if (peer.loopback) {
     info.state = ConnectionState::kConnected;
     info.flags = kInfoLoopbackBuffers | kInfoFast;

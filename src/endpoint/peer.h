@@ -61,6 +61,7 @@ struct Peer {
   std::uint64_t held_bytes = 0;              // what the gate was told
   std::set<ChannelId> open_channels;         // a message was received on them
   std::optional<ChannelId> channel_last;     // one of them: the last message's
+  std::int64_t user_data = -1;
   std::uint64_t loopback_number = 0;
   std::uint64_t loopback_unread = 0;
 
@@ -75,6 +76,7 @@ struct Peer {
   };
   std::optional<Farewell> farewell;
   bool end_reported = false;
+  bool up_reported = false;
   bool ready = false;  // in the list of those that may have packets
   Instant scheduled = kNever;
 

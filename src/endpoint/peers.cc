@@ -438,6 +438,7 @@ void Endpoint::State::fail_peer(Peer& peer, ConnectionState state, int reason,
   counters.add(Count::kSessionsFailed);
   log(LogLevel::kInfo, "session with " + peer.user.text() + " failed: " + text);
   failed.put(info, now, config.limits.failed_records_max, failed_dials(peer, now));
+  report_change(info);
   post(SessionFailedEvent{std::move(info)});
   peer.end_reported = true;
   detach(peer);
@@ -464,17 +465,21 @@ void Endpoint::State::report_end(Peer& peer, Instant now) {
   if (peer.end_reported || !peer.session || !peer.session->end()) return;
   const SessionEnd end = *peer.session->end();
   peer.end_reported = true;
-  const bool idle = end.kind == SessionEnd::Kind::kIdle;
-  if ((idle && !config.tells_ends) || end.kind == SessionEnd::Kind::kClosedByUs) {
-    return detach(peer);
-  }
+  if (end.kind == SessionEnd::Kind::kClosedByUs) return detach(peer);
   const bool by_peer = end.kind == SessionEnd::Kind::kClosedByPeer;
   ConnectionInfo info;
   fill_info(peer, now, info);
+  if (end.kind == SessionEnd::Kind::kIdle && !config.tells_ends) {
+    info.state = ConnectionState::kNone;
+    info.end_reason = end.reason;
+    report_change(info);
+    return detach(peer);
+  }
   info.state = by_peer ? ConnectionState::kClosedByPeer : ConnectionState::kProblemDetectedLocally;
   info.end_reason = end.reason;
   info.end_debug = failure_text(peer, end);
   failed.put(info, now, config.limits.failed_records_max, failed_dials(peer, now));
+  report_change(info);
   // A clean close by the peer is no failure, unless it took reliable messages with it.
   const bool lost = end.lost_reliable || peer.waiting_bytes() > 0;
   const bool put_out = end.reason == kEndRemoteElsewhere;
@@ -484,6 +489,19 @@ void Endpoint::State::report_end(Peer& peer, Instant now) {
     post(SessionFailedEvent{std::move(info)});
   }
   detach(peer);
+}
+
+void Endpoint::State::report_change(const ConnectionInfo& info) {
+  if (tells_changes) post(SessionChangedEvent{info});
+}
+
+void Endpoint::State::report_up(Peer& peer, Instant now) {
+  peer.up_reported = true;
+  if (!tells_changes) return;
+  ConnectionInfo info;
+  fill_info(peer, now, info);
+  info.state = ConnectionState::kConnected;
+  report_change(info);
 }
 
 // --- after every change ------------------------------------------------------------------------------------------
@@ -575,6 +593,7 @@ void Endpoint::State::settle(Peer& peer, Instant now) {
     peer.held_bytes = held;
     if (!peer.background) {
       peer.gate->open.store(peer.up(), std::memory_order_release);
+      if (!peer.up_reported && peer.up()) report_up(peer, now);
       peer.gate->no_delay_open.store(peer.session->can_leave_soon_on_any(now),
                                      std::memory_order_relaxed);
     }

@@ -77,6 +77,8 @@ struct Endpoint::State {
   void settle(Peer& peer, Instant now);
   static unsigned failed_dials(const Peer& peer, Instant now);
   void report_end(Peer& peer, Instant now);
+  void report_change(const ConnectionInfo& info);
+  void report_up(Peer& peer, Instant now);
   void detach(Peer& peer);
   void erase(Peer& peer);
   void advance_peer(Peer& peer, Instant now);
@@ -179,6 +181,7 @@ struct Endpoint::State {
   bool sessions_turn = false;     // the last packet out was one of these
   std::size_t refused_count = 0;  // peers that were made only to say no
   std::deque<Event> events;
+  bool tells_changes = false;
   std::vector<DeliveredMessage> delivered;
   // Peers that went while messages of theirs were still here; until the next take_messages(), and in it.
   using Departed = std::vector<std::pair<SessionId, Identity>>;

@@ -27,6 +27,13 @@ void Callbacks::on_failed(OnFailed callback) {
   recount();
 }
 
+void Callbacks::on_changed(OnChanged callback) {
+  auto shared = share(std::move(callback));
+  const std::lock_guard lock(mutex_);
+  on_changed_.swap(shared);
+  recount();
+}
+
 void Callbacks::on_status(OnStatus callback) {
   auto shared = share(std::move(callback));
   const std::lock_guard lock(mutex_);
@@ -41,8 +48,9 @@ void Callbacks::post_status(ServerStatus status) {
 }
 
 bool Callbacks::wanted(const Event& event) const {
-  return std::holds_alternative<SessionRequestEvent>(event) ? on_request_ != nullptr
-                                                            : on_failed_ != nullptr;
+  if (std::holds_alternative<SessionRequestEvent>(event)) return on_request_ != nullptr;
+  if (std::holds_alternative<SessionChangedEvent>(event)) return on_changed_ != nullptr;
+  return on_failed_ != nullptr;
 }
 
 void Callbacks::recount() {
@@ -96,9 +104,12 @@ std::size_t Callbacks::run() {
     due_.fetch_sub(1, std::memory_order_release);
     const auto request_callback = on_request_;
     const auto failed_callback = on_failed_;
+    const auto changed_callback = on_changed_;
     lock.unlock();
     if (const auto* request = std::get_if<SessionRequestEvent>(&event)) {
       (*request_callback)(request->identity);
+    } else if (const auto* changed = std::get_if<SessionChangedEvent>(&event)) {
+      (*changed_callback)(changed->info.identity, changed->info.state, changed->info);
     } else {
       (*failed_callback)(std::get<SessionFailedEvent>(event).info);
     }

@@ -23,6 +23,9 @@ class Callbacks {
 
   void on_request(std::function<void(const Identity& user)> callback);
   void on_failed(std::function<void(const ConnectionInfo& info)> callback);
+  void on_changed(
+      std::function<void(const Identity& user, ConnectionState state, const ConnectionInfo& info)>
+          callback);
   void on_status(std::function<void(const ServerStatus& status)> callback);
 
   void post(Event event);
@@ -38,6 +41,8 @@ class Callbacks {
  private:
   using OnRequest = std::function<void(const Identity& user)>;
   using OnFailed = std::function<void(const ConnectionInfo& info)>;
+  using OnChanged =
+      std::function<void(const Identity& user, ConnectionState state, const ConnectionInfo& info)>;
   using OnStatus = std::function<void(const ServerStatus& status)>;
 
   bool wanted(const Event& event) const;
@@ -51,6 +56,7 @@ class Callbacks {
   // Shared, so that one stays while it runs though another takes its place.
   std::shared_ptr<const OnRequest> on_request_;
   std::shared_ptr<const OnFailed> on_failed_;
+  std::shared_ptr<const OnChanged> on_changed_;
   std::shared_ptr<const OnStatus> on_status_;
   std::deque<Event> events_;
   std::optional<ServerStatus> status_;

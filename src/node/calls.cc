@@ -138,8 +138,8 @@ Result NetworkingMessages::Impl::send_through_core(const Identity& user, Bytes p
   const bool here = (flags & kSendUseCurrentThread) != 0;
   const CoreCall call(*this, here ? Kind::kCommandHere : Kind::kCommand);
   Endpoint& endpoint = core_->endpoint();
-  const Result result = endpoint.send(user, shared != nullptr ? *shared : SharedBytes::copy(payload), flags,
-                                      channel, call.now());
+  const Result result = endpoint.send(
+      user, shared != nullptr ? *shared : SharedBytes::copy(payload), flags, channel, call.now());
   if (result == Result::kOk) {
     auto gate = endpoint.gate(user);
     if (room_.waited_for()) room_.taken(gate.get());
@@ -221,6 +221,20 @@ bool NetworkingMessages::Impl::close_channel(const Identity& user, ChannelId cha
   const bool was_open = core_->endpoint().close_channel(user, channel, call.now(), &session);
   if (session) inbox_.drop(*session, channel);
   return was_open;
+}
+
+bool NetworkingMessages::Impl::set_user_data(const Identity& user, std::int64_t data) {
+  const CoreCall call(*this);
+  give_to_application();
+  return core_->endpoint().set_user_data(user, data);
+}
+
+void NetworkingMessages::Impl::on_session_changed(
+    std::function<void(const Identity& user, ConnectionState state, const ConnectionInfo& info)>
+        callback) {
+  const CoreCall call(*this);
+  core_->endpoint().tell_changes(callback != nullptr);
+  callbacks_.on_changed(std::move(callback));
 }
 
 ConnectionState NetworkingMessages::Impl::connection_info(const Identity& user,

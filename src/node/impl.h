@@ -57,6 +57,10 @@ class NetworkingMessages::Impl : private LobbyDesk {
   bool accept(const Identity& user);
   bool close_session(const Identity& user);
   bool close_channel(const Identity& user, ChannelId channel);
+  bool set_user_data(const Identity& user, std::int64_t data);
+  void on_session_changed(
+      std::function<void(const Identity& user, ConnectionState state, const ConnectionInfo& info)>
+          callback);
   ConnectionState connection_info(const Identity& user, ConnectionInfo* info,
                                   ConnectionStatus* status);
   Callbacks& callbacks() { return callbacks_; }

@@ -99,7 +99,7 @@ void Inbox::deliver(std::vector<DeliveredMessage>& delivered, const UserOf& user
     Session* session = session_of(one.session, user_of);
     add(*session, one.message);
     Channel& to = channel(one.message.channel);
-    to.queue.push_back({session, std::move(one.message)});
+    to.queue.push_back({session, std::move(one.message), one.user_data});
     if (!to.heeded) shows_once_.store(true, std::memory_order_release);
     show(to);
     if (session->held->sessions.size() > 1) limit_user(*session->held);
@@ -203,7 +203,7 @@ std::size_t Inbox::take(ChannelId id, std::span<Message> out, bool* report) {
     *report = *report || session.unreported_bytes >= report_bytes_ ||
               session.unreported_messages >= report_messages_;
     crowded = crowded || is_crowded(session);
-    MessageAccess::fill(out[i], std::move(entry.message), session.user);
+    MessageAccess::fill(out[i], std::move(entry.message), session.user, entry.user_data);
   }
   size_.fetch_sub(count, std::memory_order_release);
   *report = *report || (crowded && from->queue.empty());

@@ -115,6 +115,7 @@ class Inbox {
   struct Entry {
     Session* session = nullptr;
     ReceivedMessage message;
+    std::int64_t user_data = -1;
   };
   // A flood fills and empties it again and again: that must not cost fresh memory each time.
   static constexpr std::size_t kKeptEntries = 32768;

@@ -26,14 +26,15 @@ Message& Message::operator=(Message&& other) noexcept {
 
 Message::~Message() { detail::release(static_cast<detail::Slab*>(owner_)); }
 
-void MessageAccess::fill(Message& out, ReceivedMessage&& in, const Identity& user) {
+void MessageAccess::fill(Message& out, ReceivedMessage&& in, const Identity& user,
+                         std::int64_t user_data) {
   detail::release(static_cast<detail::Slab*>(out.owner_));
   out.data_ = in.payload.data();
   out.size_ = in.payload.size();
   out.owner_ = std::move(in.payload).detach();
   out.number_ = in.number;
   out.received_us_ = to_microseconds(in.received.time_since_epoch());
-  out.user_data_ = -1;
+  out.user_data_ = user_data;
   out.channel_ = in.channel;
   out.flags_ = in.reliable ? kSendReliable : kSendUnreliable;
   out.identity_ = user;

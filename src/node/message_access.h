@@ -9,7 +9,8 @@ namespace whimbrel {
 
 class MessageAccess {
  public:
-  static void fill(Message& out, ReceivedMessage&& in, const Identity& user);
+  static void fill(Message& out, ReceivedMessage&& in, const Identity& user,
+                   std::int64_t user_data);
 };
 
 }  // namespace whimbrel

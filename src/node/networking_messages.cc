@@ -100,6 +100,10 @@ bool NetworkingMessages::close_channel_with_user(const Identity& user, int chann
   return !impl_->forked() && impl_->close_channel(user, channel);
 }
 
+bool NetworkingMessages::set_user_data(const Identity& user, std::int64_t data) {
+  return !impl_->forked() && impl_->set_user_data(user, data);
+}
+
 ConnectionState NetworkingMessages::get_session_connection_info(const Identity& user,
                                                                 ConnectionInfo* info,
                                                                 ConnectionStatus* status) {
@@ -114,6 +118,12 @@ void NetworkingMessages::on_session_request(std::function<void(const Identity& u
 void NetworkingMessages::on_session_failed(
     std::function<void(const ConnectionInfo& info)> callback) {
   if (!impl_->forked()) impl_->callbacks().on_failed(std::move(callback));
+}
+
+void NetworkingMessages::on_session_changed(
+    std::function<void(const Identity& user, ConnectionState state, const ConnectionInfo& info)>
+        callback) {
+  if (!impl_->forked()) impl_->on_session_changed(std::move(callback));
 }
 
 void NetworkingMessages::on_server_status_changed(

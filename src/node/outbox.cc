@@ -62,8 +62,8 @@ Outbox::Push Outbox::push(const Identity& user, Bytes payload, int flags, Channe
     --large_pushes_;
     messages_.push_back({key, &gate, std::move(own), flags, channel});
   } else {
-    messages_.push_back({&last_->first, &gate, shared != nullptr ? *shared : slabs_.copy(payload),
-                         flags, channel});
+    messages_.push_back(
+        {&last_->first, &gate, shared != nullptr ? *shared : slabs_.copy(payload), flags, channel});
   }
   return {.result = Result::kOk,
           .driver = driver_,

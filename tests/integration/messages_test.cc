@@ -282,6 +282,67 @@ TEST_P(MessagesTest, OnePayloadGoesToSeveralUsers) {
   EXPECT_EQ(refused[0], Result::kInvalidParam);
 }
 
+TEST_P(MessagesTest, SessionsThatComeAndGoAreTold) {
+  Pair pair(own_thread());
+  using Change = std::pair<Identity, ConnectionState>;
+  std::vector<Change> at_alice;
+  std::vector<Change> at_bob;
+  const auto note = [](std::vector<Change>& changes) {
+    return [&changes](const Identity& user, ConnectionState state, const ConnectionInfo& info) {
+      EXPECT_EQ(info.state, state);
+      changes.emplace_back(user, state);
+    };
+  };
+  pair.alice->on_session_changed(note(at_alice));
+  pair.bob->on_session_changed(note(at_bob));
+  pair.connect();
+  const Change bob_came{pair.bob_id, ConnectionState::kConnected};
+  const Change alice_came{pair.alice_id, ConnectionState::kConnected};
+  ASSERT_TRUE(pair.run_until([&] { return !at_alice.empty() && !at_bob.empty(); }));
+  EXPECT_EQ(at_alice, std::vector<Change>{bob_came});
+  EXPECT_EQ(at_bob, std::vector<Change>{alice_came});
+  pair.bob->close_session_with_user(pair.alice_id);
+  ASSERT_TRUE(pair.run_until([&] { return at_alice.size() == 2; }));
+  EXPECT_EQ(at_alice[1], (Change{pair.bob_id, ConnectionState::kClosedByPeer}));
+  EXPECT_TRUE(pair.failures.empty());
+  const Identity nobody = Identity::generic_string("nobody");
+  pair.alice->send_message_to_user(nobody, payload_of(1), kSendReliable, 0);
+  ASSERT_TRUE(pair.run_until([&] { return at_alice.size() == 3; }));
+  EXPECT_EQ(at_alice[2], (Change{nobody, ConnectionState::kProblemDetectedLocally}));
+  EXPECT_EQ(pair.failures.size(), 1u);
+  EXPECT_EQ(at_bob.size(), 1u) << "he closed it himself";
+  pair.alice->on_session_changed(nullptr);
+  pair.alice->send_message_to_user(Identity::generic_string("none"), payload_of(1), 8, 0);
+  ASSERT_TRUE(pair.run_until([&] { return pair.failures.size() == 2; }));
+  EXPECT_EQ(at_alice.size(), 3u);
+}
+
+TEST_P(MessagesTest, UserDataGoesWithTheMessagesOfItsSession) {
+  Pair pair(own_thread());
+  EXPECT_FALSE(pair.bob->set_user_data(pair.alice_id, 7));
+  pair.connect();
+  const auto next = [&] {
+    std::vector<Message> got;
+    pair.send(*pair.alice, pair.bob_id, payload_of(3), kSendReliable);
+    EXPECT_TRUE(pair.receive(*pair.bob, 1, got));
+    return got.empty() ? 0 : got[0].user_data();
+  };
+  EXPECT_EQ(next(), -1);
+  EXPECT_TRUE(pair.bob->set_user_data(pair.alice_id, 1234567890123));
+  EXPECT_EQ(next(), 1234567890123);
+  EXPECT_TRUE(pair.bob->set_user_data(pair.alice_id, 5));
+  EXPECT_EQ(next(), 5);
+  ConnectionInfo info;
+  pair.bob->get_session_connection_info(pair.alice_id, &info, nullptr);
+  EXPECT_EQ(info.user_data, 5);
+  pair.alice->close_session_with_user(pair.bob_id);
+  ASSERT_TRUE(pair.run_until([&] {
+    return pair.bob->get_session_connection_info(pair.alice_id, nullptr, nullptr) ==
+           ConnectionState::kClosedByPeer;
+  }));
+  EXPECT_EQ(next(), -1) << "another session";
+}
+
 TEST_P(MessagesTest, StrangersWaitForAccept) {
   Pair pair(own_thread());
   std::vector<Identity> asked;
