@@ -1,12 +1,12 @@
 #include "sim/line_changes.h"
 
+#include <whimbrel/send_flags.h>
 #include <algorithm>
 #include <array>
 #include <cstring>
 
 #include "base/bytes.h"
 #include "sim/world.h"
-#include "whimbrel/send_flags.h"
 
 namespace whimbrel::sim {
 namespace {

@@ -66,8 +66,8 @@ struct Peer {
   std::uint64_t loopback_unread = 0;
 
   unsigned failed_dials = 0;  // in a row, before this one
-  bool refused = false;     // made only to say no
-  bool background = false;  // the application has closed it, or it has ended
+  bool refused = false;       // made only to say no
+  bool background = false;    // the application has closed it, or it has ended
   // It was closed while messages waited for the session: they lead to it still, and then it ends so.
   struct Farewell {
     int reason = 0;

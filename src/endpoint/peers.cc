@@ -7,11 +7,6 @@ namespace whimbrel {
 
 namespace {
 
-// " at 192.0.2.1:4000", or where there is no address.
-std::string place_of(const IpAddress& address) {
-  return address.is_discard_only() ? " over the relay" : " at " + address.text();
-}
-
 // Of what a key may seal, so many are for CLOSE: a session that ends because its key is used up still says so.
 constexpr std::uint64_t kSealsKeptForClose = 128;
 
@@ -31,34 +26,7 @@ bool grants_enough(const TransportParameters& granted) {
          granted.channel_messages_max >= 1;
 }
 
-// A session that has lasted for so long was no failed dial.
-constexpr Duration kCameUpAfter = seconds(1);
-
 std::uint64_t number(SessionId id) { return static_cast<std::uint64_t>(id); }
-
-// "10 s", "0.5 s".
-std::string seconds_text(Duration duration) {
-  const auto tenths = (to_milliseconds(duration) + 50) / 100;
-  const std::string whole = std::to_string(tenths / 10);
-  return (tenths % 10 == 0 ? whole : whole + "." + std::to_string(tenths % 10)) + " s";
-}
-
-// Why no session came about in time, with what is likely, as far as the answers tell.
-std::string timeout_text(const Peer& peer) {
-  const std::string waited = seconds_text(peer.options.timeout_initial);
-  if (!peer.dial) return peer.user.text() + " did not accept or answer in " + waited;
-  const std::string who = peer.user.text() + place_of(peer.dial->to());
-  if (peer.dial->stage() == Dial::Stage::kFinishSent) {
-    return who + " answered, but did not accept in " + waited +
-           ": it ignores us, wants a certificate, or knows our name under another key";
-  }
-  if (peer.dial->answers_unreadable()) {
-    return who + " did not accept or answer in " + waited +
-           " with anything that can be read: other app id, or other key";
-  }
-  return who + " did not accept or answer in " + waited +
-         ": not running, wrong address or key, other app id, a firewall, or it ignores us";
-}
 
 }  // namespace
 
@@ -351,157 +319,6 @@ void Endpoint::State::merge(Peer& from, Peer& into, Instant now) {
     if (result != Result::kOk) report_refused(name, message.channel, now);
   }
   ASSERT(find(gone) == nullptr);
-}
-
-// --- ending it ---------------------------------------------------------------------------------------------------
-
-void Endpoint::State::close_peer(Peer& peer, int reason, std::string_view text, bool linger,
-                                 Instant now) {
-  peer.end_reported = true;  // the application asked for it
-  detach(peer);
-  if (linger && lingers_unmade(peer)) {
-    peer.farewell = Peer::Farewell{reason, std::string(text), now + peer.options.linger};
-    lingering[peer.user] = peer.id;
-    return touch(peer, now);
-  }
-  if (!peer.session) return erase(peer);
-  const bool confirmed = !peer.dial;
-  peer.dial.reset();
-  peer.session->close(reason, text, linger && confirmed, now);
-  if (peer.session->phase() == SessionPhase::kLingering) lingering[peer.user] = peer.id;
-  touch(peer, now);
-}
-
-// What was taken waits for a session that is still being made.
-bool Endpoint::State::lingers_unmade(const Peer& peer) {
-  return !peer.loopback && peer.waits() && peer.waiting_bytes() > 0 &&
-         peer.options.linger > Duration::zero();
-}
-
-// The session that what was taken before the close has waited for is there, or its time is over.
-void Endpoint::State::bid_farewell(Peer& peer, Instant now) {
-  const bool made = !peer.waits();
-  if (!made && now < peer.farewell->deadline) return;
-  const Peer::Farewell farewell = *std::exchange(peer.farewell, std::nullopt);
-  peer.dial.reset();
-  SessionOptions rest = peer.options;
-  rest.linger = std::max(Duration::zero(), farewell.deadline - now);
-  peer.session->set_options(rest);
-  peer.session->close(farewell.reason, farewell.text, made, now);
-}
-
-// The application no longer finds it under any name.
-void Endpoint::State::detach(Peer& peer) {
-  if (peer.background) return;
-  peer.background = true;
-  peer.gate->open.store(false, std::memory_order_release);
-  for (const Identity& name : peer.names) by_name.erase(name);
-  peer.names.clear();
-  if (peer.key) {
-    const auto it = by_key.find(*peer.key);
-    if (it != by_key.end() && it->second == peer.id) by_key.erase(it);
-  }
-}
-
-void Endpoint::State::erase(Peer& peer) {
-  detach(peer);
-  for (const ReceiverIndex index : peer.indices) by_index.erase(index);
-  timers.move(number(peer.id), kNever, &peer.scheduled);
-  const auto gone = lingering.find(peer.user);
-  if (gone != lingering.end() && gone->second == peer.id) lingering.erase(gone);
-  const SessionId id = peer.id;
-  if (peer.refused) --refused_count;
-  if (!delivered.empty()) departed.emplace_back(id, peer.user);
-  peers.erase(id);
-}
-
-// In a row, this one included if it is one: whoever lets us in and refuses at once counts, too.
-unsigned Endpoint::State::failed_dials(const Peer& peer, Instant now) {
-  const bool came_up = peer.session && peer.session->confirmed() && !peer.dial &&
-                       now >= peer.established + kCameUpAfter;
-  return came_up ? 0 : peer.failed_dials + 1;
-}
-
-void Endpoint::State::fail_peer(Peer& peer, ConnectionState state, int reason,
-                                const std::string& text, Instant now) {
-  if (peer.farewell) {  // the application has closed it: nobody is told
-    peer.farewell.reset();
-    if (!peer.session) return erase(peer);
-    peer.session->close(reason, text, false, now);
-    return touch(peer, now);
-  }
-  ConnectionInfo info;
-  fill_info(peer, now, info);
-  info.state = state;
-  info.end_reason = reason;
-  info.end_debug = text;
-  counters.add(Count::kSessionsFailed);
-  log(LogLevel::kInfo, "session with " + peer.user.text() + " failed: " + text);
-  failed.put(info, now, config.limits.failed_records_max, failed_dials(peer, now));
-  report_change(info);
-  post(SessionFailedEvent{std::move(info)});
-  peer.end_reported = true;
-  detach(peer);
-  if (!peer.session) return erase(peer);
-  peer.session->close(reason, text, false, now);
-  touch(peer, now);
-}
-
-std::string Endpoint::State::failure_text(const Peer& peer, const SessionEnd& end) const {
-  const std::string who = peer.user.text() + place_of(peer.session->remote());
-  switch (end.kind) {
-    case SessionEnd::Kind::kTimedOut: {
-      const std::string text = "no answer from " + who + " in " + seconds_text(end.waited);
-      return end.text == "no answer" ? text : text + ", and " + end.text;
-    }
-    case SessionEnd::Kind::kClosedByPeer:
-      return "closed by " + who + (end.text.empty() ? "" : ": " + end.text);
-    default:
-      return who + ": " + end.text;
-  }
-}
-
-void Endpoint::State::report_end(Peer& peer, Instant now) {
-  if (peer.end_reported || !peer.session || !peer.session->end()) return;
-  const SessionEnd end = *peer.session->end();
-  peer.end_reported = true;
-  if (end.kind == SessionEnd::Kind::kClosedByUs) return detach(peer);
-  const bool by_peer = end.kind == SessionEnd::Kind::kClosedByPeer;
-  ConnectionInfo info;
-  fill_info(peer, now, info);
-  if (end.kind == SessionEnd::Kind::kIdle && !config.tells_ends) {
-    info.state = ConnectionState::kNone;
-    info.end_reason = end.reason;
-    report_change(info);
-    return detach(peer);
-  }
-  info.state = by_peer ? ConnectionState::kClosedByPeer : ConnectionState::kProblemDetectedLocally;
-  info.end_reason = end.reason;
-  info.end_debug = failure_text(peer, end);
-  failed.put(info, now, config.limits.failed_records_max, failed_dials(peer, now));
-  report_change(info);
-  // A clean close by the peer is no failure, unless it took reliable messages with it.
-  const bool lost = end.lost_reliable || peer.waiting_bytes() > 0;
-  const bool put_out = end.reason == kEndRemoteElsewhere;
-  if (!by_peer || lost || put_out || config.tells_ends) {
-    counters.add(Count::kSessionsFailed);
-    log(LogLevel::kInfo, "session failed: " + info.end_debug);
-    post(SessionFailedEvent{std::move(info)});
-  }
-  detach(peer);
-}
-
-void Endpoint::State::report_change(const ConnectionInfo& info) {
-  if (tells_changes) post(SessionChangedEvent{info});
-}
-
-void Endpoint::State::report_up(Peer& peer, Instant now) {
-  peer.up_reported = true;
-  if (!tells_changes) return;
-  ConnectionInfo info;
-  fill_info(peer, now, info);
-  info.state = ConnectionState::kConnected;
-  report_change(info);
 }
 
 // --- after every change ------------------------------------------------------------------------------------------

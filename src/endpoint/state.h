@@ -87,6 +87,8 @@ struct Endpoint::State {
   void put_first_right();
   bool line_is_busy_with(const Identity& user);
   std::string describe(const Peer& peer, Instant now) const;
+  // Why no session came about in time.
+  static std::string timeout_text(const Peer& peer);
   std::string failure_text(const Peer& peer, const SessionEnd& end) const;
   SessionOptions options_for(const Identity& user) const;
 
