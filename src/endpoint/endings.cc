@@ -84,9 +84,13 @@ void Endpoint::State::erase(Peer& peer) {
 
 // In a row, this one included if it is one: whoever lets us in and refuses at once counts, too.
 unsigned Endpoint::State::failed_dials(const Peer& peer, Instant now) {
-  const bool came_up = peer.session && peer.session->confirmed() && !peer.dial &&
-                       now >= peer.established + kCameUpAfter;
-  return came_up ? 0 : peer.failed_dials + 1;
+  const bool was_up = peer.session && peer.session->confirmed() && !peer.dial;
+  if (!was_up) return peer.failed_dials + 1;
+  // The peer's application closed what had come up: however soon, that is no failed dial.
+  const auto& end = peer.session->end();
+  const bool closed = end && end->kind == SessionEnd::Kind::kClosedByPeer &&
+                      end->reason >= kEndAppGeneric && end->reason < kEndAppException;
+  return closed || now >= peer.established + kCameUpAfter ? 0 : peer.failed_dials + 1;
 }
 
 void Endpoint::State::fail_peer(Peer& peer, ConnectionState state, int reason,

@@ -30,7 +30,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   with.local_index = 1;
   with.remote_index = 2;
   with.remote = IpAddress::v4(192, 0, 2, 1, 9);
-  with.peer = {1 << 20, 1000, 1 << 20, milliseconds(25), 1472};
+  with.peer = {{1 << 20, 1000, 1 << 20, 1000}, milliseconds(25), 1472};
   with.address_proof = AddressProof::kGiven;
   SessionOptions options;
   Instant now{};
