@@ -29,10 +29,10 @@ std::uint64_t messages_half(std::uint64_t receive_messages_max) {
 }
 
 // The same while only reliable ones come. What is promised cannot be taken back, so this leaves room for the unreliable ones
-// that a reader in a short pause is sent: 200 of 1000. By its share one channel gets 637 of the others.
+// that a reader in a short pause is sent: 375 of 1000.
 std::uint64_t messages_alone(std::uint64_t receive_messages_max) {
   return std::max(messages_half(receive_messages_max),
-                  receive_messages_max - receive_messages_max / 5);
+                  receive_messages_max - receive_messages_max * 3 / 8);
 }
 
 // No less than what a channel could use by its share.

@@ -45,8 +45,9 @@ struct MessageLimits {
   // kReceiveBytesMin. One eighth, at least kUnreliableShareMin, is for unreliable data alone.
   std::uint64_t receive_bytes_max = 1 << 20;
   // Both kinds together: reliable messages are held back by credit, unreliable ones are dropped
-  // where the rest is promised to reliable ones. Half is promised; four fifths while none but
-  // reliable ones come. Of what is promised one channel gets about three quarters (channel_share.h). At least 1; with 1 no unreliable message finds room.
+  // where the rest is promised to reliable ones. Half is promised; five eighths while none but
+  // reliable ones come. Of what is promised one channel gets about three quarters (channel_share.h). At least 1; with 1 no
+  // unreliable message finds room.
   std::uint64_t receive_messages_max = 1000;
   // Channels with state, each way. Over it: the peer's frame breaks the protocol; our send is
   // refused by can_send().

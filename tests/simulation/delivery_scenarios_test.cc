@@ -240,8 +240,8 @@ TEST(FlowControl, SmallMessagesAreCountedToo) {
   for (int i = 0; i < 5000; ++i) ASSERT_EQ(duo.a.say(duo.b, 40), Result::kOk);
   duo.world.run_for(seconds(10));
   EXPECT_LE(duo.b.unread(), 1000u);
-  // Three eighths are kept for unreliable ones.
-  EXPECT_GE(duo.b.unread(), 625u);
+  // Three eighths are kept for unreliable ones, and of the rest about a quarter for other channels.
+  EXPECT_GE(duo.b.unread(), 480u);
   duo.b.reading = Reading::kAtOnce;
   duo.b.receive_all();
   EXPECT_TRUE(duo.world.run_until_complete(seconds(5)));
