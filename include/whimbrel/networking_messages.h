@@ -117,8 +117,7 @@ class NetworkingMessages {
   // sentence what is wrong and what to do (port in use, certificate missing or expired, option out of range, ...).
   static std::unique_ptr<NetworkingMessages> create(const Config& config, std::string* error);
   // Closes every session (reason 1001); waits at most the linger time for what was taken to leave, also where a session is still
-  // being made. No other thread may be inside a
-  // call of this instance; wake() ends a wait().
+  // being made. No other thread may be inside a call of this instance; wake() ends a wait().
   ~NetworkingMessages();
   NetworkingMessages(const NetworkingMessages&) = delete;
   NetworkingMessages& operator=(const NetworkingMessages&) = delete;

@@ -96,8 +96,7 @@ TEST_F(RestartTest, AUserWhoComesAgainLeavesNoMoreUnreadThanItsLimit) {
   for (auto& message : pair.bob->receive_messages_on_channel(77, 100000)) {
     unread.push_back(std::move(message));
   }
-  EXPECT_LE(unread.size(), 1000u) << "of 1800 that came in four visits";
-  EXPECT_GE(unread.size(), 450u) << "the last visit's";
+  EXPECT_EQ(unread.size(), 900u) << "the last two visits', of 1000 that are allowed";
 }
 
 }  // namespace
