@@ -133,6 +133,23 @@ TEST_P(Handshake, CloseDeliversWhatWasTakenAndTellsThePeer) {
 }
 
 // One answer each at the most: their CLOSE is known as such although an ACK stands before it.
+// The acknowledgement of what arrived is lost on its way, and the session is closed before it is sent again.
+TEST_P(Handshake, WhatArrivedIsNotTakenForLostWhenThePeerCloses) {
+  know_each_other(GetParam());
+  b.accept_all = true;
+  send(a, b.name(), "hello");
+  run_for(seconds(1));
+  send(a, b.name(), "the last move");
+  drop = [&](Host& from) { return &from == &b; };
+  run_for(milliseconds(70));
+  drop = nullptr;
+  ASSERT_EQ(b.got.size(), 2u);
+  EXPECT_TRUE(b.endpoint->close_session(a.name(), now));
+  run_for(milliseconds(30));
+  EXPECT_EQ(state(a, b.name()), ConnectionState::kClosedByPeer);
+  EXPECT_TRUE(a.failures.empty());
+}
+
 TEST_P(Handshake, BothCloseAtOnceAndFallSilent) {
   know_each_other(GetParam());
   b.accept_all = true;

@@ -244,6 +244,7 @@ void LossRecovery::forget_lost(Instant now) {
 }
 
 void LossRecovery::lose_frames(const SentPacket& packet, FrameSink& sink) const {
+  if (packet.given_back) return;
   for (std::size_t i = 0; i < packet.frame_count; ++i)
     sink.on_frame_lost(packets_.frame(packet, i));
 }
@@ -300,16 +301,18 @@ void LossRecovery::owe_probe(FrameSink& sink) {
 }
 
 // RFC 9002 6.2.4: a probe should carry data. The oldest frames go back to be sent again; their
-// packets stay in flight, for they are not known to be lost.
+// packets stay in flight, for they are not known to be lost: an acknowledgement of them still counts.
 void LossRecovery::give_back_for_probes(FrameSink& sink) {
   unsigned wanted = probes_owed_;
   const std::uint64_t begin = oldest_eliciting();
   const std::uint64_t end = std::min(packets_.next_number(), begin + kProbeSearchMax);
   for (std::uint64_t n = begin; n < end && wanted > 0; ++n) {
     SentPacket& packet = packets_.at(n);
-    if (packet.state != PacketState::kOutstanding || packet.frame_count == 0) continue;
+    if (packet.state != PacketState::kOutstanding || packet.frame_count == 0 || packet.given_back) {
+      continue;
+    }
     lose_frames(packet, sink);
-    packet.frame_count = 0;
+    packet.given_back = true;
     --wanted;
   }
 }

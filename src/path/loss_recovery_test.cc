@@ -180,6 +180,20 @@ TEST_F(LossRecoveryTest, NothingAckElicitingNoTimer) {
   EXPECT_EQ(recovery.oldest_unacked_time(), kNever);
 }
 
+// The frame went back for a probe, and the first packet with it had only been late.
+TEST_F(LossRecoveryTest, WhatWentBackForAProbeIsAcknowledgedByItsFirstPacketToo) {
+  measure_rtt();
+  send();
+  fire();
+  EXPECT_EQ(lost, (Numbers{0}));
+  send();
+  ASSERT_TRUE(acknowledge({{0, 1}}));
+  EXPECT_EQ(acked, (Numbers{0}));
+  now += seconds(1);
+  fire();
+  EXPECT_EQ(lost, (Numbers{0, 1})) << "given back once";
+}
+
 // RFC 9002 5.1: an ACK of packets that asked for none gives no sample.
 TEST_F(LossRecoveryTest, AcksOfAcksGiveNoSample) {
   send(false);

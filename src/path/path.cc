@@ -291,6 +291,7 @@ void Path::hurry_ack() { state_->received.hurry_ack(); }
 void Path::on_packet_refused(PacketNumber number) { state_->received.on_refused(value(number)); }
 
 bool Path::has_ack() const { return state_->received.has_ack(); }
+bool Path::can_ack() const { return state_->received.ack_end() > 0; }
 bool Path::ack_due(Instant now) const {
   return state_->received.ack_due(now) && !state_->recovery.packets().full();
 }

@@ -125,10 +125,12 @@ class Path {
   void on_packet_refused(PacketNumber number);
   // Something new was received that has not been acknowledged yet (worth adding to a packet that leaves anyway).
   bool has_ack() const;
+  // There is something to acknowledge, be it once more.
+  bool can_ack() const;
   // An acknowledgement must leave now by itself (RFC 9000 13.2: every second packet or 25 ms; thinned at high rate;
   // at once when a gap appears).
   bool ack_due(Instant now) const;
-  // Fills `out`; call only when has_ack() or ack_due(). Then on_ack_written() once it is in a packet, before that
+  // Fills `out`; call only when can_ack(). Then on_ack_written() once it is in a packet, before that
   // packet's on_packet_sent().
   void make_ack(AckFrame& out, Instant now) const;
   void on_ack_written(Instant now);

@@ -13,7 +13,6 @@ void SentPackets::push(SentPacket packet, std::span<const SentFrame> frames) {
 
 void SentPackets::pop_front() {
   packets_.pop_front();
-  // A packet's frame_count may have been set to 0 since, so the frames go by position.
   const std::uint32_t keep_from = packets_.empty()
                                       ? frames_popped_ + static_cast<std::uint32_t>(frames_.size())
                                       : packets_.front().first_frame;

@@ -33,6 +33,7 @@ struct SentPacket {
   bool ack_eliciting = false;
   bool mtu_probe = false;
   bool app_limited = false;
+  bool given_back = false;  // its frames are sent again already
 };
 
 // At most this many packets are tracked: at the limit send_allowance() is 0 and no acknowledgement

@@ -234,8 +234,9 @@ std::size_t Session::build_close(MutableBytes out, Instant now) {
   const std::uint8_t number_size = packet_number_size(number, path_.next_unacked());
   const std::size_t head = 5u + number_size;
   ByteWriter writer(out.subspan(head, out.size() - head - kTagSize));
-  // What arrived is acknowledged with it: the peer must not take for lost what was delivered.
-  if (path_.has_ack() && writer.remaining() > kCloseSizeMax) {
+  // What arrived is acknowledged with it, once more if need be, for that packet may be lost or late: the peer must not take
+  // for lost what was delivered.
+  if (path_.can_ack() && writer.remaining() > kCloseSizeMax) {
     AckFrame ack;
     path_.make_ack(ack, now);
     ByteWriter before_close({writer.position(), writer.remaining() - kCloseSizeMax});
