@@ -308,7 +308,7 @@ void Host::consume(const InboxMessage& message, Instant now) {
     unread->second.bytes -= size;
     --unread->second.messages;
   }
-  endpoint().consumed(message.session, message.message.channel, message.message.reliable, size, 1,
+  endpoint().consumed(message.session, message.message.place, message.message.reliable, size, 1,
                       now);
 }
 

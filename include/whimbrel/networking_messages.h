@@ -54,7 +54,8 @@ class Message {
   std::int32_t channel() const { return channel_; }
   // kSendReliable or 0.
   int flags() const { return flags_; }
-  // From 1, per sender, channel and kind (reliable or not), in the order in which they were sent.
+  // From 1, per sender, channel and kind (reliable or not), in the order in which they were sent. On a channel that gave its place
+  // to another one meanwhile (see send_message_to_user()) they begin at 1 again.
   std::uint64_t message_number() const { return number_; }
   // Microseconds on the instance's clock, which starts near 0 at create().
   std::int64_t time_received_us() const { return received_us_; }
@@ -124,7 +125,8 @@ class NetworkingMessages {
 
   // --- the six calls ---------------------------------------------------------------------------------------------
   // Sends `payload` (copied, 0 to kMessageBytesMax bytes) to a user on a channel (any number; small non-negative ones
-  // are cheapest). Makes a session if there is none; accepts a pending request of that user.
+  // are cheapest). Makes a session if there is none; accepts a pending request of that user. A session has 256 channels at a time;
+  // a further one gets the place of one on which nothing is on its way, and its first message leaves a round trip later.
   //   kOk: taken. A reliable message is delivered, or the session fails with a callback, or you close it.
   //     Whether anybody can be reached is seen later: a user with no route, or an ip: identity without a port, gives kOk
   //     and then the callback, with kEndMiscRendezvous.
@@ -132,8 +134,8 @@ class NetworkingMessages {
   //     null with a size, unknown flag. Nothing was created.
   //   kLimitExceeded: more than SendBufferSize would wait; then wait() tells when there is room. Where SendBufferSize is
   //     kMessageBytesMax (the default) or more, an empty buffer takes a message of any size. Also where waiting
-  //     does not help, and wait() tells nothing: a 257th channel of the session, one more than SessionsMax, or a payload
-  //     larger than SendBufferSize. Nothing was queued.
+  //     does not help, and wait() tells nothing: all 256 channels of the session have messages on their way, one more than SessionsMax, or
+  //     a payload larger than SendBufferSize. Nothing was queued.
   //   kIgnored: kSendNoDelay and it cannot leave now.
   //   kFail: in a child process, after fork().
   //   kNoConnection: the session failed or the peer closed it, and kSendAutoRestartBrokenSession is not given.

@@ -58,7 +58,7 @@ class Batches : public testing::Test {
     b_->take_messages(messages);
     for (const auto& m : messages) {
       got_.push_back(m.message.payload.size());
-      b_->consumed(m.session, m.message.channel, m.message.reliable, got_.back(), 1, now_);
+      b_->consumed(m.session, m.message.place, m.message.reliable, got_.back(), 1, now_);
     }
     now_ += milliseconds(5);
     a_->advance(now_);

@@ -189,16 +189,16 @@ bool Endpoint::close_channel(const Identity& user, ChannelId channel, Instant no
   State& s = *state_;
   if (session != nullptr) session->reset();
   Peer* peer = s.find(user);
-  if (peer == nullptr || peer->open_channels.erase(channel) == 0) return false;
-  peer->channel_last.reset();
+  if (peer == nullptr) return false;
   if (session != nullptr) *session = peer->id;
-  if (peer->open_channels.empty()) {
+  if (!peer->close_channel(channel)) return false;
+  if (!peer->has_open_channels()) {
     s.close_peer(*peer, kEndSessionClosed, "last channel closed", true, now);
   }
   return true;
 }
 
-void Endpoint::consumed(SessionId session, ChannelId channel, bool reliable, std::uint64_t bytes,
+void Endpoint::consumed(SessionId session, std::uint16_t place, bool reliable, std::uint64_t bytes,
                         std::uint64_t messages, Instant now) {
   Peer* peer = state_->find(session);
   if (peer == nullptr) return;
@@ -212,7 +212,7 @@ void Endpoint::consumed(SessionId session, ChannelId channel, bool reliable, std
     return;
   }
   if (!peer->session) return;
-  peer->session->consumed(channel, reliable, bytes, messages, now);
+  peer->session->consumed(place, reliable, bytes, messages, now);
   state_->touch(*peer, now);
 }
 
@@ -469,10 +469,7 @@ void Endpoint::State::send_raw(const IpAddress& to, Bytes datagram) {
 void Endpoint::State::deliver(Peer& peer, Instant) {
   for (auto& message : received) {
     if (peer.background) break;
-    if (peer.channel_last != message.channel) {
-      peer.open_channels.insert(message.channel);
-      peer.channel_last = message.channel;
-    }
+    if (peer.loopback) peer.loopback_channels.insert(message.channel);
     delivered.push_back(DeliveredMessage{peer.id, std::move(message), peer.user_data});
   }
   received.clear();

@@ -109,8 +109,8 @@ class Endpoint {
   // True if it was open. Closes the session with its last open channel.
   bool close_channel(const Identity& user, ChannelId channel, Instant now,
                      std::optional<SessionId>* session = nullptr);
-  // The application took or dropped delivered messages: the peer may send more.
-  void consumed(SessionId session, ChannelId channel, bool reliable, std::uint64_t bytes,
+  // The application took or dropped delivered messages, whose `place` it is: the peer may send more.
+  void consumed(SessionId session, std::uint16_t place, bool reliable, std::uint64_t bytes,
                 std::uint64_t messages, Instant now);
   // Where a user is; with a key the handshake is IK, without it XX.
   void set_route(const Identity& user, const IpAddress& address,

@@ -71,7 +71,7 @@ class EndpointPair : public testing::Test {
     host.endpoint->take_messages(messages);
     for (auto& m : messages) {
       host.got.emplace_back(as_text(m.message.payload.view()));
-      host.endpoint->consumed(m.session, m.message.channel, m.message.reliable,
+      host.endpoint->consumed(m.session, m.message.place, m.message.reliable,
                               m.message.payload.size(), 1, now);
     }
     while (auto event = host.endpoint->poll_event()) {

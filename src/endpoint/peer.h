@@ -59,11 +59,10 @@ struct Peer {
 
   std::unique_ptr<WaitingMessages> waiting;  // for the session; made when first used
   std::uint64_t held_bytes = 0;              // what the gate was told
-  std::set<ChannelId> open_channels;         // a message was received on them
-  std::optional<ChannelId> channel_last;     // one of them: the last message's
   std::int64_t user_data = -1;
   std::uint64_t loopback_number = 0;
   std::uint64_t loopback_unread = 0;
+  std::set<ChannelId> loopback_channels;  // that are open
 
   unsigned failed_dials = 0;  // in a row, before this one
   bool refused = false;       // made only to say no
@@ -87,6 +86,14 @@ struct Peer {
     if (loopback) return true;
     if (!waits()) return session->can_send(channel);
     return !waiting || waiting->can_take(channel);
+  }
+  // False when it is not open.
+  bool close_channel(ChannelId channel) {
+    if (loopback) return loopback_channels.erase(channel) > 0;
+    return session && session->close_channel(channel);
+  }
+  bool has_open_channels() const {
+    return loopback ? !loopback_channels.empty() : session && session->has_open_channels();
   }
   std::uint64_t waiting_bytes() const { return waiting ? waiting->bytes() : 0; }
   bool up() const { return session && session->confirmed() && !background; }

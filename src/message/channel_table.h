@@ -25,6 +25,9 @@ class ChannelTable {
     return search(channel);
   }
   std::size_t size() const { return size_; }
+  ChannelId channel_at(std::uint32_t place) const;
+  // The place is another channel's from now on, which has none yet.
+  void rename(std::uint32_t place, ChannelId channel);
 
  private:
   static constexpr std::size_t kDirectCount = 8;
@@ -35,6 +38,7 @@ class ChannelTable {
   };
 
   std::optional<std::uint32_t> search(ChannelId channel) const;
+  void insert(ChannelId channel, std::uint32_t place);
 
   std::array<std::uint16_t, kDirectCount> direct_{kNone, kNone, kNone, kNone,
                                                   kNone, kNone, kNone, kNone};

@@ -45,5 +45,29 @@ TEST(ChannelTable, AgreesWithAMap) {
   }
 }
 
+// From the array to the sorted rest and back.
+TEST(ChannelTable, APlaceGetsAnotherChannel) {
+  ChannelTable table;
+  for (const ChannelId channel : {0, 7, -5, 1000}) table.add(channel);
+  const auto rename = [&](ChannelId from, ChannelId to) {
+    const std::uint32_t place = *table.find(from);
+    EXPECT_EQ(table.channel_at(place), from);
+    table.rename(place, to);
+    EXPECT_FALSE(table.find(from));
+    EXPECT_EQ(table.find(to), place);
+    EXPECT_EQ(table.channel_at(place), to);
+  };
+  rename(0, 3);
+  rename(7, 2000);
+  rename(-5, 1);
+  rename(1000, -1000);
+  rename(-1000, 0);
+  EXPECT_EQ(table.size(), 4u);
+  EXPECT_EQ(table.find(3), 0u);
+  EXPECT_EQ(table.find(2000), 1u);
+  EXPECT_EQ(table.find(1), 2u);
+  EXPECT_EQ(table.find(0), 3u);
+}
+
 }  // namespace
 }  // namespace whimbrel

@@ -49,7 +49,8 @@ bool Channels::produce(ByteWriter& out, std::vector<SentFrame>& records, Instant
 }
 
 void Channels::on_frame_acked(const SentFrame& frame) {
-  if (frame.type == FrameType::kStream || frame.type == FrameType::kReliableFragment) {
+  if (frame.type == FrameType::kStream || frame.type == FrameType::kReliableFragment ||
+      frame.type == FrameType::kChannelName) {
     state_->out.on_frame_acked(frame);
   }
 }
@@ -98,9 +99,14 @@ FrameVerdict Channels::on_fragment(const FragmentFrame& frame, Instant now,
                                    std::vector<ReceivedMessage>& out) {
   return state_->in.on_fragment(frame, now, out);
 }
-void Channels::on_consumed(ChannelId channel, bool reliable, std::uint64_t bytes,
+FrameVerdict Channels::on_channel_name(const ChannelNameFrame& frame) {
+  return state_->in.on_channel_name(frame);
+}
+bool Channels::close_channel(ChannelId channel) { return state_->in.close_channel(channel); }
+bool Channels::has_open_channels() const { return state_->in.has_open_channels(); }
+void Channels::on_consumed(std::uint16_t place, bool reliable, std::uint64_t bytes,
                            std::uint64_t messages) {
-  state_->in.on_consumed(channel, reliable, bytes, messages);
+  state_->in.on_consumed(place, reliable, bytes, messages);
 }
 
 InitialCredit Channels::initial_credit() const { return state_->in.initial_credit(); }

@@ -31,7 +31,7 @@ class Channels {
   Channels& operator=(Channels&&) noexcept;
 
   // --- out -------------------------------------------------------------------------------------------------------
-  // False when the channel is new and channels_max is reached.
+  // False when the channel is new, channels_max is reached, and none of the others is idle, so that it could give its place.
   bool can_send(ChannelId channel) const;
   // Takes the payload (moved, not copied), at most kMessageSizeMax bytes. `fragment_size`: payload bytes that one packet
   // can carry, decides whether an unreliable message becomes reliable unordered. Send limits are the caller's.
@@ -86,8 +86,12 @@ class Channels {
                           std::vector<ReceivedMessage>& out);
   FrameVerdict on_fragment(const FragmentFrame& frame, Instant now,
                            std::vector<ReceivedMessage>& out);
-  // The application took (or dropped) delivered messages: room for more. `bytes` is payload.
-  void on_consumed(ChannelId channel, bool reliable, std::uint64_t bytes, std::uint64_t messages);
+  FrameVerdict on_channel_name(const ChannelNameFrame& frame);
+  // The application took (or dropped) delivered messages: room for more. `bytes` is payload; `place` is the messages'.
+  void on_consumed(std::uint16_t place, bool reliable, std::uint64_t bytes, std::uint64_t messages);
+  // A channel is open once a message was delivered on it. False when it is not.
+  bool close_channel(ChannelId channel);
+  bool has_open_channels() const;
   // Credit that we grant at the start, to be announced in the handshake.
   InitialCredit initial_credit() const;
 

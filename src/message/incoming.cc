@@ -1,6 +1,7 @@
 #include "message/incoming.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace whimbrel {
 
@@ -91,16 +92,17 @@ FrameVerdict Incoming::on_stream(const StreamFrame& frame, Instant now,
   const FrameVerdict verdict =
       channel->stream.on_frame(frame.offset, frame.bytes, context(*channel, now, out));
   note_charged(*channel, out.size() - before);
+  label(*channel, &Naming::ordered, before, out);
   return verdict;
 }
 
 FrameVerdict Incoming::on_message(const MessageFrame& frame, Instant now,
                                   std::vector<ReceivedMessage>& out) {
-  if (frame.bytes.size() > kMessageSizeMax || channel_of(frame.channel) == nullptr) {
-    return FrameVerdict::kViolation;
-  }
+  Channel* channel = channel_of(frame.channel);
+  if (frame.bytes.size() > kMessageSizeMax || channel == nullptr) return FrameVerdict::kViolation;
+  if (channel->is_former(frame.sequence)) return FrameVerdict::kTaken;
   if (!make_room_for_unreliable(frame.bytes.size())) return FrameVerdict::kTaken;
-  deliver_unreliable(frame.channel, frame.sequence, slabs_->copy(frame.bytes), now, out);
+  deliver_unreliable(*channel, frame.sequence, slabs_->copy(frame.bytes), now, out);
   return FrameVerdict::kTaken;
 }
 
@@ -119,18 +121,72 @@ bool Incoming::make_room_for_unreliable(std::uint64_t size) {
   return false;
 }
 
-void Incoming::deliver_unreliable(ChannelId channel, std::uint64_t sequence, SharedBytes payload,
+void Incoming::deliver_unreliable(Channel& channel, std::uint64_t sequence, SharedBytes payload,
                                   Instant now, std::vector<ReceivedMessage>& out) {
   unreliable_bytes_ += payload.size();
   ++unreliable_messages_;
   ++messages_received_;
-  out.push_back({std::move(payload), channel, false, sequence + 1, now});
+  out.push_back({std::move(payload), channel.stream.channel(), false, 0, sequence + 1, now});
+  label(channel, &Naming::unreliable, out.size() - 1, out);
+}
+
+// The messages from `first` on, of one channel and kind, under the name that the application knows.
+void Incoming::label(Channel& channel, std::uint64_t Naming::*former, std::size_t first,
+                     std::vector<ReceivedMessage>& out) {
+  if (first == out.size()) return;
+  if (!channel.open) open(channel);
+  const auto place = static_cast<std::uint16_t>(&channel - channels_.data());
+  for (std::size_t i = first; i < out.size(); ++i) {
+    out[i].place = place;
+    if (!channel.naming) continue;
+    out[i].channel = channel.naming->name;
+    out[i].number -= std::min(out[i].number, (*channel.naming).*former);
+  }
+}
+
+// The numbers of the channel go on, so that nothing which comes late is taken for new.
+FrameVerdict Incoming::on_channel_name(const ChannelNameFrame& frame) {
+  Channel* channel = channel_of(frame.channel);
+  if (channel == nullptr) return FrameVerdict::kViolation;
+  if (channel->naming && frame.count <= channel->naming->count) return FrameVerdict::kTaken;
+  if (channel->open) give_away(*channel);
+  if (!channel->naming) channel->naming = std::make_unique<Naming>();
+  const std::uint64_t unordered = channel->unordered ? channel->unordered->end() : 0;
+  *channel->naming = {frame.name, frame.count, channel->stream.delivered(), unordered,
+                      frame.sequence};
+  return FrameVerdict::kTaken;
+}
+
+void Incoming::open(Channel& channel) {
+  channel.open = true;
+  if (!given_away_ || given_away_->erase(channel.name()) == 0) ++open_channels_;
+}
+
+// The application has not closed it: it is open still, though it has no place.
+void Incoming::give_away(Channel& channel) {
+  channel.open = false;
+  if (!given_away_) given_away_ = std::make_unique<std::set<ChannelId>>();
+  if (given_away_->size() < kGivenAwayMax) given_away_->insert(channel.name());
+}
+
+bool Incoming::close_channel(ChannelId name) {
+  for (Channel& channel : channels_) {
+    if (!channel.open || channel.name() != name) continue;
+    channel.open = false;
+    --open_channels_;
+    return true;
+  }
+  if (!given_away_ || given_away_->erase(name) == 0) return false;
+  --open_channels_;
+  return true;
 }
 
 FrameVerdict Incoming::on_fragment(const FragmentFrame& frame, Instant now,
                                    std::vector<ReceivedMessage>& out) {
   if (frame.reliable) return on_reliable_fragment(frame, now, out);
-  if (channel_of(frame.channel) == nullptr) return FrameVerdict::kViolation;
+  Channel* channel = channel_of(frame.channel);
+  if (channel == nullptr) return FrameVerdict::kViolation;
+  if (channel->is_former(frame.sequence)) return FrameVerdict::kTaken;
   expire(now);
   const std::uint32_t place = *table_.find(frame.channel);
   if (!partials_.knows(place, frame.sequence)) {
@@ -140,7 +196,7 @@ FrameVerdict Incoming::on_fragment(const FragmentFrame& frame, Instant now,
   SharedBytes payload;
   switch (partials_.add(place, frame, payload)) {
     case UnreliableReassembly::Added::kComplete:
-      deliver_unreliable(frame.channel, frame.sequence, std::move(payload), now, out);
+      deliver_unreliable(*channel, frame.sequence, std::move(payload), now, out);
       return FrameVerdict::kTaken;
     case UnreliableReassembly::Added::kContradiction:
       return FrameVerdict::kViolation;
@@ -160,10 +216,11 @@ FrameVerdict Incoming::on_reliable_fragment(const FragmentFrame& frame, Instant 
   const std::size_t before = out.size();
   const FrameVerdict verdict = channel->unordered->on_frame(frame, context(*channel, now, out));
   note_charged(*channel, out.size() - before);
+  label(*channel, &Naming::unordered, before, out);
   return verdict;
 }
 
-void Incoming::on_consumed(ChannelId id, bool reliable, std::uint64_t bytes,
+void Incoming::on_consumed(std::uint16_t place, bool reliable, std::uint64_t bytes,
                            std::uint64_t messages) {
   if (!reliable) {
     ASSERT(bytes <= unreliable_bytes_ && messages <= unreliable_messages_);
@@ -171,9 +228,8 @@ void Incoming::on_consumed(ChannelId id, bool reliable, std::uint64_t bytes,
     unreliable_messages_ -= messages;
     return;
   }
-  const auto place = table_.find(id);
-  ASSERT(place.has_value());
-  Channel& channel = channels_[*place];
+  ASSERT(place < channels_.size());
+  Channel& channel = channels_[place];
   ASSERT(messages <= channel.unread);
   channel.unread -= static_cast<std::uint32_t>(messages);
   channel.bytes.free(bytes);

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "base/bytes.h"
@@ -35,7 +36,10 @@ class Incoming {
                           std::vector<ReceivedMessage>& out);
   FrameVerdict on_fragment(const FragmentFrame& frame, Instant now,
                            std::vector<ReceivedMessage>& out);
-  void on_consumed(ChannelId channel, bool reliable, std::uint64_t bytes, std::uint64_t messages);
+  FrameVerdict on_channel_name(const ChannelNameFrame& frame);
+  void on_consumed(std::uint16_t place, bool reliable, std::uint64_t bytes, std::uint64_t messages);
+  bool close_channel(ChannelId name);
+  bool has_open_channels() const { return open_channels_ > 0; }
 
   InitialCredit initial_credit() const {
     return {bytes_.limit(), messages_.limit(), channel_bytes_, channel_messages_};
@@ -57,18 +61,35 @@ class Incoming {
   std::uint64_t held_bytes() const;
 
  private:
+  // What the peer calls a channel of its packets, and how many messages of each kind had come before.
+  struct Naming {
+    ChannelId name = 0;
+    std::uint64_t count = 0;
+    std::uint64_t ordered = 0;
+    std::uint64_t unordered = 0;
+    std::uint64_t unreliable = 0;
+  };
   struct Channel {
     Channel(ChannelId channel, std::uint64_t bytes_window, std::uint64_t messages_window);
 
     std::uint32_t unread = 0;  // reliable messages delivered and not consumed
     bool credit_queued = false;
+    bool open = false;  // a message was delivered, and the application has not closed it
     ReceiveWindow bytes;
     ReceiveWindow messages;
     ReceiveStream stream;
     std::unique_ptr<UnorderedReassembly> unordered;
+    std::unique_ptr<Naming> naming;  // where it has another name than at first
+
+    ChannelId name() const { return naming ? naming->name : stream.channel(); }
+    bool is_former(std::uint64_t sequence) const { return naming && sequence < naming->unreliable; }
   };
 
+  static constexpr std::size_t kGivenAwayMax = 4096;
+
   Channel* channel_of(ChannelId channel);
+  void open(Channel& channel);
+  void give_away(Channel& channel);
   ReceiveContext context(Channel& channel, Instant now, std::vector<ReceivedMessage>& out);
   void note_charged(Channel& channel, std::size_t delivered);
   bool scarce() const;
@@ -76,8 +97,10 @@ class Incoming {
   bool make_room_for_unreliable(std::uint64_t size);
   FrameVerdict on_reliable_fragment(const FragmentFrame& frame, Instant now,
                                     std::vector<ReceivedMessage>& out);
-  void deliver_unreliable(ChannelId channel, std::uint64_t sequence, SharedBytes payload,
+  void deliver_unreliable(Channel& channel, std::uint64_t sequence, SharedBytes payload,
                           Instant now, std::vector<ReceivedMessage>& out);
+  void label(Channel& channel, std::uint64_t Naming::*former, std::size_t first,
+             std::vector<ReceivedMessage>& out);
   void queue_credit(Channel& channel);
   void share_messages();
 
@@ -93,6 +116,9 @@ class Incoming {
   std::optional<std::uint64_t> unreliable_came_at_;  // messages_.charged() then
   bool was_scarce_ = false;
   std::size_t early_pieces_ = 0;
+  std::size_t open_channels_ = 0;
+  // Those among them that gave their place to another channel. Of more than kGivenAwayMax the rest stay open for good.
+  std::unique_ptr<std::set<ChannelId>> given_away_;
   UnreliableReassembly partials_;
   RingBuffer<std::uint32_t> due_channels_;  // with credit to announce
   std::uint64_t unreliable_bytes_ = 0;      // delivered and not consumed

@@ -61,7 +61,8 @@ struct MessageLimits {
 struct ReceivedMessage {
   SharedBytes payload;
   ChannelId channel = 0;
-  bool reliable = false;  // also when it was reliable and unordered
+  bool reliable = false;    // also when it was reliable and unordered
+  std::uint16_t place = 0;  // of the channel in the session's table: for Channels::on_consumed()
   // From 1, in the order they were sent, counted per channel and kind (ordered, unordered,
   // unreliable).
   std::uint64_t number = 0;

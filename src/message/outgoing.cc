@@ -25,12 +25,42 @@ Outgoing::Channel::Channel(ChannelId channel, std::uint32_t place)
     : id(channel), stream(channel, place) {}
 
 bool Outgoing::can_send(ChannelId channel) const {
-  return table_.size() < channels_max_ || table_.find(channel).has_value();
+  return table_.size() < channels_max_ || table_.find(channel).has_value() ||
+         std::any_of(channels_.begin(), channels_.end(), is_idle);
+}
+
+bool Outgoing::is_idle(const Channel& channel) {
+  return !channel.naming && channel.stream.empty() &&
+         (!channel.unreliable || channel.unreliable->empty()) &&
+         (!channel.unordered || channel.unordered->empty());
+}
+
+// Of one that has not been used for long: the hand of a clock, as for pages of memory.
+std::uint32_t Outgoing::take_idle_place() {
+  for (std::size_t steps = 0; steps < 2 * channels_.size(); ++steps) {
+    const std::uint32_t place = hand_;
+    hand_ = (hand_ + 1) % static_cast<std::uint32_t>(channels_.size());
+    Channel& channel = channels_[place];
+    if (is_idle(channel) && !std::exchange(channel.used, false)) return place;
+  }
+  ASSERT(false);  // can_send() said no
+}
+
+void Outgoing::rename(std::uint32_t place, ChannelId name) {
+  Channel& channel = channels_[place];
+  table_.rename(place, name);
+  ++channel.names;
+  channel.naming = channel.name_owed = true;
+  ++names_owed_;
 }
 
 std::uint32_t Outgoing::place_of(ChannelId channel) {
   if (const auto known = table_.find(channel)) return *known;
-  ASSERT(table_.size() < channels_max_);
+  if (table_.size() >= channels_max_) {
+    const std::uint32_t place = take_idle_place();
+    rename(place, channel);
+    return place;
+  }
   const std::uint32_t place = table_.add(channel);
   channels_.emplace_back(channel, place);
   channels_.back().credit.raise(credit_.channel_bytes(), credit_.channel_messages());
@@ -43,6 +73,7 @@ void Outgoing::send(ChannelId channel, Delivery delivery, SharedBytes&& payload,
   const std::size_t size = payload.size();
   ASSERT(size <= kMessageSizeMax);
   const std::uint32_t place = place_of(channel);
+  channels_[place].used = true;
   if (delivery == Delivery::kUnreliable && becomes_reliable(size, fragment_size)) {
     delivery = Delivery::kReliableUnordered;
   }
@@ -150,9 +181,15 @@ void Outgoing::on_session_credit(const SessionCreditFrame& frame) {
 }
 
 FrameVerdict Outgoing::on_channel_credit(const ChannelCreditFrame& frame) {
-  const auto place = table_.find(frame.channel);
-  // It is announced when something that we sent on the channel was consumed.
-  if (!place) return FrameVerdict::kViolation;
+  auto place = table_.find(frame.channel);
+  if (!place ||
+      channels_[*place].id != frame.channel) {  // a name, and no longer the channel's first
+    const auto at = std::find_if(channels_.begin(), channels_.end(),
+                                 [&](const Channel& c) { return c.id == frame.channel; });
+    // It is announced when something that we sent on the channel was consumed.
+    if (at == channels_.end()) return FrameVerdict::kViolation;
+    place = static_cast<std::uint32_t>(at - channels_.begin());
+  }
   if (!channels_[*place].credit.raise(frame.bytes_max, frame.messages_max)) {
     return FrameVerdict::kTaken;
   }
@@ -172,6 +209,7 @@ bool& Outgoing::waits(Lane lane) {
 
 Outgoing::LaneState Outgoing::state_of(Lane lane) {
   const Channel& channel = channel_of(lane);
+  if (channel.naming) return LaneState::kIdle;
   bool is_allowed = false;
   switch (kind_of(lane)) {
     case Delivery::kUnreliable:
@@ -216,6 +254,7 @@ void Outgoing::put_aside(Lane lane, LaneState state) {
 }
 
 bool Outgoing::has_frames() {
+  if (names_owed_ > 0) return true;
   while (!lost_lanes_.empty() && !has_lost(lost_lanes_.front())) {
     lost_queued(lost_lanes_.pop_front()) = false;
   }
@@ -233,6 +272,7 @@ bool Outgoing::has_frames() {
 void Outgoing::produce(ByteWriter& out, std::vector<SentFrame>& records, Instant now, bool fresh,
                        bool whole) {
   const std::size_t before = out.size();
+  if (names_owed_ > 0) write_names(out, records);
   resend(out, records, whole);
   lost_bytes_ = lost_lanes_.empty() ? 0 : lost_bytes_ - std::min(lost_bytes_, out.size() - before);
   send_new(out, records, now, fresh && out.size() == before, whole);
@@ -325,7 +365,38 @@ void Outgoing::queue_lost(Lane lane, std::uint32_t bytes) {
   lost_lanes_.push_back(lane);
 }
 
+void Outgoing::write_names(ByteWriter& out, std::vector<SentFrame>& records) {
+  for (std::uint32_t place = 0; place < channels_.size() && names_owed_ > 0; ++place) {
+    Channel& channel = channels_[place];
+    if (!channel.name_owed) continue;
+    if (out.remaining() < kChannelNameSizeMax) return;
+    channel.name_owed = false;
+    --names_owed_;
+    const std::uint64_t next = channel.unreliable ? channel.unreliable->sequence() : 0;
+    write_channel_name(out, {channel.id, table_.channel_at(place), channel.names, next});
+    records.push_back({FrameType::kChannelName, 0, place, channel.names, 0});
+  }
+}
+
+void Outgoing::on_name_acked(std::uint32_t place, std::uint64_t count) {
+  Channel& channel = channels_[place];
+  if (!channel.naming || count != channel.names) return;
+  channel.naming = false;
+  if (std::exchange(channel.name_owed, false)) --names_owed_;
+  if (channel.stream.has_new()) wake(lane_of(place, Delivery::kReliable));
+  if (channel.unreliable) wake(lane_of(place, Delivery::kUnreliable));
+  if (channel.unordered) wake(lane_of(place, Delivery::kReliableUnordered));
+}
+
+void Outgoing::on_name_lost(std::uint32_t place, std::uint64_t count) {
+  Channel& channel = channels_[place];
+  if (!channel.naming || count != channel.names || channel.name_owed) return;
+  channel.name_owed = true;
+  ++names_owed_;
+}
+
 void Outgoing::on_frame_acked(const SentFrame& frame) {
+  if (frame.type == FrameType::kChannelName) return on_name_acked(frame.slot, frame.offset);
   Channel& channel = channels_[frame.slot];
   std::uint64_t acked = 0;
   std::uint64_t released = 0;
@@ -347,6 +418,7 @@ void Outgoing::on_frame_acked(const SentFrame& frame) {
 }
 
 void Outgoing::on_frame_lost(const SentFrame& frame) {
+  if (frame.type == FrameType::kChannelName) return on_name_lost(frame.slot, frame.offset);
   Channel& channel = channels_[frame.slot];
   if (frame.type == FrameType::kStream) {
     channel.stream.on_lost(frame.offset, frame.length);

@@ -3,6 +3,9 @@
 //
 // Each channel has three lanes: its stream, its unreliable messages, and its reliable unordered
 // ones. A lane is active (it could send now), waits for credit, or has nothing to send.
+//
+// Where all places are taken, a new channel gets the one of a channel that is idle. In packets it is called as before; the
+// peer is told what it stands for, and nothing leaves on it until that is acknowledged.
 #pragma once
 
 #include <cstdint>
@@ -68,12 +71,17 @@ class Outgoing {
   struct Channel {
     Channel(ChannelId id, std::uint32_t place);
 
-    ChannelId id;
+    ChannelId id;  // in packets: its name at first
     // In waiting_, or in lost_lanes_.
     bool stream_waits = false;
     bool unordered_waits = false;
     bool stream_lost_queued = false;
     bool unordered_lost_queued = false;
+    // It has another name, which the peer has not acknowledged; which is to be said to it.
+    bool naming = false;
+    bool name_owed = false;
+    bool used = false;        // since take_idle_place() came by
+    std::uint32_t names = 0;  // beside the first
     ChannelCredit credit;
     SendStream stream;
     // Made when first used.
@@ -89,6 +97,12 @@ class Outgoing {
   static constexpr Lane kLanesPerChannel = 3;
 
   std::uint32_t place_of(ChannelId channel);
+  static bool is_idle(const Channel& channel);
+  std::uint32_t take_idle_place();
+  void rename(std::uint32_t place, ChannelId channel);
+  void write_names(ByteWriter& out, std::vector<SentFrame>& records);
+  void on_name_acked(std::uint32_t place, std::uint64_t count);
+  void on_name_lost(std::uint32_t place, std::uint64_t count);
   UnreliableQueue& unreliable_of(std::uint32_t place);
   void push_unreliable(std::uint32_t place, SharedBytes&& payload, std::size_t fragment_size,
                        Instant now);
@@ -118,7 +132,9 @@ class Outgoing {
                 bool whole);
 
   std::size_t channels_max_;
-  ChannelTable table_;
+  std::uint32_t names_owed_ = 0;
+  std::uint32_t hand_ = 0;  // where take_idle_place() goes on
+  ChannelTable table_;      // by the names that the application knows
   std::vector<Channel> channels_;
   SendCredit credit_;
   Scheduler scheduler_;

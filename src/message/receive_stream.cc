@@ -201,7 +201,7 @@ void ReceiveStream::place(std::uint64_t begin, Bytes bytes, const ReceiveContext
 }
 
 void ReceiveStream::deliver(SharedBytes payload, const ReceiveContext& context) {
-  context.out.push_back({std::move(payload), channel_, true, ++number_, context.now});
+  context.out.push_back({std::move(payload), channel_, true, 0, ++number_, context.now});
 }
 
 }  // namespace whimbrel

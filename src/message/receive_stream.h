@@ -25,6 +25,8 @@ class ReceiveStream {
   explicit ReceiveStream(ChannelId channel) : channel_(channel) {}
 
   ChannelId channel() const { return channel_; }
+  // Messages so far.
+  std::uint64_t delivered() const { return number_; }
   FrameVerdict on_frame(std::uint64_t offset, Bytes bytes, const ReceiveContext& context);
 
  private:

@@ -26,6 +26,8 @@ class SendStream {
   SendStream(ChannelId channel, std::uint32_t place) : channel_(channel), place_(place) {}
 
   void push(SharedBytes&& payload);
+  // Nothing is unsent or unacknowledged.
+  bool empty() const { return messages_.empty(); }
   bool has_new() const { return next_ != end_; }
   // Bytes of the stream that have not left.
   std::uint64_t unsent() const { return end_ - next_; }

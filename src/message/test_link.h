@@ -29,6 +29,7 @@ inline FrameVerdict receive_packet(Channels& to, Bytes packet, Instant now,
     FragmentFrame fragment;
     SessionCreditFrame session_credit;
     ChannelCreditFrame channel_credit;
+    ChannelNameFrame channel_name;
     bool readable = true;
     switch (type) {
       case FrameType::kPadding:
@@ -55,6 +56,10 @@ inline FrameVerdict receive_packet(Channels& to, Bytes packet, Instant now,
       case FrameType::kChannelCredit:
         readable = read_channel_credit(in, channel_credit);
         if (readable) verdict = to.on_channel_credit(channel_credit);
+        break;
+      case FrameType::kChannelName:
+        readable = read_channel_name(in, channel_name);
+        if (readable) verdict = to.on_channel_name(channel_name);
         break;
       default:
         readable = false;
@@ -122,7 +127,7 @@ class TestLink {
 
   static void consume(Channels& at, std::vector<ReceivedMessage>& messages) {
     for (const ReceivedMessage& m : messages) {
-      at.on_consumed(m.channel, m.reliable, m.payload.size(), 1);
+      at.on_consumed(m.place, m.reliable, m.payload.size(), 1);
     }
     messages.clear();
   }

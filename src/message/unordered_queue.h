@@ -22,6 +22,8 @@ class UnorderedQueue {
   // Not empty: there is no fragment of nothing.
   void push(SharedBytes&& payload);
 
+  // Nothing is unsent or unacknowledged.
+  bool empty() const { return messages_.empty(); }
   bool has_new() const { return next_index_ < messages_.size(); }
   // Payload bytes that have not left.
   std::uint64_t unsent() const { return unsent_; }

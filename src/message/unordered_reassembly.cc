@@ -22,7 +22,8 @@ FrameVerdict UnorderedReassembly::on_frame(const FragmentFrame& frame,
   if (!at->second.add(frame.offset, frame.bytes)) {
     return at->second.range_count() > kIslandsMax ? FrameVerdict::kViolation : FrameVerdict::kTaken;
   }
-  context.out.push_back({at->second.take(), frame.channel, true, frame.sequence + 1, context.now});
+  context.out.push_back(
+      {at->second.take(), frame.channel, true, 0, frame.sequence + 1, context.now});
   partials_.erase(at);
   completed_.add(frame.sequence);
   return completed_.count() > gaps_max_ + 1 ? FrameVerdict::kViolation : FrameVerdict::kTaken;

@@ -18,6 +18,8 @@ class UnorderedReassembly {
   // many it can have begun and not completed.
   explicit UnorderedReassembly(std::uint64_t gaps_max) : gaps_max_(gaps_max) {}
 
+  // One past the largest sequence that was delivered.
+  std::uint64_t end() const { return completed_.empty() ? 0 : completed_.ranges().back().end; }
   FrameVerdict on_frame(const FragmentFrame& frame, const ReceiveContext& context);
 
  private:

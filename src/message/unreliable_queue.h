@@ -30,6 +30,8 @@ class UnreliableQueue {
     sequence_ += messages;
   }
   bool empty() const { return messages_.empty(); }
+  // Of the next message that leaves.
+  std::uint64_t sequence() const { return sequence_; }
   // Payload bytes not sent yet.
   std::uint64_t pending_bytes() const { return pending_bytes_; }
   std::size_t front_remaining() const { return messages_.front().payload.size() - sent_; }

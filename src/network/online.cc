@@ -140,7 +140,7 @@ void Network::Online::take_control(Instant now) {
   for (const DeliveredMessage& delivered : delivered_) {
     const ReceivedMessage& message = delivered.message;
     if (message.channel == kControlChannel) client_.on_message(message.payload, now);
-    control_.consumed(delivered.session, message.channel, message.reliable, message.payload.size(),
+    control_.consumed(delivered.session, message.place, message.reliable, message.payload.size(),
                       1, now);
   }
   delivered_.clear();

@@ -149,7 +149,7 @@ void SiteControl::take_messages(Instant now) {
     if (at != by_user_.end() && message.channel == kControlChannel) {
       server_.on_message(at->second, message.payload, now);
     }
-    endpoint_.consumed(delivered.session, message.channel, message.reliable, message.payload.size(),
+    endpoint_.consumed(delivered.session, message.place, message.reliable, message.payload.size(),
                        1, now);
   }
   delivered_.clear();

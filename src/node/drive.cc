@@ -36,7 +36,7 @@ void NetworkingMessages::Impl::take_from_application(Instant now) {
   taken_.clear();
   inbox_.take_consumed(consumed_);
   for (const Consumed& one : consumed_) {
-    endpoint.consumed(one.session, one.channel, one.reliable, one.bytes, one.messages, now);
+    endpoint.consumed(one.session, one.place, one.reliable, one.bytes, one.messages, now);
   }
   consumed_.clear();
 }

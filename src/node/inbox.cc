@@ -226,14 +226,14 @@ void Inbox::note_consumed(Session& session, const ReceivedMessage& message) {
   ++session.unreported_messages;
   if (!consumed_.empty()) {
     Consumed& last = consumed_.back();
-    if (last.session == session.id && last.channel == message.channel &&
+    if (last.session == session.id && last.place == message.place &&
         last.reliable == message.reliable) {
       last.bytes += message.payload.size();
       ++last.messages;
       return;
     }
   }
-  consumed_.push_back({session.id, message.channel, message.reliable, message.payload.size(), 1});
+  consumed_.push_back({session.id, message.place, message.reliable, message.payload.size(), 1});
 }
 
 void Inbox::take_consumed(std::vector<Consumed>& out) {

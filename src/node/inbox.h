@@ -23,7 +23,7 @@ namespace whimbrel {
 // Messages that the application took or dropped: room for the peer to send more.
 struct Consumed {
   SessionId session{};
-  ChannelId channel = 0;
+  std::uint16_t place = 0;  // of the channel in the session
   bool reliable = false;
   std::uint64_t bytes = 0;
   std::uint64_t messages = 0;

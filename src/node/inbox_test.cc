@@ -12,7 +12,7 @@ class InboxTest : public testing::Test {
  protected:
   void deliver(SessionId session, ChannelId channel, std::size_t size, std::uint64_t number = 1) {
     const std::vector<std::uint8_t> bytes(size, static_cast<std::uint8_t>(number));
-    ReceivedMessage message{SharedBytes::copy(bytes), channel, true, number,
+    ReceivedMessage message{SharedBytes::copy(bytes), channel, true, 0, number,
                             Instant(microseconds(77))};
     std::vector<DeliveredMessage> delivered;
     delivered.push_back({session, std::move(message)});
@@ -134,7 +134,7 @@ TEST_F(InboxTest, AUserWhoComesAgainLosesWhatItsOldestSessionLeft) {
   const auto again = [&](SessionId session, std::size_t size) {
     std::vector<DeliveredMessage> delivered;
     const std::vector<std::uint8_t> bytes(size);
-    delivered.push_back({session, {SharedBytes::copy(bytes), 0, true, 1, Instant()}});
+    delivered.push_back({session, {SharedBytes::copy(bytes), 0, true, 0, 1, Instant()}});
     inbox.deliver(delivered, [](SessionId) { return Identity::steam_id(1); });
   };
   deliver(kBob, 0, 900);
@@ -175,7 +175,7 @@ TEST_F(InboxTest, HoldsSoMuchOfSessionsThatAreOver) {
   for (std::uint64_t i = 1; i <= rounds; ++i) {
     std::vector<DeliveredMessage> delivered;
     for (int k = 0; k < 16; ++k) {
-      delivered.push_back({SessionId{i}, {SharedBytes(), 300, true, 1, Instant()}});
+      delivered.push_back({SessionId{i}, {SharedBytes(), 300, true, 0, 1, Instant()}});
     }
     sent += delivered.size();
     bool known = false;
@@ -198,7 +198,7 @@ TEST_F(InboxTest, MessagesOutliveIt) {
     Inbox brief;
     std::vector<DeliveredMessage> delivered;
     const std::vector<std::uint8_t> bytes = {1, 2, 3};
-    delivered.push_back({kAlice, {SharedBytes::copy(bytes), 0, false, 1, Instant()}});
+    delivered.push_back({kAlice, {SharedBytes::copy(bytes), 0, false, 0, 1, Instant()}});
     brief.deliver(delivered, [](SessionId) { return Identity::steam_id(1); });
     EXPECT_EQ(brief.take(0, {&kept, 1}, &report), 1u);
   }

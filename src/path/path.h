@@ -40,7 +40,7 @@ struct PathConfig {
 };
 
 // Who gets the frames of a packet back. Called only from inside on_ack_received(), on_deadline() and owe_probe(); must not call
-// the path.
+// the path. A frame comes back once; but one that was lost to a probe may be acknowledged after all.
 class FrameSink {
  public:
   virtual ~FrameSink() = default;

@@ -133,9 +133,9 @@ void Session::enter_closing(Instant now) {
   close_deadline_ = now + std::clamp(3 * path_.probe_timeout(), kClosingMin, kClosingMax);
 }
 
-void Session::consumed(ChannelId channel, bool reliable, std::uint64_t bytes,
+void Session::consumed(std::uint16_t place, bool reliable, std::uint64_t bytes,
                        std::uint64_t messages, Instant) {
-  channels_.on_consumed(channel, reliable, bytes, messages);
+  channels_.on_consumed(place, reliable, bytes, messages);
 }
 
 void Session::set_options(const SessionOptions& options) {

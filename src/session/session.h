@@ -97,7 +97,10 @@ class Session final : private FrameSink {
   }
   // The peer has forgotten the session. RFC 9000 10.3.1: nothing more is said.
   void drain() { phase_ = SessionPhase::kEnded; }
-  void consumed(ChannelId channel, bool reliable, std::uint64_t bytes, std::uint64_t messages,
+  // See Channels.
+  bool close_channel(ChannelId channel) { return channels_.close_channel(channel); }
+  bool has_open_channels() const { return channels_.has_open_channels(); }
+  void consumed(std::uint16_t place, bool reliable, std::uint64_t bytes, std::uint64_t messages,
                 Instant now);
   void set_options(const SessionOptions& options);
   // Somebody else claims to be the peer: ask it for a sign of life. It has until the connected timeout, or, where there is

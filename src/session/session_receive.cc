@@ -144,6 +144,10 @@ FrameVerdict Session::read_frame(FrameType type, ByteReader& in, const IpAddress
       ChannelCreditFrame frame;
       return read_channel_credit(in, frame) ? channels_.on_channel_credit(frame) : kBad;
     }
+    case FrameType::kChannelName: {
+      ChannelNameFrame frame;
+      return read_channel_name(in, frame) ? channels_.on_channel_name(frame) : kBad;
+    }
     case FrameType::kQuality:
       remote_quality_ = static_cast<float>(in.u8()) / 255.0f;
       return kGood;

@@ -73,6 +73,13 @@ bool read_channel_credit(ByteReader& in, ChannelCreditFrame& out) {
   return in.ok();
 }
 
+bool read_channel_name(ByteReader& in, ChannelNameFrame& out) {
+  if (!read_channel(in, out.channel) || !read_channel(in, out.name)) return false;
+  out.count = in.varint();
+  out.sequence = in.varint();
+  return in.ok() && out.count > 0;
+}
+
 bool read_stream(ByteReader& in, FrameType type, StreamFrame& out) {
   if (!read_channel(in, out.channel)) return false;
   out.offset = in.varint();
@@ -142,6 +149,14 @@ void write_session_credit(ByteWriter& out, const SessionCreditFrame& frame) {
   out.u8(static_cast<std::uint8_t>(FrameType::kSessionCredit));
   out.varint(frame.bytes_max);
   out.varint(frame.messages_max);
+}
+
+void write_channel_name(ByteWriter& out, const ChannelNameFrame& frame) {
+  out.u8(static_cast<std::uint8_t>(FrameType::kChannelName));
+  out.varint(zigzag(frame.channel));
+  out.varint(zigzag(frame.name));
+  out.varint(frame.count);
+  out.varint(frame.sequence);
 }
 
 void write_channel_credit(ByteWriter& out, const ChannelCreditFrame& frame) {

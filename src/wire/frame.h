@@ -12,6 +12,7 @@
 //  0x07  SESSION_CREDIT   bytes_max v, messages_max v       totals since the session began (RFC 9000 19.9)
 //  0x08  CHANNEL_CREDIT   channel z, bytes_max v, messages_max v   the same of one channel (RFC 9000 19.10)
 //  0x09  QUALITY          arrived in 1/255 u8: the peer's share of our packets that reached it
+//  0x0a  CHANNEL_NAME     channel z, name z, count v, sequence v   what this side calls `channel` is another one from now on
 //  0x10  STREAM           channel z, offset v, length v, bytes
 //  0x11  STREAM to the packet's end: channel z, offset v, bytes
 //  0x20  MESSAGE          channel z, sequence v, length v, bytes                            unreliable, whole
@@ -53,6 +54,7 @@ enum class FrameType : std::uint8_t {
   kSessionCredit = 0x07,
   kChannelCredit = 0x08,
   kQuality = 0x09,
+  kChannelName = 0x0a,
   kStream = 0x10,
   kStreamToEnd = 0x11,
   kMessage = 0x20,
@@ -95,6 +97,12 @@ struct ChannelCreditFrame {
   std::uint64_t bytes_max = 0;
   std::uint64_t messages_max = 0;
 };
+struct ChannelNameFrame {
+  ChannelId channel = 0;
+  ChannelId name = 0;
+  std::uint64_t count = 0;     // of the names of this channel, from 1
+  std::uint64_t sequence = 0;  // of the first unreliable message under the name
+};
 struct StreamFrame {
   ChannelId channel = 0;
   std::uint64_t offset = 0;
@@ -121,6 +129,7 @@ bool read_close(ByteReader& in, CloseFrame& out);
 bool read_path_data(ByteReader& in, PathData& out);
 bool read_session_credit(ByteReader& in, SessionCreditFrame& out);
 bool read_channel_credit(ByteReader& in, ChannelCreditFrame& out);
+bool read_channel_name(ByteReader& in, ChannelNameFrame& out);
 bool read_stream(ByteReader& in, FrameType type, StreamFrame& out);
 bool read_message(ByteReader& in, FrameType type, MessageFrame& out);
 bool read_fragment(ByteReader& in, FrameType type, FragmentFrame& out);
@@ -132,9 +141,11 @@ void write_close(ByteWriter& out, const CloseFrame& frame);
 void write_path_data(ByteWriter& out, FrameType type, const PathData& frame);
 void write_session_credit(ByteWriter& out, const SessionCreditFrame& frame);
 void write_channel_credit(ByteWriter& out, const ChannelCreditFrame& frame);
+void write_channel_name(ByteWriter& out, const ChannelNameFrame& frame);
 
 inline constexpr std::size_t kSessionCreditSizeMax = 17;
 inline constexpr std::size_t kChannelCreditSizeMax = 1 + 8 + 8 + 8;
+inline constexpr std::size_t kChannelNameSizeMax = 1 + 8 + 8 + 8 + 8;
 inline constexpr std::size_t kCloseSizeMax = 1 + 4 + 2 + kCloseTextMax;
 // Type, channel, offset and a two-byte length: the most a STREAM header takes in a datagram below 16 KiB.
 inline constexpr std::size_t kStreamHeaderSizeMax = 1 + 8 + 8 + 4;

@@ -171,6 +171,27 @@ TEST(CreditFrames, RoundTripAndSizes) {
   EXPECT_EQ(channel.messages_max, kVarintMax);
 }
 
+TEST(ChannelNameFrame, LargestAndCountedFromOne) {
+  constexpr auto kLeast = std::numeric_limits<ChannelId>::min();
+  constexpr auto kLargest = std::numeric_limits<ChannelId>::max();
+  std::array<std::uint8_t, 64> buffer{};
+  ByteWriter out(buffer);
+  write_channel_name(out, {kLeast, kLargest, kVarintMax, kVarintMax});
+  EXPECT_LE(out.size(), kChannelNameSizeMax);
+  ByteReader in(out.written().subspan(1));
+  ChannelNameFrame frame;
+  ASSERT_TRUE(read_channel_name(in, frame));
+  EXPECT_TRUE(in.empty());
+  EXPECT_EQ(frame.channel, kLeast);
+  EXPECT_EQ(frame.name, kLargest);
+  EXPECT_EQ(frame.count, kVarintMax);
+  EXPECT_EQ(frame.sequence, kVarintMax);
+  ByteWriter zero(buffer);
+  write_channel_name(zero, {1, 2, 0, 5});
+  ByteReader in2(zero.written().subspan(1));
+  EXPECT_FALSE(read_channel_name(in2, frame));
+}
+
 TEST(StreamFrame, Limits) {
   StreamFrame frame;
   std::vector<std::uint8_t> packet;

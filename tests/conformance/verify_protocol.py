@@ -21,7 +21,7 @@ HANDSHAKE_NAMES = {0xE0: "InitIK", 0xE1: "RespIK", 0xE2: "InitXX", 0xE3: "RespXX
                    0xE6: "VersionReply", 0xE7: "ResetAsk", 0xE8: "Reset"}
 SUITE_BITS = 0b11
 FRAME_AND_PACKET_NAMES = {name for name, _ in wire.FRAMES.values()} | set(HANDSHAKE_NAMES.values())
-MESSAGE_FRAMES = {"STREAM", "MESSAGE", "FRAGMENT", "RELIABLE FRAGMENT"}
+MESSAGE_FRAMES = {"CHANNEL_NAME", "STREAM", "MESSAGE", "FRAGMENT", "RELIABLE FRAGMENT"}
 
 
 class End:

@@ -46,6 +46,11 @@ class Stream:
         self.parse()
         return [(size, bytes(self.data[at:at + size])) for at, size in self.begun]
 
+    def parsed_to_end(self):
+        """Nothing but whole messages."""
+        self.parse()
+        return self.highest == len(self.data) == self.parsed
+
     def charged(self):
         """What counts as credit: the highest offset, and all of a message whose length was sent."""
         self.parse()
@@ -57,10 +62,13 @@ class Messages:
 
     def __init__(self):
         self.streams, self.whole, self.parts = {}, {}, {}
+        self.names = {}  # channel -> [(name, number of the first message of each kind)]
 
     def take(self, name, frame):
         channel = frame["channel"]
-        if name == "STREAM":
+        if name == "CHANNEL_NAME":
+            self.rename(channel, frame)
+        elif name == "STREAM":
             self.streams.setdefault(channel, Stream()).put(frame["offset"], frame["bytes"])
         elif name == "MESSAGE":
             key = ("unreliable", channel, frame["sequence"])
@@ -68,6 +76,27 @@ class Messages:
             self.whole[key] = frame["bytes"]
         else:
             self.put_part("unreliable" if name == "FRAGMENT" else "unordered", frame)
+
+    def rename(self, channel, frame):
+        """What comes on the channel from now on belongs to another one of the application."""
+        names = self.names.setdefault(channel, [])
+        if frame["count"] <= len(names):  # said again
+            require(names[frame["count"] - 1][0] == frame["name"], "a name that is said again is the same")
+            return
+        require(frame["count"] == len(names) + 1, "the names of a channel are counted")
+        stream = self.streams.get(channel, Stream())
+        require(not stream.ahead and stream.parsed_to_end(), "a channel is given away when it is idle")
+        unordered = sum(1 for kind, at, _ in self.parts if kind == "unordered" and at == channel)
+        first = {"reliable": len(stream.begun), "unordered": unordered, "unreliable": frame["sequence"]}
+        names.append((frame["name"], first))
+
+    def name_of(self, kind, channel, number):
+        """The application's name of the channel, for a message of a kind by its number."""
+        name = channel
+        for later, first in self.names.get(channel, []):
+            if number >= first[kind]:
+                name = later
+        return name
 
     def put_part(self, kind, frame):
         key = (kind, frame["channel"], frame["sequence"])
@@ -95,10 +124,10 @@ class Messages:
         found = []
         for channel, stream in sorted(self.streams.items()):
             require(not stream.ahead, "a stream without holes at the end")
-            for size, data in stream.messages():
+            for number, (size, data) in enumerate(stream.messages()):
                 require(len(data) == size, f"a whole last message on channel {channel}")
-                found.append(("reliable", channel, data))
-        return found + self.numbered()
+                found.append(("reliable", self.name_of("reliable", channel, number), data))
+        return sorted(found, key=lambda m: m[1]) + self.numbered()
 
     def numbered(self):
         whole = dict(self.whole)
@@ -110,8 +139,8 @@ class Messages:
             hole = sequence != last.get((kind, channel), -1) + 1
             require(kind == "unreliable" or not hole, "messages are numbered from 0 without a hole")
             last[kind, channel] = sequence
-            found.append((kind, channel, data))
-        return found
+            found.append((kind, self.name_of(kind, channel, sequence), data))
+        return sorted(found, key=lambda m: m[:2])
 
 
 class Credit:

@@ -311,6 +311,13 @@ def read_fragment(reader):
     return frame
 
 
+def read_channel_name(reader):
+    frame = {"channel": reader.channel(), "name": reader.channel()}
+    frame["count"], frame["sequence"] = reader.varint(), reader.varint()
+    require(frame["count"] > 0, "the names of a channel are counted from 1")
+    return frame
+
+
 FRAMES = {
     0x00: ("PADDING", lambda r: {}),
     0x01: ("PING", lambda r: {}),
@@ -322,6 +329,7 @@ FRAMES = {
     0x07: ("SESSION_CREDIT", lambda r: {"bytes": r.varint(), "messages": r.varint()}),
     0x08: ("CHANNEL_CREDIT", lambda r: {"channel": r.channel(), "bytes": r.varint(), "messages": r.varint()}),
     0x09: ("QUALITY", lambda r: {"share": r.u8()}),
+    0x0A: ("CHANNEL_NAME", read_channel_name),
     0x10: ("STREAM", lambda r: read_stream(r, False)),
     0x11: ("STREAM", lambda r: read_stream(r, True)),
     0x20: ("MESSAGE", lambda r: read_message(r, False)),

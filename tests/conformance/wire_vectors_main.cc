@@ -293,6 +293,27 @@ void refusal(std::string& out, Knows knows) {
   scene->write({.handshake = key ? "0 InitIK, 1 RespIK" : "0 InitXX, 1 RespXX, 0 FinishXX"}, out);
 }
 
+// More channels than fit: those that are idle give their places, one of them twice.
+void many_channels(std::string& out) {
+  const auto scene = two_endpoints("many_channels", alice(), bob(), Knows::kKey);
+  connect(*scene);
+  for (ChannelId channel = 1; channel < 256; ++channel) scene->say(0, 3, kUnreliable, channel);
+  scene->say(0, 30, kReliable, 7);
+  scene->run_until_arrived();
+  scene->run_for(milliseconds(200));
+  for (const ChannelId channel : {1000, -1000}) {
+    for (int i = 0; i < 2; ++i) {
+      scene->say(0, 20, kUnreliable, channel);
+      scene->say(0, 40, kReliable, channel);
+    }
+  }
+  scene->run_until_arrived();
+  scene->run_for(milliseconds(200));
+  for (ChannelId channel = 2000; channel < 2256; ++channel) scene->say(0, 2, kReliable, channel);
+  end(*scene);
+  scene->write({.handshake = "0 InitIK, 1 RespIK"}, out);
+}
+
 // One end is killed and started again with its key: the other one asks, and is told.
 void forgotten(std::string& out) {
   const auto scene = two_endpoints("forgotten", alice(), bob(), Knows::kKey);
@@ -325,6 +346,7 @@ std::string all_sessions() {
       mtu_probes,
       credit,
       both_close,
+      many_channels,
       forgotten,
       [](std::string& out) { refusal(out, Knows::kKey); },
       [](std::string& out) { refusal(out, Knows::kAddress); },

@@ -14,6 +14,7 @@ bool read_any(FrameType type, ByteReader& in) {
   PathData data;
   SessionCreditFrame session;
   ChannelCreditFrame channel;
+  ChannelNameFrame name;
   StreamFrame stream;
   MessageFrame message;
   FragmentFrame fragment;
@@ -33,6 +34,8 @@ bool read_any(FrameType type, ByteReader& in) {
       return read_session_credit(in, session);
     case FrameType::kChannelCredit:
       return read_channel_credit(in, channel);
+    case FrameType::kChannelName:
+      return read_channel_name(in, name);
     case FrameType::kStream:
     case FrameType::kStreamToEnd:
       return read_stream(in, type, stream);

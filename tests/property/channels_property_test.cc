@@ -274,7 +274,7 @@ class World {
       const std::size_t i = random_.below(waiting_.size());
       const ReceivedMessage message = waiting_[i];
       waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(i));
-      b_.on_consumed(message.channel, message.reliable, message.payload.size(), 1);
+      b_.on_consumed(message.place, message.reliable, message.payload.size(), 1);
       unconsumed_bytes_ -= message.payload.size();
     }
   }
@@ -368,7 +368,7 @@ class Readers {
     for (; count > 0 && !waiting_.empty(); --count) {
       const ReceivedMessage message = waiting_.front();
       waiting_.pop_front();
-      link_.b.on_consumed(message.channel, true, message.payload.size(), 1);
+      link_.b.on_consumed(message.place, true, message.payload.size(), 1);
       ++read_[static_cast<std::size_t>(message.channel)];
     }
   }

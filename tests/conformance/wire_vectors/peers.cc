@@ -110,7 +110,7 @@ bool EndpointPeer::turn(Instant now) {
   endpoint_->take_messages(delivered_);
   for (const DeliveredMessage& each : delivered_) {
     const ReceivedMessage& message = each.message;
-    endpoint_->consumed(each.session, message.channel, message.reliable, message.payload.size(), 1,
+    endpoint_->consumed(each.session, message.place, message.reliable, message.payload.size(), 1,
                         now);
   }
   messages_received_ += delivered_.size();
@@ -219,7 +219,7 @@ Instant PickyPeer::next_deadline() const { return session_ ? session_->next_dead
 bool PickyPeer::turn(Instant now) {
   const bool any = !received_.empty();
   for (const ReceivedMessage& message : received_) {
-    session_->consumed(message.channel, message.reliable, message.payload.size(), 1, now);
+    session_->consumed(message.place, message.reliable, message.payload.size(), 1, now);
   }
   messages_received_ += received_.size();
   received_.clear();
