@@ -140,9 +140,9 @@ Fault read_server(const Config& config, const Settings& settings,
              "': after the comma comes the server's key, 64 hex digits";
     }
   }
-  auto address = resolve_address(config.server.substr(0, comma));
-  if (!address) return "server: " + address.error();
-  server.server = *address;
+  const auto addresses = resolve_addresses(config.server.substr(0, comma));
+  if (!addresses) return "server: " + addresses.error();
+  server.server = addresses->front();
   if (config.login_token.size() > rendezvous::kTokenTextMax) {
     return "the login token has " + std::to_string(config.login_token.size()) +
            " bytes: at most 4096 are taken";
