@@ -1,4 +1,6 @@
-// A handshake that we began: its packets, and when they are sent again.
+// A handshake that we began: its packets, where they go, and when they are sent again.
+//
+// Where the peer has several addresses the same message 1 goes to one after the other, until an answer comes: RFC 8305.
 #pragma once
 
 #include <cstdint>
@@ -14,9 +16,12 @@
 
 namespace whimbrel {
 
+// Further addresses of one peer are not tried.
+inline constexpr std::size_t kDialAddressesMax = 8;
+
 struct DialTarget {
-  IpAddress address;
-  std::optional<PublicKey> key;  // known: IK; unknown: XX
+  std::vector<IpAddress> addresses;  // in the order in which they are tried; at least one
+  std::optional<PublicKey> key;      // known: IK; unknown: XX
 };
 
 class Dial {
@@ -27,24 +32,33 @@ class Dial {
   Dial(const HandshakeConfig& config, const DialTarget& target, ReceiverIndex index,
        UnixMillis stamp, Random& random, Instant now);
 
-  const IpAddress& to() const { return target_.address; }
-  const std::optional<PublicKey>& expected_key() const { return target_.key; }
+  // The address that something came from last; before that the one that was tried last.
+  const IpAddress& to() const { return attempts_[current_].to; }
+  // It is tried, or will be.
+  bool calls(const IpAddress& address) const;
+  // "192.0.2.1:4000", or "[2001:db8::1]:4000 or 192.0.2.1:4000": those that were tried.
+  std::string tried() const;
+  bool tried_several() const { return several_; }
+  const std::optional<PublicKey>& expected_key() const { return key_; }
   ReceiverIndex index() const { return index_; }
   Stage stage() const { return stage_; }
-  const Initiator& initiator() const { return answered_ ? *answered_ : offers_[last_].initiator; }
+  const Initiator& initiator() const { return answered_ ? *answered_ : offers_.front(); }
   // The key of whom we talk to, once it is known.
   std::optional<PublicKey> peer_key() const;
   // Message 1 could not be made: the peer's key is of low order.
-  bool broken() const { return offers_.front().packet.empty(); }
+  bool broken() const { return attempts_.front().copies.front().packet.empty(); }
 
   // Answers. kNone: the caller goes on with initiator().peer(); then finish(), or reject() where it is not whom we meant.
-  HandshakeError on_response(Bytes datagram, UnixMillis unix_now);
-  HandshakeError on_cookie_reply(Bytes datagram, Instant now);
-  HandshakeError on_version_reply(Bytes datagram, UnixMillis stamp, Instant now);
+  HandshakeError on_response(const IpAddress& from, Bytes datagram, UnixMillis unix_now);
+  HandshakeError on_cookie_reply(const IpAddress& from, Bytes datagram, Instant now);
+  HandshakeError on_version_reply(const IpAddress& from, Bytes datagram, UnixMillis stamp,
+                                  Instant now);
   // The answer was read and is not taken: the next one may be.
   void reject() { answered_.reset(); }
-  // XX: message 3 is made and will be sent until the peer's first packet.
+  // XX: message 3 is made and will be sent to where the answer came from, until the peer's first packet.
   void finish(UnixMillis stamp, Instant now);
+  // The system has no way to this address: the next one is tried at once.
+  void on_unreachable(const IpAddress& address, Instant now);
 
   // An answer that ends the dial, if it is true. Whoever sees message 1 can make one; what is noted here is believed when
   // no better one comes.
@@ -52,48 +66,69 @@ class Dial {
     int reason = 0;
     std::string text;
   };
-  void note_fault(int reason, std::string text);
-  const std::optional<Fault>& fault() const { return fault_; }
-  // XX, where who is there answers without being told to: message 1 and three repetitions got nothing better.
+  // Of the answer that came last.
+  void note_fault(int reason, std::string text, Instant now);
+  // With what was noted of each address.
+  std::optional<Fault> fault() const;
+  // XX, where who is there answers without being told to: message 1 and three repetitions got nothing better, at any address.
   bool fault_is_certain() const;
 
-  // The packet, if it is time to send it (again).
-  std::optional<Bytes> poll_packet(Instant now);
-  Instant next_send() const { return next_send_; }
+  struct Packet {
+    IpAddress to;
+    Bytes bytes;
+  };
+  // The next packet that it is time to send (again).
+  std::optional<Packet> poll_packet(Instant now);
+  Instant next_send() const;
   // The packet has left more than once without an answer.
-  bool repeats() const { return sent_ > 1; }
+  bool repeats() const { return attempts_.front().sent > 1; }
   // Somebody answered there, but no answer could be read: sent by anybody, so good for a hint only.
   bool answers_unreadable() const { return answers_unreadable_; }
   // Time from the first sending of what was answered to now; zero if it was sent more than once (Karn's rule, RFC 6298 3).
   Duration round_trip(Instant now) const;
 
  private:
-  struct Offer {
-    Initiator initiator;
+  // A message on its way to one address: its cookie is for that alone.
+  struct Copy {
     std::vector<std::uint8_t> packet;
     Instant first_sent{};
     unsigned sent = 0;
   };
+  struct Attempt {
+    IpAddress to;
+    std::vector<Copy> copies;  // of each offer
+    std::size_t last = 0;      // the one that was sent last
+    Instant next_send{};
+    unsigned sent = 0;   // since the timer was started
+    unsigned sends = 0;  // of message 1
+    unsigned cookies_obeyed = 0;
+    std::optional<Fault> fault;
+    unsigned fault_seen_at = 0;  // sends then
+    unsigned faulty_sends = 0;   // that a fault answered
+    bool unreachable = false;
+  };
 
-  void restart_timer(Instant now);
+  std::vector<std::uint8_t> message_1(Initiator& initiator, UnixMillis stamp);
+  Attempt& attempt_of(const IpAddress& from);
+  void begin_next(Instant now);
+  void begin_due(Instant now);
+  static void restart_timer(Attempt& attempt, Instant now);
 
-  DialTarget target_;
+  std::optional<PublicKey> key_;
   ReceiverIndex index_;
   Random& random_;
   Stage stage_ = Stage::kInitSent;
   // What we ask for. After a VersionReply what that led to stands behind it, and they are sent by turns, for the reply may
   // have been forged. Two at most.
-  std::vector<Offer> offers_;
-  std::size_t last_ = 0;               // the one that was sent last
+  std::vector<Initiator> offers_;
+  std::vector<std::vector<std::uint8_t>> messages_;  // message 1 of each, without a cookie
+  std::vector<Attempt> attempts_;                    // never empty
+  std::vector<IpAddress> untried_;                   // the next one last
+  Instant next_attempt_ = kNever;
+  bool several_ = false;
+  std::size_t current_ = 0;            // attempt: see to()
   std::optional<Initiator> answered_;  // copy of that of the offer that was answered
   std::size_t answered_offer_ = 0;
-  Instant next_send_;
-  unsigned sent_ = 0;   // since the timer was started
-  unsigned sends_ = 0;  // of message 1
-  unsigned cookies_obeyed_ = 0;
-  std::optional<Fault> fault_;
-  unsigned fault_seen_at_ = 0;  // sends_ then
-  unsigned faulty_sends_ = 0;   // that a fault answered
   bool answers_unreadable_ = false;
 };
 

@@ -9,6 +9,9 @@ namespace {
 std::string place_of(const IpAddress& address) {
   return address.is_discard_only() ? " over the relay" : " at " + address.text();
 }
+std::string place_of(const Dial& dial) {
+  return dial.to().is_discard_only() ? " over the relay" : " at " + dial.tried();
+}
 
 // A session that has lasted for so long was no failed dial.
 constexpr Duration kCameUpAfter = seconds(1);
@@ -122,7 +125,7 @@ void Endpoint::State::fail_peer(Peer& peer, ConnectionState state, int reason,
 std::string Endpoint::State::timeout_text(const Peer& peer) {
   const std::string waited = seconds_text(peer.options.timeout_initial);
   if (!peer.dial) return peer.user.text() + " did not accept or answer in " + waited;
-  const std::string who = peer.user.text() + place_of(peer.dial->to());
+  const std::string who = peer.user.text() + place_of(*peer.dial);
   if (peer.dial->stage() == Dial::Stage::kFinishSent) {
     return who + " answered, but did not accept in " + waited +
            ": it ignores us, wants a certificate, or knows our name under another key";

@@ -216,9 +216,10 @@ void Endpoint::consumed(SessionId session, std::uint16_t place, bool reliable, s
   state_->touch(*peer, now);
 }
 
-void Endpoint::set_route(const Identity& user, const IpAddress& address,
+void Endpoint::set_route(const Identity& user, std::vector<IpAddress> addresses,
                          const std::optional<PublicKey>& key) {
-  state_->routes[user] = DialTarget{address, key};
+  ASSERT(!addresses.empty());
+  state_->routes[user] = DialTarget{std::move(addresses), key};
 }
 
 // One that was closed while messages waited comes first: the next one waits for it.
@@ -234,7 +235,7 @@ void Endpoint::provide_route(const Identity& user, const IpAddress& address,
                              const std::optional<PublicKey>& key, Instant now) {
   Peer* peer = state_->find_waiting_for_route(user);
   if (peer == nullptr) return;
-  peer->route = DialTarget{address, key};
+  peer->route = DialTarget{{address}, key};
   state_->advance_peer(*peer, now);
 }
 

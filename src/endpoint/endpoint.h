@@ -112,9 +112,14 @@ class Endpoint {
   // The application took or dropped delivered messages, whose `place` it is: the peer may send more.
   void consumed(SessionId session, std::uint16_t place, bool reliable, std::uint64_t bytes,
                 std::uint64_t messages, Instant now);
-  // Where a user is; with a key the handshake is IK, without it XX.
-  void set_route(const Identity& user, const IpAddress& address,
+  // Where a user is; with a key the handshake is IK, without it XX. Of several addresses (kDialAddressesMax at most, at least
+  // one) the first that answers is used; a dial begins with the first one, and with each next one 250 ms later (RFC 8305).
+  void set_route(const Identity& user, std::vector<IpAddress> addresses,
                  const std::optional<PublicKey>& key);
+  void set_route(const Identity& user, const IpAddress& address,
+                 const std::optional<PublicKey>& key) {
+    set_route(user, std::vector{address}, key);
+  }
   // The answer to poll_route_wanted(): good for this one dial. Without effect when nobody waits for it any more.
   void provide_route(const Identity& user, const IpAddress& address,
                      const std::optional<PublicKey>& key, Instant now);

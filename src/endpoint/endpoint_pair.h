@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <deque>
 #include <functional>
@@ -26,9 +27,20 @@ struct Host {
     endpoint = std::make_unique<Endpoint>(std::move(config), random, Instant(), kUnixStart);
   }
   Identity name() const { return endpoint->identity(); }
+  bool has(const IpAddress& one) const {
+    return one == address || std::find(others.begin(), others.end(), one) != others.end();
+  }
+  // What its packets to there come from.
+  IpAddress source(const IpAddress& to) const {
+    for (const IpAddress& other : others) {
+      if (other.is_v4() == to.is_v4() && address.is_v4() != to.is_v4()) return other;
+    }
+    return address;
+  }
 
   FastRandom random;
   IpAddress address;
+  std::vector<IpAddress> others;  // of a host with several
   std::unique_ptr<Endpoint> endpoint;
   std::vector<std::string> got;
   std::vector<Identity> requests;
@@ -60,11 +72,16 @@ class EndpointPair : public testing::Test {
         const std::size_t size = std::min(out->segment_size, out->size - at);
         ++packets;
         if (drop && drop(host)) continue;
-        line.push_back({now + latency,
-                        host.address,
-                        out->to,
-                        {buffer.begin() + static_cast<long>(at),
-                         buffer.begin() + static_cast<long>(at + size)}});
+        const IpAddress from = host.source(out->to);
+        const auto delay = way ? way(from, out->to) : std::optional(latency);
+        if (!delay) continue;
+        auto place = line.end();
+        while (place != line.begin() && std::prev(place)->due > now + *delay) --place;
+        line.insert(place, {now + *delay,
+                            from,
+                            out->to,
+                            {buffer.begin() + static_cast<long>(at),
+                             buffer.begin() + static_cast<long>(at + size)}});
       }
     }
     std::vector<DeliveredMessage> messages;
@@ -100,7 +117,7 @@ class EndpointPair : public testing::Test {
       while (!line.empty() && line.front().due <= now) {
         Packet packet = std::move(line.front());
         line.pop_front();
-        Host* to = packet.to == a.address ? &a : packet.to == b.address ? &b : nullptr;
+        Host* to = a.has(packet.to) ? &a : b.has(packet.to) ? &b : nullptr;
         if (to != nullptr) to->endpoint->receive(packet.from, packet.bytes, now);
       }
     }
@@ -125,6 +142,8 @@ class EndpointPair : public testing::Test {
   Host a, b;
   std::deque<Packet> line;
   std::function<bool(Host&)> drop;
+  // How long from address to address; nothing: not at all.
+  std::function<std::optional<Duration>(const IpAddress& from, const IpAddress& to)> way;
   int packets = 0;
 };
 

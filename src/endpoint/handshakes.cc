@@ -106,7 +106,7 @@ void Endpoint::State::receive_handshake(const IpAddress& from, Bytes datagram, I
   if (peer == nullptr || !peer->dial || peer->dial->index() != *index) {
     return counters.add(Count::kDroppedUnknownIndex);
   }
-  on_dial_answer(*peer, datagram, now);
+  on_dial_answer(*peer, from, datagram, now);
 }
 
 // --- answering ---------------------------------------------------------------------------------------------------
@@ -267,14 +267,15 @@ void Endpoint::State::on_finish(const IpAddress& from, Bytes datagram, ReceiverI
 
 // --- our own dials -----------------------------------------------------------------------------------------------
 
-void Endpoint::State::on_dial_answer(Peer& peer, Bytes datagram, Instant now) {
+void Endpoint::State::on_dial_answer(Peer& peer, const IpAddress& from, Bytes datagram,
+                                     Instant now) {
   HandshakeError error = HandshakeError::kNone;
   switch (*handshake_kind(datagram)) {
     case HandshakeKind::kCookieReply:
-      error = peer.dial->on_cookie_reply(datagram, now);
+      error = peer.dial->on_cookie_reply(from, datagram, now);
       break;
     case HandshakeKind::kVersionReply:
-      error = peer.dial->on_version_reply(datagram, next_stamp(now), now);
+      error = peer.dial->on_version_reply(from, datagram, next_stamp(now), now);
       if (error == HandshakeError::kUnsupportedVersion ||
           error == HandshakeError::kUnsupportedSuite) {
         counters.add(Count::kDroppedBadVersion);
@@ -284,15 +285,16 @@ void Endpoint::State::on_dial_answer(Peer& peer, Bytes datagram, Instant now) {
       }
       break;
     default:
-      return on_dial_response(peer, datagram, now);
+      return on_dial_response(peer, from, datagram, now);
   }
   if (error != HandshakeError::kNone) return count_handshake_error(error);
   advance_peer(peer, now);
 }
 
-void Endpoint::State::on_dial_response(Peer& peer, Bytes datagram, Instant now) {
+void Endpoint::State::on_dial_response(Peer& peer, const IpAddress& from, Bytes datagram,
+                                       Instant now) {
   Dial& dial = *peer.dial;
-  const HandshakeError error = dial.on_response(datagram, unix_at(now));
+  const HandshakeError error = dial.on_response(from, datagram, unix_at(now));
   // IK: nobody else than who has the key that was given could make this. XX: anybody who saw message 1, our own key included,
   // for we answer a copy of it, too.
   const bool proved = dial.expected_key().has_value();
@@ -341,9 +343,11 @@ void Endpoint::State::take_early(Peer& peer, Instant now) {
 // the peer, and cannot keep what the peer says from us.
 void Endpoint::State::on_dial_fault(Peer& peer, int reason, const std::string& text, bool proved,
                                     Instant now) {
-  peer.dial->note_fault(reason, text);
-  if (!proved && !peer.dial->fault_is_certain()) return;
-  fail_peer(peer, ConnectionState::kProblemDetectedLocally, reason, text, now);
+  peer.dial->note_fault(reason, text, now);
+  if (proved) return fail_peer(peer, ConnectionState::kProblemDetectedLocally, reason, text, now);
+  if (!peer.dial->fault_is_certain()) return touch(peer, now);
+  const Dial::Fault fault = *peer.dial->fault();
+  fail_peer(peer, ConnectionState::kProblemDetectedLocally, fault.reason, fault.text, now);
 }
 
 std::optional<std::string> Endpoint::State::fault_of_dialled(Peer& peer) {

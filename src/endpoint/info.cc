@@ -27,7 +27,7 @@ std::string Endpoint::State::describe(const Peer& peer, Instant) const {
   }
   if (peer.dial) {
     const IpAddress& to = peer.dial->to();
-    return name + " calling " + (to.is_discard_only() ? "through the server" : to.text());
+    return name + " calling " + (to.is_discard_only() ? "through the server" : peer.dial->tried());
   }
   return name;
 }

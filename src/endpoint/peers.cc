@@ -186,11 +186,11 @@ void Endpoint::State::start_dial(Peer& peer, Instant now) {
   std::optional<DialTarget> target;
   if (const auto it = routes.find(peer.user); it != routes.end()) target = it->second;
   if (!target && peer.user.type() == IdentityType::kIpAddress) {
-    DialTarget direct;
+    IpAddress direct;
     const auto bytes = peer.user.bytes();
-    std::copy_n(bytes.begin(), direct.address.bytes.size(), direct.address.bytes.begin());
-    direct.address.port = static_cast<std::uint16_t>(bytes[16] << 8 | bytes[17]);
-    if (direct.address.port != 0) target = direct;
+    std::copy_n(bytes.begin(), direct.bytes.size(), direct.bytes.begin());
+    direct.port = static_cast<std::uint16_t>(bytes[16] << 8 | bytes[17]);
+    if (direct.port != 0) target = DialTarget{{direct}, {}};
   }
   // Who dials before it has logged in has no certificate to show, and may be refused for that.
   if (target && now < login_wait_end(peer)) return;
@@ -256,6 +256,7 @@ void Endpoint::State::establish(Peer& peer, const HandshakeResult& result, const
   with.address_proof = proof;
   with.await_confirmation = wait;
   with.handshake_rtt = rtt;
+  with.one_of_several = !answering && peer.dial && peer.dial->tried_several();
   // RFC 9000 8.1: what an unvalidated address may get is three times what came from it.
   with.bytes_received =
       peer.request_bytes - std::min(peer.request_bytes, (peer.response.size() + 2) / 3);
@@ -350,9 +351,8 @@ void Endpoint::State::advance_peer(Peer& peer, Instant now) {
   const bool opening = !peer.loopback && (!peer.session || peer.dial);
   if (opening && (!peer.background || peer.farewell) &&
       now >= peer.opened + peer.options.timeout_initial) {
-    if (peer.dial && peer.dial->fault()) {
-      const Dial::Fault fault = *peer.dial->fault();
-      return fail_peer(peer, ConnectionState::kProblemDetectedLocally, fault.reason, fault.text,
+    if (const auto fault = peer.dial ? peer.dial->fault() : std::nullopt) {
+      return fail_peer(peer, ConnectionState::kProblemDetectedLocally, fault->reason, fault->text,
                        now);
     }
     return fail_peer(peer, ConnectionState::kProblemDetectedLocally, kEndMiscTimeout,
@@ -365,8 +365,8 @@ void Endpoint::State::advance_peer(Peer& peer, Instant now) {
     if (find(id) == nullptr) return;
   }
   if (peer.dial) {
-    if (const auto packet = peer.dial->poll_packet(now)) {
-      send_raw(peer.dial->to(), *packet);
+    while (const auto packet = peer.dial->poll_packet(now)) {
+      send_raw(packet->to, packet->bytes);
       if (peer.session && peer.dial->repeats()) peer.session->show_address();
     }
   }

@@ -52,7 +52,7 @@ bool Endpoint::State::on_stranger(Request&& request, Instant now) {
       same_key = find(Identity::ip_address(request.from.bytes, request.from.port));
     }
     const bool ours = same_key != nullptr && same_key->dial && !same_key->dial->peer_key() &&
-                      same_key->dial->to() == request.from;
+                      same_key->dial->calls(request.from);
     if (!ours) same_key = nullptr;
   }
   if (same_key != nullptr && !resolve_crossing(*same_key, request, now)) return false;
@@ -267,9 +267,11 @@ void Endpoint::State::refuse(Request&& request, int reason, std::string_view tex
 // not taken for another one. Once a dial, not once a packet.
 Identity Endpoint::State::waiting_at(const DialTarget& target, const Identity& user) const {
   const bool by_address = user.type() == IdentityType::kIpAddress;
+  const auto& there = target.addresses;
   for (const auto& [name, request] : requests) {
     const bool same = target.key ? request.responder.peer().static_key == *target.key
-                                 : by_address && request.from == target.address;
+                                 : by_address && std::find(there.begin(), there.end(),
+                                                           request.from) != there.end();
     if (same) return name;
   }
   return {};

@@ -101,9 +101,9 @@ struct Endpoint::State {
   void on_init_xx(const InitView& init, const EphemeralKey& ephemeral, const IpAddress& from,
                   Instant now);
   void on_finish(const IpAddress& from, Bytes datagram, ReceiverIndex index, Instant now);
-  void on_dial_answer(Peer& peer, Bytes datagram, Instant now);
+  void on_dial_answer(Peer& peer, const IpAddress& from, Bytes datagram, Instant now);
   void take_early(Peer& peer, Instant now);
-  void on_dial_response(Peer& peer, Bytes datagram, Instant now);
+  void on_dial_response(Peer& peer, const IpAddress& from, Bytes datagram, Instant now);
   // What is wrong with whom we have reached; nothing where it is who we meant and may talk to us.
   std::optional<std::string> fault_of_dialled(Peer& peer);
   void on_dial_fault(Peer& peer, int reason, const std::string& text, bool proved, Instant now);

@@ -14,6 +14,9 @@ constexpr Duration kClosingMin = milliseconds(500);
 constexpr Duration kClosingMax = seconds(5);
 // The first report comes soon, so that a new session's quality is known.
 constexpr Duration kQualityFirst = milliseconds(200);
+// Where message 1 went to several addresses the peer may begin at another than we do. It follows us, and we do
+// not follow it meanwhile, or each could go where the other was. RFC 9000 9.6: nor does a client follow its server.
+constexpr Duration kStaysWhereChosen = seconds(3);
 // A line that was quiet for so long gives its key schedules back; making them again takes a microsecond.
 constexpr Duration kTrimAfter = milliseconds(250);
 // What is not urgent comes due at these points in time, so that ten thousand quiet sessions wake their thread together.
@@ -79,6 +82,7 @@ Session::Session(const SessionOptions& options, Establishment&& with, Random& ra
       silent_(with.await_confirmation),
       handshake_done_owed_(with.answering),
       ping_owed_(!with.answering && !with.await_confirmation),
+      stays_until_(with.one_of_several ? now + kStaysWhereChosen : Instant{}),
       quality_next_(now + kQualityFirst) {
   path_.on_unvalidated_bytes(with.bytes_received);
   if (with.address_proof == AddressProof::kGiven) path_.set_address_validated();

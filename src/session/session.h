@@ -55,6 +55,7 @@ struct Establishment {
   AddressProof address_proof = AddressProof::kKeys;
   std::size_t bytes_received = 0;  // from `remote`, while that is not validated
   Duration handshake_rtt{};        // 0: not measured
+  bool one_of_several = false;     // message 1 went to other addresses of the peer as well
 };
 
 // Why a session is over, for the application.
@@ -268,6 +269,7 @@ class Session final : private FrameSink {
   bool handshake_done_owed_ = false;
   bool ping_owed_ = false;
   bool address_owed_ = false;  // one PING although silent
+  Instant stays_until_{};      // whatever address packets come from
   std::optional<std::uint8_t> quality_owed_;
   Instant quality_next_ = kNever;
   float remote_quality_ = -1;

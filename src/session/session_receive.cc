@@ -238,7 +238,7 @@ void Session::after_packet(const IpAddress& from, bool is_newest, std::size_t by
   }
   if (validation_ && validation_->address == from) {
     validation_->bytes_received += bytes;
-  } else if (is_newest) {
+  } else if (is_newest && now >= stays_until_) {
     on_address_change(from, now);
     if (validation_) validation_->bytes_received = bytes;
   }
