@@ -45,7 +45,7 @@ SiteNode& World::add_site(SiteNodeConfig config) {
 }
 
 Host& World::add_online(std::string_view name, const SiteNode& site, HostConfig config, Nat* nat) {
-  config.server = NetworkConfig{site.address(), std::nullopt, "", true};
+  config.server = NetworkConfig{{site.address()}, std::nullopt, "", true};
   return add(name, std::move(config), nat);
 }
 

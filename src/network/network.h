@@ -18,7 +18,8 @@
 namespace whimbrel {
 
 struct NetworkConfig {
-  IpAddress server;
+  // Of one server: tried as RFC 8305 says, the one that has answered last first. At least one, at most kDialAddressesMax.
+  std::vector<IpAddress> servers;
   std::optional<PublicKey> server_key;  // known beforehand: nobody else is taken for the server
   std::string token;                    // of the game's backend, where the server wants one
   bool require_certificates = true;     // of peers, once logged in

@@ -64,7 +64,7 @@ Network::Online::Online(Endpoint& users, const OnlineConfig& config, Random& ran
       router_(users, config.app_id, random, now, unix_now),
       connect_at_(now) {
   for (const VerifyKey& authority : config.authorities) trust_.add_authority(authority);
-  control_.set_route(server_name(), config_.server, config_.server_key);
+  control_.set_route(server_name(), config_.servers, config_.server_key);
 }
 
 void Network::Online::say(const std::string& text) {
@@ -73,6 +73,31 @@ void Network::Online::say(const std::string& text) {
 }
 
 // --- the connection ------------------------------------------------------------------------------------------------
+
+bool Network::Online::is_server(const IpAddress& address) const {
+  const auto& all = config_.servers;
+  return std::find(all.begin(), all.end(), address) != all.end();
+}
+
+std::optional<IpAddress> Network::Online::server_in_use(Instant now) const {
+  ConnectionInfo info;
+  control_.connection_info(server_name(), now, &info, nullptr);
+  return IpAddress::parse(info.remote_address);
+}
+
+// RFC 8305 section 4: who keeps a history prefers the addresses that were used before. One that answers and does not log us in (large
+// packets may be lost on that way) comes last.
+void Network::Online::rank_server(const std::optional<IpAddress>& used, bool good) {
+  auto& all = config_.servers;
+  const auto place = used ? std::find(all.begin(), all.end(), *used) : all.end();
+  if (place == all.end()) return;
+  if (good) {
+    std::rotate(all.begin(), place, place + 1);
+  } else {
+    std::rotate(place, place + 1, all.end());
+  }
+  control_.set_route(server_name(), all, config_.server_key);
+}
 
 void Network::Online::connect(Instant now) {
   connect_at_ = kNever;
@@ -87,7 +112,7 @@ void Network::Online::lose(const std::string& why, bool at_once, Instant now) {
     connected_ = false;
     client_.on_disconnected(now);
     control_.close_session(server_name(), now);
-    router_.suspect(config_.server, now);
+    router_.suspect(server(), now);
   }
   if (leaving_ || client_.state() == rendezvous::Client::State::kRefused) return;
   Duration wait = at_once && tries_ == 0 ? Duration::zero() : kRetryFirst;
@@ -130,7 +155,11 @@ void Network::Online::take_control(Instant now) {
       if (connected_ && failed->info.end_reason == kEndRemoteElsewhere) {
         give_way(now);
       } else if (connected_) {
-        lose("the server at " + config_.server.text() + ": " + failed->info.end_debug, true, now);
+        // Of several addresses the text names those that were tried.
+        const bool one = config_.servers.size() == 1;
+        const std::string at = one ? " at " + server().text() : std::string();
+        if (logging_in()) rank_server(IpAddress::parse(failed->info.remote_address), false);
+        lose("the server" + at + ": " + failed->info.end_debug, true, now);
       }
     } else {
       control_.close_session(std::get<SessionRequestEvent>(*event).identity, now);
@@ -189,6 +218,7 @@ void Network::Online::on(const rendezvous::OnlineEvent& event, Instant now) {
                 now);
   }
   tries_ = 0;
+  rank_server(server_in_use(now), true);
   say("online as " + event.identity.text());
   users_.set_identity(event.identity);
   users_.set_certificate(event.certificate);
@@ -252,7 +282,7 @@ void Network::Online::on(const rendezvous::TicketsEvent& event, Instant now) {
     site.name = given.site;
     site.ticket.relay.bytes = given.address;
     site.ticket.relay.port = given.port;
-    if (site.ticket.relay.empty()) site.ticket.relay = config_.server;
+    if (site.ticket.relay.empty()) site.ticket.relay = server();
     site.ticket.token = given.token;
     site.ticket.secret.bytes = given.secret;
   }
@@ -268,7 +298,9 @@ void Network::Online::on(const rendezvous::RevocationsEvent& event, Instant now)
 void Network::Online::on(const rendezvous::PresenceEvent&, Instant) {}
 
 void Network::Online::on(const rendezvous::SilentEvent&, Instant now) {
-  lose("the server at " + config_.server.text() + " went silent", true, now);
+  const IpAddress used = server_in_use(now).value_or(server());
+  if (logging_in()) rank_server(used, false);
+  lose("the server at " + used.text() + " went silent", true, now);
 }
 
 void Network::Online::on(const rendezvous::FarewellEvent& event, Instant now) {
@@ -295,7 +327,7 @@ void Network::Online::take_router(Instant now) {
     }
   }
   // The relay at the same address is there again: if the rendezvous does not answer as soon, it is another one than before.
-  if (!router_.take_reopened(config_.server)) return;
+  if (!router_.take_reopened(config_.servers)) return;
   if (std::exchange(suspicious_, false))
     client_.check_server(std::max(kReopened, 3 * status().relay_rtt), now);
   if (client_.state() == rendezvous::Client::State::kOffline ||
@@ -327,7 +359,7 @@ void Network::Online::receive(const IpAddress& from, MutableBytes datagram, Inst
   if (from.is_discard_only()) return;
   // What follows from it waits for poll_transmit(): relayed packets are many.
   if (router_.receive(from, datagram, now)) return;
-  if (from != config_.server) return users_.receive(from, datagram, now);
+  if (!is_server(from)) return users_.receive(from, datagram, now);
   control_.receive(from, datagram, now);
   settle(now);
 }

@@ -1,6 +1,7 @@
 // What a network is beyond its endpoint: the session to the server, and what hangs on it. The inside of network.h.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,12 @@ class Network::Online {
   void settle(Instant now);
   void connect(Instant now);
   void connect_again(Instant now);
+  // The one in use, or to be tried first.
+  const IpAddress& server() const { return config_.servers.front(); }
+  bool is_server(const IpAddress& address) const;
+  std::optional<IpAddress> server_in_use(Instant now) const;
+  void rank_server(const std::optional<IpAddress>& used, bool good);
+  bool logging_in() const { return client_.state() == rendezvous::Client::State::kLoggingIn; }
   // The session to the server is over; when to make another.
   void lose(const std::string& why, bool at_once, Instant now);
   void give_way(Instant now);

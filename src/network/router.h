@@ -91,8 +91,8 @@ class Router {
   std::optional<RouterRequest> poll_request(Instant now);
   // A leg was lost: others may want to look after what they have there.
   std::optional<relay::LegLost> poll_leg_lost();
-  // Since the last call a leg was opened to this address: whoever lives there was reached just now.
-  bool take_reopened(const IpAddress& relay);
+  // Since the last call a leg was opened to one of these addresses: whoever lives there was reached just now.
+  bool take_reopened(const std::vector<IpAddress>& relays);
   // Something at this address is silent: so may be the relay.
   void suspect(const IpAddress& relay, Instant now);
   Instant next_deadline() const;

@@ -20,11 +20,12 @@ void Router::take_leg_events(Instant now) {
   }
 }
 
-bool Router::take_reopened(const IpAddress& relay) {
+bool Router::take_reopened(const std::vector<IpAddress>& relays) {
   bool found = false;
   for (const SiteId id : std::exchange(reopened_, {})) {
     const Relays::Site* site = relays_.find(id);
-    if (site != nullptr && site->ticket.relay == relay) found = true;
+    if (site == nullptr) continue;
+    found = found || std::find(relays.begin(), relays.end(), site->ticket.relay) != relays.end();
   }
   return found;
 }

@@ -16,14 +16,23 @@ namespace whimbrel {
 
 class TestNetworks : public ::testing::Test {
  protected:
-  struct Host {
+  // Where something can be reached.
+  struct Place {
+    IpAddress address;
+    std::optional<IpAddress> other;  // of the other family
+    bool has(const IpAddress& one) const { return one == address || other == one; }
+    // What its packets to there come from.
+    const IpAddress& source(const IpAddress& to) const {
+      return other && other->is_v4() == to.is_v4() ? *other : address;
+    }
+  };
+  struct Host : Place {
     FastRandom random{0};
     Identity identity;
     KeyPair keys;
     std::vector<std::uint8_t> certificate;
     std::vector<VerifyKey> authorities;
     std::optional<NetworkConfig> server;
-    IpAddress address;
     std::unique_ptr<Network> network;
     bool accepts = true;
     std::vector<std::string> got;
@@ -35,10 +44,9 @@ class TestNetworks : public ::testing::Test {
     bool ready() const { return status().state == NetworkStatus::State::kOnline && status().relay; }
   };
   // A server: the first has all parts, others are relays alone.
-  struct SiteNode {
+  struct SiteNode : Place {
     SiteConfig config;
     Secret master;
-    IpAddress address;
     std::unique_ptr<relay::SiteKeys> keys;
     std::unique_ptr<rendezvous::Authority> authority;
     std::unique_ptr<Site> site;
@@ -92,7 +100,7 @@ class TestNetworks : public ::testing::Test {
     host.address = IpAddress::v4(10, 0, 0, number, 4000);
     if (!name.empty()) host.identity = *Identity::parse(name);
     host.keys = generate_x25519(host.random);
-    host.server = NetworkConfig{sites[0]->address, std::nullopt, "", true};
+    host.server = NetworkConfig{{sites[0]->address}, std::nullopt, "", true};
     start(host);
     return host;
   }
@@ -126,32 +134,32 @@ class TestNetworks : public ::testing::Test {
     later(delay ? delay(from, to) : latency,
           [this, from, to, datagram = std::move(datagram)]() mutable {
             for (auto& node : sites) {
-              if (node->address != to) continue;
+              if (!node->has(to)) continue;
               if (node->dead) return;
               if (const auto next = node->site->receive(from, datagram, now)) {
-                carry(node->address, *next, std::move(datagram));
+                carry(node->source(*next), *next, std::move(datagram));
               }
               return;
             }
             for (auto& host : hosts) {
-              if (host->address == to) host->network->receive(from, datagram, now);
+              if (host->has(to)) host->network->receive(from, datagram, now);
             }
           });
   }
   template <typename Part>
-  void transmit(Part& part, const IpAddress& from) {
+  void transmit(Part& part, const Place& from) {
     static std::array<std::uint8_t, 65536> buffer;
     while (const auto out = part.poll_transmit(buffer, now)) {
       for (std::size_t at = 0; at < out->size; at += out->segment_size) {
         const std::size_t size = std::min(out->segment_size, out->size - at);
-        carry(from, out->to,
+        carry(from.source(out->to), out->to,
               {buffer.begin() + static_cast<long>(at),
                buffer.begin() + static_cast<long>(at + size)});
       }
     }
   }
   void drain(Host& host) {
-    transmit(*host.network, host.address);
+    transmit(*host.network, host);
     Endpoint& endpoint = host.network->endpoint();
     std::vector<DeliveredMessage> messages;
     endpoint.take_messages(messages);
@@ -177,7 +185,7 @@ class TestNetworks : public ::testing::Test {
       for (int i = 0; i < 2; ++i) {
         for (auto& host : hosts) drain(*host);
         for (auto& node : sites) {
-          if (!node->dead) transmit(*node->site, node->address);
+          if (!node->dead) transmit(*node->site, *node);
         }
       }
       Instant next = kNever;

@@ -127,8 +127,14 @@ Fault bind_sockets(const Config& config, Core::Sockets& sockets) {
   return std::nullopt;
 }
 
+AddressFamilies families_of(const Core::Sockets& sockets) {
+  AddressFamilies families{.v4 = false, .v6 = false};
+  for (const auto& socket : sockets) (socket->is_v4() ? families.v4 : families.v6) = true;
+  return families;
+}
+
 // "HOST:PORT" or "HOST:PORT,KEY".
-Fault read_server(const Config& config, const Settings& settings,
+Fault read_server(const Config& config, const Settings& settings, const AddressFamilies& families,
                   std::optional<NetworkConfig>& out) {
   if (config.server.empty()) return std::nullopt;
   NetworkConfig server;
@@ -140,9 +146,9 @@ Fault read_server(const Config& config, const Settings& settings,
              "': after the comma comes the server's key, 64 hex digits";
     }
   }
-  const auto addresses = resolve_addresses(config.server.substr(0, comma));
+  auto addresses = resolve_addresses(config.server.substr(0, comma), families);
   if (!addresses) return "server: " + addresses.error();
-  server.server = addresses->front();
+  server.servers = std::move(*addresses);
   if (config.login_token.size() > rendezvous::kTokenTextMax) {
     return "the login token has " + std::to_string(config.login_token.size()) +
            " bytes: at most 4096 are taken";
@@ -190,7 +196,7 @@ std::unique_ptr<NetworkingMessages::Impl> NetworkingMessages::Impl::create(const
   if (!fault) fault = read_own_certificate(config, parts.endpoint);
   if (!fault) fault = read_authorities(config, parts.settings, parts.endpoint);
   if (!fault) fault = bind_sockets(config, parts.sockets);
-  if (!fault) fault = read_server(config, parts.settings, parts.server);
+  if (!fault) fault = read_server(config, parts.settings, families_of(parts.sockets), parts.server);
   if (!fault) {
     parts.endpoint.session = parts.settings.session_options();
     parts.settings.apply_to(parts.endpoint.limits);
