@@ -113,7 +113,7 @@ void add_node_options(CLI::App& command, NodeOptions& options) {
   command
       .add_option("--server", options.server,
                   "A whimbreld that knows the users: HOST:PORT, or HOST:PORT,KEY with its public "
-                  "key in hex")
+                  "key in hex; of several addresses of HOST the first that answers is used")
       ->group(group);
   command
       .add_option("--key", options.key_file,

@@ -107,7 +107,9 @@ struct Config {
   std::vector<std::string> authority_files;
   // A whimbreld: "HOST:PORT", or "HOST:PORT,KEY" with its public key in 64 hex digits. With one, users are found and reached
   // by their names alone, and must show certificates of its authority (unless AllowWithoutAuth is 1). Without the key,
-  // whoever answers at that address is believed. A host name is looked up by create(), which may take seconds.
+  // whoever answers at that address is believed. A host name is looked up by create(), which may take seconds: up to 8 addresses,
+  // IPv6 and IPv4 by turns. They are tried one after the other, 250 ms apart, until one answers (RFC 8305); later the one that has
+  // worked comes first. create() fails where no address is of a family that is bound.
   std::string server;
   // What the game's own backend gave us to log in with, where the server wants that (a JWT).
   std::string login_token;
