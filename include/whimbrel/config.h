@@ -109,7 +109,8 @@ struct Config {
   // by their names alone, and must show certificates of its authority (unless AllowWithoutAuth is 1). Without the key,
   // whoever answers at that address is believed. A host name is looked up by create(), which may take seconds: up to 8 addresses,
   // IPv6 and IPv4 by turns. They are tried one after the other, 250 ms apart, until one answers (RFC 8305); later the one that has
-  // worked comes first. create() fails where no address is of a family that is bound.
+  // worked comes first. create() fails where no address is of a family that is bound, or nobody has that name; where it cannot be
+  // looked up for want of a network, it goes on. The name is looked up again, in the background, while the server is not reached.
   std::string server;
   // What the game's own backend gave us to log in with, where the server wants that (a JWT).
   std::string login_token;

@@ -32,6 +32,13 @@ struct IpAddress {
   friend auto operator<=>(const IpAddress&, const IpAddress&) = default;
 };
 
+// The families that packets can be sent to: those that a socket is bound for.
+struct AddressFamilies {
+  bool v4 = true;
+  bool v6 = true;
+  bool has(const IpAddress& address) const { return address.is_v4() ? v4 : v6; }
+};
+
 struct IpAddressHash {
   std::size_t operator()(const IpAddress& address) const noexcept;
 };

@@ -43,6 +43,7 @@ struct EndpointConfig {
   std::uint32_t app_id = 0;
   // Somebody outside knows where users are: poll_route_wanted() asks.
   bool asks_routes = false;
+  AddressFamilies families = {};  // that a socket is bound for
   // For servers: peers are named by the key that they prove, whatever they call themselves; and every end of a session that
   // is not our own doing is told, a clean one too.
   bool names_by_key = false;

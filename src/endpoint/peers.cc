@@ -182,6 +182,24 @@ bool Endpoint::State::line_is_busy_with(const Identity& user) {
   return false;
 }
 
+// Addresses that no socket of ours can send to are not tried. False, and nothing is left out, where that is all of them.
+bool Endpoint::State::leave_out_families(DialTarget& target) const {
+  const auto usable = [this](const IpAddress& address) {
+    return config.families.has(address) || address.is_discard_only();
+  };
+  auto& all = target.addresses;
+  if (std::none_of(all.begin(), all.end(), usable)) return false;
+  std::erase_if(all, [&](const IpAddress& address) { return !usable(address); });
+  return true;
+}
+
+std::string Endpoint::State::no_socket_text(const Identity& user, const DialTarget& target) {
+  const bool v4 = target.addresses.front().is_v4();
+  const std::string family = v4 ? "IPv4" : "IPv6";
+  return user.text() + " is called at " + target.addresses.front().text() + ", and we have no " +
+         family + " socket: set " + (v4 ? "bind_v4" : "bind_v6") + ", or use another address";
+}
+
 void Endpoint::State::start_dial(Peer& peer, Instant now) {
   std::optional<DialTarget> target;
   if (const auto it = routes.find(peer.user); it != routes.end()) target = it->second;
@@ -204,6 +222,10 @@ void Endpoint::State::start_dial(Peer& peer, Instant now) {
                      "no address is known for " + peer.user.text() +
                          ": add a route to it, or send to ip:<address>:<port>",
                      now);
+  }
+  if (!leave_out_families(*target)) {
+    return fail_peer(peer, ConnectionState::kProblemDetectedLocally, kEndMiscRendezvous,
+                     no_socket_text(peer.user, *target), now);
   }
   // An earlier session of the same user that still delivers what it was given goes first: the peer would take this
   // one for a restart and drop that.

@@ -42,6 +42,32 @@ TEST_F(Routes, ThatDoNotExistAreAFailureWithItsReason) {
   EXPECT_EQ(a.failures[0].end_debug, "str:bob is offline");
 }
 
+// What is missing is here, not at the peer.
+TEST_F(Routes, ToAFamilyThatNoSocketIsBoundForFailAtOnceAndSaySo) {
+  remake(a, [](EndpointConfig& config) { config.families.v6 = false; });
+  const Identity ipv6 = *Identity::parse("ip:[::1]:4000");
+  EXPECT_EQ(send(a, ipv6, "anybody?"), Result::kOk);
+  run_for(milliseconds(1));
+  ASSERT_EQ(a.failures.size(), 1u);
+  EXPECT_EQ(a.failures[0].end_reason, kEndMiscRendezvous);
+  EXPECT_EQ(
+      a.failures[0].end_debug,
+      "ip:[::1]:4000 is called at [::1]:4000, and we have no IPv6 socket: set bind_v6, or use "
+      "another address");
+  EXPECT_EQ(packets, 0);
+}
+
+TEST_F(Routes, OfSeveralAddressesThoseWithASocketAreUsed) {
+  remake(a, [](EndpointConfig& config) { config.families.v6 = false; });
+  a.endpoint->set_route(b.name(), {*IpAddress::parse("[2001:db8::2]:1000"), b.address},
+                        b.endpoint->public_key());
+  send(a, b.name(), "hello");
+  const Instant begin = now;
+  while (b.got.empty() && now - begin < seconds(2)) run_for(milliseconds(1));
+  EXPECT_LT(now - begin, milliseconds(100));  // not after the time to the second one
+  EXPECT_EQ(b.got, std::vector<std::string>{"hello"});
+}
+
 // A game that sends sixty times a second to a member who is offline: few dials, and as few failures to hear of.
 TEST_F(Routes, AfterAFailedDialTheNextOneWaits) {
   constexpr int kFlags = kSendUnreliable | kSendAutoRestartBrokenSession;

@@ -56,6 +56,8 @@ struct Endpoint::State {
   void report_refused(const Identity& user, ChannelId channel, Instant now);
   void send_loopback(Peer& peer, SharedBytes payload, int flags, ChannelId channel, Instant now);
   void start_dial(Peer& peer, Instant now);
+  bool leave_out_families(DialTarget& target) const;
+  static std::string no_socket_text(const Identity& user, const DialTarget& target);
   void establish(Peer& peer, const HandshakeResult& result, const IpAddress& remote,
                  ReceiverIndex local_index, bool answering, AddressProof proof, bool wait,
                  Duration rtt, Instant now);

@@ -21,13 +21,21 @@ bool is_link_local(const IpAddress& address) {
   return address.bytes[0] == 0xfe && (address.bytes[1] & 0xc0) == 0x80;
 }
 
-Expected<std::vector<IpAddress>> look_up(const std::string& host, std::uint16_t port) {
+// No network, no answer in time: it may be otherwise in a moment.
+bool is_temporary(int error) { return error == EAI_AGAIN || error == EAI_SYSTEM; }
+
+Expected<std::vector<IpAddress>> look_up(const std::string& host, std::uint16_t port,
+                                         std::string* not_yet) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_DGRAM;
   addrinfo* found = nullptr;
   if (const int error = getaddrinfo(host.c_str(), nullptr, &hints, &found); error != 0) {
-    return Error{"can't find the host '" + host + "' (" + gai_strerror(error) +
-                 "): check the name, or give its address"};
+    const std::string text = "can't find the host '" + host + "' (" + gai_strerror(error) + ")";
+    if (not_yet != nullptr && is_temporary(error)) {
+      *not_yet = text;
+      return std::vector<IpAddress>();
+    }
+    return Error{text + ": check the name, or give its address"};
   }
   const std::unique_ptr<addrinfo, FreeAddresses> all(found);
   std::vector<IpAddress> addresses;
@@ -72,8 +80,11 @@ std::vector<IpAddress> interleave_families(const std::vector<IpAddress>& sorted,
   return mixed;
 }
 
+bool is_host_name(const std::string& text) { return !IpAddress::parse(text); }
+
 Expected<std::vector<IpAddress>> resolve_addresses(const std::string& text,
-                                                   const AddressFamilies& families) {
+                                                   const AddressFamilies& families,
+                                                   std::string* not_yet) {
   const auto numeric = IpAddress::parse(text);
   std::vector<IpAddress> found;
   if (numeric && numeric->port != 0) {
@@ -87,8 +98,8 @@ Expected<std::vector<IpAddress>> resolve_addresses(const std::string& text,
       return Error{"'" + text +
                    "' is no address with a port: write HOST:PORT, like 192.0.2.1:4040"};
     }
-    auto looked_up = look_up(text.substr(0, colon), port->port);
-    if (!looked_up) return Error{looked_up.error()};
+    auto looked_up = look_up(text.substr(0, colon), port->port, not_yet);
+    if (!looked_up || looked_up->empty()) return looked_up;
     found = std::move(*looked_up);
   }
   std::vector<IpAddress> usable = interleave_families(found, families);

@@ -44,6 +44,12 @@ void Network::set_login_token(std::string token, Instant now) {
   if (online_) online_->set_login_token(std::move(token), now);
 }
 
+void Network::set_servers(std::vector<IpAddress> servers, Instant now) {
+  if (online_) online_->set_servers(std::move(servers), now);
+}
+
+bool Network::seeks_server() const { return online_ && online_->seeks_server(); }
+
 void Network::leave(Instant now) {
   if (online_) online_->leave(now);
 }

@@ -18,11 +18,13 @@
 namespace whimbrel {
 
 struct NetworkConfig {
-  // Of one server: tried as RFC 8305 says, the one that has answered last first. At least one, at most kDialAddressesMax.
+  // Of one server: tried as RFC 8305 says, the one that has answered last first. At most kDialAddressesMax; none where the name
+  // could not be looked up yet, and set_servers() follows.
   std::vector<IpAddress> servers;
   std::optional<PublicKey> server_key;  // known beforehand: nobody else is taken for the server
   std::string token;                    // of the game's backend, where the server wants one
   bool require_certificates = true;     // of peers, once logged in
+  std::string not_found = {};           // why there are no addresses yet
 };
 
 struct RelayStatus {
@@ -71,6 +73,10 @@ class Network {
 
   // For the next login; where the server has refused us, or cannot be reached, that is now. At most rendezvous::kTokenTextMax bytes.
   void set_login_token(std::string token, Instant now);
+  // The addresses of the server by a newer lookup; at least one. Without effect where they are the same, or while it is reached.
+  void set_servers(std::vector<IpAddress> servers, Instant now);
+  // A server is configured, and not reached; it has not refused us either.
+  bool seeks_server() const;
   // Logs out, and gives the relays their slots back. No way back: sessions that are to end in good order come first.
   void leave(Instant now);
   // The server has not answered that yet.

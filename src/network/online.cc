@@ -64,7 +64,12 @@ Network::Online::Online(Endpoint& users, const OnlineConfig& config, Random& ran
       router_(users, config.app_id, random, now, unix_now),
       connect_at_(now) {
   for (const VerifyKey& authority : config.authorities) trust_.add_authority(authority);
-  control_.set_route(server_name(), config_.servers, config_.server_key);
+  if (config_.servers.empty()) {
+    connect_at_ = kNever;
+    say(config_.not_found);
+  } else {
+    control_.set_route(server_name(), config_.servers, config_.server_key);
+  }
 }
 
 void Network::Online::say(const std::string& text) {
@@ -101,6 +106,7 @@ void Network::Online::rank_server(const std::optional<IpAddress>& used, bool goo
 
 void Network::Online::connect(Instant now) {
   connect_at_ = kNever;
+  if (config_.servers.empty()) return;  // set_servers() goes on
   connected_ = true;
   client_.on_connected(now);
 }
@@ -141,6 +147,23 @@ void Network::Online::set_login_token(std::string token, Instant now) {
   connect_at_ = now;
 }
 
+bool Network::Online::seeks_server() const {
+  return !leaving_ && client_.state() != rendezvous::Client::State::kOnline &&
+         client_.state() != rendezvous::Client::State::kRefused;
+}
+
+void Network::Online::set_servers(std::vector<IpAddress> servers, Instant now) {
+  const auto sorted = [](std::vector<IpAddress> all) {
+    std::sort(all.begin(), all.end());
+    return all;
+  };
+  if (!seeks_server() || servers.empty()) return;
+  if (sorted(servers) == sorted(config_.servers)) return;
+  config_.servers = std::move(servers);
+  control_.set_route(server_name(), config_.servers, config_.server_key);
+  connect_again(now);
+}
+
 void Network::Online::leave(Instant now) {
   connect_at_ = ticket_at_ = kNever;
   router_.leave();
@@ -169,8 +192,8 @@ void Network::Online::take_control(Instant now) {
   for (const DeliveredMessage& delivered : delivered_) {
     const ReceivedMessage& message = delivered.message;
     if (message.channel == kControlChannel) client_.on_message(message.payload, now);
-    control_.consumed(delivered.session, message.place, message.reliable, message.payload.size(),
-                      1, now);
+    control_.consumed(delivered.session, message.place, message.reliable, message.payload.size(), 1,
+                      now);
   }
   delivered_.clear();
   while (auto message = client_.poll_output()) {

@@ -33,6 +33,8 @@ class Network::Online {
   std::optional<Transmit> poll_transmit(MutableBytes buffer, Instant now);
   Instant next_deadline() const;
   void set_login_token(std::string token, Instant now);
+  void set_servers(std::vector<IpAddress> servers, Instant now);
+  bool seeks_server() const;
   void leave(Instant now);
   bool leaving() const { return client_.state() == rendezvous::Client::State::kOnline; }
   NetworkStatus status() const;

@@ -159,5 +159,47 @@ TEST_F(ServerRaceTest, AFailureNamesEveryAddress) {
       << alice.status().text;
 }
 
+// --- the name stands for other addresses ---------------------------------------------------------------------------
+
+TEST_F(ServerRaceTest, AServerThatHasMovedIsReachedAtItsNewAddress) {
+  Host& alice = add_with("str:alice", {kDeadV4});
+  EXPECT_FALSE(time_to_log_in(alice, seconds(5)));
+  EXPECT_TRUE(alice.network->seeks_server());
+  alice.network->set_servers({kServerV6, server_v4()}, now);
+  EXPECT_LE(*time_to_log_in(alice), login() + milliseconds(1));
+  EXPECT_FALSE(alice.network->seeks_server());
+}
+
+TEST_F(ServerRaceTest, AServerThatIsReachedIsNotLeftForAnotherAddress) {
+  Host& alice = add_with("str:alice", {server_v4()});
+  ASSERT_TRUE(time_to_log_in(alice));
+  alice.network->set_servers({kDeadV4}, now);
+  run_for(seconds(30));
+  EXPECT_TRUE(alice.ready());
+}
+
+// The dial that is under way goes on.
+TEST_F(ServerRaceTest, TheSameAddressesInAnotherOrderChangeNothing) {
+  Host& alice = add_with("str:alice", {kDeadV6, server_v4()});
+  run_for(milliseconds(200));
+  alice.network->set_servers({server_v4(), kDeadV6}, now);
+  EXPECT_GE(*time_to_log_in(alice), milliseconds(50));
+}
+
+// There was no network yet when the program began.
+TEST_F(ServerRaceTest, WithoutAnyAddressItWaitsForOne) {
+  Host& alice = add_with("str:alice", {});
+  alice.server->not_found = "can't find the host 'game.example'";
+  start(alice);
+  EXPECT_FALSE(time_to_log_in(alice, seconds(60)));
+  EXPECT_EQ(alice.status().state, NetworkStatus::State::kConnecting);
+  EXPECT_EQ(alice.status().text, "can't find the host 'game.example'");
+  EXPECT_TRUE(alice.network->seeks_server());
+  alice.network->set_login_token("", now);
+  run_for(seconds(1));
+  alice.network->set_servers({server_v4()}, now);
+  EXPECT_LE(*time_to_log_in(alice), login() + milliseconds(1));
+}
+
 }  // namespace
 }  // namespace whimbrel

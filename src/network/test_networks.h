@@ -166,8 +166,8 @@ class TestNetworks : public ::testing::Test {
     for (auto& m : messages) {
       host.got.emplace_back(as_text(m.message.payload.view()));
       host.got_at.push_back(now);
-      endpoint.consumed(m.session, m.message.place, m.message.reliable, m.message.payload.size(),
-                        1, now);
+      endpoint.consumed(m.session, m.message.place, m.message.reliable, m.message.payload.size(), 1,
+                        now);
     }
     while (auto event = endpoint.poll_event()) {
       if (auto* request = std::get_if<SessionRequestEvent>(&*event)) {

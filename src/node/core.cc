@@ -4,8 +4,9 @@
 
 namespace whimbrel {
 
-Core::Core(EndpointConfig config, const std::optional<NetworkConfig>& server, Sockets sockets,
-           Poller& poller, const Clock& clock, const Secret& seed)
+Core::Core(EndpointConfig config, const std::optional<NetworkConfig>& server,
+           NameLookup::Resolve server_name, Sockets sockets, Poller& poller, const Clock& clock,
+           const Secret& seed)
     : clock_(clock),
       poller_(poller),
       random_(seed),
@@ -14,6 +15,15 @@ Core::Core(EndpointConfig config, const std::optional<NetworkConfig>& server, So
       sockets_(std::move(sockets)),
       transmit_buffer_(new std::uint8_t[kTransmitBufferSize]) {
   for (const auto& socket : sockets_) poller_.add(socket->descriptor());
+  if (!server_name) return;
+  server_name_ = std::make_unique<ServerName>(std::move(server_name), [&poller] { poller.wake(); });
+}
+
+void Core::advance(Instant now) {
+  network_.advance(now);
+  if (!server_name_) return;
+  const auto answer = server_name_->advance(network_.seeks_server(), now);
+  if (answer && answer->ok()) network_.set_servers(**answer, now);
 }
 
 void Core::set_fake_links(const FakeLinkSettings& send, const FakeLinkSettings& receive) {
@@ -132,8 +142,9 @@ void Core::watch_blocked(bool on) {
 }
 
 Instant Core::next_deadline() const {
-  return std::min(
-      {network_.next_deadline(), fake_send_.next_deadline(), fake_receive_.next_deadline()});
+  return std::min({network_.next_deadline(), fake_send_.next_deadline(),
+                   fake_receive_.next_deadline(),
+                   server_name_ ? server_name_->next_deadline() : kNever});
 }
 
 std::uint16_t Core::port(bool v4) const {

@@ -13,6 +13,7 @@
 #include "io/poller.h"
 #include "io/udp_socket.h"
 #include "network/network.h"
+#include "node/server_name.h"
 
 namespace whimbrel {
 
@@ -21,8 +22,10 @@ class Core {
   using Sockets = std::vector<std::unique_ptr<UdpSocket>>;
 
   // The sockets are added to `poller`.
-  Core(EndpointConfig config, const std::optional<NetworkConfig>& server, Sockets sockets,
-       Poller& poller, const Clock& clock, const Secret& seed);
+  // `server_name`: how to look it up again; empty where its address is given.
+  Core(EndpointConfig config, const std::optional<NetworkConfig>& server,
+       NameLookup::Resolve server_name, Sockets sockets, Poller& poller, const Clock& clock,
+       const Secret& seed);
 
   // For commands, events, messages and getters. Its time and its packets are the core's.
   Endpoint& endpoint() { return network_.endpoint(); }
@@ -34,7 +37,7 @@ class Core {
   }
   void leave(Instant now) { network_.leave(now); }
   // Fires the timers that are due.
-  void advance(Instant now) { network_.advance(now); }
+  void advance(Instant now);
   void set_fake_links(const FakeLinkSettings& send, const FakeLinkSettings& receive);
 
   // Hands at most one batch of each readable socket to the endpoint. True if there may be more.
@@ -93,6 +96,7 @@ class Core {
   FakeLink fake_send_{fake_random_};
   FakeLink fake_receive_{fake_random_};
   Network network_;
+  std::unique_ptr<ServerName> server_name_;
   Sockets sockets_;
   std::unique_ptr<std::uint8_t[]> transmit_buffer_;
   std::optional<Blocked> blocked_;

@@ -15,6 +15,7 @@ namespace whimbrel {
 struct NetworkingMessages::Impl::Parts {
   EndpointConfig endpoint;
   std::optional<NetworkConfig> server;
+  NameLookup::Resolve server_name;  // empty where an address is given
   Core::Sockets sockets;
   Settings settings;
   Inbox::OnEviction on_eviction;
@@ -135,7 +136,7 @@ AddressFamilies families_of(const Core::Sockets& sockets) {
 
 // "HOST:PORT" or "HOST:PORT,KEY".
 Fault read_server(const Config& config, const Settings& settings, const AddressFamilies& families,
-                  std::optional<NetworkConfig>& out) {
+                  std::optional<NetworkConfig>& out, NameLookup::Resolve& look_up) {
   if (config.server.empty()) return std::nullopt;
   NetworkConfig server;
   const std::size_t comma = config.server.find(',');
@@ -146,9 +147,11 @@ Fault read_server(const Config& config, const Settings& settings, const AddressF
              "': after the comma comes the server's key, 64 hex digits";
     }
   }
-  auto addresses = resolve_addresses(config.server.substr(0, comma), families);
+  const std::string host = config.server.substr(0, comma);
+  auto addresses = resolve_addresses(host, families, &server.not_found);
   if (!addresses) return "server: " + addresses.error();
   server.servers = std::move(*addresses);
+  if (is_host_name(host)) look_up = [host, families] { return resolve_addresses(host, families); };
   if (config.login_token.size() > rendezvous::kTokenTextMax) {
     return "the login token has " + std::to_string(config.login_token.size()) +
            " bytes: at most 4096 are taken";
@@ -196,7 +199,10 @@ std::unique_ptr<NetworkingMessages::Impl> NetworkingMessages::Impl::create(const
   if (!fault) fault = read_own_certificate(config, parts.endpoint);
   if (!fault) fault = read_authorities(config, parts.settings, parts.endpoint);
   if (!fault) fault = bind_sockets(config, parts.sockets);
-  if (!fault) fault = read_server(config, parts.settings, families_of(parts.sockets), parts.server);
+  parts.endpoint.families = families_of(parts.sockets);
+  if (!fault)
+    fault = read_server(config, parts.settings, parts.endpoint.families, parts.server,
+                        parts.server_name);
   if (!fault) {
     parts.endpoint.session = parts.settings.session_options();
     parts.settings.apply_to(parts.endpoint.limits);
@@ -217,8 +223,8 @@ NetworkingMessages::Impl::Impl(Parts parts)
     : own_thread_(parts.own_thread),
       poll_datagrams_max_(parts.poll_datagrams_max),
       core_(std::make_unique<Core>(std::move(parts.endpoint), parts.server,
-                                   std::move(parts.sockets), poller_, clock_,
-                                   system_random_seed())),
+                                   std::move(parts.server_name), std::move(parts.sockets), poller_,
+                                   clock_, system_random_seed())),
       settings_(std::move(parts.settings)) {
   inbox_.set_on_eviction(std::move(parts.on_eviction));
   apply_settings();

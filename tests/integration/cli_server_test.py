@@ -6,7 +6,7 @@ import time
 import unittest
 import urllib.request
 
-from processes import Scene
+from processes import PATIENCE_SECONDS, Scene
 
 WHIMBREL = WHIMBRELD = ""
 
@@ -49,6 +49,31 @@ class Server(unittest.TestCase):
             self.assertGreater(self.metric(server, "whimbrel_relay_forwarded_packets_total"), 2000)
             with urllib.request.urlopen(server.admin + "/healthz", timeout=30) as page:
                 self.assertEqual(page.read(), b"ok\n")
+
+    def test_a_server_that_moves_to_another_address(self):
+        """Its name is looked up again while it is not reached. The hosts file of a mount namespace stands for the DNS."""
+        with Scene() as scene:
+            server, port, _ = self.server(scene)
+            hosts = scene.path("hosts")
+
+            def move_to(address):
+                with open(hosts, "r+" if os.path.exists(hosts) else "w", encoding="utf-8") as file:
+                    file.write(f"{address} game.test\n")
+                    file.truncate()
+
+            move_to("127.0.0.9")
+            own_hosts = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
+                         'mount --bind "$0" /etc/hosts && exec "$@"', hosts]
+            if scene.run("allowed", *own_hosts, "true").code() != 0:
+                self.skipTest("no mount namespaces here")
+            recv = scene.start("recv", *own_hosts, "env", f"XDG_CONFIG_HOME={scene.path('config')}", WHIMBREL, "recv",
+                               "--name", "bob", "--server", f"game.test:{port}")
+            recv.until("waiting", "err")
+            move_to("127.0.0.1")
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while self.metric(server, "whimbrel_rendezvous_users") < 1:
+                self.assertLess(time.monotonic(), deadline, recv.report())
+                time.sleep(0.02)
 
     def test_a_user_who_is_not_here(self):
         with Scene() as scene:
