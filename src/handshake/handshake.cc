@@ -40,14 +40,14 @@ NoiseHandshake start_noise(const HandshakeConfig& config, NoisePattern pattern, 
 // Our own payload, padded to `size_min` bytes.
 std::size_t write_own_payload(const HandshakeConfig& config, std::uint32_t sender_index,
                               UnixMillis stamp, std::size_t size_min, MutableBytes out) {
-  Payload payload{.stamp = static_cast<std::uint64_t>(stamp),
-                  .versions = config.versions,
-                  .suites = config.suites,
-                  .identity = config.identity,
-                  .certificate = config.certificate,
-                  .parameters = config.parameters,
-                  .sender_index = sender_index,
-                  .reset_token = {}};
+  HandshakePayload payload{.stamp = static_cast<std::uint64_t>(stamp),
+                           .versions = config.versions,
+                           .suites = config.suites,
+                           .identity = config.identity,
+                           .certificate = config.certificate,
+                           .parameters = config.parameters,
+                           .sender_index = sender_index,
+                           .reset_token = {}};
   if (config.reset_key) payload.reset_token = config.reset_key->token(sender_index);
   return encode_payload(payload, size_min, out);
 }
@@ -63,7 +63,7 @@ struct PeerMessage {
 
 // RFC 8446 4.1.3 has the same aim: whoever pushed us to a worse version or suite is found out,
 // because the lists are under the handshake's protection.
-bool best_choice(const HandshakeConfig& config, const Payload& payload,
+bool best_choice(const HandshakeConfig& config, const HandshakePayload& payload,
                  const PeerMessage& message) {
   const auto suite = message.from_initiator ? payload.suites.first_common(config.suites)
                                             : config.suites.first_common(payload.suites);
@@ -71,7 +71,7 @@ bool best_choice(const HandshakeConfig& config, const Payload& payload,
          suite == message.suite;
 }
 
-CertificateStatus judge_certificate(const HandshakeConfig& config, const Payload& payload,
+CertificateStatus judge_certificate(const HandshakeConfig& config, const HandshakePayload& payload,
                                     const PublicKey& peer_static, UnixMillis now) {
   if (payload.certificate.empty()) return CertificateStatus::kAbsent;
   if (config.trust == nullptr) return CertificateStatus::kUnknownAuthority;

@@ -118,7 +118,7 @@ bool all_zero(Bytes bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t byte) { return byte == 0; });
 }
 
-bool read_field(Field field, Bytes content, Payload& payload) {
+bool read_field(Field field, Bytes content, HandshakePayload& payload) {
   switch (field) {
     case Field::kStamp:
       return read_stamp(ByteReader(content), payload.stamp);
@@ -175,7 +175,8 @@ std::optional<std::uint8_t> VersionRange::highest_common(VersionRange other) con
   return common;
 }
 
-std::size_t encode_payload(const Payload& payload, std::size_t size_min, MutableBytes out) {
+std::size_t encode_payload(const HandshakePayload& payload, std::size_t size_min,
+                           MutableBytes out) {
   ASSERT(payload.identity.size() <= kIdentityTextSizeMax);
   ASSERT(payload.certificate.size() <= kCertificateSizeMax);
   ASSERT(!payload.suites.empty());
@@ -196,8 +197,8 @@ std::size_t encode_payload(const Payload& payload, std::size_t size_min, Mutable
   return writer.size();
 }
 
-std::optional<Payload> decode_payload(Bytes bytes) {
-  Payload payload;
+std::optional<HandshakePayload> decode_payload(Bytes bytes) {
+  HandshakePayload payload;
   ByteReader reader(bytes);
   std::uint64_t seen = 0;
   while (reader.ok() && !reader.empty()) {

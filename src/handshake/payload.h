@@ -73,7 +73,7 @@ struct VersionRange {
   std::optional<std::uint8_t> highest_common(VersionRange other) const;
 };
 
-struct Payload {
+struct HandshakePayload {
   std::uint64_t stamp = 0;  // Unix ms, strictly increasing for a key: see session's use
   VersionRange versions;
   SuiteList suites;
@@ -91,9 +91,9 @@ inline constexpr std::size_t kPayloadSizeMax =
 
 // Writes `payload` and then padding so that at least `size_min` bytes are written (0: no padding).
 // `out` needs max(kPayloadSizeMax, size_min) + 3 bytes. Returns the size.
-std::size_t encode_payload(const Payload& payload, std::size_t size_min, MutableBytes out);
+std::size_t encode_payload(const HandshakePayload& payload, std::size_t size_min, MutableBytes out);
 
 // Nothing if a field is malformed, out of range, over its limit or twice, or a needed one missing.
-std::optional<Payload> decode_payload(Bytes bytes);
+std::optional<HandshakePayload> decode_payload(Bytes bytes);
 
 }  // namespace whimbrel

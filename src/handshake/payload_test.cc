@@ -10,8 +10,8 @@ namespace {
 
 using Buffer = std::vector<std::uint8_t>;
 
-Payload example() {
-  Payload payload;
+HandshakePayload example() {
+  HandshakePayload payload;
   payload.stamp = 1'700'000'000'123;
   payload.versions = {1, 3};
   payload.suites = {AeadSuite::kChaChaPoly, AeadSuite::kAesGcm};
@@ -19,7 +19,7 @@ Payload example() {
   return payload;
 }
 
-Buffer encode(const Payload& payload, std::size_t size_min = 0) {
+Buffer encode(const HandshakePayload& payload, std::size_t size_min = 0) {
   Buffer out(2000);
   out.resize(encode_payload(payload, size_min, out));
   return out;
@@ -45,8 +45,8 @@ Buffer fields(std::initializer_list<std::string_view> parts) {
   return hex(digits);
 }
 
-TEST(Payload, RoundTrip) {
-  Payload payload = example();
+TEST(HandshakePayload, RoundTrip) {
+  HandshakePayload payload = example();
   payload.identity = "str:alice";
   const Buffer certificate(200, 7);
   payload.certificate = certificate;
@@ -65,7 +65,7 @@ TEST(Payload, RoundTrip) {
   EXPECT_EQ(decoded->sender_index, payload.sender_index);
 }
 
-TEST(Payload, PadsToAnySize) {
+TEST(HandshakePayload, PadsToAnySize) {
   const std::size_t plain = encode(example()).size();
   for (std::size_t size_min = 0; size_min < 600; ++size_min) {
     const Buffer bytes = encode(example(), size_min);
@@ -75,7 +75,7 @@ TEST(Payload, PadsToAnySize) {
   }
 }
 
-TEST(Payload, BytesOnTheWire) {
+TEST(HandshakePayload, BytesOnTheWire) {
   const Buffer bytes = encode(example());
   const Buffer start = fields({kStamp, kVersions, kSuites, kSender});
   ASSERT_GE(bytes.size(), start.size());
@@ -83,7 +83,7 @@ TEST(Payload, BytesOnTheWire) {
             start);
 }
 
-TEST(Payload, AbsentFieldsHaveDefaults) {
+TEST(HandshakePayload, AbsentFieldsHaveDefaults) {
   const auto decoded = decode_payload(fields({kStamp, kVersions, kSuites, kSender}));
   ASSERT_TRUE(decoded.has_value());
   EXPECT_EQ(decoded->identity, "");
@@ -91,7 +91,7 @@ TEST(Payload, AbsentFieldsHaveDefaults) {
   EXPECT_EQ(decoded->parameters, TransportParameters());
 }
 
-TEST(Payload, OrderDoesNotMatterButFourFieldsMustBeThere) {
+TEST(HandshakePayload, OrderDoesNotMatterButFourFieldsMustBeThere) {
   EXPECT_TRUE(decode_payload(fields({kSender, kSuites, kVersions, kStamp})).has_value());
   EXPECT_FALSE(decode_payload(fields({kVersions, kSuites, kSender})).has_value());
   EXPECT_FALSE(decode_payload(fields({kStamp, kSuites, kSender})).has_value());
@@ -100,14 +100,14 @@ TEST(Payload, OrderDoesNotMatterButFourFieldsMustBeThere) {
   EXPECT_FALSE(decode_payload({}).has_value());
 }
 
-TEST(Payload, UnknownFieldsAreSkipped) {
+TEST(HandshakePayload, UnknownFieldsAreSkipped) {
   EXPECT_TRUE(decode_payload(with_field("0b03ffffff")).has_value());
   EXPECT_TRUE(decode_payload(with_field("7fff00")).has_value());
   EXPECT_TRUE(decode_payload(with_field("0b000b00")).has_value()) << "even twice";
   EXPECT_TRUE(decode_payload(with_field("0801ff")).has_value()) << "reserved";
 }
 
-TEST(Payload, ResetTokensHaveTheirSize) {
+TEST(HandshakePayload, ResetTokensHaveTheirSize) {
   const auto payload = decode_payload(with_field("0a10000102030405060708090a0b0c0d0e0f"));
   ASSERT_TRUE(payload && payload->reset_token);
   EXPECT_EQ((*payload->reset_token)[15], 15);
@@ -115,7 +115,7 @@ TEST(Payload, ResetTokensHaveTheirSize) {
   EXPECT_FALSE(decode_payload(with_field("0a00")).has_value());
 }
 
-TEST(Payload, KnownFieldsOccurOnce) {
+TEST(HandshakePayload, KnownFieldsOccurOnce) {
   for (std::string_view field : {kStamp, kVersions, kSuites, kSender})
     EXPECT_FALSE(decode_payload(with_field(field)).has_value()) << field;
   EXPECT_TRUE(decode_payload(with_field("040161")).has_value());
@@ -124,7 +124,7 @@ TEST(Payload, KnownFieldsOccurOnce) {
   EXPECT_FALSE(decode_payload(with_field("07000700")).has_value());
 }
 
-TEST(Payload, MalformedFieldsAreRefused) {
+TEST(HandshakePayload, MalformedFieldsAreRefused) {
   const auto decodes = [](std::string_view bad) {
     return decode_payload(fields({kVersions, kSuites, kSender, bad})).has_value();
   };
@@ -145,7 +145,7 @@ TEST(Payload, MalformedFieldsAreRefused) {
   EXPECT_FALSE(decode_payload(with_field("c0")));
 }
 
-TEST(Payload, LimitsOfIdentityAndCertificate) {
+TEST(HandshakePayload, LimitsOfIdentityAndCertificate) {
   const auto field_of = [](const char* header, std::size_t size) {
     return std::string(header) + std::string(2 * size, '3');
   };
@@ -160,8 +160,8 @@ TEST(Payload, LimitsOfIdentityAndCertificate) {
       decode_payload(fields({kStamp, kVersions, kSuites, kSender, field_of("054106", 262)})));
 }
 
-TEST(Payload, LargestPayloadHasTheSizeThatIsSaid) {
-  Payload payload = example();
+TEST(HandshakePayload, LargestPayloadHasTheSizeThatIsSaid) {
+  HandshakePayload payload = example();
   const std::string identity(kIdentityTextSizeMax, 'x');
   const Buffer certificate(kCertificateSizeMax, 1);
   payload.identity = identity;
@@ -174,7 +174,7 @@ TEST(Payload, LargestPayloadHasTheSizeThatIsSaid) {
   EXPECT_EQ(encode(payload).size(), kPayloadSizeMax);
 }
 
-TEST(Payload, TransportParametersAreChecked) {
+TEST(HandshakePayload, TransportParametersAreChecked) {
   const auto parameters = [](std::string_view content) {
     const auto decoded = decode_payload(
         fields({kStamp, kVersions, kSuites, kSender, "06",
@@ -195,9 +195,9 @@ TEST(Payload, TransportParametersAreChecked) {
 
 // Whatever is cut, changed or made up: decoding ends, and reads nothing that is not there (the
 // sanitizers watch).
-TEST(Payload, SurvivesAnyBytes) {
+TEST(HandshakePayload, SurvivesAnyBytes) {
   FastRandom random(1);
-  Payload payload = example();
+  HandshakePayload payload = example();
   payload.identity = "str:alice";
   const Buffer good = encode(payload, 100);
   for (std::size_t size = 0; size < good.size(); ++size)
