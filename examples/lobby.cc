@@ -77,7 +77,7 @@ class Guest {
   }
 
   void fail(LobbyResult why) {
-    std::fprintf(stderr, "no lobby: %s (%s)\n", to_string(why),
+    std::fprintf(stderr, "no lobby: %s (%s)\n", std::string(to_string(why)).c_str(),
                  net_.get_server_status().text.c_str());
     failed_ = true;
   }

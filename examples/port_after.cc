@@ -36,8 +36,7 @@ int main(int argc, char** argv) {
   int heard = 0;
   for (int tick = 1; tick <= 10 || (heard < 10 && tick <= 100); ++tick) {
     const Position mine{tick, 1.5f * static_cast<float>(tick), 0};
-    net->send_message_to_user(peer, {reinterpret_cast<const std::uint8_t*>(&mine), sizeof mine},
-                              whimbrel::kSendUnreliable, 0);
+    net->send_message_to_user(peer, {&mine, sizeof mine}, whimbrel::kSendUnreliable, 0);
 
     net->run_callbacks();
     for (const auto& message : net->receive_messages_on_channel(0, 64)) {

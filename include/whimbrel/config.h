@@ -15,6 +15,8 @@
 namespace whimbrel {
 
 enum class DebugLevel : int { kError = 1, kWarning = 2, kInfo = 3, kDebug = 4 };
+// "Error", "Warning", ...; "?" for any other number.
+std::string_view to_string(DebugLevel level);
 
 // Options by number. Numbers below 100 are those of the Steamworks headers, so that old programs can set them.
 enum class Option : int {
@@ -73,6 +75,8 @@ struct OptionInfo {
 std::span<const OptionInfo> all_options();
 // Nothing (nullptr) if no option has this name; letter case counts not.
 const OptionInfo* find_option(std::string_view name);
+// Its name in that list; "?" for any other number.
+std::string_view to_string(Option option);
 
 struct OptionValue {
   Option option;

@@ -17,6 +17,7 @@ enum class ConnectionState : int {
   kClosedByPeer = 4,
   kProblemDetectedLocally = 5,
 };
+// "Connecting", "Connected", ...; "?" for any other number.
 std::string_view to_string(ConnectionState state);
 
 // Why a session ended. 1000-1999 the application, 2000-2999 the application (unusual), 3000-3999 something local,
@@ -41,6 +42,8 @@ enum EndReason : int {
   kEndMiscNatFirewall = 5009,
   kEndMiscPeerSentNoConnection = 5010,
 };
+// "RemoteTimeout", "MiscUserNotFound" (5008), ...; "App" for a number of the application's own (1000 to 2999); else "?".
+std::string_view to_string(EndReason reason);
 
 inline constexpr int kInfoUnauthenticated =
     1;  // no authority vouches for the peer's identity: it is what the peer claims
@@ -65,6 +68,9 @@ struct ConnectionInfo {
   std::uint32_t pop_relay = 0;   // that our packets go over
   int flags = 0;                 // sum of kInfo...
   std::int64_t user_data = -1;   // of set_user_data(); -1 without
+
+  // end_reason as a word, as to_string() gives it.
+  std::string_view end_reason_text() const { return to_string(static_cast<EndReason>(end_reason)); }
 };
 
 struct ConnectionStatus {

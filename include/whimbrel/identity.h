@@ -28,6 +28,8 @@ enum class IdentityType : std::uint8_t {
   kXboxPairwise = 17,
   kSonyPsn = 18,
 };
+// "SteamId", "GenericString", ...; "?" for any other number.
+std::string_view to_string(IdentityType type);
 
 class Identity {
  public:

@@ -17,13 +17,13 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include <whimbrel/identity.h>
+#include <whimbrel/payload.h>
 
 namespace whimbrel {
 
@@ -39,6 +39,8 @@ enum class LobbyKind : std::uint8_t {
   kPrivate,    // not listed: for friends, who are told the id
   kInvisible,  // listed, as kPublic; the mark says that programs do not show it as where a user is
 };
+// "Public", "Private", ...; "?" for any other number.
+std::string_view to_string(LobbyKind kind);
 
 // The numbers are fixed.
 enum class LobbyResult : std::uint8_t {
@@ -56,10 +58,12 @@ enum class LobbyResult : std::uint8_t {
   kOffline = 11,     // there is no connection to a server, or it broke: likewise
   kKicked = 12,      // the owner has sent this user away
 };
-// A few words for a person.
-const char* to_string(LobbyResult result);
+// A few words for a person; "?" for any other number.
+std::string_view to_string(LobbyResult result);
 
 enum class LobbyLeaveWhy : std::uint8_t { kLeft, kKicked, kDisconnected };
+// "Left", "Kicked", ...; "?" for any other number, as for the ones below.
+std::string_view to_string(LobbyLeaveWhy why);
 
 // One lobby, as far as it is known here.
 struct Lobby {
@@ -116,6 +120,7 @@ struct LobbyFilter {
     return {std::move(key), compare, {}, number};
   }
 };
+std::string_view to_string(LobbyFilter::Compare compare);
 struct LobbyQuery {
   std::vector<LobbyFilter> filters;  // all must fit; 16 at most
   std::uint8_t slots_min = 0;        // free places
@@ -146,6 +151,8 @@ struct LobbyEvent {
     return {reinterpret_cast<const char*>(body.data()), body.size()};
   }
 };
+
+std::string_view to_string(LobbyEvent::Kind kind);
 
 class Lobbies {
  public:
@@ -182,12 +189,8 @@ class Lobbies {
   bool remove_data(LobbyId lobby, std::string_view key, Done done = {});
   bool set_member_data(LobbyId lobby, std::string_view key, std::string_view value, Done done = {});
   bool remove_member_data(LobbyId lobby, std::string_view key, Done done = {});
-  // To all members, with a kChat event, oneself included. In the same order for all.
-  bool chat(LobbyId lobby, std::span<const std::uint8_t> body, Done done = {});
-  bool chat(LobbyId lobby, std::string_view text, Done done = {}) {
-    return chat(lobby, {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()},
-                std::move(done));
-  }
+  // To all members, with a kChat event, oneself included. In the same order for all. See payload.h for what `body` can be.
+  bool chat(LobbyId lobby, Payload body, Done done = {});
   // The owner's. Who was sent away stays out (kKicked) as long as the lobby's server runs; 64 users are remembered.
   bool kick(LobbyId lobby, const Identity& member, Done done = {});
   // The owner's. When an owner leaves, it is who is there longest.

@@ -29,6 +29,7 @@
 #include <whimbrel/config.h>
 #include <whimbrel/connection_info.h>
 #include <whimbrel/identity.h>
+#include <whimbrel/payload.h>
 #include <whimbrel/result.h>
 #include <whimbrel/send_flags.h>
 
@@ -109,6 +110,8 @@ struct ServerStatus {
 
   friend bool operator==(const ServerStatus&, const ServerStatus&) = default;
 };
+// "Online", "Connecting", ...; "?" for any other number.
+std::string_view to_string(ServerStatus::State state);
 
 class Lobbies;  // <whimbrel/lobbies.h>
 
@@ -124,9 +127,10 @@ class NetworkingMessages {
   NetworkingMessages& operator=(const NetworkingMessages&) = delete;
 
   // --- the six calls ---------------------------------------------------------------------------------------------
-  // Sends `payload` (copied, 0 to kMessageBytesMax bytes) to a user on a channel (any number; small non-negative ones
-  // are cheapest). Makes a session if there is none; accepts a pending request of that user. A session has 256 channels at a time;
-  // a further one gets the place of one on which nothing is on its way, and its first message leaves a round trip later.
+  // Sends `payload` (copied, 0 to kMessageBytesMax bytes; see payload.h for what can be one) to a user on a channel (any number;
+  // small non-negative ones are cheapest). Makes a session if there is none; accepts a pending request of that user. A session has
+  // 256 channels at a time; a further one gets the place of one on which nothing is on its way, and its first message leaves a
+  // round trip later.
   //   kOk: taken. A reliable message is delivered, or the session fails with a callback, or you close it.
   //     Whether anybody can be reached is seen later: a user with no route, or an ip: identity without a port, gives kOk
   //     and then the callback, with kEndMiscRendezvous.
@@ -139,17 +143,15 @@ class NetworkingMessages {
   //   kIgnored: kSendNoDelay and it cannot leave now.
   //   kFail: in a child process, after fork().
   //   kNoConnection: the session failed or the peer closed it, and kSendAutoRestartBrokenSession is not given.
-  Result send_message_to_user(const Identity& user, std::span<const std::uint8_t> payload,
-                              int flags, int channel);
-  Result send_message_to_user(const Identity& user, std::string_view text, int flags, int channel) {
-    return send_message_to_user(
-        user, {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}, flags, channel);
+  Result send_message_to_user(const Identity& user, Payload payload, int flags, int channel);
+  Result send_message_to_user(const Identity& user, const void* data, std::size_t size, int flags,
+                              int channel) {
+    return send_message_to_user(user, Payload(data, size), flags, channel);
   }
   // The same payload to several users; it is copied once. Answers how many took it (kOk). `results`, if given, gets what
   // send_message_to_user() would have answered for each, as far as it reaches.
-  std::size_t send_message_to_users(std::span<const Identity> users,
-                                    std::span<const std::uint8_t> payload, int flags, int channel,
-                                    std::span<Result> results = {});
+  std::size_t send_message_to_users(std::span<const Identity> users, Payload payload, int flags,
+                                    int channel, std::span<Result> results = {});
   // The oldest unread messages of a channel, over all users, at most `messages_max`.
   std::vector<Message> receive_messages_on_channel(int channel, int messages_max);
   // The same into a caller's array; returns how many.

@@ -79,7 +79,8 @@ TEST_F(NetworkTest, WhoIsNotOnlineIsSaidAtOnce) {
   run_for(milliseconds(100));
   ASSERT_EQ(alice.failures.size(), 1u);
   EXPECT_EQ(alice.failures[0].end_reason, kEndMiscRendezvous);
-  EXPECT_EQ(alice.failures[0].end_debug, "str:nobody is not online");
+  EXPECT_EQ(alice.failures[0].end_debug,
+            "str:nobody is not online (app id 7; a user with another app id is not found)");
 }
 
 // The relays where somebody has slots say where he lives.

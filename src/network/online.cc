@@ -264,8 +264,12 @@ void Network::Online::on(const rendezvous::CertificateEvent& event, Instant) {
 
 void Network::Online::on(const rendezvous::FoundEvent& event, Instant now) {
   if (!event.online) {
+    // The server does not say whether somebody is there under another app id: that is nobody else's business.
     return router_.on_not_found(event.user, kEndMiscRendezvous,
-                                event.user.text() + " is not online", now);
+                                event.user.text() + " is not online (app id " +
+                                    std::to_string(app_id_) +
+                                    "; a user with another app id is not found)",
+                                now);
   }
   const auto certificate = decode_certificate(event.certificate);
   if (!certificate) {

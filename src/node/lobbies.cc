@@ -115,8 +115,9 @@ bool Lobbies::remove_member_data(LobbyId lobby, std::string_view key, Done done)
       std::move(done));
 }
 
-bool Lobbies::chat(LobbyId lobby, std::span<const std::uint8_t> body, Done done) {
-  if (body.size() > kChatBytesMax)
+bool Lobbies::chat(LobbyId lobby, Payload payload, Done done) {
+  const Bytes body = payload.bytes();
+  if (body.size() > kChatBytesMax || (body.data() == nullptr && !body.empty()))
     return impl_->desk().refuse(LobbyResult::kTooMuch, std::move(done));
   return impl_->desk().call(
       [&](LobbyClient& client, Instant now) {

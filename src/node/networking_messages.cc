@@ -48,26 +48,24 @@ std::unique_ptr<NetworkingMessages> NetworkingMessages::create(const Config& con
 NetworkingMessages::NetworkingMessages(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 NetworkingMessages::~NetworkingMessages() { Impl::destroy(std::move(impl_)); }
 
-Result NetworkingMessages::send_message_to_user(const Identity& user,
-                                                std::span<const std::uint8_t> payload, int flags,
+Result NetworkingMessages::send_message_to_user(const Identity& user, Payload payload, int flags,
                                                 int channel) {
   if (impl_->forked()) return Result::kFail;
-  return impl_->send(user, payload, flags, channel);
+  return impl_->send(user, payload.bytes(), flags, channel);
 }
 
 std::size_t NetworkingMessages::send_message_to_users(std::span<const Identity> users,
-                                                      std::span<const std::uint8_t> payload,
-                                                      int flags, int channel,
+                                                      Payload payload, int flags, int channel,
                                                       std::span<Result> results) {
   const bool forked = impl_->forked();
   // What is refused anyhow is not copied.
   const bool copied = !forked && payload.data() != nullptr && payload.size() <= kMessageBytesMax;
-  const SharedBytes shared = copied ? SharedBytes::copy(payload) : SharedBytes();
+  const SharedBytes shared = copied ? SharedBytes::copy(payload.bytes()) : SharedBytes();
   std::size_t taken = 0;
   for (std::size_t i = 0; i < users.size(); ++i) {
     const Result result =
         forked ? Result::kFail
-               : impl_->send(users[i], payload, flags, channel, copied ? &shared : nullptr);
+               : impl_->send(users[i], payload.bytes(), flags, channel, copied ? &shared : nullptr);
     if (i < results.size()) results[i] = result;
     if (result == Result::kOk) ++taken;
   }

@@ -254,8 +254,8 @@ void Client::advance(Instant now) {
     // Requests are numbered in the order they were made, so the first is the oldest.
     const auto& [request, question] = *lookups_.begin();
     if (question.fails_at > now) break;
-    fail_question(request, state_ == State::kOnline ? "the rendezvous does not answer"
-                                                    : "there is no connection to the rendezvous");
+    fail_question(request, state_ == State::kOnline ? "the server does not answer"
+                                                    : "there is no connection to the server");
   }
   if (state_ == State::kOnline && now >= renew_at_) {
     renew_at_ = now + kRenewRetry;

@@ -290,7 +290,8 @@ void LobbyClient::push(LobbyEvent event) {
 void LobbyClient::done(std::uint32_t request, LobbyResult result) {
   open_.erase(request);
   const auto restored = restores_.find(request);
-  if (restored == restores_.end()) return push(LobbyDoneEvent{request, result, to_string(result)});
+  if (restored == restores_.end())
+    return push(LobbyDoneEvent{request, result, std::string(to_string(result))});
   const LobbyId lobby = restored->second;
   restores_.erase(restored);
   // A connection that broke again says nothing about the lobby.

@@ -7,38 +7,6 @@
 
 namespace whimbrel {
 
-const char* to_string(LobbyResult result) {
-  switch (result) {
-    case LobbyResult::kOk:
-      return "ok";
-    case LobbyResult::kNoSuchLobby:
-      return "no such lobby";
-    case LobbyResult::kFull:
-      return "the lobby is full";
-    case LobbyResult::kNotJoinable:
-      return "the lobby lets nobody in now";
-    case LobbyResult::kNotMember:
-      return "not a member";
-    case LobbyResult::kNotOwner:
-      return "only the owner may";
-    case LobbyResult::kTooMuch:
-      return "over a limit";
-    case LobbyResult::kTooOften:
-      return "too many requests: slow down";
-    case LobbyResult::kNotLoggedIn:
-      return "log in first";
-    case LobbyResult::kUnsupported:
-      return "this server has no lobbies";
-    case LobbyResult::kTimeout:
-      return "no answer came";
-    case LobbyResult::kOffline:
-      return "not connected to the rendezvous";
-    case LobbyResult::kKicked:
-      return "its owner has sent you away";
-  }
-  return "?";
-}
-
 std::string to_string(LobbyId id) { return std::to_string(static_cast<std::uint64_t>(id)); }
 
 std::optional<LobbyId> parse_lobby_id(std::string_view text) {

@@ -104,7 +104,7 @@ void LobbyServer::on_request(const LobbyUser& user, const LobbyRequest& request,
     return;
   }
   ++counters_.refused;
-  send(user, LobbyAnswer{request_of(request), result, to_string(result)});
+  send(user, LobbyAnswer{request_of(request), result, std::string(to_string(result))});
 }
 
 const Lobby* LobbyServer::find(std::uint32_t app_id, LobbyId id) const {

@@ -240,7 +240,9 @@ void Server::on_lobby_message(ClientId id, Client& client, Bytes bytes, Instant 
     fault = LobbyResult::kUnsupported;
   }
   if (fault == LobbyResult::kOk) return lobbies_->on_request(*client.user, *request, now);
-  push(id, encode(LobbyNotice(LobbyAnswer{request_of(*request), fault, to_string(fault)})));
+  push(
+      id,
+      encode(LobbyNotice(LobbyAnswer{request_of(*request), fault, std::string(to_string(fault))})));
 }
 
 void Server::on(ClientId id, Client& client, const Login& login, Instant now) {

@@ -103,7 +103,7 @@ class Server(unittest.TestCase):
             send = self.tool(scene, "send", "send", "bob", "--name", "alice", "--server", f"127.0.0.1:{port},{wrong}")
             send.write("x")
             self.assertEqual(send.code(), 1)
-            self.assertIn("there is no connection to the rendezvous", send.err)
+            self.assertIn("there is no connection to the server", send.err)
 
     def test_a_server_that_is_killed_under_traffic(self):
         with Scene() as scene:
