@@ -93,6 +93,11 @@ Result Host::send(const Identity& to, Bytes payload, int flags, ChannelId channe
   return command_send(to, SharedBytes::copy(payload), flags, channel);
 }
 
+Result Host::watch(const Identity& user, bool on) {
+  world_.simulation().touch(id_);
+  return network_->watch(user, on, now());
+}
+
 bool Host::accept(const Identity& user) {
   world_.simulation().touch(id_);
   return endpoint().accept(user, now());
@@ -262,6 +267,8 @@ bool Host::take_events() {
       failures_.push_back({now(), std::move(failed->info)});
     }
   }
+  while (const auto presence = network_->poll_presence())
+    presences_.push_back(presence->user.text() + (presence->online ? "+" : "-"));
   return any;
 }
 

@@ -80,6 +80,8 @@ class Host final : public Node {
               ChannelId channel = 0) {
     return send(to, as_bytes(text), flags, channel);
   }
+  // What comes of it stands in presences().
+  Result watch(const Identity& user, bool on = true);
   bool accept(const Identity& user);
   bool accept(const Host& user) { return accept(name_of(user)); }
   bool close_session(const Identity& user);
@@ -112,6 +114,8 @@ class Host final : public Node {
   };
   const std::vector<Request>& requests() const { return requests_; }
   const std::vector<Failure>& failures() const { return failures_; }
+  // What was told of users who are watched: "str:bob+" where he is online, "str:bob-" where not.
+  const std::vector<std::string>& presences() const { return presences_; }
   std::uint64_t messages_received() const { return messages_received_; }
   std::uint64_t bytes_received() const { return bytes_received_; }
   std::size_t unread() const;
@@ -170,6 +174,7 @@ class Host final : public Node {
   std::uint64_t unread_bytes_ = 0;
   std::vector<Request> requests_;
   std::vector<Failure> failures_;
+  std::vector<std::string> presences_;
   std::uint64_t messages_received_ = 0, bytes_received_ = 0;
 };
 

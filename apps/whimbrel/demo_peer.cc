@@ -3,9 +3,10 @@
 //   {"do":"send","to":"bob","channel":0,"flags":8,"payload":"68656c6c6f"}   payload in hex
 //   {"do":"accept","user":"bob"}   {"do":"close","user":"bob"}   {"do":"info","user":"bob"}
 //   {"do":"server"}                how it stands with the server
+//   {"do":"watch","user":"bob"}    whether a user is online, from now on; "on":false ends it
 //   {"do":"channels","list":[0,1]} which channels are read (default 0 and 1)
 //   {"do":"set","option":"FakePacketLossSend","value":5}   {"do":"quit"}
-// Every command is answered by {"event":"done","do":...}; besides come "ready", "request", "failed", "message".
+// Every command is answered by {"event":"done","do":...}; besides come "ready", "request", "failed", "presence", "message".
 #include <fmt/core.h>
 
 #include <deque>
@@ -92,6 +93,9 @@ DemoPeer::DemoPeer(whimbrel::NetworkingMessages& net) : net_(net) {
   net_.on_session_failed([this](const whimbrel::ConnectionInfo& info) {
     emit({{"event", "failed"}, {"info", info_json(info)}});
   });
+  net_.on_presence_changed([this](const Identity& who, bool online) {
+    emit({{"event", "presence"}, {"user", who.text()}, {"online", online}});
+  });
 }
 
 void DemoPeer::emit(const ordered_json& event) { fmt::print("{}\n", json_text(event)); }
@@ -109,6 +113,8 @@ ordered_json DemoPeer::execute(const ordered_json& command) {
   if (what == "close") return {{"ok", net_.close_session_with_user(user("user"))}};
   if (what == "info") return {{"info", session_json(net_, user("user"))}};
   if (what == "server") return {{"server", server_json(net_.get_server_status())}};
+  if (what == "watch")
+    return {{"result", whimbrel::to_string(net_.watch(user("user"), command.value("on", true)))}};
   if (what == "channels") {
     channels_ = command.at("list").get<std::vector<int>>();
     return {{"ok", true}};

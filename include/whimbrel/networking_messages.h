@@ -38,6 +38,9 @@ namespace whimbrel {
 // Largest message in bytes.
 inline constexpr std::size_t kMessageBytesMax = 524288;
 
+// Users that one instance can watch() at a time.
+inline constexpr std::size_t kWatchesMax = 256;
+
 // A message that arrived. Owns its bytes; movable; may outlive the instance that delivered it.
 class Message {
  public:
@@ -187,6 +190,9 @@ class NetworkingMessages {
           callback);
   // What get_server_status() says has changed, other than a ping. Of changes in quick succession only the last is told.
   void on_server_status_changed(std::function<void(const ServerStatus& status)> callback);
+  // A user whom you watch() is logged in at the server of Config::server, or is not any more: first as soon as it is known, then
+  // whenever it changes. Of changes of one user in quick succession only the last is told. Without a callback it waits for one.
+  void on_presence_changed(std::function<void(const Identity& user, bool online)> callback);
   // Runs what is due, on this thread. Returns how many were run.
   std::size_t run_callbacks();
 
@@ -223,6 +229,17 @@ class NetworkingMessages {
   // it is tried now; a connection that is up stays. False without a server, and for more than 4096 bytes: then `*error` (if given)
   // says which.
   bool set_login_token(std::string token, std::string* error = nullptr);
+
+  // Begins to tell of a user by on_presence_changed(), also of one who has never been there; `on` false ends it. It holds until then:
+  // while there is no connection to the server the last answer stands and nothing is told, and after the next login what
+  // has changed meanwhile. Who ends or logs out is offline at once, who is killed or cut off within half a minute. Users under
+  // another app id are never online.
+  //   kOk: also where the user is watched already (nothing is told anew), or for `on` false is not.
+  //   kInvalidParam: the identity is invalid.
+  //   kLimitExceeded: kWatchesMax other users are watched.
+  //   kNoConnection: there is no server to ask (Config::server). One that cannot be reached at the moment gives kOk.
+  //   kFail: in a child process, after fork().
+  Result watch(const Identity& user, bool on = true);
 
   Identity identity() const;
   // How it stands with Config::server. Any thread.

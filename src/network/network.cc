@@ -50,6 +50,14 @@ void Network::set_servers(std::vector<IpAddress> servers, Instant now) {
 
 bool Network::seeks_server() const { return online_ && online_->seeks_server(); }
 
+Result Network::watch(const Identity& user, bool on, Instant now) {
+  return online_ ? online_->watch(user, on, now) : Result::kNoConnection;
+}
+
+std::optional<Network::Presence> Network::poll_presence() {
+  return online_ ? online_->poll_presence() : std::nullopt;
+}
+
 void Network::leave(Instant now) {
   if (online_) online_->leave(now);
 }

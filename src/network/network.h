@@ -77,6 +77,16 @@ class Network {
   void set_servers(std::vector<IpAddress> servers, Instant now);
   // A server is configured, and not reached; it has not refused us either.
   bool seeks_server() const;
+  // Whether a user is logged in at the server: poll_presence() tells the first answer, and each change. Over the loss of the connection
+  // too: what has changed meanwhile is told after the next login.
+  //   kNoConnection: there is no server. kLimitExceeded: rendezvous::Watches::kMax others are watched.
+  Result watch(const Identity& user, bool on, Instant now);
+  struct Presence {
+    Identity user;
+    bool online = false;
+  };
+  // Of changes of one user that were not polled only the last is there.
+  std::optional<Presence> poll_presence();
   // Logs out, and gives the relays their slots back. No way back: sessions that are to end in good order come first.
   void leave(Instant now);
   // The server has not answered that yet.

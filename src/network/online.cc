@@ -172,6 +172,19 @@ void Network::Online::leave(Instant now) {
   settle(now);
 }
 
+Result Network::Online::watch(const Identity& user, bool on, Instant now) {
+  if (!client_.watch(user, on, now)) return Result::kLimitExceeded;
+  if (!on) std::erase_if(presence_, [&](const Presence& one) { return one.user == user; });
+  return Result::kOk;
+}
+
+std::optional<Network::Presence> Network::Online::poll_presence() {
+  if (presence_.empty()) return std::nullopt;
+  const Presence first = presence_.front();
+  presence_.pop_front();
+  return first;
+}
+
 void Network::Online::take_control(Instant now) {
   while (auto event = control_.poll_event()) {
     if (const auto* failed = std::get_if<SessionFailedEvent>(&*event)) {
@@ -322,7 +335,10 @@ void Network::Online::on(const rendezvous::RevocationsEvent& event, Instant now)
   users_.set_revocations(event.list, now);
 }
 
-void Network::Online::on(const rendezvous::PresenceEvent&, Instant) {}
+void Network::Online::on(const rendezvous::PresenceEvent& event, Instant) {
+  std::erase_if(presence_, [&](const Presence& one) { return one.user == event.user; });
+  presence_.push_back({event.user, event.online});
+}
 
 void Network::Online::on(const rendezvous::SilentEvent&, Instant now) {
   const IpAddress used = server_in_use(now).value_or(server());

@@ -1,6 +1,7 @@
 // What a network is beyond its endpoint: the session to the server, and what hangs on it. The inside of network.h.
 #pragma once
 
+#include <deque>
 #include <optional>
 #include <string>
 #include <vector>
@@ -36,6 +37,8 @@ class Network::Online {
   void set_servers(std::vector<IpAddress> servers, Instant now);
   bool seeks_server() const;
   void leave(Instant now);
+  Result watch(const Identity& user, bool on, Instant now);
+  std::optional<Presence> poll_presence();
   bool leaving() const { return client_.state() == rendezvous::Client::State::kOnline; }
   NetworkStatus status() const;
   std::uint64_t status_mark() const;
@@ -98,6 +101,7 @@ class Network::Online {
   unsigned tries_ = 0;
   Instant connect_at_;
   Instant ticket_at_ = kNever;
+  std::deque<Presence> presence_;            // at most one of each user
   std::vector<DeliveredMessage> delivered_;  // scratch
 };
 

@@ -41,6 +41,26 @@ void Callbacks::on_status(OnStatus callback) {
   recount();
 }
 
+void Callbacks::on_presence(OnPresence callback) {
+  auto shared = share(std::move(callback));
+  const std::lock_guard lock(mutex_);
+  on_presence_.swap(shared);
+  recount();
+}
+
+void Callbacks::post_presence(const Identity& user, bool online) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(presence_, [&](const auto& one) { return one.first == user; });
+  presence_.emplace_back(user, online);
+  recount();
+}
+
+void Callbacks::drop_presence(const Identity& user) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(presence_, [&](const auto& one) { return one.first == user; });
+  count();
+}
+
 void Callbacks::post_status(ServerStatus status) {
   const std::lock_guard lock(mutex_);
   status_ = std::move(status);
@@ -62,7 +82,9 @@ void Callbacks::count() {
   const auto count = std::count_if(events_.begin(), events_.end(),
                                    [this](const Event& event) { return wanted(event); });
   const bool status = status_ && on_status_;
-  due_.store(static_cast<std::size_t>(count) + (status ? 1 : 0), std::memory_order_release);
+  const std::size_t presence = on_presence_ ? presence_.size() : 0;
+  due_.store(static_cast<std::size_t>(count) + (status ? 1 : 0) + presence,
+             std::memory_order_release);
 }
 
 void Callbacks::drop_one() {
@@ -94,9 +116,26 @@ bool Callbacks::run_status(std::unique_lock<std::mutex>& lock) {
   return true;
 }
 
+std::size_t Callbacks::run_presence(std::unique_lock<std::mutex>& lock) {
+  std::size_t ran = 0;
+  for (std::size_t left = presence_.size(); left > 0 && !presence_.empty(); --left) {
+    const auto callback = on_presence_;
+    if (!callback) break;
+    const auto [user, online] = std::move(presence_.front());
+    presence_.pop_front();
+    count();
+    lock.unlock();
+    (*callback)(user, online);
+    lock.lock();
+    ++ran;
+  }
+  return ran;
+}
+
 std::size_t Callbacks::run() {
   std::unique_lock lock(mutex_);
   std::size_t ran = run_status(lock) ? 1 : 0;
+  ran += run_presence(lock);
   for (std::size_t left = events_.size(); left > 0 && !events_.empty(); --left) {
     const Event event = std::move(events_.front());
     events_.pop_front();

@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 #include "endpoint/endpoint.h"
 
@@ -27,10 +28,14 @@ class Callbacks {
       std::function<void(const Identity& user, ConnectionState state, const ConnectionInfo& info)>
           callback);
   void on_status(std::function<void(const ServerStatus& status)> callback);
+  void on_presence(std::function<void(const Identity& user, bool online)> callback);
 
   void post(Event event);
   // Takes the place of one that was not told yet.
   void post_status(ServerStatus status);
+  // Takes the place of one about the same user that was not told yet. Without a callback it waits for one.
+  void post_presence(const Identity& user, bool online);
+  void drop_presence(const Identity& user);
   // Calls what is due when it begins, with no lock held. Events that nobody wants to hear are dropped.
   std::size_t run();
   // run() would call something.
@@ -44,6 +49,7 @@ class Callbacks {
   using OnChanged =
       std::function<void(const Identity& user, ConnectionState state, const ConnectionInfo& info)>;
   using OnStatus = std::function<void(const ServerStatus& status)>;
+  using OnPresence = std::function<void(const Identity& user, bool online)>;
 
   bool wanted(const Event& event) const;
   // After a change; what is due now may be news.
@@ -51,6 +57,7 @@ class Callbacks {
   void count();
   void drop_one();
   bool run_status(std::unique_lock<std::mutex>& lock);
+  std::size_t run_presence(std::unique_lock<std::mutex>& lock);
 
   mutable std::mutex mutex_;
   // Shared, so that one stays while it runs though another takes its place.
@@ -58,8 +65,10 @@ class Callbacks {
   std::shared_ptr<const OnFailed> on_failed_;
   std::shared_ptr<const OnChanged> on_changed_;
   std::shared_ptr<const OnStatus> on_status_;
+  std::shared_ptr<const OnPresence> on_presence_;
   std::deque<Event> events_;
   std::optional<ServerStatus> status_;
+  std::deque<std::pair<Identity, bool>> presence_;  // as many as are watched
   std::atomic<std::size_t> due_{0};
   std::atomic<std::uint64_t> posted_{0};  // or found somebody who wants to hear of it
 };

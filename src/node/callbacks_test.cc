@@ -103,5 +103,44 @@ TEST(Callbacks, OfStatusesOnlyTheLastIsTold) {
   EXPECT_EQ(told, std::vector<std::string>{"second"});
 }
 
+TEST(Callbacks, OfAUsersPresenceOnlyTheLastIsTold) {
+  Callbacks callbacks;
+  const Identity alice = Identity::generic_string("alice");
+  const Identity bob = Identity::generic_string("bob");
+  callbacks.post_presence(alice, true);
+  EXPECT_FALSE(callbacks.due()) << "nobody wants to hear of it yet";
+  EXPECT_EQ(callbacks.run(), 0u);
+  std::vector<std::string> calls;
+  callbacks.on_presence([&](const Identity& user, bool online) {
+    calls.push_back(user.text() + (online ? "+" : "-"));
+  });
+  EXPECT_TRUE(callbacks.due());
+  callbacks.post_presence(bob, true);
+  callbacks.post_presence(alice, false);
+  const std::uint64_t before = callbacks.news();
+  callbacks.post_presence(alice, true);
+  EXPECT_GT(callbacks.news(), before);
+  EXPECT_EQ(callbacks.run(), 2u);
+  EXPECT_EQ(calls, (std::vector<std::string>{"str:bob+", "str:alice+"}));
+  EXPECT_FALSE(callbacks.due());
+  callbacks.post_presence(bob, false);
+  callbacks.drop_presence(bob);
+  EXPECT_FALSE(callbacks.due());
+  EXPECT_EQ(callbacks.run(), 0u);
+}
+
+TEST(Callbacks, APresenceThatComesMeanwhileIsForTheNextRun) {
+  Callbacks callbacks;
+  int calls = 0;
+  callbacks.on_presence([&](const Identity& user, bool online) {
+    ++calls;
+    callbacks.post_presence(user, !online);
+  });
+  callbacks.post_presence(Identity::steam_id(1), true);
+  EXPECT_EQ(callbacks.run(), 1u);
+  EXPECT_EQ(calls, 1);
+  EXPECT_TRUE(callbacks.due());
+}
+
 }  // namespace
 }  // namespace whimbrel

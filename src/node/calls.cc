@@ -4,6 +4,7 @@
 #include "io/key_files.h"
 #include "node/impl.h"
 #include "rendezvous/messages.h"
+#include "rendezvous/watches.h"
 
 namespace whimbrel {
 
@@ -336,6 +337,17 @@ bool NetworkingMessages::Impl::set_login_token(std::string token, std::string* e
     return fail(error, "there is no server to log in to (Config::server)");
   core_->set_login_token(std::move(token), call.now());
   return true;
+}
+
+static_assert(kWatchesMax == rendezvous::Watches::kMax);
+
+Result NetworkingMessages::Impl::watch(const Identity& user, bool on) {
+  if (!user.valid()) return Result::kInvalidParam;
+  const CoreCall call(*this);
+  const Result result = core_->watch(user, on, call.now());
+  // Under the core's lock: nothing about this user comes afterwards.
+  if (!on) callbacks_.drop_presence(user);
+  return result;
 }
 
 std::string NetworkingMessages::Impl::public_key_hex() const {

@@ -35,6 +35,8 @@ class Core {
   void set_login_token(std::string token, Instant now) {
     network_.set_login_token(std::move(token), now);
   }
+  Result watch(const Identity& user, bool on, Instant now) { return network_.watch(user, on, now); }
+  std::optional<Network::Presence> poll_presence() { return network_.poll_presence(); }
   void leave(Instant now) { network_.leave(now); }
   // Fires the timers that are due.
   void advance(Instant now);

@@ -51,6 +51,10 @@ bool NetworkingMessages::Impl::give_to_application() {
     given = true;
   }
   if (auto* lobbies = core_->lobbies()) given = lobby_callbacks_.take(*lobbies) || given;
+  while (const auto presence = core_->poll_presence()) {
+    callbacks_.post_presence(presence->user, presence->online);
+    given = true;
+  }
   if (notice_status()) given = true;
   return given;
 }

@@ -71,6 +71,7 @@ class NetworkingMessages::Impl : private LobbyDesk {
                           std::string* error);
   bool add_route(const Route& route, std::string* error);
   bool set_login_token(std::string token, std::string* error);
+  Result watch(const Identity& user, bool on);
   // A copy: a server may give it later.
   Identity identity() const;
   ServerStatus server_status() const;

@@ -129,6 +129,15 @@ void NetworkingMessages::on_server_status_changed(
   if (!impl_->forked()) impl_->callbacks().on_status(std::move(callback));
 }
 
+Result NetworkingMessages::watch(const Identity& user, bool on) {
+  return impl_->forked() ? Result::kFail : impl_->watch(user, on);
+}
+
+void NetworkingMessages::on_presence_changed(
+    std::function<void(const Identity& user, bool online)> callback) {
+  if (!impl_->forked()) impl_->callbacks().on_presence(std::move(callback));
+}
+
 Lobbies& NetworkingMessages::lobbies() { return impl_->lobbies(); }
 
 std::size_t NetworkingMessages::run_callbacks() {

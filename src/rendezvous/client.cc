@@ -32,6 +32,7 @@ void Client::on_disconnected(Instant /*now*/) {
   if (state_ != State::kRefused) state_ = State::kOffline;
   outputs_.clear();
   lobbies_.on_offline();
+  watches_.on_offline();
   signals_.clear();
   ping_at_ = pong_due_ = renew_at_ = login_due_ = kNever;
 }
@@ -52,7 +53,8 @@ void Client::on(const LoggedIn& message, Instant now) {
     question.ask_at = kNever;
     send(Lookup{request, question.user.text()});
   }
-  for (const Identity& user : watches_) send(Watch{user.text(), true});
+  watches_.on_online(message.requests_per_second, now);
+  send_watches(now);
   if (ticket_wanted_) send(WantRelayTicket{next_request_++});
 }
 
@@ -177,9 +179,10 @@ void Client::on(const Pong& message, Instant now) {
   ping_at_ = now + kPingInterval;
 }
 
-void Client::on(const Presence& message, Instant) {
+void Client::on(const Presence& message, Instant now) {
   const auto user = Identity::parse(message.identity);
-  if (user && watches_.contains(*user)) events_.emplace_back(PresenceEvent{*user, message.online});
+  if (user && user->valid() && watches_.on_presence(*user, message.online, now))
+    events_.emplace_back(PresenceEvent{*user, message.online});
 }
 
 void Client::on(const Renewed& message, Instant now) {
@@ -227,9 +230,15 @@ void Client::want_ticket() {
   if (state_ == State::kOnline) send(WantRelayTicket{next_request_++});
 }
 
-void Client::watch(const Identity& user, bool on) {
-  const bool changed = on ? watches_.insert(user).second : watches_.erase(user) > 0;
-  if (changed && state_ == State::kOnline) send(Watch{user.text(), on});
+bool Client::watch(const Identity& user, bool on, Instant now) {
+  if (on && !watches_.add(user)) return false;
+  if (!on) watches_.remove(user);
+  send_watches(now);
+  return true;
+}
+
+void Client::send_watches(Instant now) {
+  while (const auto watch = watches_.poll(now)) send(*watch);
 }
 
 void Client::logout() {
@@ -266,13 +275,16 @@ void Client::advance(Instant now) {
     events_.emplace_back(SilentEvent{});
   }
   lobbies_.advance(now);
+  send_watches(now);
+  while (const auto gone = watches_.poll_gone(now))
+    events_.emplace_back(PresenceEvent{*gone, false});
   if (now >= ping_at_) ping(kPongTime, now);
 }
 
 Instant Client::next_deadline() const {
   if (!outputs_.empty()) return kNow;
-  Instant next =
-      std::min({renew_at_, ping_at_, pong_due_, login_due_, ask_at_, lobbies_.next_deadline()});
+  Instant next = std::min({renew_at_, ping_at_, pong_due_, login_due_, ask_at_,
+                           lobbies_.next_deadline(), watches_.next_deadline()});
   if (!lookups_.empty()) next = std::min(next, lookups_.begin()->second.fails_at);
   return next;
 }

@@ -10,7 +10,6 @@
 #include <deque>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -18,6 +17,7 @@
 #include "base/time.h"
 #include "rendezvous/lobby_client.h"
 #include "rendezvous/messages.h"
+#include "rendezvous/watches.h"
 
 namespace whimbrel::rendezvous {
 
@@ -67,6 +67,7 @@ struct TicketsEvent {
 struct RevocationsEvent {
   std::vector<std::uint8_t> list;
 };
+// Of a user who is watched: the first that is known, or a change. What changed while offline is told after the next login.
 struct PresenceEvent {
   Identity user;
   bool online = false;
@@ -112,7 +113,8 @@ class Client {
   void signal(const Identity& to, std::vector<std::uint8_t> body);
   // Answered by TicketsEvent, or not at all.
   void want_ticket();
-  void watch(const Identity& user, bool on);
+  // Answered by PresenceEvent, again and again. False: Watches::kMax others are watched.
+  bool watch(const Identity& user, bool on, Instant now);
   // Somebody suspects that the server is gone: a ping is sent now, and its answer expected within `patience`.
   void check_server(Duration patience, Instant now);
 
@@ -160,6 +162,7 @@ class Client {
   void fail_question(std::uint32_t request, const std::string& text);
   void postpone_question(std::uint32_t request, Instant now);
   void ask_postponed(Instant now);
+  void send_watches(Instant now);
 
   ClientConfig config_;
   State state_ = State::kOffline;
@@ -169,7 +172,7 @@ class Client {
   std::map<std::uint32_t, Question> lookups_;
   Instant ask_at_ = kNever;  // those that the server had no time for
   std::map<std::uint32_t, Identity> signals_;
-  std::set<Identity> watches_;
+  Watches watches_;
   std::vector<std::uint8_t> certificate_;  // the latest
   bool ticket_wanted_ = false;
   Instant login_due_ = kNever;

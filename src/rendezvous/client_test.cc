@@ -12,7 +12,7 @@ TEST_F(RendezvousClient, AsksAgainAfterAReconnect) {
   logged_in("str:bob");
   restart();
   alice.client.lookup(name("str:bob"), now);
-  alice.client.watch(name("str:bob"), true);
+  alice.client.watch(name("str:bob"), true, now);
   alice.client.want_ticket();
   run();
   EXPECT_TRUE(alice.all<FoundEvent>().empty());
@@ -22,6 +22,53 @@ TEST_F(RendezvousClient, AsksAgainAfterAReconnect) {
   EXPECT_TRUE(alice.all<FoundEvent>()[0].online);
   EXPECT_EQ(alice.all<PresenceEvent>().size(), 1u);
   EXPECT_EQ(alice.all<TicketsEvent>().size(), 1u);
+}
+
+// Nothing is told twice, and nobody is gone only because he is slower to log in again.
+TEST_F(RendezvousClient, WatchesOverARestartOfTheServer) {
+  User& alice = logged_in("str:alice");
+  User& bob = logged_in("str:bob");
+  User& carol = logged_in("str:carol");
+  for (const char* who : {"str:bob", "str:carol", "str:nobody"})
+    EXPECT_TRUE(alice.client.watch(name(who), true, now));
+  run();
+  EXPECT_EQ(alice.all<PresenceEvent>().size(), 3u);
+  restart();
+  run_for(seconds(3));
+  EXPECT_EQ(alice.all<PresenceEvent>().size(), 3u) << "the last answer stands";
+  connect(alice);
+  run_for(seconds(5));
+  connect(bob);
+  run_for(Watches::kGrace - seconds(6));
+  EXPECT_EQ(alice.all<PresenceEvent>().size(), 3u);
+  run_for(seconds(2));
+  ASSERT_EQ(alice.all<PresenceEvent>().size(), 4u);
+  EXPECT_EQ(alice.all<PresenceEvent>()[3].user, name("str:carol"));
+  EXPECT_FALSE(alice.all<PresenceEvent>()[3].online);
+  connect(carol);
+  disconnect(bob);
+  const auto told = alice.all<PresenceEvent>();
+  ASSERT_EQ(told.size(), 6u);
+  EXPECT_TRUE(told[4].user == name("str:carol") && told[4].online);
+  EXPECT_TRUE(told[5].user == name("str:bob") && !told[5].online);
+}
+
+// The server takes no more than so many requests a second, of which a watch is one.
+TEST_F(RendezvousClient, ManyWatchesGetTheirAnswersFromABusyServer) {
+  limits.requests_per_second = 16;
+  restart();
+  User& alice = add("str:alice");
+  for (int i = 0; i < 256; ++i)
+    EXPECT_TRUE(alice.client.watch(name("str:u" + std::to_string(i)), true, now));
+  EXPECT_FALSE(alice.client.watch(name("str:one-more"), true, now));
+  connect(alice);
+  run_for(seconds(130));
+  EXPECT_EQ(alice.all<PresenceEvent>().size(), 256u);
+  EXPECT_EQ(server->counters().rate_limited, 0u);
+  alice.client.watch(name("str:u0"), false, now);
+  EXPECT_TRUE(alice.client.watch(name("str:one-more"), true, now));
+  run_for(seconds(5));
+  EXPECT_EQ(alice.all<PresenceEvent>().size(), 257u);
 }
 
 TEST_F(RendezvousClient, QuestionsFailInTime) {

@@ -83,6 +83,19 @@ class Server(unittest.TestCase):
             self.assertEqual(send.code(), 1)
             self.assertIn("str:carol is not online", send.err)
 
+    def test_who_is_online(self):
+        with Scene() as scene:
+            _, port, _ = self.server(scene)
+            alice = self.tool(scene, "alice", "demo-peer", "--name", "alice", "--server", f"127.0.0.1:{port}")
+            alice.write('{"do":"watch","user":"bob"}\n')
+            alice.until('"result":"Ok"')
+            alice.until('"event":"presence","user":"str:bob","online":false')
+            bob = self.tool(scene, "bob", "recv", "--name", "bob", "--server", f"127.0.0.1:{port}")
+            alice.until('"event":"presence","user":"str:bob","online":true')
+            bob.interrupt()
+            bob.code()
+            alice.until('(?s)"online":true.*"online":false')
+
     def test_a_name_that_is_taken(self):
         with Scene() as scene:
             server, port, _ = self.server(scene)

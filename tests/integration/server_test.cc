@@ -100,6 +100,53 @@ TEST_F(EmbeddedServer, WhatBecomesOfItIsTold) {
   ASSERT_TRUE(wait_for({alice.get()}, [&] { return !told.back().relay; }));
 }
 
+// With and without a thread of its own: a change ends a wait(), and run_callbacks() tells it.
+TEST_F(EmbeddedServer, WhoComesAndGoesIsTold) {
+  const Identity bob_id = Identity::generic_string("bob");
+  for (const bool own_thread : {true, false}) {
+    Config made = loopback_config("alice", own_thread);
+    made.server = config.listen[0] + "," + server->public_key_hex();
+    auto alice = make_node(made);
+    std::vector<std::string> told;
+    alice->on_presence_changed([&](const Identity& who, bool online) {
+      told.push_back(who.text() + (online ? "+" : "-"));
+    });
+    const auto next = [&](const std::string& expected) {
+      const auto give_up = std::chrono::steady_clock::now() + 20s;
+      while (told.empty() && std::chrono::steady_clock::now() < give_up) {
+        alice->wait(20s);
+        alice->run_callbacks();
+      }
+      ASSERT_EQ(told, std::vector<std::string>{expected});
+      told.clear();
+    };
+    ASSERT_EQ(alice->watch(bob_id), Result::kOk);
+    ASSERT_EQ(alice->watch(bob_id), Result::kOk);
+    next("str:bob-");
+    auto bob = user("bob");
+    next("str:bob+");
+    bob.reset();
+    next("str:bob-");
+    EXPECT_EQ(alice->watch(bob_id, false), Result::kOk);
+    EXPECT_EQ(alice->watch(bob_id, false), Result::kOk);
+    start();  // under another key
+  }
+}
+
+TEST_F(EmbeddedServer, WatchesThatCannotBe) {
+  auto alice = user("alice");
+  EXPECT_EQ(alice->watch(Identity()), Result::kInvalidParam);
+  for (std::size_t i = 0; i < kWatchesMax; ++i)
+    ASSERT_EQ(alice->watch(Identity::steam_id(i + 1)), Result::kOk);
+  EXPECT_EQ(alice->watch(Identity::generic_string("bob")), Result::kLimitExceeded);
+  EXPECT_EQ(alice->watch(Identity::steam_id(1)), Result::kOk) << "is watched already";
+  EXPECT_EQ(alice->watch(Identity::steam_id(1), false), Result::kOk);
+  EXPECT_EQ(alice->watch(Identity::generic_string("bob")), Result::kOk);
+  auto alone = make_node(loopback_config("carol", true));
+  EXPECT_EQ(alone->watch(Identity::generic_string("bob")), Result::kNoConnection);
+  EXPECT_EQ(alone->watch(Identity()), Result::kInvalidParam);
+}
+
 TEST_F(EmbeddedServer, LoginTokensThatCannotBe) {
   Config config_of_alice = loopback_config("alice", true);
   config_of_alice.server = config.listen[0];

@@ -186,5 +186,60 @@ TEST_P(ServerOutage, EndsNoSession) {
 INSTANTIATE_TEST_SUITE_P(Milliseconds, ServerOutage,
                          testing::Values(0, 100, 500, 1000, 3000, 8000));
 
+using Presences = std::vector<std::string>;
+
+TEST(Presence, WhoGoesAndComesIsTold) {
+  Trio trio;
+  EXPECT_EQ(trio.alice.watch(trio.bob.identity()), Result::kOk) << "before the login";
+  trio.get_online();
+  EXPECT_EQ(trio.alice.watch(Identity::generic_string("nobody")), Result::kOk);
+  trio.world.run_for(seconds(1));
+  const Presences& told = trio.alice.presences();
+  ASSERT_FALSE(told.empty());
+  EXPECT_EQ(told.back(), "str:nobody-");
+  EXPECT_EQ(told[told.size() - 2], "str:bob+");
+  const std::size_t before = told.size();
+  trio.world.simulation().set_blocked(trio.bob.id(), trio.server.id(), true);
+  trio.world.run_for(seconds(30));
+  ASSERT_EQ(told.size(), before + 1) << "he is silent for 25 s";
+  EXPECT_EQ(told.back(), "str:bob-");
+  trio.world.simulation().set_blocked(trio.bob.id(), trio.server.id(), false);
+  trio.world.run_for(seconds(20));
+  ASSERT_EQ(told.size(), before + 2);
+  EXPECT_EQ(told.back(), "str:bob+");
+  trio.alice.watch(trio.bob.identity(), false);
+  trio.world.run_for(seconds(1));
+  trio.world.simulation().set_blocked(trio.bob.id(), trio.server.id(), true);
+  trio.world.run_for(seconds(30));
+  EXPECT_EQ(told.size(), before + 2);
+}
+
+// However often: who logs in a little later than alice was not gone.
+TEST(Presence, ARestartOfTheServerTellsNothingOfWhoComesBack) {
+  Trio trio;
+  trio.alice.watch(trio.bob.identity());
+  trio.get_online();
+  const Presences before = trio.alice.presences();
+  ASSERT_EQ(before.back(), "str:bob+");
+  for (int i = 0; i < 8; ++i) {
+    trio.server.kill();
+    trio.world.run_for(milliseconds(100 + 900 * i));
+    trio.server.start();
+    trio.world.run_for(seconds(35));
+    EXPECT_TRUE(trio.alice.online() && trio.bob.online()) << i;
+    EXPECT_EQ(trio.alice.presences(), before) << i;
+  }
+  // Who went while the server was away, is gone.
+  trio.server.kill();
+  trio.world.simulation().set_blocked(trio.bob.id(), trio.server.id(), true);
+  trio.world.run_for(seconds(5));
+  EXPECT_EQ(trio.alice.presences(), before) << "the last answer stands";
+  trio.server.start();
+  ASSERT_TRUE(trio.world.run_until([&] { return trio.alice.online(); }, seconds(30)));
+  trio.world.run_for(seconds(16));
+  EXPECT_EQ(trio.alice.presences().size(), before.size() + 1);
+  EXPECT_EQ(trio.alice.presences().back(), "str:bob-");
+}
+
 }  // namespace
 }  // namespace whimbrel::sim
