@@ -5,7 +5,6 @@
 #include <unistd.h>
 #include <whimbrel/networking_messages.h>
 
-#include <cstdint>
 #include <cstdio>
 #include <cstring>
 
