@@ -132,8 +132,8 @@ class NetworkingMessages {
   // --- the six calls ---------------------------------------------------------------------------------------------
   // Sends `payload` (copied, 0 to kMessageBytesMax bytes; see payload.h for what can be one) to a user on a channel (any number;
   // small non-negative ones are cheapest). Makes a session if there is none; accepts a pending request of that user. A session has
-  // 256 channels at a time; a further one gets the place of one on which nothing is on its way, and its first message leaves a
-  // round trip later.
+  // 256 channels at a time; a further one gets the place of one on which nothing is on its way and little unread, and its first
+  // message leaves a round trip later. Channels 0 to 63 keep their place.
   //   kOk: taken. A reliable message is delivered, or the session fails with a callback, or you close it.
   //     Whether anybody can be reached is seen later: a user with no route, or an ip: identity without a port, gives kOk
   //     and then the callback, with kEndMiscRendezvous.
@@ -141,7 +141,7 @@ class NetworkingMessages {
   //     null with a size, unknown flag. Nothing was created.
   //   kLimitExceeded: more than SendBufferSize would wait; then wait() tells when there is room. Where SendBufferSize is
   //     kMessageBytesMax (the default) or more, an empty buffer takes a message of any size. Also where waiting
-  //     does not help, and wait() tells nothing: all 256 channels of the session have messages on their way, one more than SessionsMax, or
+  //     does not help, and wait() tells nothing: no channel of the session can give its place, one more than SessionsMax, or
   //     a payload larger than SendBufferSize. Nothing was queued.
   //   kIgnored: kSendNoDelay and it cannot leave now.
   //   kFail: in a child process, after fork().

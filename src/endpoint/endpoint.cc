@@ -130,7 +130,8 @@ Result Endpoint::State::send_any(const Identity& user, SharedBytes&& payload, in
   if (failed.find(user, now) != nullptr && !requests.contains(user)) {
     if ((flags & kSendAutoRestartBrokenSession) == 0) return Result::kNoConnection;
     // What was taken as Ok before the session ended does not wait for the next dial's turn.
-    if (charged == nullptr && !failed.may_dial(user, now)) return Result::kNoConnection;
+    const bool waits = charged == nullptr && !failed.may_dial(user, now);
+    if (waits || failed.stays_out(user)) return Result::kNoConnection;
   }
   return send_new(user, std::move(payload), channel, flags, now, charged);
 }

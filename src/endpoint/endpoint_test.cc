@@ -132,7 +132,6 @@ TEST_P(Handshake, CloseDeliversWhatWasTakenAndTellsThePeer) {
   EXPECT_EQ(b.got.back(), "me again");
 }
 
-// One answer each at the most: their CLOSE is known as such although an ACK stands before it.
 // The acknowledgement of what arrived is lost on its way, and the session is closed before it is sent again.
 TEST_P(Handshake, WhatArrivedIsNotTakenForLostWhenThePeerCloses) {
   know_each_other(GetParam());
@@ -150,6 +149,7 @@ TEST_P(Handshake, WhatArrivedIsNotTakenForLostWhenThePeerCloses) {
   EXPECT_TRUE(a.failures.empty());
 }
 
+// One answer each at the most: their CLOSE is known as such although an ACK stands before it.
 TEST_P(Handshake, BothCloseAtOnceAndFallSilent) {
   know_each_other(GetParam());
   b.accept_all = true;
@@ -392,6 +392,56 @@ TEST_F(AllChannelsInUse, MessagesOfASecondNameThatFindNoRoomAreReported) {
   EXPECT_EQ(b.got.size(), kChannelsMax + 2u);
   ASSERT_EQ(a.failures.size(), 1u);
   EXPECT_EQ(a.endpoint->gate(b.name())->held_bytes, 0u);
+}
+
+// The outbox takes messages on channels 0 to 63 without asking the core once one was taken there in this session.
+TEST_F(EndpointPair, WhatTheOutboxTookOnALowChannelFindsItsPlace) {
+  know_each_other(true);
+  b.accept_all = true;
+  for (ChannelId channel = 0; channel < 256; ++channel) {
+    ASSERT_EQ(send(a, b.name(), "x", kSendReliable, channel), Result::kOk);
+  }
+  run_for(seconds(1));
+  for (ChannelId channel = 1000; channel < 1192; ++channel) {
+    ASSERT_EQ(send(a, b.name(), "x", kSendReliable, channel), Result::kOk);
+  }
+  run_for(seconds(1));
+  // All are busy for a round trip.
+  for (ChannelId channel = 1000; channel < 1192; ++channel) {
+    ASSERT_EQ(send(a, b.name(), "x", kSendReliable, channel), Result::kOk);
+  }
+  b.got.clear();
+  const auto gate = a.endpoint->gate(b.name());
+  ASSERT_TRUE(gate->open);
+  gate->held_bytes += 3;  // as Outbox::push() does; it has answered kOk
+  EXPECT_EQ(a.endpoint->send(b.name(), SharedBytes::copy(as_bytes("abc")), kSendReliable, 5, now,
+                             gate.get()),
+            Result::kOk);
+  run_for(seconds(1));
+  EXPECT_EQ(b.got.size(), 193u);
+  EXPECT_TRUE(a.failures.empty()) << a.failures[0].end_debug;
+  EXPECT_EQ(state(a, b.name()), ConnectionState::kConnected);
+}
+
+// Who was put out by a newer login stays out; what its outbox still held must not dial, or two copies of a program put each
+// other out without end. With poll() that is the usual order: the pass reads CLOSE first, then takes the outbox.
+TEST_F(EndpointPair, WhatTheOutboxHeldDoesNotDialForWhoWasPutOut) {
+  know_each_other(true);
+  b.accept_all = true;
+  send(a, b.name(), "x");
+  run_for(seconds(1));
+  const auto gate = a.endpoint->gate(b.name());
+  ASSERT_TRUE(b.endpoint->close_session(a.name(), now, nullptr, kEndRemoteElsewhere, "elsewhere"));
+  run_for(seconds(1));
+  ASSERT_EQ(state(a, b.name()), ConnectionState::kClosedByPeer);
+  const int flags = kSendReliable | kSendAutoRestartBrokenSession;
+  EXPECT_EQ(send(a, b.name(), "abc", flags), Result::kNoConnection);
+  gate->held_bytes += 3;
+  EXPECT_EQ(
+      a.endpoint->send(b.name(), SharedBytes::copy(as_bytes("abc")), flags, 0, now, gate.get()),
+      Result::kNoConnection);
+  run_for(seconds(1));
+  EXPECT_EQ(state(a, b.name()), ConnectionState::kClosedByPeer) << "dialled again";
 }
 
 TEST_F(EndpointPair, ATakenMessageForWhichNoSessionCanBeMadeIsReported) {

@@ -59,6 +59,11 @@ class FailureRecords {
     const auto it = records_.find(user);
     return it == records_.end() || now >= it->second.dial_at;
   }
+  // No send dials: somebody newer has put us out.
+  bool stays_out(const Identity& user) const {
+    const auto it = records_.find(user);
+    return it != records_.end() && it->second.dial_at == kNever;
+  }
   unsigned failed_dials(const Identity& user) const {
     const auto it = records_.find(user);
     return it == records_.end() ? 0 : it->second.failed_dials;

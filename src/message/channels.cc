@@ -20,6 +20,9 @@ Channels::Channels(Channels&&) noexcept = default;
 Channels& Channels::operator=(Channels&&) noexcept = default;
 
 bool Channels::can_send(ChannelId channel) const { return state_->out.can_send(channel); }
+bool Channels::waits_for_name(ChannelId channel) const {
+  return state_->out.waits_for_name(channel);
+}
 
 void Channels::send(ChannelId channel, Delivery delivery, SharedBytes payload,
                     std::size_t fragment_size, Instant now) {

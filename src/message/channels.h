@@ -31,8 +31,10 @@ class Channels {
   Channels& operator=(Channels&&) noexcept;
 
   // --- out -------------------------------------------------------------------------------------------------------
-  // False when the channel is new, channels_max is reached, and none of the others is idle, so that it could give its place.
+  // False when the channel is new, channels_max is reached, and none of the others can give its place (outgoing.h).
   bool can_send(ChannelId channel) const;
+  // What is sent on it now would not leave before a round trip: the peer must be told its name.
+  bool waits_for_name(ChannelId channel) const;
   // Takes the payload (moved, not copied), at most kMessageSizeMax bytes. `fragment_size`: payload bytes that one packet
   // can carry, decides whether an unreliable message becomes reliable unordered. Send limits are the caller's.
   // `now`: from when on an unreliable one grows old.

@@ -158,6 +158,12 @@ FrameVerdict Incoming::on_channel_name(const ChannelNameFrame& frame) {
 }
 
 void Incoming::open(Channel& channel) {
+  // The word that its former place is another's now may still be on its way.
+  for (Channel& other : channels_) {
+    if (!other.open || other.name() != channel.name()) continue;
+    other.open = false;
+    --open_channels_;
+  }
   channel.open = true;
   if (!given_away_ || given_away_->erase(channel.name()) == 0) ++open_channels_;
 }

@@ -58,6 +58,9 @@ struct MessageLimits {
   std::size_t early_pieces_max = 16384;
 };
 
+// Channels from 0 to below this keep their place for the whole session, once they have one.
+inline constexpr ChannelId kKeptChannels = 64;
+
 struct ReceivedMessage {
   SharedBytes payload;
   ChannelId channel = 0;

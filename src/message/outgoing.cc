@@ -12,6 +12,8 @@ namespace {
 // Below this room nothing is worth trying.
 constexpr std::size_t kRoomMin = 8;
 
+bool is_kept(ChannelId channel) { return channel >= 0 && channel < kKeptChannels; }
+
 bool becomes_reliable(std::size_t size, std::size_t fragment_size) {
   const std::size_t fragment = fragment_size > 2 * kFragmentHeaderSizeMax
                                    ? fragment_size - kFragmentHeaderSizeMax
@@ -26,13 +28,20 @@ Outgoing::Channel::Channel(ChannelId channel, std::uint32_t place)
 
 bool Outgoing::can_send(ChannelId channel) const {
   return table_.size() < channels_max_ || table_.find(channel).has_value() ||
-         std::any_of(channels_.begin(), channels_.end(), is_idle);
+         std::any_of(channels_.begin(), channels_.end(),
+                     [this](const Channel& one) { return gives_its_place(one); });
 }
 
-bool Outgoing::is_idle(const Channel& channel) {
-  return !channel.naming && channel.stream.empty() &&
+bool Outgoing::waits_for_name(ChannelId channel) const {
+  const auto place = table_.find(channel);
+  return place ? channels_[*place].naming : table_.size() >= channels_max_;
+}
+
+// It is idle. Who gets its place goes on with its credit, and must not wait for somebody to read what came before.
+bool Outgoing::gives_its_place(const Channel& channel) const {
+  return !channel.kept && !channel.naming && channel.stream.empty() &&
          (!channel.unreliable || channel.unreliable->empty()) &&
-         (!channel.unordered || channel.unordered->empty());
+         (!channel.unordered || channel.unordered->empty()) && credit_.is_read(channel.credit);
 }
 
 // Of one that has not been used for long: the hand of a clock, as for pages of memory.
@@ -41,7 +50,7 @@ std::uint32_t Outgoing::take_idle_place() {
     const std::uint32_t place = hand_;
     hand_ = (hand_ + 1) % static_cast<std::uint32_t>(channels_.size());
     Channel& channel = channels_[place];
-    if (is_idle(channel) && !std::exchange(channel.used, false)) return place;
+    if (gives_its_place(channel) && !std::exchange(channel.used, false)) return place;
   }
   ASSERT(false);  // can_send() said no
 }
@@ -49,6 +58,7 @@ std::uint32_t Outgoing::take_idle_place() {
 void Outgoing::rename(std::uint32_t place, ChannelId name) {
   Channel& channel = channels_[place];
   table_.rename(place, name);
+  channel.kept = is_kept(name);
   ++channel.names;
   channel.naming = channel.name_owed = true;
   ++names_owed_;
@@ -63,6 +73,7 @@ std::uint32_t Outgoing::place_of(ChannelId channel) {
   }
   const std::uint32_t place = table_.add(channel);
   channels_.emplace_back(channel, place);
+  channels_.back().kept = is_kept(channel);
   channels_.back().credit.raise(credit_.channel_bytes(), credit_.channel_messages());
   scheduler_.set_lane_count(channels_.size() * kLanesPerChannel);
   return place;
@@ -359,8 +370,9 @@ bool& Outgoing::lost_queued(Lane lane) {
 }
 
 void Outgoing::queue_lost(Lane lane, std::uint32_t bytes) {
+  if (!has_lost(lane)) return;
   lost_bytes_ += bytes;
-  if (!has_lost(lane) || lost_queued(lane)) return;
+  if (lost_queued(lane)) return;
   lost_queued(lane) = true;
   lost_lanes_.push_back(lane);
 }

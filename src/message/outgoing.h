@@ -4,7 +4,8 @@
 // Each channel has three lanes: its stream, its unreliable messages, and its reliable unordered
 // ones. A lane is active (it could send now), waits for credit, or has nothing to send.
 //
-// Where all places are taken, a new channel gets the one of a channel that is idle. In packets it is called as before; the
+// Where all places are taken, a new channel gets the one of a channel that is idle and that the peer's application has mostly
+// read; the lowest 64 numbers keep theirs. In packets it is called as before; the
 // peer is told what it stands for, and nothing leaves on it until that is acknowledged.
 #pragma once
 
@@ -29,6 +30,8 @@ class Outgoing {
   explicit Outgoing(std::size_t channels_max) : channels_max_(channels_max) {}
 
   bool can_send(ChannelId channel) const;
+  // What is sent on it now would wait until the peer knows its name.
+  bool waits_for_name(ChannelId channel) const;
   void send(ChannelId channel, Delivery delivery, SharedBytes&& payload, std::size_t fragment_size,
             Instant now);
 
@@ -81,6 +84,7 @@ class Outgoing {
     bool naming = false;
     bool name_owed = false;
     bool used = false;        // since take_idle_place() came by
+    bool kept = false;        // its name is one of kKeptChannels
     std::uint32_t names = 0;  // beside the first
     ChannelCredit credit;
     SendStream stream;
@@ -97,7 +101,7 @@ class Outgoing {
   static constexpr Lane kLanesPerChannel = 3;
 
   std::uint32_t place_of(ChannelId channel);
-  static bool is_idle(const Channel& channel);
+  bool gives_its_place(const Channel& channel) const;
   std::uint32_t take_idle_place();
   void rename(std::uint32_t place, ChannelId channel);
   void write_names(ByteWriter& out, std::vector<SentFrame>& records);

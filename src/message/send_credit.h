@@ -95,6 +95,11 @@ class SendCredit {
     needed_ = needed;
     save();
   }
+  // No more than what may be consumed and not announced yet, a quarter: the channel is not one that nobody reads.
+  bool is_read(const ChannelCredit& channel) const {
+    return held_bytes(channel) <= channel_bytes_ / 4 &&
+           held_messages(channel) <= channel_messages_ / 4 + 1;
+  }
 
  private:
   static constexpr std::uint64_t kSharedFraction = 8;

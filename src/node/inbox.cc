@@ -299,7 +299,12 @@ void Inbox::drop(SessionId session, ChannelId channel) {
   const auto it = sessions_.find(static_cast<std::uint64_t>(session));
   if (it == sessions_.end() || it->second.queued == 0) return;
   it->second.dropping = true;
-  if (Channel* from = find(channel)) drop_from(*from);
+  Channel* from = find(channel);
+  if (from != nullptr) {
+    drop_from(*from);
+    const bool direct = channel >= 0 && channel < kDirectChannels;
+    if (!direct && from->queue.empty() && other_.size() > kOtherChannelsKept) other_.erase(channel);
+  }
   it->second.dropping = false;
 }
 

@@ -10,7 +10,9 @@ namespace whimbrel {
 
 namespace {
 
-constexpr ChannelId kRememberedChannels = 64;
+// The core has a place for them for as long as the session lasts, so it need not be asked again.
+constexpr ChannelId kRememberedChannels = kKeptChannels;
+static_assert(kRememberedChannels <= 64);
 
 std::uint64_t channel_bit(ChannelId channel) {
   if (channel < 0 || channel >= kRememberedChannels) return 0;

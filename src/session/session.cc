@@ -331,6 +331,7 @@ Duration Session::queue_time() const {
 }
 
 bool Session::can_leave_soon(ChannelId channel, Instant now) const {
+  if (channels_.waits_for_name(channel)) return false;
   return leaves_soon_behind(channels_.bytes_before(channel, path_.datagram_size()), now);
 }
 

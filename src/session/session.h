@@ -182,6 +182,8 @@ class Session final : private FrameSink {
   FrameVerdict on_ack(ByteReader& in, Instant now);
   FrameVerdict on_close(ByteReader& in, Instant now);
   void receive_while_closing(Bytes frames, Instant now);
+  void settle(const IpAddress& from, bool is_newest, bool delivered, std::size_t bytes,
+              Instant now);
   void after_packet(const IpAddress& from, bool is_newest, std::size_t bytes, Instant now);
   void note_heard(Instant now);
   void count_drop(Count count) { counters_.add(count); }

@@ -26,21 +26,28 @@ void Session::receive(const IpAddress& from, const DataHeader& header, MutableBy
       break;
     case FrameVerdict::kRefused:
       // Not acknowledged: the peer will take it for lost and send its content again. What came before the refused frame has
-      // been taken, so a copy of the packet must not be read.
+      // been taken, so a copy of the packet must not be read. It is the peer's all the same.
       path_.on_packet_refused(number);
-      return count_drop(Count::kDroppedRefusedByLimit);
+      count_drop(Count::kDroppedRefusedByLimit);
+      return settle(from, is_newest, out.size() != delivered_before, datagram.size(), now);
     case FrameVerdict::kViolation:
       count_drop(Count::kProtocolViolations);
       return fail(SessionEnd::Kind::kLocalProblem, kEndMiscGeneric, "the peer broke the protocol",
                   now);
   }
-  if (out.size() != delivered_before) note_message(now);
-  count_unreliable_drops();
   path_.on_packet_received(number, datagram.size(), asking.ping || asking.more, now);
   // Nothing will follow that the answer could ride on, and a timer for it costs more than the packet.
   if (asking.ping && !asking.more) path_.hurry_ack();
+  settle(from, is_newest, out.size() != delivered_before, datagram.size(), now);
+}
+
+// After a packet of the peer, whatever became of its content.
+void Session::settle(const IpAddress& from, bool is_newest, bool delivered, std::size_t bytes,
+                     Instant now) {
+  if (delivered) note_message(now);
+  count_unreliable_drops();
   if (phase_ == SessionPhase::kUp || phase_ == SessionPhase::kLingering) {
-    after_packet(from, is_newest, datagram.size(), now);
+    after_packet(from, is_newest, bytes, now);
   }
 }
 
