@@ -29,8 +29,8 @@ IpAddress address_of(std::uint16_t port) {
 class Pair {
  public:
   Pair()
-      : a_(config_of("a", random_), random_, now_, 1'800'000'000'000),
-        b_(config_of("b", random_), random_, now_, 1'800'000'000'000),
+      : a_(config_of("a", random_), random_, now_, clock_),
+        b_(config_of("b", random_), random_, now_, clock_),
         buffer_(65536) {
     a_.set_route(b_.identity(), address_of(2), b_.public_key());
     connect();
@@ -93,6 +93,7 @@ class Pair {
 
   FastRandom random_{1};
   Instant now_{};
+  const WallClock clock_{now_, 1'800'000'000'000};
   Endpoint a_, b_;
   SlabAllocator slabs_;
   std::vector<std::uint8_t> buffer_;

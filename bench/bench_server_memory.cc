@@ -28,12 +28,12 @@ double resident_bytes() {
 // A relay, and one client after the other that opens a slot and is forgotten.
 class Slots {
  public:
-  Slots() : keys_(master(), kUnixStart, now_) {
+  Slots() : keys_(master()) {
     relay::ServerConfig config;
     config.limits.slots_max = kCount + 1;
     config.limits.opens_per_second_max = config.limits.opens_per_prefix_per_second_max =
         config.limits.opens_without_cookie_per_second = 1u << 30;
-    server_ = std::make_unique<relay::Server>(config, keys_, random_, now_, kUnixStart);
+    server_ = std::make_unique<relay::Server>(config, keys_, random_, now_, clock_);
   }
 
   void open(std::size_t number) {
@@ -41,7 +41,7 @@ class Slots {
     ByteWriter(token.identity).u64(number);
     token.not_after = kUnixStart / 1000 + 600;
     random_.fill(token.secret.bytes);
-    const relay::SealedToken sealed = keys_.seal(token, random_, now_);
+    const relay::SealedToken sealed = keys_.seal(token, random_, kUnixStart / 1000);
     relay::Leg leg(random_);
     leg.open({IpAddress{}, {sealed.begin(), sealed.end()}, token.secret}, now_);
     const IpAddress from =
@@ -67,6 +67,7 @@ class Slots {
   }
 
   Instant now_{};
+  const WallClock clock_{now_, kUnixStart};
   FastRandom random_{1};
   relay::SiteKeys keys_;
   std::unique_ptr<relay::Server> server_;
@@ -76,7 +77,7 @@ class Users {
  public:
   Users()
       : authority_(config(), SigningKey::generate(random_), registry_),
-        server_(limits(), authority_, nullptr, now_, kUnixStart) {}
+        server_(limits(), authority_, nullptr, now_, clock_) {}
 
   void log_in(std::size_t number) {
     PublicKey key;
@@ -107,6 +108,7 @@ class Users {
   }
 
   Instant now_{};
+  const WallClock clock_{now_, kUnixStart};
   FastRandom random_{1};
   rendezvous::MemoryRegistry registry_;
   rendezvous::Authority authority_;

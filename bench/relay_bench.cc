@@ -35,7 +35,7 @@ struct World {
   explicit World(std::size_t clients_count, std::uint32_t shards = 1) {
     Secret master;
     master.bytes.fill(1);  // a test key
-    keys = std::make_unique<SiteKeys>(master, kUnixStart, now);
+    keys = std::make_unique<SiteKeys>(master);
     ServerConfig config;
     config.limits.opens_per_second_max = config.limits.opens_per_prefix_per_second_max =
         config.limits.opens_without_cookie_per_second = 1u << 30;
@@ -43,7 +43,7 @@ struct World {
     config.shards = shards;
     for (; config.shard < shards; ++config.shard) {
       servers.push_back(
-          std::make_unique<Server>(config, *keys, random, now, kUnixStart, &outlets[config.shard]));
+          std::make_unique<Server>(config, *keys, random, now, clock, &outlets[config.shard]));
     }
     server = servers[0].get();
     for (std::size_t i = 0; i < clients_count; ++i) open(i);
@@ -64,7 +64,7 @@ struct World {
     token.identity = identity;
     token.not_after = kUnixStart / 1000 + 600;
     random.fill(token.secret.bytes);
-    const SealedToken sealed = keys->seal(token, random, now);
+    const SealedToken sealed = keys->seal(token, random, kUnixStart / 1000);
     return {IpAddress{}, {sealed.begin(), sealed.end()}, token.secret};
   }
   void exchange(Client& client) {
@@ -104,6 +104,7 @@ struct World {
   }
 
   Instant now{};
+  const WallClock clock{now, kUnixStart};
   FastRandom random{1};
   std::unique_ptr<SiteKeys> keys;
   std::array<Outlet, 2> outlets;

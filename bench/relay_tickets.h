@@ -16,16 +16,17 @@ class Tickets {
 
   explicit Tickets(const Arguments& arguments)
       : random_(whimbrel::system_random_seed()),
-        keys_(master(arguments.state), whimbrel::unix_now(), bench_now()),
+        keys_(master(arguments.state)),
         relay_(whimbrel::IpAddress::v4(127, 0, 0, 1, arguments.port)) {}
 
   whimbrel::relay::Ticket make(const whimbrel::relay::IdentityHash& identity) {
     whimbrel::relay::Token token;
     random_.fill(token.id);
     token.identity = identity;
-    token.not_after = whimbrel::unix_now() / 1000 + kSeconds;
+    const std::int64_t unix_seconds = whimbrel::unix_now() / 1000;
+    token.not_after = unix_seconds + kSeconds;
     random_.fill(token.secret.bytes);
-    const whimbrel::relay::SealedToken sealed = keys_.seal(token, random_, bench_now());
+    const whimbrel::relay::SealedToken sealed = keys_.seal(token, random_, unix_seconds);
     return {relay_, {sealed.begin(), sealed.end()}, token.secret};
   }
   whimbrel::Random& random() { return random_; }

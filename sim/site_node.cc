@@ -27,12 +27,11 @@ void SiteNode::start() {
   if (running()) return;
   ++life_;
   const Instant now = world_.simulation().local_now(id_);
-  const UnixMillis unix_now = world_.simulation().unix_now();
-  site_keys_ = std::make_unique<relay::SiteKeys>(site_master_, unix_now, now);
+  site_keys_ = std::make_unique<relay::SiteKeys>(site_master_);
   authority_ =
       std::make_unique<rendezvous::Authority>(config_.authority, authority_key_, registry_);
-  site_ =
-      std::make_unique<Site>(config_.site, authority_.get(), *site_keys_, random_, now, unix_now);
+  site_ = std::make_unique<Site>(config_.site, authority_.get(), *site_keys_, random_, now,
+                                 world_.simulation().unix_now());
   world_.simulation().restarted(id_);
 }
 

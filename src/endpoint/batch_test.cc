@@ -33,7 +33,7 @@ class Batches : public testing::Test {
     EndpointConfig config;
     config.identity = *Identity::parse(name);
     config.keys = generate_x25519(random_);
-    return std::make_unique<Endpoint>(std::move(config), random_, now_, 1'800'000'000'000);
+    return std::make_unique<Endpoint>(std::move(config), random_, now_, clock_);
   }
   Result send(std::size_t size, int flags, ChannelId channel = 0) {
     return a_->send(b_->identity(), SharedBytes::copy(as_bytes(std::string(size, 'x'))), flags,
@@ -73,6 +73,7 @@ class Batches : public testing::Test {
   }
 
   Instant now_{};
+  const WallClock clock_{now_, 1'800'000'000'000};
   FastRandom random_{1};
   std::unique_ptr<Endpoint> a_, b_;
   std::vector<std::uint8_t> buffer_;

@@ -27,12 +27,11 @@ HandshakeConfig handshake_config(const EndpointConfig& config, TrustStore* trust
 }  // namespace
 
 Endpoint::State::State(EndpointConfig config_in, Random& random_in, Instant now,
-                       UnixMillis unix_now)
+                       const WallClock& clock_in)
     : config(std::move(config_in)),
       handshake(handshake_config(config, &config.trust)),
       random(random_in),
-      start(now),
-      unix_start(unix_now),
+      clock(clock_in),
       stamps(config.limits.stamps_max),
       screener(handshake, random),
       resets(config.limits.resets_per_second, config.limits.resets_per_second / 4, now),
@@ -41,8 +40,8 @@ Endpoint::State::State(EndpointConfig config_in, Random& random_in, Instant now,
   best_backend(AeadSuite::kAesGcm);
 }
 
-Endpoint::Endpoint(EndpointConfig config, Random& random, Instant now, UnixMillis unix_now)
-    : state_(std::make_unique<State>(std::move(config), random, now, unix_now)) {}
+Endpoint::Endpoint(EndpointConfig config, Random& random, Instant now, const WallClock& clock)
+    : state_(std::make_unique<State>(std::move(config), random, now, clock)) {}
 
 Endpoint::~Endpoint() = default;
 
@@ -290,7 +289,7 @@ void Endpoint::remove_authority(const VerifyKey& key) {
 
 bool Endpoint::set_revocations(Bytes encoded, Instant now) {
   State& s = *state_;
-  if (!s.config.trust.set_revocations(encoded, s.unix_at(now))) return false;
+  if (!s.config.trust.set_revocations(encoded, s.clock.at(now))) return false;
   std::vector<SessionId> revoked;
   for (const auto& [id, peer] : s.peers) {
     const bool certified = peer->certificate == CertificateStatus::kValid;

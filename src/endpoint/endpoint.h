@@ -27,6 +27,7 @@
 #include "base/random.h"
 #include "base/shared_bytes.h"
 #include "base/time.h"
+#include "base/wall_clock.h"
 #include "endpoint/endpoint_config.h"
 #include "message/channels.h"
 
@@ -83,9 +84,9 @@ struct DeliveredMessage {
 
 class Endpoint {
  public:
-  // `now` is the start of time; `unix_now` the wall clock at that moment (certificates, anti-replay stamps). `random` must
-  // outlive the endpoint.
-  Endpoint(EndpointConfig config, Random& random, Instant now, UnixMillis unix_now);
+  // `now` is the start of time; `clock` is asked for certificates and anti-replay stamps. It and `random` must outlive the
+  // endpoint.
+  Endpoint(EndpointConfig config, Random& random, Instant now, const WallClock& clock);
   ~Endpoint();
   Endpoint(const Endpoint&) = delete;
   Endpoint& operator=(const Endpoint&) = delete;

@@ -16,6 +16,7 @@
 namespace whimbrel {
 
 inline constexpr UnixMillis kUnixStart = 1'800'000'000'000;
+inline const WallClock kTestClock{Instant(), kUnixStart};
 
 // Two endpoints and a line that delivers after a fixed time.
 struct Host {
@@ -24,7 +25,7 @@ struct Host {
     EndpointConfig config;
     if (!name.empty()) config.identity = *Identity::parse(name);
     config.keys = generate_x25519(random);
-    endpoint = std::make_unique<Endpoint>(std::move(config), random, Instant(), kUnixStart);
+    endpoint = std::make_unique<Endpoint>(std::move(config), random, Instant(), kTestClock);
   }
   Identity name() const { return endpoint->identity(); }
   bool has(const IpAddress& one) const {

@@ -170,7 +170,7 @@ TEST_P(Handshake, ASlowProcessorChoosesTheOtherCipher) {
   config.identity = a.name();
   config.keys = generate_x25519(a.random);
   config.suite = AeadSuite::kChaChaPoly;
-  a.endpoint = std::make_unique<Endpoint>(std::move(config), a.random, now, kUnixStart);
+  a.endpoint = std::make_unique<Endpoint>(std::move(config), a.random, now, kTestClock);
   know_each_other(GetParam());
   b.accept_all = true;
   send(a, b.name(), "hello");
@@ -449,7 +449,7 @@ TEST_F(EndpointPair, ATakenMessageForWhichNoSessionCanBeMadeIsReported) {
   config.identity = a.name();
   config.keys = generate_x25519(a.random);
   config.limits.sessions_max = 1;
-  a.endpoint = std::make_unique<Endpoint>(std::move(config), a.random, now, kUnixStart);
+  a.endpoint = std::make_unique<Endpoint>(std::move(config), a.random, now, kTestClock);
   know_each_other(true);
   send(a, b.name(), "x");
   SendGate ended;  // what it was charged to

@@ -34,13 +34,9 @@ EphemeralKey ephemeral_of(const InitView& init) {
 
 }  // namespace
 
-UnixMillis Endpoint::State::unix_at(Instant now) const {
-  return unix_start + to_milliseconds(now - start);
-}
-
 // Strictly increasing, so that no first message of ours is taken for a repetition.
 UnixMillis Endpoint::State::next_stamp(Instant now) {
-  last_stamp = std::max(last_stamp + 1, unix_at(now));
+  last_stamp = std::max(last_stamp + 1, clock.at(now));
   return last_stamp;
 }
 
@@ -169,7 +165,7 @@ void Endpoint::State::on_init_ik(const InitView& init, const EphemeralKey& ephem
   Request request{Identity(), from, 0,   ephemeral,     Responder(handshake),
                   false,      now,  now, address_shown, init.datagram.size(),
                   now};
-  const HandshakeError error = request.responder.read_init(init, unix_at(now));
+  const HandshakeError error = request.responder.read_init(init, clock.at(now));
   if (error != HandshakeError::kNone) return count_handshake_error(error);
   const PeerInfo& peer = request.responder.peer();
   // A peer that we have a session with is known by its own stamp: others may have pushed it out of the table.
@@ -188,7 +184,7 @@ void Endpoint::State::on_init_ik(const InitView& init, const EphemeralKey& ephem
 void Endpoint::State::on_init_xx(const InitView& init, const EphemeralKey& ephemeral,
                                  const IpAddress& from, Instant now) {
   HalfOpen open{from, ephemeral, Responder(handshake), {}, now};
-  const HandshakeError error = open.responder.read_init(init, unix_at(now));
+  const HandshakeError error = open.responder.read_init(init, clock.at(now));
   if (error != HandshakeError::kNone) return count_handshake_error(error);
   if (half_open.size() >= config.limits.half_open_max) {
     by_index.erase(half_open_order.front());
@@ -243,7 +239,7 @@ void Endpoint::State::on_finish(const IpAddress& from, Bytes datagram, ReceiverI
   Request request{Identity(),     from, index, it->second.ephemeral,    it->second.responder,
                   true,           now,  now,   from == it->second.from, datagram.size(),
                   it->second.made};
-  const HandshakeError error = request.responder.read_finish(datagram, unix_at(now));
+  const HandshakeError error = request.responder.read_finish(datagram, clock.at(now));
   if (error != HandshakeError::kNone) {
     // Each costs a Diffie-Hellman.
     if (++it->second.failures >= kFinishFailuresMax) {
@@ -294,7 +290,7 @@ void Endpoint::State::on_dial_answer(Peer& peer, const IpAddress& from, Bytes da
 void Endpoint::State::on_dial_response(Peer& peer, const IpAddress& from, Bytes datagram,
                                        Instant now) {
   Dial& dial = *peer.dial;
-  const HandshakeError error = dial.on_response(from, datagram, unix_at(now));
+  const HandshakeError error = dial.on_response(from, datagram, clock.at(now));
   // IK: nobody else than who has the key that was given could make this. XX: anybody who saw message 1, our own key included,
   // for we answer a copy of it, too.
   const bool proved = dial.expected_key().has_value();

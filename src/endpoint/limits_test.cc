@@ -36,7 +36,7 @@ TEST_F(EndpointPair, CertificatesCanBecomeRequired) {
   config.identity = b.name();
   config.keys = generate_x25519(b.random);
   config.trust.add_authority(VerifyKey{});
-  b.endpoint = std::make_unique<Endpoint>(std::move(config), b.random, now, kUnixStart);
+  b.endpoint = std::make_unique<Endpoint>(std::move(config), b.random, now, kTestClock);
   know_each_other(true);
   EXPECT_TRUE(b.endpoint->has_authorities());
   b.endpoint->set_require_certificate(true);
@@ -57,7 +57,7 @@ TEST_F(EndpointPair, QuestionsAfterForgottenSessionsAreLimited) {
   config.keys = generate_x25519(b.random);
   config.limits.resets_per_second = 40;
   const ResetKey key(config.keys.secret);
-  b.endpoint = std::make_unique<Endpoint>(std::move(config), b.random, now, kUnixStart);
+  b.endpoint = std::make_unique<Endpoint>(std::move(config), b.random, now, kTestClock);
   for (std::uint32_t i = 0; i < 30; ++i) {
     auto ask = write_reset_ask({.sender_index = i, .receiver_index = 7, .nonce = i}, key.token(7));
     b.endpoint->receive(a.address, ask, now);
@@ -201,7 +201,7 @@ TEST_F(Meddlers, AHandshakeThatWasEndedKeepsNoOtherBeyondTheLimit) {
   config.identity = b.name();
   config.keys = generate_x25519(b.random);
   config.limits.half_open_max = 2;
-  b.endpoint = std::make_unique<Endpoint>(std::move(config), b.random, now, kUnixStart);
+  b.endpoint = std::make_unique<Endpoint>(std::move(config), b.random, now, kTestClock);
   give_forged(finish_of(a), 16);
   Host c("str:carol", 3, 3);
   Host d("str:dave", 4, 4);
@@ -256,7 +256,7 @@ class FailedSessions : public testing::Test {
     EndpointConfig config;
     config.keys = generate_x25519(random);
     config.limits.failed_records_max = 3;
-    endpoint = std::make_unique<Endpoint>(std::move(config), random, now, kUnixStart);
+    endpoint = std::make_unique<Endpoint>(std::move(config), random, now, kTestClock);
   }
   static Identity user(int number) { return *Identity::parse("str:u" + std::to_string(number)); }
   // No address is known for it.

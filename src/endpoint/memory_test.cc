@@ -30,7 +30,7 @@ class OneServer : public testing::Test {
     EndpointConfig config;
     config.identity = *Identity::parse(name);
     config.keys = generate_x25519(random_);
-    return std::make_unique<Endpoint>(std::move(config), random_, now_, 1'800'000'000'000);
+    return std::make_unique<Endpoint>(std::move(config), random_, now_, clock_);
   }
   void send(std::size_t client, const std::string& text) {
     ASSERT_EQ(clients_[client]->send(server_->identity(), SharedBytes::copy(as_bytes(text)),
@@ -67,6 +67,7 @@ class OneServer : public testing::Test {
   }
 
   Instant now_{};
+  const WallClock clock_{now_, 1'800'000'000'000};
   FastRandom random_{1};
   std::unique_ptr<Endpoint> server_;
   std::vector<std::unique_ptr<Endpoint>> clients_;

@@ -16,7 +16,7 @@ class Routes : public EndpointPair {
     config.identity = host.name();
     config.keys = generate_x25519(host.random);
     change(config);
-    host.endpoint = std::make_unique<Endpoint>(std::move(config), host.random, now, kUnixStart);
+    host.endpoint = std::make_unique<Endpoint>(std::move(config), host.random, now, kTestClock);
   }
 };
 

@@ -30,7 +30,7 @@ struct Endpoint::State {
     std::shared_ptr<const Identity> request;  // few have one
   };
 
-  State(EndpointConfig config, Random& random, Instant now, UnixMillis unix_now);
+  State(EndpointConfig config, Random& random, Instant now, const WallClock& clock);
 
   // --- peers.cc: the life of a peer ---------------------------------------------------------------------------------
   Peer* find(const Identity& user);
@@ -111,7 +111,6 @@ struct Endpoint::State {
   void on_dial_fault(Peer& peer, int reason, const std::string& text, bool proved, Instant now);
   void count_handshake_error(HandshakeError error);
   bool under_load(Instant now);
-  UnixMillis unix_at(Instant now) const;
   UnixMillis next_stamp(Instant now);
   ReceiverIndex new_index();
   void remember_init(const EphemeralKey& ephemeral, const Index& index);
@@ -150,8 +149,7 @@ struct Endpoint::State {
   Random& random;
   Counters counters;
   SlabAllocator slabs;  // of all sessions: one that is idle holds none
-  Instant start;
-  UnixMillis unix_start;
+  const WallClock& clock;
   UnixMillis last_stamp = 0;
 
   std::map<SessionId, std::unique_ptr<Peer>> peers;

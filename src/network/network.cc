@@ -7,16 +7,17 @@
 namespace whimbrel {
 
 Network::Network(EndpointConfig users, const std::optional<NetworkConfig>& server, Random& random,
-                 Instant now, UnixMillis unix_now) {
+                 Instant now, UnixMillis unix_now)
+    : clock_(now, unix_now) {
   std::optional<OnlineConfig> online;
   if (server) {
     users.asks_routes = true;
     online = OnlineConfig{*server,   users.keys,      users.identity,           users.app_id,
                           users.log, users.log_level, users.trust.authorities()};
   }
-  users_ = std::make_unique<Endpoint>(std::move(users), random, now, unix_now);
+  users_ = std::make_unique<Endpoint>(std::move(users), random, now, clock_);
   users_->set_awaits_login(online.has_value(), now);
-  if (online) online_ = std::make_unique<Online>(*users_, *online, random, now, unix_now);
+  if (online) online_ = std::make_unique<Online>(*users_, *online, random, now, clock_);
 }
 
 Network::~Network() = default;

@@ -12,6 +12,7 @@
 
 #include "base/random.h"
 #include "base/time.h"
+#include "base/wall_clock.h"
 #include "endpoint/endpoint.h"
 #include "rendezvous/lobby_client.h"
 
@@ -53,7 +54,7 @@ struct NetworkStatus {
 
 class Network {
  public:
-  // `random` must outlive it.
+  // `unix_now`: the wall clock at `now`. `random` must outlive it.
   Network(EndpointConfig users, const std::optional<NetworkConfig>& server, Random& random,
           Instant now, UnixMillis unix_now);
   ~Network();
@@ -110,6 +111,7 @@ class Network {
  private:
   class Online;
 
+  WallClock clock_;
   std::unique_ptr<Endpoint> users_;
   std::unique_ptr<Online> online_;  // null without a server
 };

@@ -51,17 +51,16 @@ rendezvous::ClientConfig client_config(const OnlineConfig& users) {
 }  // namespace
 
 Network::Online::Online(Endpoint& users, const OnlineConfig& config, Random& random, Instant now,
-                        UnixMillis unix_now)
+                        const WallClock& clock)
     : users_(users),
       config_(config.network),
       app_id_(config.app_id),
       authority_given_(!config.authorities.empty()),
       random_(random),
-      start_(now),
-      unix_start_(unix_now),
-      control_(control_config(config), random, now, unix_now),
+      clock_(clock),
+      control_(control_config(config), random, now, clock),
       client_(client_config(config)),
-      router_(users, config.app_id, random, now, unix_now),
+      router_(users, config.app_id, random, now, clock),
       connect_at_(now) {
   for (const VerifyKey& authority : config.authorities) trust_.add_authority(authority);
   if (config_.servers.empty()) {
@@ -242,7 +241,7 @@ void Network::Online::on(const rendezvous::OnlineEvent& event, Instant now) {
   // The name that counts is the one that was signed.
   const std::string name = event.identity.text();
   const CertificateClaim claim{app_id_, name, users_.public_key()};
-  const CertificateStatus status = trust_.verify(event.certificate, claim, unix_at(now));
+  const CertificateStatus status = trust_.verify(event.certificate, claim, clock_.at(now));
   if (status != CertificateStatus::kValid) {
     return lose(
         std::string("the certificate that the server gives is not accepted: ") + to_string(status),
@@ -292,7 +291,7 @@ void Network::Online::on(const rendezvous::FoundEvent& event, Instant now) {
   }
   const std::string name = event.user.text();
   const CertificateStatus status =
-      trust_.verify(event.certificate, {app_id_, name, certificate->static_key}, unix_at(now));
+      trust_.verify(event.certificate, {app_id_, name, certificate->static_key}, clock_.at(now));
   if (status != CertificateStatus::kValid) {
     return router_.on_not_found(
         event.user, kEndRemoteBadCert,
@@ -331,7 +330,7 @@ void Network::Online::on(const rendezvous::TicketsEvent& event, Instant now) {
 }
 
 void Network::Online::on(const rendezvous::RevocationsEvent& event, Instant now) {
-  trust_.set_revocations(event.list, unix_at(now));
+  trust_.set_revocations(event.list, clock_.at(now));
   users_.set_revocations(event.list, now);
 }
 

@@ -27,7 +27,7 @@ struct OnlineConfig {
 class Network::Online {
  public:
   Online(Endpoint& users, const OnlineConfig& config, Random& random, Instant now,
-         UnixMillis unix_now);
+         const WallClock& clock);
 
   void receive(const IpAddress& from, MutableBytes datagram, Instant now);
   void advance(Instant now);
@@ -79,15 +79,12 @@ class Network::Online {
   void say(const std::string& text);
   void trust(const VerifyKey& authority);
 
-  UnixMillis unix_at(Instant now) const { return unix_start_ + to_milliseconds(now - start_); }
-
   Endpoint& users_;
   NetworkConfig config_;
   std::uint32_t app_id_;
   bool authority_given_;
   Random& random_;
-  Instant start_;
-  UnixMillis unix_start_;
+  const WallClock& clock_;
   TrustStore trust_;
   std::optional<VerifyKey> trusted_;  // the server's, where none was given
   Endpoint control_;

@@ -38,19 +38,14 @@ bool shows_consent(Bytes packet) {
 }  // namespace
 
 Router::Router(Endpoint& users, std::uint32_t app_id, Random& random, Instant now,
-               UnixMillis unix_now, const RouterLimits& limits)
+               const WallClock& clock, const RouterLimits& limits)
     : users_(users),
       app_id_(app_id),
       limits_(limits),
-      start_(now),
-      unix_start_(unix_now),
+      clock_(clock),
       relays_(random),
       pace_(limits.requests_per_second, limits.requests_per_second, now),
       next_sweep_(now + kSweepInterval) {}
-
-std::int64_t Router::unix_seconds(Instant now) const {
-  return (unix_start_ + to_milliseconds(now - start_)) / 1000;
-}
 
 // --- remotes -------------------------------------------------------------------------------------------------------
 
@@ -296,7 +291,7 @@ std::vector<PeerSlot> Router::our_slots(const Remote& remote, Instant now) const
   std::vector<PeerSlot> slots;
   for (const Relays::Site* site : open) {
     PeerSlot& slot = slots.emplace_back();
-    slot.grant = site->leg->make_grant(remote.hash, unix_seconds(now) + kGrantLifeSeconds);
+    slot.grant = site->leg->make_grant(remote.hash, clock_.seconds_at(now) + kGrantLifeSeconds);
     const auto rtt = relays_.rtt(*site);
     if (rtt)
       slot.rtt = static_cast<std::uint16_t>(

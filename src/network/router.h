@@ -60,8 +60,8 @@ struct RouterStats {
 
 class Router {
  public:
-  // `users` and `random` must outlive it.
-  Router(Endpoint& users, std::uint32_t app_id, Random& random, Instant now, UnixMillis unix_now,
+  // `users`, `random` and `clock` must outlive it.
+  Router(Endpoint& users, std::uint32_t app_id, Random& random, Instant now, const WallClock& clock,
          const RouterLimits& limits = {});
 
   // --- inputs: from the rendezvous -------------------------------------------------------------------------------
@@ -170,13 +170,11 @@ class Router {
   void choose(Remote& remote, Instant now);
   void sweep(Instant now);
   bool has_session(const Identity& user) const { return users_.has_peer(user); }
-  std::int64_t unix_seconds(Instant now) const;
 
   Endpoint& users_;
   std::uint32_t app_id_;
   RouterLimits limits_;
-  Instant start_;
-  UnixMillis unix_start_;
+  const WallClock& clock_;
   Relays relays_;
   std::map<RemoteId, Remote> remotes_;
   std::map<Identity, RemoteId> by_user_;

@@ -27,8 +27,8 @@ class RouterTest : public ::testing::Test {
       config.keys = generate_x25519(random);
       config.app_id = 7;
       config.asks_routes = true;
-      endpoint = std::make_unique<Endpoint>(std::move(config), random, test.now, kUnixStart);
-      router = std::make_unique<Router>(*endpoint, 7, random, test.now, kUnixStart);
+      endpoint = std::make_unique<Endpoint>(std::move(config), random, test.now, test.clock);
+      router = std::make_unique<Router>(*endpoint, 7, random, test.now, test.clock);
     }
     Identity name() const { return endpoint->identity(); }
 
@@ -49,7 +49,7 @@ class RouterTest : public ::testing::Test {
     std::function<void()> land;
   };
 
-  RouterTest() : keys(master(), kUnixStart, now) {
+  RouterTest() : keys(master()) {
     relay_config.relay_id = relay::site_id("home");
     start_relay();
   }
@@ -60,9 +60,8 @@ class RouterTest : public ::testing::Test {
     return secret;
   }
   void start_relay() {
-    relay = std::make_unique<relay::Server>(relay_config, keys, random, now, unix_ms());
+    relay = std::make_unique<relay::Server>(relay_config, keys, random, now, clock);
   }
-  UnixMillis unix_ms() const { return kUnixStart + to_milliseconds(now.time_since_epoch()); }
 
   Host& add(const std::string& name) {
     hosts.push_back(
@@ -74,9 +73,9 @@ class RouterTest : public ::testing::Test {
     relay::Token token;
     token.identity = relay::identity_hash(7, host.name().text());
     token.app_id = 7;
-    token.not_after = unix_ms() / 1000 + 600;
+    token.not_after = clock.seconds_at(now) + 600;
     random.fill(token.secret.bytes);
-    const relay::SealedToken sealed = keys.seal(token, random, now);
+    const relay::SealedToken sealed = keys.seal(token, random, clock.seconds_at(now));
     host.router->on_tickets(
         {{"home", {relay_address, {sealed.begin(), sealed.end()}, token.secret}}}, now);
   }
@@ -201,6 +200,7 @@ class RouterTest : public ::testing::Test {
   }
 
   Instant now{};
+  const WallClock clock{now, kUnixStart};
   FastRandom random{99};
   relay::SiteKeys keys;
   relay::ServerConfig relay_config;

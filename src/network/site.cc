@@ -14,16 +14,17 @@ constexpr std::size_t kStunAnswersMax = 256;
 Site::Site(const SiteConfig& config, rendezvous::Authority* authority, relay::SiteKeys& keys,
            Random& random, Instant now, UnixMillis unix_now, relay::HandoverOutlet* outlet)
     : config_(config),
+      clock_(now, unix_now),
       outlet_(outlet),
       stun_rate_(config.stun_answers_per_second, config.stun_answers_per_second, now) {
   if (config.rendezvous) {
     ASSERT(authority != nullptr);
-    control_ = std::make_unique<SiteControl>(config_, *authority, keys, random, now, unix_now);
+    control_ = std::make_unique<SiteControl>(config_, *authority, keys, random, now, clock_);
   }
   if (config.relay) {
     config_.relay_config.relay_id = relay::site_id(config_.site_name);
     relay_ =
-        std::make_unique<relay::Server>(config_.relay_config, keys, random, now, unix_now, outlet);
+        std::make_unique<relay::Server>(config_.relay_config, keys, random, now, clock_, outlet);
   }
 }
 

@@ -18,6 +18,7 @@
 #include "base/random.h"
 #include "base/time.h"
 #include "base/token_bucket.h"
+#include "base/wall_clock.h"
 #include "endpoint/endpoint.h"
 #include "network/site_control.h"
 #include "relay/server.h"
@@ -56,7 +57,7 @@ struct SiteCounters {
 class Site {
  public:
   // `authority` may be null where rendezvous is off, `outlet` where there is one shard; they, `keys` and `random` must outlive
-  // the site.
+  // the site. `unix_now`: the wall clock at `now`.
   Site(const SiteConfig& config, rendezvous::Authority* authority, relay::SiteKeys& keys,
        Random& random, Instant now, UnixMillis unix_now, relay::HandoverOutlet* outlet = nullptr);
   ~Site();
@@ -100,6 +101,7 @@ class Site {
   void on_stun(const IpAddress& from, Bytes datagram, Instant now);
 
   SiteConfig config_;
+  WallClock clock_;
   relay::HandoverOutlet* outlet_;
   std::unique_ptr<SiteControl> control_;
   std::unique_ptr<relay::Server> relay_;

@@ -38,19 +38,19 @@ Secret lobby_key(const KeyPair& server) {
 
 // --- tickets -------------------------------------------------------------------------------------------------------
 
-SiteTickets::SiteTickets(const SiteConfig& config, relay::SiteKeys& keys, Random& random,
-                         Instant now, UnixMillis unix_now)
-    : config_(config), keys_(keys), random_(random), now_(now) {
+SiteTickets::SiteTickets(const SiteConfig& config, relay::SiteKeys& keys, Random& random)
+    : config_(config), keys_(keys), random_(random) {
   for (const OtherSite& site : config.other_sites) {
-    others_.push_back({site.name, site.address, relay::SiteKeys(site.master, unix_now, now)});
+    others_.push_back({site.name, site.address, relay::SiteKeys(site.master)});
   }
 }
 
 // Each relay gets a secret of its own: one that is broken into learns nothing about the legs to others.
-rendezvous::RelayTicket SiteTickets::seal(relay::Token token, relay::SiteKeys& keys) {
+rendezvous::RelayTicket SiteTickets::seal(relay::Token token, relay::SiteKeys& keys,
+                                          std::int64_t unix_seconds) {
   random_.fill(token.id);
   random_.fill(token.secret.bytes);
-  const relay::SealedToken sealed = keys.seal(token, random_, now_);
+  const relay::SealedToken sealed = keys.seal(token, random_, unix_seconds);
   rendezvous::RelayTicket ticket;
   ticket.token.assign(sealed.begin(), sealed.end());
   ticket.secret = token.secret.bytes;
@@ -67,13 +67,13 @@ std::vector<rendezvous::RelayTicket> SiteTickets::issue(const Identity& identity
   token.not_after = unix_seconds + config_.ticket_seconds;
   std::vector<rendezvous::RelayTicket> tickets;
   if (config_.relay || !config_.relay_address.empty()) {
-    rendezvous::RelayTicket& own = tickets.emplace_back(seal(token, keys_));
+    rendezvous::RelayTicket& own = tickets.emplace_back(seal(token, keys_, unix_seconds));
     own.address = config_.relay_address.bytes;
     own.port = config_.relay_address.port;
     own.site = config_.site_name;
   }
   for (Other& other : others_) {
-    rendezvous::RelayTicket& ticket = tickets.emplace_back(seal(token, other.keys));
+    rendezvous::RelayTicket& ticket = tickets.emplace_back(seal(token, other.keys, unix_seconds));
     ticket.address = other.address.bytes;
     ticket.port = other.address.port;
     ticket.site = other.name;
@@ -84,10 +84,10 @@ std::vector<rendezvous::RelayTicket> SiteTickets::issue(const Identity& identity
 // --- sessions ------------------------------------------------------------------------------------------------------
 
 SiteControl::SiteControl(const SiteConfig& config, rendezvous::Authority& authority,
-                         relay::SiteKeys& keys, Random& random, Instant now, UnixMillis unix_now)
-    : endpoint_(endpoint_config(config), random, now, unix_now),
-      tickets_(config, keys, random, now, unix_now),
-      server_(config.rendezvous_limits, authority, &tickets_, now, unix_now) {
+                         relay::SiteKeys& keys, Random& random, Instant now, const WallClock& clock)
+    : endpoint_(endpoint_config(config), random, now, clock),
+      tickets_(config, keys, random),
+      server_(config.rendezvous_limits, authority, &tickets_, now, clock) {
   if (config.lobby_limits.lobbies_max > 0)
     server_.enable_lobbies(config.lobby_limits, lobby_key(config.keys), random);
 }
@@ -141,7 +141,6 @@ void SiteControl::dismiss(const Identity& user, Instant now) {
 }
 
 void SiteControl::take_messages(Instant now) {
-  tickets_.set_now(now);
   endpoint_.take_messages(delivered_);
   for (const DeliveredMessage& delivered : delivered_) {
     const ReceivedMessage& message = delivered.message;

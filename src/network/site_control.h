@@ -20,11 +20,8 @@ struct SiteConfig;
 // Relay tickets, sealed with the site's key.
 class SiteTickets final : public rendezvous::TicketIssuer {
  public:
-  SiteTickets(const SiteConfig& config, relay::SiteKeys& keys, Random& random, Instant now,
-              UnixMillis unix_now);
+  SiteTickets(const SiteConfig& config, relay::SiteKeys& keys, Random& random);
 
-  // The time of the tickets that are issued from now on.
-  void set_now(Instant now) { now_ = now; }
   std::vector<rendezvous::RelayTicket> issue(const Identity& identity, std::uint32_t app_id,
                                              std::int64_t unix_seconds) override;
 
@@ -34,20 +31,20 @@ class SiteTickets final : public rendezvous::TicketIssuer {
     IpAddress address;
     relay::SiteKeys keys;
   };
-  rendezvous::RelayTicket seal(relay::Token token, relay::SiteKeys& keys);
+  rendezvous::RelayTicket seal(relay::Token token, relay::SiteKeys& keys,
+                               std::int64_t unix_seconds);
 
   const SiteConfig& config_;
   relay::SiteKeys& keys_;
   std::vector<Other> others_;
   Random& random_;
-  Instant now_{};
 };
 
 class SiteControl {
  public:
   // All must outlive it.
   SiteControl(const SiteConfig& config, rendezvous::Authority& authority, relay::SiteKeys& keys,
-              Random& random, Instant now, UnixMillis unix_now);
+              Random& random, Instant now, const WallClock& clock);
 
   void receive(const IpAddress& from, MutableBytes datagram, Instant now);
   void advance(Instant now);

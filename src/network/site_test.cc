@@ -22,7 +22,7 @@ class SiteTest : public ::testing::Test {
 
   Instant now{};
   FastRandom random{1};
-  relay::SiteKeys keys{Secret(), 1'800'000'000'000, now};
+  relay::SiteKeys keys{Secret()};
   rendezvous::MemoryRegistry registry;
   rendezvous::Authority authority{{}, SigningKey::generate(random), registry};
   SiteConfig config;

@@ -79,7 +79,7 @@ class TestNetworks : public ::testing::Test {
   // As a restart of the program: the state folder lives on, everything else is new.
   void start(SiteNode& node) {
     node.dead = false;
-    node.keys = std::make_unique<relay::SiteKeys>(node.master, unix_ms(), now);
+    node.keys = std::make_unique<relay::SiteKeys>(node.master);
     node.site.reset();
     if (node.config.rendezvous) {
       node.authority =

@@ -58,14 +58,13 @@ ServerCounters& ServerCounters::operator+=(const ServerCounters& other) {
 }
 
 Server::Server(const ServerConfig& config, SiteKeys& keys, Random& random, Instant now,
-               UnixMillis unix_now, HandoverOutlet* outlet)
+               const WallClock& clock, HandoverOutlet* outlet)
     : config_(config),
       keys_(keys),
       random_(random),
       outlet_(outlet),
       place_factor_(((std::uint64_t{1} << 32) + config.shards - 1) / config.shards),
-      start_(now),
-      unix_start_(unix_now),
+      clock_(clock),
       open_limits_(
           {config.limits.opens_per_second_max, config.limits.opens_per_prefix_per_second_max,
            config.limits.opens_without_cookie_per_second, config.limits.cookies_per_second},
@@ -75,10 +74,6 @@ Server::Server(const ServerConfig& config, SiteKeys& keys, Random& random, Insta
   const std::size_t indexes = std::size_t{1} << SlotId::kIndexBits;
   ASSERT(config.limits.slots_max <= (indexes - config.shard + config.shards - 1) / config.shards);
   slots_.reserve(config.limits.slots_max);
-}
-
-std::int64_t Server::unix_seconds(Instant now) const {
-  return (unix_start_ + to_milliseconds(now - start_)) / 1000;
 }
 
 // --- the hot path --------------------------------------------------------------------------------------------------
@@ -357,7 +352,7 @@ BindResult Server::check_bind(const Grant& grant, const IdentityHash& identity,
       grant.peer != identity || owner->app_id != app_id) {
     return BindResult::kBadGrant;
   }
-  return grant.not_after < unix_seconds(now) ? BindResult::kExpired : BindResult::kBound;
+  return grant.not_after < clock_.seconds_at(now) ? BindResult::kExpired : BindResult::kBound;
 }
 
 void Server::finish_bind(Slot& slot, SlotId to, std::uint8_t epoch, BindResult result) {
@@ -393,12 +388,12 @@ bool Server::on_ping(Slot& slot, const IpAddress& from, Bytes body) {
 }
 
 bool Server::on_renew(Slot& slot, Bytes body, Instant now) {
-  const auto token = keys_.open(body, now);
+  const auto token = keys_.open(body, clock_.seconds_at(now));
   if (!token || token->identity != slot.identity || token->app_id != slot.app_id ||
-      token->not_after < unix_seconds(now)) {
+      token->not_after < clock_.seconds_at(now)) {
     return false;
   }
-  slot.expires = std::max(slot.expires, now + seconds(token->not_after - unix_seconds(now)) +
+  slot.expires = std::max(slot.expires, now + seconds(token->not_after - clock_.seconds_at(now)) +
                                             config_.limits.renewal_time);
   std::array<std::uint8_t, 4> answer;
   ByteWriter(answer).u32(static_cast<std::uint32_t>(to_milliseconds(slot.expires - now) / 1000));

@@ -18,6 +18,7 @@
 #include "base/ip_address.h"
 #include "base/random.h"
 #include "base/time.h"
+#include "base/wall_clock.h"
 #include "relay/grant.h"
 #include "relay/handover.h"
 #include "relay/open_limits.h"
@@ -80,7 +81,7 @@ class Server {
  public:
   // `keys`, `random` and `outlet` must outlive it. There is an outlet where there are several shards.
   Server(const ServerConfig& config, SiteKeys& keys, Random& random, Instant now,
-         UnixMillis unix_now, HandoverOutlet* outlet = nullptr);
+         const WallClock& clock, HandoverOutlet* outlet = nullptr);
 
   // A datagram for which is_relay_packet() holds. Where it goes next, if it is to be forwarded: same size, same memory.
   std::optional<IpAddress> receive(const IpAddress& from, MutableBytes datagram, Instant now);
@@ -158,7 +159,6 @@ class Server {
   void tell(Slot& slot, const IpAddress& to, Tell kind, Bytes body);
   void tell_drain(Slot& slot, Instant now);
   void reply(const IpAddress& to, Bytes datagram);
-  std::int64_t unix_seconds(Instant now) const;
   std::uint16_t drain_seconds(Instant now) const;
 
   ServerConfig config_;
@@ -166,8 +166,7 @@ class Server {
   Random& random_;
   HandoverOutlet* outlet_;
   std::uint64_t place_factor_;  // of 2^32, so that no packet waits for a division
-  Instant start_;
-  UnixMillis unix_start_;
+  const WallClock& clock_;
   OpenLimits open_limits_;
   std::vector<Slot> slots_;
   std::deque<std::uint32_t> free_;                             // the longest free comes first

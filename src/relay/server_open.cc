@@ -41,7 +41,7 @@ void Server::on_open(const IpAddress& from, Bytes datagram, Instant now) {
     return;
   }
   if (!admit_open(from, *open, now)) return;
-  const auto token = keys_.open(open->token, now);
+  const auto token = keys_.open(open->token, clock_.seconds_at(now));
   if (!token) {
     ++counters_.dropped_bad_token;
     return;
@@ -61,7 +61,7 @@ void Server::on_open(const IpAddress& from, Bytes datagram, Instant now) {
     ++counters_.reopened;
     return send_opened(slot, from, token->secret, now);
   }
-  if (token->not_after < unix_seconds(now)) {
+  if (token->not_after < clock_.seconds_at(now)) {
     ++counters_.refused_expired;
     return refuse(from, *open, token->secret, Refusal::kExpired);
   }
@@ -138,7 +138,7 @@ void Server::make_slot(const IpAddress& from, const OpenView& open, const Token&
   slot.rates = SlotRates(
       token.bytes_per_second == 0 ? limits.bytes_per_second : token.bytes_per_second,
       token.packets_per_second == 0 ? limits.packets_per_second : token.packets_per_second, now);
-  slot.expires = now + seconds(token.not_after - unix_seconds(now)) + limits.renewal_time;
+  slot.expires = now + seconds(token.not_after - clock_.seconds_at(now)) + limits.renewal_time;
   by_nonce_[half_of(slot.nonce)] = *place;
   const auto [held, first] = by_identity_.try_emplace(identity, *place);
   if (!first) slot.next_of_identity = std::exchange(held->second, *place);

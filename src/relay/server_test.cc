@@ -142,9 +142,9 @@ TEST_F(RelayTest, ATokenOfAnotherSiteIsSilence) {
   Client& alice = add("str:alice");
   Secret other_master;
   other_master.bytes.fill(1);
-  SiteKeys other(other_master, kTestUnixStart, now);
+  SiteKeys other(other_master);
   const Token token = token_for(alice.identity);
-  const SealedToken sealed = other.seal(token, random, now);
+  const SealedToken sealed = other.seal(token, random, unix_now());
   alice.leg.open({relay_address, {sealed.begin(), sealed.end()}, token.secret}, now);
   run();
   EXPECT_EQ(delivered, 0u);

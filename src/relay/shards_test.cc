@@ -34,8 +34,7 @@ class RelayShards : public TestRelay {
       shard.shard = i;
       shard.shards = kShards;
       shard.limits = limits.share_of(i, kShards);
-      shards.push_back(
-          std::make_unique<Server>(shard, keys, random, now, unix_now() * 1000, &outlets[i]));
+      shards.push_back(std::make_unique<Server>(shard, keys, random, now, clock, &outlets[i]));
     }
   }
 

@@ -36,17 +36,14 @@ class TestRelay : public ::testing::Test {
     }
   };
 
-  TestRelay() : keys(master(), kTestUnixStart, now) { restart(); }
+  TestRelay() : keys(master()) { restart(); }
 
   static Secret master() {
     Secret secret;
     secret.bytes.fill(42);  // a test key
     return secret;
   }
-  void restart() {
-    server = std::make_unique<Server>(config, keys, random, now,
-                                      kTestUnixStart + to_milliseconds(now.time_since_epoch()));
-  }
+  void restart() { server = std::make_unique<Server>(config, keys, random, now, clock); }
 
   Token token_for(const IdentityHash& identity, std::int64_t seconds_left = 600) {
     Token token;
@@ -58,12 +55,10 @@ class TestRelay : public ::testing::Test {
     return token;
   }
   Ticket ticket_for(const Token& token) {
-    const SealedToken sealed = keys.seal(token, random, now);
+    const SealedToken sealed = keys.seal(token, random, unix_now());
     return {relay_address, {sealed.begin(), sealed.end()}, token.secret};
   }
-  std::int64_t unix_now() const {
-    return (kTestUnixStart + to_milliseconds(now.time_since_epoch())) / 1000;
-  }
+  std::int64_t unix_now() const { return clock.seconds_at(now); }
 
   Client& add(const std::string& name) {
     clients.push_back(std::make_unique<Client>(*this, name, static_cast<int>(clients.size()) + 1));
@@ -150,6 +145,7 @@ class TestRelay : public ::testing::Test {
 
   ServerConfig config;
   Instant now{};
+  WallClock clock{now, kTestUnixStart};
   FastRandom random{1};
   SiteKeys keys;
   IpAddress relay_address = IpAddress::v4(10, 9, 9, 9, 4040);

@@ -21,12 +21,13 @@ std::uint32_t site_id(std::string_view name) {
   return ByteReader(Bytes(digest)).u32();
 }
 
-SiteKeys::SiteKeys(const Secret& master, UnixMillis unix_now, Instant now)
-    : master_(master), unix_start_(unix_now), start_(now) {}
+namespace {
 
-std::int64_t SiteKeys::epoch_at(Instant now) const {
-  return (unix_start_ + to_milliseconds(now - start_)) / to_milliseconds(kLifetime);
+std::int64_t epoch_at(std::int64_t unix_seconds) {
+  return unix_seconds / (SiteKeys::kLifetime / seconds(1));
 }
+
+}  // namespace
 
 AeadKey& SiteKeys::key_of(std::int64_t number) {
   Epoch& epoch = epochs_[static_cast<std::size_t>(number) % epochs_.size()];
@@ -42,8 +43,8 @@ AeadKey& SiteKeys::key_of(std::int64_t number) {
   return epoch.key;
 }
 
-SealedToken SiteKeys::seal(const Token& token, Random& random, Instant now) {
-  const std::int64_t number = epoch_at(now);
+SealedToken SiteKeys::seal(const Token& token, Random& random, std::int64_t unix_seconds) {
+  const std::int64_t number = epoch_at(unix_seconds);
   const std::uint32_t nonce_high = random.u32();
   const std::uint64_t nonce_low = random.u64();
   SealedToken sealed{};
@@ -63,10 +64,10 @@ SealedToken SiteKeys::seal(const Token& token, Random& random, Instant now) {
   return sealed;
 }
 
-std::optional<Token> SiteKeys::open(Bytes sealed, Instant now) {
+std::optional<Token> SiteKeys::open(Bytes sealed, std::int64_t unix_seconds) {
   if (sealed.size() != kTokenSize) return std::nullopt;
   // The newest, the one before it, and the next one of a clock that is ahead.
-  const std::int64_t newest = epoch_at(now) + 1;
+  const std::int64_t newest = epoch_at(unix_seconds) + 1;
   std::int64_t number = newest;
   while (number > newest - 3 && static_cast<std::uint8_t>(number) != sealed[0]) --number;
   if (number <= newest - 3) return std::nullopt;

@@ -44,18 +44,18 @@ inline constexpr std::size_t kTokenPlainSize = 8 + 16 + 4 + 8 + 4 + 4 + kKeySize
 inline constexpr std::size_t kTokenSize = 1 + 12 + kTokenPlainSize + kAeadTagSize;
 using SealedToken = std::array<std::uint8_t, kTokenSize>;
 
-// The keys of one site, that its relays and the rendezvous share. Not thread-safe. `now` never runs backwards.
+// The keys of one site, that its relays and the rendezvous share. Not thread-safe.
 class SiteKeys {
  public:
   // A key seals for this long; the one before it still opens for as long again.
   static constexpr Duration kLifetime = seconds(3600);
 
   // Keys follow from `master` and the number of the hour, so all who share it agree without talking.
-  SiteKeys(const Secret& master, UnixMillis unix_now, Instant now);
+  explicit SiteKeys(const Secret& master) : master_(master) {}
 
-  SealedToken seal(const Token& token, Random& random, Instant now);
+  SealedToken seal(const Token& token, Random& random, std::int64_t unix_seconds);
   // Nothing if it was not sealed by this site within two lifetimes. Says nothing of not_after.
-  std::optional<Token> open(Bytes sealed, Instant now);
+  std::optional<Token> open(Bytes sealed, std::int64_t unix_seconds);
 
  private:
   struct Epoch {
@@ -63,11 +63,8 @@ class SiteKeys {
     AeadKey key;
   };
   AeadKey& key_of(std::int64_t number);
-  std::int64_t epoch_at(Instant now) const;
 
   Secret master_;
-  UnixMillis unix_start_;
-  Instant start_;
   std::array<Epoch, 4> epochs_;
 };
 

@@ -286,7 +286,7 @@ LobbyResult LobbyServer::on(const LobbyUser& user, UserState&, const LobbyConfig
 // --- after a restart -----------------------------------------------------------------------------------------------
 
 std::uint64_t LobbyServer::unix_ms(Instant now) const {
-  return static_cast<std::uint64_t>(origin_.unix_start + to_milliseconds(now - origin_.start));
+  return static_cast<std::uint64_t>(origin_.clock.at(now));
 }
 
 LobbyClaim LobbyServer::claim_of(const LobbyUser& user, LobbyId lobby,

@@ -19,6 +19,7 @@
 #include "base/random.h"
 #include "base/time.h"
 #include "base/token_bucket.h"
+#include "base/wall_clock.h"
 #include "crypto/secret.h"
 #include "rendezvous/lobby.h"
 #include "rendezvous/lobby_messages.h"
@@ -45,8 +46,8 @@ struct LobbyLimits {
 // What makes two lives of a server one.
 struct LobbyOrigin {
   Secret key;  // signs claims: the same in each life
-  Instant start{};
-  UnixMillis unix_start = 0;
+  Instant start;
+  const WallClock& clock;  // must outlive the server
 };
 
 // They only grow.

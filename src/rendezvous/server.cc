@@ -25,27 +25,23 @@ std::uint32_t request_of(const ClientMessage& message) {
 }  // namespace
 
 Server::Server(const ServerLimits& limits, Authority& authority, TicketIssuer* tickets, Instant now,
-               UnixMillis unix_now)
+               const WallClock& clock)
     : limits_(limits),
       authority_(authority),
       tickets_(tickets),
       start_(now),
-      unix_start_(unix_now),
+      clock_(clock),
       next_look_(now) {}
 
 void Server::enable_lobbies(const LobbyLimits& limits, const Secret& key, Random& random) {
   ASSERT(clients_.empty());
-  const LobbyOrigin origin{key, start_, unix_start_};
+  const LobbyOrigin origin{key, start_, clock_};
   lobbies_ = std::make_unique<LobbyServer>(limits, random, origin,
                                            [this](const LobbyUser& to, Bytes message) {
                                              const auto at = by_user_.find(to);
                                              if (at != by_user_.end())
                                                push(at->second, {message.begin(), message.end()});
                                            });
-}
-
-std::int64_t Server::unix_seconds(Instant now) const {
-  return (unix_start_ + to_milliseconds(now - start_)) / 1000;
 }
 
 // --- clients come and go -------------------------------------------------------------------------------------------
@@ -160,7 +156,7 @@ void Server::look_at_revocations(Instant now) {
   next_look_ = now + kLookInterval;
   const std::int64_t version = authority_.registry_version();
   if (version == registry_version_) return;
-  auto list = authority_.revocations(unix_seconds(now));
+  auto list = authority_.revocations(clock_.seconds_at(now));
   if (!list) return;  // at the next look
   registry_version_ = version;
   // Each list is signed anew: what counts is whom it names.
@@ -247,7 +243,7 @@ void Server::on_lobby_message(ClientId id, Client& client, Bytes bytes, Instant 
 
 void Server::on(ClientId id, Client& client, const Login& login, Instant now) {
   if (client.user) return refuse(id, 0, RefusalCode::kMalformed, "logged in already");
-  auto result = authority_.admit(login, client.key, client.from, unix_seconds(now));
+  auto result = authority_.admit(login, client.key, client.from, clock_.seconds_at(now));
   if (auto* rejection = std::get_if<Rejection>(&result)) {
     ++counters_.logins_refused;
     refuse(id, 0, rejection->code, rejection->text);
@@ -264,7 +260,7 @@ void Server::on(ClientId id, Client& client, const Login& login, Instant now) {
   answer.identity = admission.identity.text();
   answer.certificate = std::move(admission.certificate);
   answer.authority = authority_.public_key().bytes;
-  answer.unix_ms = unix_start_ + to_milliseconds(now - start_);
+  answer.unix_ms = clock_.at(now);
   answer.requests_per_second = limits_.requests_per_second;
   send(id, answer);
   if (!revocations_.empty()) send(id, Revocations{revocations_});
@@ -286,7 +282,7 @@ void Server::replace_older(const User& user, ClientId newer, Instant /*now*/) {
 
 void Server::on(ClientId id, Client& client, const Renew&, Instant now) {
   auto renewed =
-      authority_.renew(client.user->second, client.user->first, client.key, unix_seconds(now));
+      authority_.renew(client.user->second, client.user->first, client.key, clock_.seconds_at(now));
   if (const auto* rejection = std::get_if<Rejection>(&renewed)) {
     refuse(id, 0, rejection->code, rejection->text);
     if (rejection->code == RefusalCode::kRevoked) close(id, now);
@@ -339,7 +335,8 @@ void Server::on(ClientId id, Client& client, const Signal& signal, Instant now) 
 void Server::on(ClientId id, Client& client, const WantRelayTicket& want, Instant now) {
   RelayTickets tickets{want.request, {}};
   if (tickets_ != nullptr)
-    tickets.relays = tickets_->issue(client.user->second, client.user->first, unix_seconds(now));
+    tickets.relays =
+        tickets_->issue(client.user->second, client.user->first, clock_.seconds_at(now));
   if (tickets.relays.empty()) {
     return refuse(id, want.request, RefusalCode::kNoRelay, "this server has no relay");
   }

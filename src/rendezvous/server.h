@@ -16,6 +16,7 @@
 #include "base/ip_address.h"
 #include "base/time.h"
 #include "base/token_bucket.h"
+#include "base/wall_clock.h"
 #include "rendezvous/authority.h"
 #include "rendezvous/lobby_server.h"
 #include "rendezvous/messages.h"
@@ -57,9 +58,9 @@ struct ServerCounters {
 
 class Server {
  public:
-  // `authority` and `tickets` (null: no relay) must outlive it.
+  // `authority`, `tickets` (null: no relay) and `clock` must outlive it.
   Server(const ServerLimits& limits, Authority& authority, TicketIssuer* tickets, Instant now,
-         UnixMillis unix_now);
+         const WallClock& clock);
 
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -133,13 +134,12 @@ class Server {
   void push(ClientId to, std::vector<std::uint8_t> message);
   void refuse(ClientId to, std::uint32_t request, RefusalCode code, std::string text);
   void close(ClientId id, Instant now);
-  std::int64_t unix_seconds(Instant now) const;
 
   ServerLimits limits_;
   Authority& authority_;
   TicketIssuer* tickets_;
   Instant start_;
-  UnixMillis unix_start_;
+  const WallClock& clock_;
   std::map<ClientId, Client> clients_;
   std::map<User, ClientId> by_user_;
   std::map<User, std::set<ClientId>> watchers_;

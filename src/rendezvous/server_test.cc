@@ -21,10 +21,10 @@ TEST_F(Rendezvous, LoginGivesACertificateThatPeersBelieve) {
   ASSERT_EQ(online.size(), 1u);
   EXPECT_EQ(online[0].identity, name("str:alice"));
   EXPECT_EQ(status_of(online[0].certificate, online[0].authority, "str:alice",
-                      alice.keys.public_key, unix_ms() / 1000),
+                      alice.keys.public_key, clock.seconds_at(now)),
             CertificateStatus::kValid);
   EXPECT_EQ(status_of(online[0].certificate, online[0].authority, "str:bob", alice.keys.public_key,
-                      unix_ms() / 1000),
+                      clock.seconds_at(now)),
             CertificateStatus::kWrongIdentity);
 }
 
@@ -166,7 +166,7 @@ TEST_F(Rendezvous, CertificatesAreRenewedInTime) {
                                                  ? alice.all<OnlineEvent>().back().certificate
                                                  : alice.all<CertificateEvent>().back().certificate;
     ASSERT_EQ(status_of(latest, authority->public_key(), "str:alice", alice.keys.public_key,
-                        unix_ms() / 1000),
+                        clock.seconds_at(now)),
               CertificateStatus::kValid)
         << hour;
   }
@@ -442,7 +442,7 @@ TEST_F(Rendezvous, ACertificateIsNotRenewedUnseen) {
     bool broken = false;
   } store;
   authority = std::make_unique<Authority>(authority_config, key, store);
-  server = std::make_unique<Server>(limits, *authority, &tickets, now, unix_ms());
+  server = std::make_unique<Server>(limits, *authority, &tickets, now, clock);
   User& alice = logged_in("str:alice");
   store.broken = true;
   server->on_message(alice.id, encode(ClientMessage(Renew{})), now);

@@ -20,7 +20,7 @@ struct Lobbies : ::testing::Test {
   Lobbies() { restart(); }
 
   void restart() {
-    const LobbyOrigin origin{origin_key, now, 1'800'000'000'000 + to_milliseconds(now - Instant())};
+    const LobbyOrigin origin{origin_key, now, clock};
     server = std::make_unique<LobbyServer>(limits, random, origin,
                                            [this](const LobbyUser& to, Bytes bytes) {
                                              const auto notice = decode_lobby_notice(bytes);
@@ -96,6 +96,7 @@ struct Lobbies : ::testing::Test {
   }
 
   Instant now{};
+  const WallClock clock{now, 1'800'000'000'000};
   Secret origin_key{};
   FastRandom random{9};
   LobbyLimits limits = [] {

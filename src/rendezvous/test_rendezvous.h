@@ -54,13 +54,12 @@ class TestRendezvous : public ::testing::Test {
 
   void restart() {
     authority = std::make_unique<Authority>(authority_config, key, registry);
-    server = std::make_unique<Server>(limits, *authority, &tickets, now, unix_ms());
+    server = std::make_unique<Server>(limits, *authority, &tickets, now, clock);
     for (auto& user : users) {
       if (user->connected) user->client.on_disconnected(now);
       user->connected = false;
     }
   }
-  UnixMillis unix_ms() const { return kTestUnixStart + to_milliseconds(now.time_since_epoch()); }
   static Identity name(const std::string& text) { return *Identity::parse(text); }
 
   User& add(const std::string& identity, std::uint32_t app_id = 7, const std::string& token = "") {
@@ -124,6 +123,7 @@ class TestRendezvous : public ::testing::Test {
   }
 
   Instant now{};
+  WallClock clock{now, kTestUnixStart};
   FastRandom random{5};
   SigningKey key = SigningKey::generate(random);
   MemoryRegistry registry;

@@ -13,7 +13,7 @@ ServerShard::ServerShard(const SiteConfig& config, const Secret& site_master,
       clock_(clock),
       poller_(clock),
       random_(system_random_seed()),
-      keys_(site_master, unix_now(), clock.now()),
+      keys_(site_master),
       site_(config, authority, keys_, random_, clock.now(), unix_now(), this),
       sockets_(std::move(sockets)),
       buffer_(new std::uint8_t[kTransmitBufferSize]) {

@@ -29,12 +29,13 @@ class TestClient {
       : identity(relay::identity_hash(0, name)), server_(server), socket_(any_socket(server)) {}
 
   void open() {
-    relay::SiteKeys keys(master(), unix_now(), clock_.now());
+    relay::SiteKeys keys(master());
     relay::Token token;
     token.identity = identity;
-    token.not_after = unix_now() / 1000 + 600;
+    const std::int64_t unix_seconds = unix_now() / 1000;
+    token.not_after = unix_seconds + 600;
     random_.fill(token.secret.bytes);
-    const relay::SealedToken sealed = keys.seal(token, random_, clock_.now());
+    const relay::SealedToken sealed = keys.seal(token, random_, unix_seconds);
     leg.open({server_, {sealed.begin(), sealed.end()}, token.secret}, clock_.now());
   }
   bool open_and_wait() {

@@ -37,7 +37,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
   static FastRandom random(1);
   static const KeyPair keys = generate_x25519(random);
-  Endpoint endpoint(endpoint_config(keys), random, Instant(), 1'800'000'000'000);
+  const WallClock clock(Instant(), 1'800'000'000'000);
+  Endpoint endpoint(endpoint_config(keys), random, Instant(), clock);
   const IpAddress from = IpAddress::v4(192, 0, 2, 1, 9);
   // One that dials, too, so that answers have somebody to go to.
   endpoint.set_route(*Identity::parse("str:peer"), from, std::nullopt);

@@ -63,10 +63,11 @@ class World {
   }
 
   Instant now_{};
+  const WallClock clock_{now_, 1'800'000'000'000};
   FastRandom random_{1};
   MemoryRegistry registry_;
   Authority authority_{{}, SigningKey::from_seed(Secret()), registry_};
-  Server server_{{}, authority_, nullptr, now_, 1'800'000'000'000};
+  Server server_{{}, authority_, nullptr, now_, clock_};
   Client client_{{7, "str:alice", ""}};
 };
 

@@ -50,9 +50,9 @@ class RelayWorld {
   RelayWorld(std::uint64_t seed, const ServerConfig& config, int clients)
       : config_(config),
         random_(seed),
-        keys_(secret(1), kUnixStart, now_),
-        other_site_(secret(2), kUnixStart, now_),
-        server_(config, keys_, random_, now_, kUnixStart) {
+        keys_(secret(1)),
+        other_site_(secret(2)),
+        server_(config, keys_, random_, now_, clock_) {
     for (int i = 0; i < clients; ++i) {
       clients_.push_back(std::make_unique<Client>(random_, i));
       move(*clients_.back());
@@ -148,9 +148,7 @@ class RelayWorld {
     return made;
   }
   Client& any() { return *clients_[random_.below(clients_.size())]; }
-  std::int64_t unix_seconds() const {
-    return (kUnixStart + to_milliseconds(now_.time_since_epoch())) / 1000;
-  }
+  std::int64_t unix_seconds() const { return clock_.seconds_at(now_); }
   IpAddress fresh_address() {
     ++addresses_;
     return IpAddress::v4(10, static_cast<std::uint8_t>(addresses_ >> 8),
@@ -171,7 +169,7 @@ class RelayWorld {
     token.app_id = 7;
     token.not_after = unix_seconds() + seconds_left;
     random_.fill(token.secret.bytes);
-    const SealedToken sealed = keys.seal(token, random_, now_);
+    const SealedToken sealed = keys.seal(token, random_, unix_seconds());
     return {IpAddress::v4(203, 0, 113, 1, 4040), {sealed.begin(), sealed.end()}, token.secret};
   }
   Ticket any_ticket(const Client& client) {
@@ -320,6 +318,7 @@ class RelayWorld {
   };
   ServerConfig config_;
   Instant now_{};
+  const WallClock clock_{now_, kUnixStart};
   FastRandom random_;
   SiteKeys keys_, other_site_;
   Server server_;

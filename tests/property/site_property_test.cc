@@ -21,7 +21,7 @@ class AnySite {
  public:
   AnySite(std::uint64_t seed, const SiteConfig& config)
       : random_(seed),
-        keys_(Secret(), kUnixStart, now_),
+        keys_(Secret()),
         authority_({}, SigningKey::generate(random_), registry_),
         site_(with_keys(config), &authority_, keys_, random_, now_, kUnixStart),
         buffer_(65536) {}
