@@ -59,7 +59,7 @@ class SiteKeys {
 
  private:
   struct Epoch {
-    std::int64_t number = -1;
+    std::optional<std::int64_t> number;  // nothing: there is no key yet
     AeadKey key;
   };
   AeadKey& key_of(std::int64_t number);
