@@ -50,13 +50,18 @@ Fault read_keys(const Config& config, Random& random, EndpointConfig& out) {
   return std::nullopt;
 }
 
-Fault check_certificate_times(const Certificate& certificate, const std::string& file) {
+// A machine without a battery for its clock learns the time only when it has a network; its peers judge by their own clocks.
+Fault check_certificate_times(const Certificate& certificate, const std::string& file,
+                              const EndpointConfig& config) {
   const std::int64_t now = unix_now() / 1000;
   if (now > certificate.not_after) {
-    return "certificate '" + file + "' has expired: have a new one issued";
+    return "certificate '" + file +
+           "' has expired: have a new one issued, or set this computer's clock";
   }
-  if (now + kNotBeforeLeewaySeconds < certificate.not_before) {
-    return "certificate '" + file + "' is not valid yet: look at this computer's clock";
+  const bool early = now + kNotBeforeLeewaySeconds < certificate.not_before;
+  if (early && config.log && config.log_level >= LogLevel::kWarning) {
+    config.log(LogLevel::kWarning,
+               "certificate '" + file + "' is not valid yet: look at this computer's clock");
   }
   return std::nullopt;
 }
@@ -84,7 +89,7 @@ Fault read_own_certificate(const Config& config, EndpointConfig& out) {
   }
   out.identity = *identity;
   out.certificate = std::move(*encoded);
-  return check_certificate_times(*certificate, file);
+  return check_certificate_times(*certificate, file, out);
 }
 
 Fault read_authorities(const Config& config, const Settings& settings, EndpointConfig& out) {
