@@ -5,7 +5,7 @@
 namespace whimbrel::sim {
 
 Host::Host(World& world, HostConfig config, std::uint64_t seed)
-    : world_(world), config_(std::move(config)), random_(seed) {}
+    : world_(world), config_(std::move(config)), random_(seed), clock_error_(config_.clock_error) {}
 
 void Host::attached(NodeId id) {
   id_ = id;
@@ -29,10 +29,16 @@ EndpointConfig Host::endpoint_config() const {
 
 void Host::live() {
   life_ = world_.ledger().new_life(id_);
-  network_ = std::make_unique<Network>(endpoint_config(), config_.server, random_, now(),
-                                       world_.simulation().unix_now());
+  network_ =
+      std::make_unique<Network>(endpoint_config(), config_.server, random_, now(), unix_now());
   for (const auto& [user, route] : routes_) endpoint().set_route(user, route.address, route.key);
   if (config_.server) world_.simulation().touch(id_);  // it logs in, asked or not
+}
+
+UnixMillis Host::unix_now() const { return world_.simulation().unix_now() + clock_error_; }
+
+void Host::look_at_clock(Instant now) {
+  if (clock_looks_.due(now)) network_->set_wall_clock(now, unix_now());
 }
 
 bool Host::online() const {
@@ -235,10 +241,14 @@ void Host::move(const IpAddress& address) {
 // --- Node ----------------------------------------------------------------------------------------
 
 void Host::receive(const IpAddress& from, MutableBytes datagram, Instant now) {
+  look_at_clock(now);
   network_->receive(from, datagram, now);
 }
 
-void Host::advance(Instant now) { network_->advance(now); }
+void Host::advance(Instant now) {
+  look_at_clock(now);
+  network_->advance(now);
+}
 
 std::optional<Transmit> Host::poll_transmit(MutableBytes buffer, Instant now) {
   return network_->poll_transmit(buffer, now);

@@ -25,6 +25,7 @@ enum class Reading : std::uint8_t { kAtOnce, kByHand };
 struct HostConfig : EndpointConfig {
   std::vector<VerifyKey> authorities;  // go into `trust`
   std::optional<NetworkConfig> server;
+  UnixMillis clock_error = 0;  // of its machine at first: as Host::set_clock_error()
 };
 
 struct InboxMessage {
@@ -123,6 +124,8 @@ class Host final : public Node {
   std::uint64_t count(Count count) const { return endpoint().counters()[count]; }
 
   // --- what befalls it -------------------------------------------------------------------------------------------
+  // The clock of its machine goes ahead by this (below zero: behind) from now on; the driver notices when it wakes next.
+  void set_clock_error(UnixMillis ahead) { clock_error_ = ahead; }
   // The process dies and is started again, without a word to anyone.
   void restart(bool same_key);
   // Another address, as after a change of network.
@@ -143,6 +146,8 @@ class Host final : public Node {
   };
 
   void attached(NodeId id);
+  UnixMillis unix_now() const;
+  void look_at_clock(Instant now);
   void live();
   EndpointConfig endpoint_config() const;
   bool take_events();
@@ -159,6 +164,8 @@ class Host final : public Node {
   World& world_;
   HostConfig config_;
   FastRandom random_;
+  UnixMillis clock_error_;
+  ClockLooks clock_looks_{Instant()};
   std::unique_ptr<Network> network_;
   NodeId id_ = kNobody;
   std::uint32_t life_ = 0;

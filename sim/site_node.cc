@@ -10,7 +10,8 @@ SiteNode::SiteNode(World& world, SiteNodeConfig config, std::uint64_t seed)
     : world_(world),
       config_(std::move(config)),
       random_(seed),
-      authority_key_(SigningKey::generate(random_)) {
+      authority_key_(SigningKey::generate(random_)),
+      clock_error_(config_.clock_error) {
   config_.site.keys = generate_x25519(random_);
   random_.fill(site_master_.bytes);
   if (config_.site_master) site_master_ = *config_.site_master;
@@ -30,9 +31,15 @@ void SiteNode::start() {
   site_keys_ = std::make_unique<relay::SiteKeys>(site_master_);
   authority_ =
       std::make_unique<rendezvous::Authority>(config_.authority, authority_key_, registry_);
-  site_ = std::make_unique<Site>(config_.site, authority_.get(), *site_keys_, random_, now,
-                                 world_.simulation().unix_now());
+  site_ =
+      std::make_unique<Site>(config_.site, authority_.get(), *site_keys_, random_, now, unix_now());
   world_.simulation().restarted(id_);
+}
+
+UnixMillis SiteNode::unix_now() const { return world_.simulation().unix_now() + clock_error_; }
+
+void SiteNode::look_at_clock(Instant now) {
+  if (clock_looks_.due(now)) site_->set_wall_clock(now, unix_now());
 }
 
 void SiteNode::kill() {
@@ -55,6 +62,7 @@ void SiteNode::drain(Duration time) {
 
 void SiteNode::receive(const IpAddress& from, MutableBytes datagram, Instant now) {
   if (!running()) return;
+  look_at_clock(now);
   const auto to = site_->receive(from, datagram, now);
   if (!to) return;
   ++forwarded_;
@@ -65,7 +73,9 @@ void SiteNode::receive(const IpAddress& from, MutableBytes datagram, Instant now
 }
 
 void SiteNode::advance(Instant now) {
-  if (running()) site_->advance(now);
+  if (!running()) return;
+  look_at_clock(now);
+  site_->advance(now);
 }
 
 std::optional<Transmit> SiteNode::poll_transmit(MutableBytes buffer, Instant now) {

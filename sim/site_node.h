@@ -18,6 +18,7 @@ struct SiteNodeConfig {
   rendezvous::AuthorityConfig authority;
   // Of a site that shares another's tokens; nothing: it has its own.
   std::optional<Secret> site_master;
+  UnixMillis clock_error = 0;  // of its machine at first: as SiteNode::set_clock_error()
 };
 
 class SiteNode final : public Node {
@@ -37,6 +38,10 @@ class SiteNode final : public Node {
   bool running() const { return site_ != nullptr; }
   std::uint64_t forwarded() const { return forwarded_; }
 
+  // As Host::set_clock_error().
+  void set_clock_error(UnixMillis ahead) { clock_error_ = ahead; }
+  // This key is not welcome any more.
+  void revoke(const PublicKey& key) { registry_.revoke(key); }
   // As kill -9: nobody is told, and everything in memory is gone.
   void kill();
   // With the keys, names and numbers that its disk kept. Without effect while it runs.
@@ -60,6 +65,8 @@ class SiteNode final : public Node {
   static constexpr std::size_t kForwardsMax = 65'536;
 
   void attached(NodeId id);
+  UnixMillis unix_now() const;
+  void look_at_clock(Instant now);
 
   World& world_;
   SiteNodeConfig config_;
@@ -69,6 +76,8 @@ class SiteNode final : public Node {
   rendezvous::MemoryRegistry registry_;
   NodeId id_ = kNobody;
   std::uint32_t life_ = 0;
+  UnixMillis clock_error_;
+  ClockLooks clock_looks_{Instant()};
   std::unique_ptr<relay::SiteKeys> site_keys_;
   std::unique_ptr<rendezvous::Authority> authority_;
   std::unique_ptr<Site> site_;

@@ -21,11 +21,35 @@ TEST(WallClock, KnowsTimesBeforeItsAnchor) {
 
 TEST(WallClock, IsSetInBothDirections) {
   WallClock clock(Instant{}, 0);
-  EXPECT_EQ(clock.set(Instant{seconds(10)}, kUnixStart), kUnixStart - 10'000);
+  EXPECT_TRUE(clock.set(Instant{seconds(10)}, kUnixStart));
   EXPECT_EQ(clock.at(Instant{seconds(11)}), kUnixStart + 1000);
-  EXPECT_EQ(clock.set(Instant{seconds(11)}, kUnixStart), -1000);
-  EXPECT_EQ(clock.at(Instant{seconds(12)}), kUnixStart + 1000);
-  EXPECT_EQ(clock.set(Instant{seconds(12)}, kUnixStart + 1000), 0) << "it was right";
+  EXPECT_TRUE(clock.set(Instant{seconds(11)}, 5000));
+  EXPECT_EQ(clock.at(Instant{seconds(12)}), 6000);
+}
+
+TEST(WallClock, ASmallCorrectionIsNoJump) {
+  WallClock clock(Instant{}, kUnixStart);
+  EXPECT_FALSE(clock.set(Instant{seconds(1)}, kUnixStart + 1000)) << "it was right";
+  EXPECT_FALSE(clock.set(Instant{seconds(1)}, kUnixStart + 60'000));
+  EXPECT_FALSE(clock.set(Instant{seconds(1)}, kUnixStart - 58'000)) << "one takes the other back";
+  EXPECT_EQ(clock.at(Instant{seconds(1)}), kUnixStart - 58'000);
+}
+
+// A clock that is slowed down or hurried until it is right.
+TEST(WallClock, ManySmallCorrectionsAreAJump) {
+  WallClock clock(Instant{}, kUnixStart);
+  unsigned jumps = 0;
+  for (int i = 1; i <= 120; ++i) jumps += clock.set(Instant{}, kUnixStart - i * 1000);
+  EXPECT_EQ(jumps, 2u);
+}
+
+TEST(ClockLooks, OnceASecondAtMost) {
+  ClockLooks looks(Instant{});
+  EXPECT_FALSE(looks.due(Instant{milliseconds(999)}));
+  EXPECT_TRUE(looks.due(Instant{seconds(1)}));
+  EXPECT_FALSE(looks.due(Instant{milliseconds(1999)}));
+  EXPECT_TRUE(looks.due(Instant{seconds(900)}));
+  EXPECT_FALSE(looks.due(Instant{seconds(900)}));
 }
 
 }  // namespace

@@ -142,8 +142,12 @@ bool TrustStore::set_revocations(Bytes encoded, UnixMillis now) {
   const auto authority =
       std::find_if(authorities_.begin(), authorities_.end(),
                    [&](const Authority& one) { return one.id == list->authority; });
-  if (authority == authorities_.end() || list->issued < authority->revocations_issued ||
-      list->issued > now / 1000 + kNotBeforeLeewaySeconds ||
+  const std::int64_t latest = now / 1000 + kNotBeforeLeewaySeconds;
+  // What came while the clock went ahead is of a date to come now, and must not keep out what is right.
+  const auto is_older = [&](const Authority& held) {
+    return list->issued < held.revocations_issued && held.revocations_issued <= latest;
+  };
+  if (authority == authorities_.end() || is_older(*authority) || list->issued > latest ||
       !check_revocations(encoded, authority->key))
     return false;
   authority->revocations_issued = list->issued;

@@ -78,6 +78,15 @@ TEST_F(RevocationsTest, OneOfTheFutureDoesNotHideWhatComesLater) {
   EXPECT_TRUE(trust.revoked(key(3)));
 }
 
+// The clock went ahead, and so did the list; both are right now.
+TEST_F(RevocationsTest, OneThatIsOfTheFutureByNowGivesWay) {
+  const std::int64_t now_s = kNow / 1000;
+  ASSERT_TRUE(trust.set_revocations(list(now_s + 3600, {key(1)}), kNow + 3'600'000));
+  EXPECT_TRUE(trust.set_revocations(list(now_s, {key(2)}), kNow));
+  EXPECT_TRUE(trust.revoked(key(2)));
+  EXPECT_FALSE(trust.set_revocations(list(now_s - 1, {key(1)}), kNow)) << "older, as ever";
+}
+
 TEST_F(RevocationsTest, GoWithTheirAuthority) {
   ASSERT_TRUE(trust.set_revocations(list(5, {key(1)}), kNow));
   trust.remove_authority(authority.verify_key());

@@ -20,5 +20,7 @@ class Clock {
 
 // Wall clock: milliseconds since 1970-01-01 UTC.
 UnixMillis unix_now();
+// Who says what time it is: unix_now(), or what a test has instead.
+using WallClockSource = UnixMillis (*)();
 
 }  // namespace whimbrel

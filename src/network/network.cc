@@ -32,6 +32,11 @@ void Network::advance(Instant now) {
   if (online_) online_->advance(now);
 }
 
+void Network::set_wall_clock(Instant now, UnixMillis unix_now) {
+  const bool jumped = clock_.set(now, unix_now);
+  if (jumped && online_) online_->on_clock_jump(now);
+}
+
 std::optional<Transmit> Network::poll_transmit(MutableBytes buffer, Instant now) {
   return online_ ? online_->poll_transmit(buffer, now) : users_->poll_transmit(buffer, now);
 }

@@ -66,6 +66,8 @@ class Network {
   // --- inputs ----------------------------------------------------------------------------------------------------
   void receive(const IpAddress& from, MutableBytes datagram, Instant now);
   void advance(Instant now);
+  // What the system's clock says `now`: as often as the driver looks at it, and soon after it was set.
+  void set_wall_clock(Instant now, UnixMillis unix_now);
 
   // --- outputs ---------------------------------------------------------------------------------------------------
   // `buffer`: 64 KiB.

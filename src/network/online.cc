@@ -330,8 +330,14 @@ void Network::Online::on(const rendezvous::TicketsEvent& event, Instant now) {
 }
 
 void Network::Online::on(const rendezvous::RevocationsEvent& event, Instant now) {
-  trust_.set_revocations(event.list, clock_.at(now));
-  users_.set_revocations(event.list, now);
+  revocations_ = event.list;
+  apply_revocations(now);
+}
+
+// A list of a date to come is refused; it counts when the clock says so.
+void Network::Online::apply_revocations(Instant now) {
+  trust_.set_revocations(revocations_, clock_.at(now));
+  users_.set_revocations(revocations_, now);
 }
 
 void Network::Online::on(const rendezvous::PresenceEvent& event, Instant) {
@@ -416,6 +422,14 @@ void Network::Online::advance(Instant now) {
     client_.want_ticket();
   }
   settle(now);
+}
+
+void Network::Online::on_clock_jump(Instant now) {
+  apply_revocations(now);
+  router_.tell_all();
+  if (connect_at_ == kNever) return;
+  tries_ = 0;
+  connect_at_ = now;
 }
 
 std::optional<Transmit> Network::Online::poll_transmit(MutableBytes buffer, Instant now) {

@@ -31,6 +31,8 @@ class Network::Online {
 
   void receive(const IpAddress& from, MutableBytes datagram, Instant now);
   void advance(Instant now);
+  // The wall clock is another one: what was refused because of the old one is tried again.
+  void on_clock_jump(Instant now);
   std::optional<Transmit> poll_transmit(MutableBytes buffer, Instant now);
   Instant next_deadline() const;
   void set_login_token(std::string token, Instant now);
@@ -78,6 +80,7 @@ class Network::Online {
 
   void say(const std::string& text);
   void trust(const VerifyKey& authority);
+  void apply_revocations(Instant now);
 
   Endpoint& users_;
   NetworkConfig config_;
@@ -86,7 +89,8 @@ class Network::Online {
   Random& random_;
   const WallClock& clock_;
   TrustStore trust_;
-  std::optional<VerifyKey> trusted_;  // the server's, where none was given
+  std::optional<VerifyKey> trusted_;       // the server's, where none was given
+  std::vector<std::uint8_t> revocations_;  // the latest that came, believed or not
   Endpoint control_;
   rendezvous::Client client_;
   Router router_;

@@ -204,6 +204,12 @@ void Router::on_online(Instant now) {
   }
 }
 
+void Router::tell_all() {
+  for (auto& [id, remote] : remotes_) {
+    if (has_session(remote.user)) owe(remote, false);
+  }
+}
+
 void Router::tell_due(Instant now) {
   next_tell_ = kNever;
   for (auto& [id, remote] : remotes_) {

@@ -74,6 +74,8 @@ class Router {
   void on_undelivered(const Identity& user, bool again);
   // The rendezvous takes so many requests a second, lobbies' and all; 0: it does not say.
   void set_pace(std::uint32_t requests_per_second, Instant now);
+  // Everybody whom we have a session with gets new grants: those that they have are dated by another clock.
+  void tell_all();
   // The rendezvous carries signals again: what may have been lost is said once more.
   void on_online(Instant now);
   // Where the relays are, and what opens them.

@@ -82,6 +82,11 @@ void Site::advance(Instant now) {
   if (relay_) relay_->advance(now);
 }
 
+void Site::set_wall_clock(Instant now, UnixMillis unix_now) {
+  const bool jumped = clock_.set(now, unix_now);
+  if (jumped && control_) control_->on_clock_jump(now);
+}
+
 std::optional<Transmit> Site::poll_transmit(MutableBytes buffer, Instant now) {
   if (!stun_answers_.empty()) {
     const Answer& answer = stun_answers_.front();

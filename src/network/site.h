@@ -77,6 +77,8 @@ class Site {
   // One datagram as it came. Where it goes next, if it is forwarded: the same memory, the same size, another header.
   std::optional<IpAddress> receive(const IpAddress& from, MutableBytes datagram, Instant now);
   void advance(Instant now);
+  // As of Network.
+  void set_wall_clock(Instant now, UnixMillis unix_now);
   // Everything that is not forwarded. `buffer`: 64 KiB.
   std::optional<Transmit> poll_transmit(MutableBytes buffer, Instant now);
   Instant next_deadline() const;

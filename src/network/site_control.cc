@@ -106,6 +106,11 @@ void SiteControl::advance(Instant now) {
   give_outputs(now);
 }
 
+void SiteControl::on_clock_jump(Instant now) {
+  server_.on_clock_jump(now);
+  give_outputs(now);
+}
+
 void SiteControl::take_events(Instant now) {
   while (auto event = endpoint_.poll_event()) {
     if (const auto* request = std::get_if<SessionRequestEvent>(&*event)) {

@@ -48,6 +48,8 @@ class SiteControl {
 
   void receive(const IpAddress& from, MutableBytes datagram, Instant now);
   void advance(Instant now);
+  // The wall clock is another one.
+  void on_clock_jump(Instant now);
   std::optional<Transmit> poll_transmit(MutableBytes buffer, Instant now);
   Instant next_deadline() const;
   void farewell(Duration left) { server_.farewell(left); }

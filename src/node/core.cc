@@ -6,12 +6,14 @@ namespace whimbrel {
 
 Core::Core(EndpointConfig config, const std::optional<NetworkConfig>& server,
            NameLookup::Resolve server_name, Sockets sockets, Poller& poller, const Clock& clock,
-           const Secret& seed)
+           const Secret& seed, WallClockSource wall_clock)
     : clock_(clock),
+      wall_clock_(wall_clock),
+      clock_looks_(clock.now()),
       poller_(poller),
       random_(seed),
       fake_random_(random_.u64()),
-      network_(std::move(config), server, random_, clock.now(), unix_now()),
+      network_(std::move(config), server, random_, clock.now(), wall_clock()),
       sockets_(std::move(sockets)),
       transmit_buffer_(new std::uint8_t[kTransmitBufferSize]) {
   for (const auto& socket : sockets_) poller_.add(socket->descriptor());
@@ -20,6 +22,7 @@ Core::Core(EndpointConfig config, const std::optional<NetworkConfig>& server,
 }
 
 void Core::advance(Instant now) {
+  look_at_clock(now);
   network_.advance(now);
   if (!server_name_) return;
   const auto answer = server_name_->advance(network_.seeks_server(), now);
@@ -44,6 +47,7 @@ bool Core::receive(const Poller::Ready& ready) {
     if ((ready.readable & 1u << i) == 0) continue;
     const auto batches = sockets_[i]->receive();
     const Instant now = clock_.now();
+    look_at_clock(now);
     for (const UdpSocket::Batch& batch : batches) receive_batch(batch, now);
     more = more || batches.size() == UdpSocket::kBatchesMax;
   }

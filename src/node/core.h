@@ -25,7 +25,7 @@ class Core {
   // `server_name`: how to look it up again; empty where its address is given.
   Core(EndpointConfig config, const std::optional<NetworkConfig>& server,
        NameLookup::Resolve server_name, Sockets sockets, Poller& poller, const Clock& clock,
-       const Secret& seed);
+       const Secret& seed, WallClockSource wall_clock = unix_now);
 
   // For commands, events, messages and getters. Its time and its packets are the core's.
   Endpoint& endpoint() { return network_.endpoint(); }
@@ -82,6 +82,10 @@ class Core {
     std::size_t segment_size = 0;
   };
 
+  // The system's clock may be set while we run.
+  void look_at_clock(Instant now) {
+    if (clock_looks_.due(now)) network_.set_wall_clock(now, wall_clock_());
+  }
   void count(std::size_t bytes, std::size_t segment_size);
   UdpSocket* socket_for(const IpAddress& to);
   void receive_batch(const UdpSocket::Batch& batch, Instant now);
@@ -92,6 +96,8 @@ class Core {
   void watch_blocked(bool on);
 
   const Clock& clock_;
+  const WallClockSource wall_clock_;
+  ClockLooks clock_looks_;
   Poller& poller_;
   SecureRandom random_;
   FastRandom fake_random_;

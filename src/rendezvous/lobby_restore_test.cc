@@ -66,6 +66,13 @@ TEST_F(RestoredLobbies, WhoOwnedItLastOwnsItAgain) {
   }
 }
 
+TEST_F(RestoredLobbies, TheLaterOwnerCountsThoughTheClockWentBack) {
+  const auto of_alice = claim("alice", "old");
+  clock.set(now, 1'700'000'000'000);
+  ask("alice", LobbySetOwner{5, lobby, "str:bob"});
+  EXPECT_GT(claim("bob", "new").owner_since, of_alice.owner_since);
+}
+
 TEST_F(RestoredLobbies, WithoutItsOwnerTheFirstToComeKeepsIt) {
   const auto of_alice = claim("alice", "a");
   const auto of_bob = claim("bob", "b");

@@ -311,7 +311,8 @@ void LobbyServer::send_claim(const LobbyUser& user, const Lobby& lobby) {
 
 // Somebody has become the owner for good.
 void LobbyServer::settle_owner(Lobby& lobby) {
-  lobby.set_owner_since(unix_ms(now_));
+  // After the one before, even if the clock went back meanwhile: the later one counts after a restart.
+  lobby.set_owner_since(std::max(lobby.owner_since() + 1, unix_ms(now_)));
   ownerless_.erase(lobby.id());
   const LobbyUser owner{lobby.app_id(), lobby.owner()};
   if (users_.at(owner).online) send_claim(owner, lobby);

@@ -102,6 +102,7 @@ void Server::advance(Instant now) {
   if (now >= next_look_) look_at_revocations(now);
   // As the messages leave: a list is long, and the clients are many.
   if (tell_from_ && outputs_.empty()) tell_revocations(now);
+  if (renew_from_ && outputs_.empty()) renew_some(now);
   close_late(now);
   close_silent(now);
 }
@@ -136,7 +137,7 @@ void Server::close_silent(Instant now) {
 
 Instant Server::next_deadline() const {
   if (!outputs_.empty()) return kNow;
-  if (tell_from_ || !cut_off_.empty()) return kNow;
+  if (tell_from_ || renew_from_ || !cut_off_.empty()) return kNow;
   const Instant login = logins_due_.empty() ? kNever : logins_due_.front().first;
   const Instant look = looks_due_.empty() ? kNever : looks_due_.front().first;
   const Instant next = std::min({login, look, next_look_});
@@ -184,6 +185,36 @@ void Server::tell_revocations(Instant now) {
     }
   }
   tell_from_ = at == clients_.end() ? std::nullopt : std::optional(at->first);
+}
+
+// --- the wall clock ------------------------------------------------------------------------------------------------
+
+void Server::on_clock_jump(Instant now) {
+  // The same keys under the right date: a list of the future would hide the next one.
+  registry_version_ = -1;
+  revocations_.clear();
+  next_look_ = now;
+  if (!clients_.empty()) renew_from_ = clients_.begin()->first;
+}
+
+void Server::renew_some(Instant now) {
+  const std::int64_t unix_seconds = clock_.seconds_at(now);
+  auto at = clients_.lower_bound(*renew_from_);
+  for (std::size_t i = 0; i < kToldAtOnce && at != clients_.end(); ++i, ++at) {
+    auto& [id, client] = *at;
+    if (!client.user) continue;
+    const auto& [app_id, identity] = *client.user;
+    auto renewed = authority_.renew(identity, app_id, client.key, unix_seconds);
+    // One that cannot be made now is asked for by the client, later.
+    auto* certificate = std::get_if<std::vector<std::uint8_t>>(&renewed);
+    if (certificate == nullptr) continue;
+    client.certificate = std::move(*certificate);
+    send(id, Renewed{client.certificate});
+    if (tickets_ == nullptr) continue;
+    RelayTickets tickets{0, tickets_->issue(identity, app_id, unix_seconds)};
+    if (!tickets.relays.empty()) send(id, tickets);
+  }
+  renew_from_ = at == clients_.end() ? std::nullopt : std::optional(at->first);
 }
 
 // --- messages ------------------------------------------------------------------------------------------------------

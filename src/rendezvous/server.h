@@ -77,6 +77,8 @@ class Server {
   void on_message(ClientId client, Bytes message, Instant now);
   void on_disconnected(ClientId client, Instant now);
   void advance(Instant now);
+  // The wall clock is another one: what was dated by it is given out anew, a part of the clients at a time.
+  void on_clock_jump(Instant now);
   // Everybody is told that the server stops.
   void farewell(Duration left);
 
@@ -128,6 +130,7 @@ class Server {
   // Looks whether somebody was revoked, and goes on telling the clients of it, some at a time.
   void look_at_revocations(Instant now);
   void tell_revocations(Instant now);
+  void renew_some(Instant now);
   void tell_watchers(const User& user, bool online);
   void forget_watches(ClientId id, Client& client);
   void send(ClientId to, const ServerMessage& message) { push(to, encode(message)); }
@@ -151,6 +154,8 @@ class Server {
   std::int64_t registry_version_ = 0;
   Instant next_look_;
   std::optional<ClientId> tell_from_;  // the next client that is to be told
+  std::optional<ClientId>
+      renew_from_;  // the next one that gets a certificate and tickets of the right time
   std::unique_ptr<LobbyServer> lobbies_;
   ServerCounters counters_;
 };

@@ -1,5 +1,6 @@
 #include "rendezvous/server.h"
 
+#include "handshake/revocations.h"
 #include "rendezvous/test_rendezvous.h"
 
 namespace whimbrel::rendezvous {
@@ -431,6 +432,41 @@ TEST_F(Rendezvous, LimitOfNewNames) {
   run_for(seconds(61));
   connect(*users[2]);
   EXPECT_TRUE(users[2]->online());
+}
+
+// Without a word from them: their own clocks may have been right all the time, or wrong alike.
+TEST_F(Rendezvous, ClientsGetACertificateAndTicketsOfTheRightTimeWhenTheClockIsSet) {
+  clock.set(now, 0);
+  User& alice = logged_in("str:alice");
+  User& bob = logged_in("str:bob");
+  alice.events.clear();
+  clock.set(now, kTestUnixStart);
+  server->on_clock_jump(now);
+  run();
+  const auto renewed = alice.all<CertificateEvent>();
+  ASSERT_EQ(renewed.size(), 1u);
+  EXPECT_EQ(status_of(renewed[0].certificate, authority->public_key(), "str:alice",
+                      alice.keys.public_key, kTestUnixStart / 1000),
+            CertificateStatus::kValid);
+  EXPECT_EQ(alice.all<TicketsEvent>().size(), 1u);
+  // And so does whoever asks for her.
+  bob.client.lookup(name("str:alice"), now);
+  run();
+  EXPECT_EQ(bob.all<FoundEvent>().at(0).certificate, renewed[0].certificate);
+}
+
+TEST_F(Rendezvous, RevocationsAreToldUnderTheRightDateWhenTheClockIsSet) {
+  clock.set(now, kTestUnixStart + 3'600'000);
+  User& alice = logged_in("str:alice");
+  registry.revoke(generate_x25519(random).public_key);
+  run_for(seconds(2));
+  ASSERT_EQ(alice.all<RevocationsEvent>().size(), 1u);
+  clock.set(now, kTestUnixStart);
+  server->on_clock_jump(now);
+  run_for(seconds(2));
+  const auto lists = alice.all<RevocationsEvent>();
+  ASSERT_EQ(lists.size(), 2u);
+  EXPECT_EQ(decode_revocations(lists[1].list)->issued, kTestUnixStart / 1000);
 }
 
 // A store that cannot say whether a key was revoked is no reason to renew its certificate, nor to put it out.

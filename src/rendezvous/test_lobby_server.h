@@ -96,7 +96,7 @@ struct Lobbies : ::testing::Test {
   }
 
   Instant now{};
-  const WallClock clock{now, 1'800'000'000'000};
+  WallClock clock{now, 1'800'000'000'000};
   Secret origin_key{};
   FastRandom random{9};
   LobbyLimits limits = [] {

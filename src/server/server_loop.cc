@@ -85,9 +85,10 @@ Expected<std::unique_ptr<ServerLoop>> ServerLoop::open(const ServerLoopConfig& c
 ServerLoop::ServerLoop(const ServerLoopConfig& config, std::vector<ServerShard::Sockets> sockets) {
   const auto count = static_cast<std::uint32_t>(sockets.size());
   for (std::uint32_t shard = 0; shard < count; ++shard) {
-    shards_.push_back(std::make_unique<ServerShard>(
-        config_of_shard(config.site, shard, count), config.site_master,
-        shard == 0 ? config.authority : nullptr, clock_, std::move(sockets[shard])));
+    shards_.push_back(std::make_unique<ServerShard>(config_of_shard(config.site, shard, count),
+                                                    config.site_master,
+                                                    shard == 0 ? config.authority : nullptr, clock_,
+                                                    config.wall_clock, std::move(sockets[shard])));
   }
   for (const auto& shard : shards_) shard->connect(shards_);
 }

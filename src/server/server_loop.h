@@ -24,6 +24,7 @@ struct ServerLoopConfig {
   UdpSocket::Settings sockets;
   // Of the relay, at most relay::kShardsMax; 0: one for each core. Without a relay, one.
   std::uint32_t threads = 1;
+  WallClockSource wall_clock = unix_now;  // called by each thread
 };
 
 class ServerLoop {

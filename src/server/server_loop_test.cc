@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <string>
 #include <thread>
 
@@ -77,6 +78,33 @@ TEST_P(ServerLoopTest, JunkIsCountedAndNothingElse) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Offload, ServerLoopTest, testing::Bool());
+
+// What the machine's clock is wrong by.
+std::atomic<UnixMillis> g_ahead{0};
+
+TEST(ServerLoopClock, TheSystemsClockIsFollowedWhileItRuns) {
+  g_ahead = -unix_now();
+  ServerLoopConfig config;
+  config.listen = {*IpAddress::parse("127.0.0.1:0")};
+  config.site_master = TestClient::master();
+  config.site.rendezvous = false;
+  config.wall_clock = [] { return unix_now() + g_ahead; };
+  const auto server = std::move(*ServerLoop::open(config));
+  std::thread thread([&] { server->run(); });
+  const auto tokens_refused = [&] {
+    std::uint64_t count = 0;
+    server->with_site(
+        [&](Site& site, Instant) { count = site.relay()->counters().dropped_bad_token; });
+    return count;
+  };
+  Client alice("str:alice", IpAddress::v4(127, 0, 0, 1, server->port(true)));
+  alice.open();
+  EXPECT_TRUE(alice.run([&] { return tokens_refused() > 0; }));
+  g_ahead = 0;
+  EXPECT_TRUE(alice.run([&] { return alice.leg.state() == relay::Leg::State::kOpen; }));
+  server->stop();
+  thread.join();
+}
 
 TEST(ServerLoopOpen, SaysWhatIsWrong) {
   ServerLoopConfig config;

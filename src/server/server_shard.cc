@@ -8,13 +8,16 @@
 namespace whimbrel {
 
 ServerShard::ServerShard(const SiteConfig& config, const Secret& site_master,
-                         rendezvous::Authority* authority, const Clock& clock, Sockets sockets)
+                         rendezvous::Authority* authority, const Clock& clock,
+                         WallClockSource wall_clock, Sockets sockets)
     : shard_(config.relay_config.shard),
       clock_(clock),
+      wall_clock_(wall_clock),
+      clock_looks_(clock.now()),
       poller_(clock),
       random_(system_random_seed()),
       keys_(site_master),
-      site_(config, authority, keys_, random_, clock.now(), unix_now(), this),
+      site_(config, authority, keys_, random_, clock.now(), wall_clock(), this),
       sockets_(std::move(sockets)),
       buffer_(new std::uint8_t[kTransmitBufferSize]) {
   for (const auto& socket : sockets_) poller_.add(socket->descriptor());
@@ -47,6 +50,7 @@ bool ServerShard::turn(std::uint32_t readable) {
     if ((readable & 1u << i) != 0) more = receive(*sockets_[i]) || more;
   }
   const Instant now = clock_.now();
+  look_at_clock(now);
   for (const auto& ring : incoming_) {
     if (ring) more = take_handovers(*ring, now) || more;
   }
@@ -76,6 +80,7 @@ void ServerShard::with_site(const std::function<void(Site&, Instant now)>& task)
 bool ServerShard::receive(UdpSocket& socket) {
   const auto batches = socket.receive();
   const Instant now = clock_.now();
+  look_at_clock(now);
   arrivals_.clear();
   for (const UdpSocket::Batch& batch : batches) cut(batch);
   const std::span<const Arrival> all = arrivals_;

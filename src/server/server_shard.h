@@ -23,7 +23,7 @@ class ServerShard final : private relay::HandoverOutlet {
 
   // `config` says which shard of how many; `clock` and `authority` must outlive it.
   ServerShard(const SiteConfig& config, const Secret& site_master, rendezvous::Authority* authority,
-              const Clock& clock, Sockets sockets);
+              const Clock& clock, WallClockSource wall_clock, Sockets sockets);
   // All shards, itself among them, in their order; before run().
   void connect(const std::vector<std::unique_ptr<ServerShard>>& all);
 
@@ -64,6 +64,10 @@ class ServerShard final : private relay::HandoverOutlet {
   bool take_handovers(HandoverRing& ring, Instant now);
   bool transmit(Instant now);
 
+  // The system's clock may be set while we run.
+  void look_at_clock(Instant now) {
+    if (clock_looks_.due(now)) site_.set_wall_clock(now, wall_clock_());
+  }
   void cut(const UdpSocket::Batch& batch);
   void serve(std::span<const Arrival> group, Instant now);
   UdpSocket* socket_for(const IpAddress& to);
@@ -77,6 +81,8 @@ class ServerShard final : private relay::HandoverOutlet {
 
   const std::uint32_t shard_;
   const Clock& clock_;
+  const WallClockSource wall_clock_;
+  ClockLooks clock_looks_;
   Poller poller_;
   SecureRandom random_;
   relay::SiteKeys keys_;
