@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/ip_address.h"
 #include "base/log.h"
 #include "base/time.h"
 #include "crypto/aead.h"
