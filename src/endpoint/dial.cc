@@ -88,11 +88,11 @@ std::string Dial::tried() const {
   return text;
 }
 
-void Dial::on_unreachable(const IpAddress& address, Instant now) {
+void Dial::on_unreachable(const IpAddress& address) {
   for (Attempt& attempt : attempts_) {
     if (attempt.to != address || attempt.unreachable) continue;
     attempt.unreachable = true;
-    if (next_attempt_ != kNever) next_attempt_ = now;
+    if (next_attempt_ != kNever) next_attempt_ = kNow;
   }
 }
 

@@ -58,7 +58,7 @@ class Dial {
   // XX: message 3 is made and will be sent to where the answer came from, until the peer's first packet.
   void finish(UnixMillis stamp, Instant now);
   // The system has no way to this address: the next one is tried at once.
-  void on_unreachable(const IpAddress& address, Instant now);
+  void on_unreachable(const IpAddress& address);
 
   // An answer that ends the dial, if it is true. Whoever sees message 1 can make one; what is noted here is believed when
   // no better one comes.

@@ -163,6 +163,32 @@ TEST_P(DialRace, OneRequestIsPostedForAllCopies) {
   EXPECT_EQ(a.endpoint->session_count(), 1u);
 }
 
+// The system says so when a packet leaves.
+TEST_P(DialRace, NobodyWaitsWhereNoWayLeads) {
+  way = [&](const IpAddress&, const IpAddress& to) -> std::optional<Duration> {
+    if (to != kBobV6) return latency;
+    a.endpoint->on_unreachable(to);
+    return std::nullopt;
+  };
+  EXPECT_LE(*time_to_arrive(), handshake() + milliseconds(1));
+  expect_session_over(kBobV4, a.address);
+}
+
+// Each next one is hurried once, however often the first one's packets are refused.
+TEST_P(DialRace, OneWithoutAWayHurriesOneOther) {
+  call({kBobV6, nobody(1), nobody(2), nobody(3)});
+  std::vector<Duration> begun;
+  std::set<IpAddress> called;
+  way = [&](const IpAddress&, const IpAddress& to) -> std::optional<Duration> {
+    if (called.insert(to).second) begun.push_back(now - Instant());
+    if (to == kBobV6) a.endpoint->on_unreachable(to);
+    return std::nullopt;
+  };
+  EXPECT_FALSE(time_to_arrive(seconds(2)));
+  EXPECT_EQ(begun, (std::vector<Duration>{milliseconds(0), milliseconds(0), milliseconds(250),
+                                          milliseconds(500)}));
+}
+
 TEST_P(DialRace, AFailureNamesEveryAddress) {
   way = [](const IpAddress&, const IpAddress&) { return std::nullopt; };
   EXPECT_FALSE(time_to_arrive(seconds(11)));

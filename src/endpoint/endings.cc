@@ -80,6 +80,7 @@ void Endpoint::State::erase(Peer& peer) {
   const auto gone = lingering.find(peer.user);
   if (gone != lingering.end() && gone->second == peer.id) lingering.erase(gone);
   const SessionId id = peer.id;
+  racing.erase(id);
   if (peer.refused) --refused_count;
   if (!delivered.empty()) departed.emplace_back(id, peer.user);
   peers.erase(id);

@@ -88,6 +88,16 @@ void Endpoint::receive(const IpAddress& from, MutableBytes datagram, Instant now
   s.touch(*peer, now);
 }
 
+void Endpoint::on_unreachable(const IpAddress& to) {
+  State& s = *state_;
+  for (const SessionId id : s.racing) {
+    Peer* peer = s.find(id);
+    if (peer == nullptr || !peer->dial) continue;
+    peer->dial->on_unreachable(to);
+    s.timers.schedule(static_cast<std::uint64_t>(id), s.deadline_of(*peer), &peer->scheduled);
+  }
+}
+
 void Endpoint::advance(Instant now) {
   State& s = *state_;
   // Each one once: some deadlines pass only when the packets they ask for have been taken.

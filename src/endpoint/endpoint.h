@@ -94,6 +94,8 @@ class Endpoint {
   // --- inputs ----------------------------------------------------------------------------------------------------
   // One datagram as it came; its bytes are decrypted in place. Anything malformed is counted and dropped.
   void receive(const IpAddress& from, MutableBytes datagram, Instant now);
+  // The system has no way to this address: a dial that knows others tries the next one now.
+  void on_unreachable(const IpAddress& to);
   // Fires the timers that are due.
   void advance(Instant now);
 

@@ -248,6 +248,7 @@ void Endpoint::State::start_dial(Peer& peer, Instant now) {
   peer.dial = std::make_unique<Dial>(handshake, *target, index, next_stamp(now), random, now);
   peer.indices.push_back(index);
   by_index[index] = Index{Index::Kind::kPeer, peer.id, 0, {}};
+  if (target->addresses.size() > 1) racing.insert(peer.id);
   if (target->key) {
     peer.key = target->key;
     by_key.try_emplace(*target->key, peer.id);

@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -173,6 +174,7 @@ struct Endpoint::State {
 
   std::uint64_t next_session = 1;
   TimerTable timers;
+  std::set<SessionId> racing;  // peers that were dialled at one of several addresses
   std::deque<SessionId> ready;
   struct Raw {
     IpAddress to;

@@ -243,6 +243,8 @@ std::size_t UdpSocket::send_segmented(const SocketAddress& to, Bytes batch,
       continue;
     }
     if (outcome == SendOutcome::kRefused) {
+      if (error == ENETUNREACH || error == EHOSTUNREACH || error == EADDRNOTAVAIL)
+        ++stats_.unreachable;
       stats_.send_failed += (piece.size() + segment_size - 1) / segment_size;
     }
     sent += piece.size();

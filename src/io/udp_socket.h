@@ -32,7 +32,8 @@ struct UdpSocketStats {
   std::uint64_t blocked = 0;  // the kernel's buffer was full
   std::uint64_t send_failed =
       0;  // datagrams that the kernel refused (no route, too large, no memory)
-  std::uint64_t truncated = 0;  // datagrams larger than 64 KiB
+  std::uint64_t unreachable = 0;  // of these: batches for which there is no route
+  std::uint64_t truncated = 0;    // datagrams larger than 64 KiB
 };
 
 class UdpSocket {

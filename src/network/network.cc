@@ -27,6 +27,11 @@ void Network::receive(const IpAddress& from, MutableBytes datagram, Instant now)
   users_->receive(from, datagram, now);
 }
 
+void Network::on_unreachable(const IpAddress& to) {
+  users_->on_unreachable(to);
+  if (online_) online_->on_unreachable(to);
+}
+
 void Network::advance(Instant now) {
   users_->advance(now);
   if (online_) online_->advance(now);

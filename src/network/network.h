@@ -65,6 +65,8 @@ class Network {
 
   // --- inputs ----------------------------------------------------------------------------------------------------
   void receive(const IpAddress& from, MutableBytes datagram, Instant now);
+  // A datagram to this address was refused by the system: there is no way to it.
+  void on_unreachable(const IpAddress& to);
   void advance(Instant now);
   // What the system's clock says `now`: as often as the driver looks at it, and soon after it was set.
   void set_wall_clock(Instant now, UnixMillis unix_now);

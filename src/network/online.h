@@ -30,6 +30,7 @@ class Network::Online {
          const WallClock& clock);
 
   void receive(const IpAddress& from, MutableBytes datagram, Instant now);
+  void on_unreachable(const IpAddress& to) { control_.on_unreachable(to); }
   void advance(Instant now);
   // The wall clock is another one: what was refused because of the old one is tried again.
   void on_clock_jump(Instant now);

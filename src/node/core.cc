@@ -119,8 +119,11 @@ void Core::send(const Transmit& batch, Instant now) {
 
 void Core::send_now(const IpAddress& to, Bytes batch, std::size_t segment_size) {
   UdpSocket* socket = socket_for(to);
-  if (socket == nullptr) return;  // that family is not in use: lost, as where there is no route
+  // That family is not in use: lost, as where there is no route.
+  if (socket == nullptr) return network_.on_unreachable(to);
+  const std::uint64_t unreachable = socket->stats().unreachable;
   const std::size_t sent = socket->send(to, batch, segment_size);
+  if (socket->stats().unreachable != unreachable) network_.on_unreachable(to);
   if (sent == batch.size()) return;
   // What is left stays at the front of the buffer until the kernel has room.
   const Bytes rest = batch.subspan(sent);
