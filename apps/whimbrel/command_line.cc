@@ -107,7 +107,8 @@ void add_node_options(CLI::App& command, NodeOptions& options) {
   command
       .add_option("--peer", options.peers,
                   "Where a user is: NAME=HOST:PORT, or NAME=HOST:PORT,KEY with the user's public "
-                  "key in hex")
+                  "key in hex; of several addresses (of HOST, or HOST:PORT,HOST:PORT) the first "
+                  "that answers is used")
       ->allow_extra_args(false)
       ->group(group);
   command

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <fmt/core.h>
+#include <fmt/format.h>
 #include <netdb.h>
 #include <netinet/in.h>
 
@@ -75,8 +76,33 @@ std::string numeric_host(const addrinfo& found) {
   return found.ai_family == AF_INET6 ? fmt::format("[{}]", text.data()) : text.data();
 }
 
-// "localhost:4000" -> "127.0.0.1:4000". Addresses stay as they are.
-std::string resolve(const std::string& text) {
+// RFC 4291 2.5.6. Of a name such an address has a scope, which would be lost.
+bool is_link_local(const addrinfo& found) {
+  return found.ai_family == AF_INET6 &&
+         IN6_IS_ADDR_LINKLOCAL(&reinterpret_cast<const sockaddr_in6*>(found.ai_addr)->sin6_addr);
+}
+
+// RFC 8305 section 4: as the system sorts them, but with the families by turns.
+std::vector<std::string> by_turns(const addrinfo* found) {
+  std::array<std::vector<std::string>, 2> families;
+  for (const addrinfo* at = found; at != nullptr; at = at->ai_next) {
+    if ((at->ai_family != AF_INET && at->ai_family != AF_INET6) || is_link_local(*at)) continue;
+    std::vector<std::string>& family = families[at->ai_family == found->ai_family ? 0 : 1];
+    std::string host = numeric_host(*at);
+    if (std::find(family.begin(), family.end(), host) == family.end())
+      family.push_back(std::move(host));
+  }
+  std::vector<std::string> hosts;
+  for (std::size_t i = 0; i < std::max(families[0].size(), families[1].size()); ++i) {
+    for (const auto& family : families) {
+      if (i < family.size()) hosts.push_back(family[i]);
+    }
+  }
+  return hosts;
+}
+
+// "localhost:4000" -> "[::1]:4000", "127.0.0.1:4000", in the order in which they are to be tried. Addresses stay as they are.
+std::vector<std::string> resolve(const std::string& text) {
   const auto parts = split_address(text);
   if (!parts || parts->host.empty() || *parse_port(parts->port) == 0) {
     throw UsageError(fmt::format(
@@ -92,17 +118,44 @@ std::string resolve(const std::string& text) {
         fmt::format("can't find the host \"{}\" ({}): check the name, or give its address",
                     parts->host, ::gai_strerror(error)));
   }
-  // IPv4 first: "localhost" is both, and far more programs listen there.
-  const addrinfo* chosen = found;
-  for (const addrinfo* at = found; at != nullptr; at = at->ai_next) {
-    if (at->ai_family == AF_INET) {
-      chosen = at;
-      break;
+  std::vector<std::string> addresses = by_turns(found);
+  ::freeaddrinfo(found);
+  if (addresses.empty()) {
+    throw Failure(fmt::format("the host \"{}\" has no address that can be used", parts->host));
+  }
+  for (std::string& address : addresses) address += ":" + parts->port;
+  return addresses;
+}
+
+// For an identity, which is one address. IPv4 first: "localhost" is both, and far more programs listen there.
+std::string resolve_one(const std::string& text) {
+  const std::vector<std::string> all = resolve(text);
+  const auto v4 =
+      std::find_if(all.begin(), all.end(), [](const auto& one) { return one[0] != '['; });
+  return v4 == all.end() ? all.front() : *v4;
+}
+
+// "HOST:PORT,HOST:PORT,KEY": addresses, and in the end a key if there is one.
+void read_places(const std::string& places, const std::string& text, whimbrel::Route& route) {
+  std::vector<std::string> addresses;
+  for (std::size_t at = 0; at <= places.size();) {
+    const std::size_t comma = std::min(places.find(',', at), places.size());
+    const std::string part = places.substr(at, comma - at);
+    at = comma + 1;
+    if (addresses.empty() || part.find(':') != std::string::npos) {
+      for (std::string& address : resolve(part)) addresses.push_back(std::move(address));
+      continue;
+    }
+    route.public_key_hex = part;
+    const bool hex = std::all_of(part.begin(), part.end(),
+                                 [](unsigned char c) { return std::isxdigit(c) != 0; });
+    if (!hex || part.size() != 64 || at <= places.size()) {
+      throw UsageError(fmt::format(
+          "--peer {}: after the comma comes the peer's public key, 64 hex digits", text));
     }
   }
-  const std::string host = numeric_host(*chosen);
-  ::freeaddrinfo(found);
-  return host + ":" + parts->port;
+  addresses.resize(std::min(addresses.size(), whimbrel::Route::kAddressesMax));
+  route.address = fmt::format("{}", fmt::join(addresses, ","));
 }
 
 whimbrel::Route parse_route(const std::string& text) {
@@ -118,18 +171,7 @@ whimbrel::Route parse_route(const std::string& text) {
   }
   whimbrel::Route route;
   route.identity = parse_user(text.substr(0, equals));
-  std::string address = text.substr(equals + 1);
-  if (const std::size_t comma = address.find(','); comma != std::string::npos) {
-    route.public_key_hex = address.substr(comma + 1);
-    address.resize(comma);
-    const bool hex = std::all_of(route.public_key_hex.begin(), route.public_key_hex.end(),
-                                 [](unsigned char c) { return std::isxdigit(c) != 0; });
-    if (!hex || route.public_key_hex.size() != 64) {
-      throw UsageError(fmt::format(
-          "--peer {}: after the comma comes the peer's public key, 64 hex digits", text));
-    }
-  }
-  route.address = resolve(address);
+  read_places(text.substr(equals + 1), text, route);
   return route;
 }
 
@@ -233,7 +275,7 @@ Identity parse_user(const std::string& text) {
   const auto address = split_address(text);
   const bool typed = identity && identity->type() != whimbrel::IdentityType::kUnknown;
   if (!typed && address && !address->host.empty()) {
-    return *Identity::parse("ip:" + resolve(text));
+    return *Identity::parse("ip:" + resolve_one(text));
   }
   if (!identity || !identity->valid()) {
     throw UsageError(fmt::format("\"{}\" is not a user: {}", text, error));

@@ -86,8 +86,11 @@ struct OptionValue {
 // A peer's known address, so that it can be reached by name without a server. A known key makes the first exchange a
 // round trip shorter and refuses anybody else at that address.
 struct Route {
+  static constexpr std::size_t kAddressesMax = 8;
+
   Identity identity;
-  // Numeric, with a port: "192.168.1.7:4000", "[::1]:4000". No host names, no scope ("%eth0").
+  // Numeric, with a port: "192.168.1.7:4000", "[::1]:4000". No host names, no scope ("%eth0"). Or several of this user, with commas
+  // between, at most kAddressesMax: they are tried in this order, 250 ms apart, until one answers (RFC 8305).
   std::string address;
   std::string public_key_hex;  // 64 hex digits, or empty
 };

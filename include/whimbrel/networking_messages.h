@@ -221,7 +221,7 @@ class NetworkingMessages {
   bool set_session_option(const Identity& user, Option option, std::int64_t value,
                           std::string* error = nullptr);
   // Where a user can be found. Replaces an earlier route of the same identity; a session that is up or dialled stays
-  // where it is. False when the identity is invalid, the address no numeric one with a port (host names are the caller's
+  // where it is. False when the identity is invalid, an address no numeric one with a port (host names are the caller's
   // to resolve), the key not 64 hex digits, or after 65536 calls: then `*error` (if given) says which.
   bool add_route(const Route& route, std::string* error = nullptr);
 

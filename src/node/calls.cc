@@ -311,11 +311,20 @@ void NetworkingMessages::Impl::apply_settings_of(const Identity& user) {
 bool NetworkingMessages::Impl::add_route(const Route& route, std::string* error) {
   if (!route.identity.valid())
     return fail(error, "the route names nobody: its identity is invalid");
-  const auto address = IpAddress::parse(route.address);
-  if (!address || address->port == 0 || address->is_unspecified() || address->is_discard_only()) {
-    return fail(error, "the route's address '" + route.address +
-                           "' is not like 192.168.1.7:4000 or [::1]:4000");
+  std::vector<IpAddress> addresses;
+  for (std::size_t at = 0; at <= route.address.size();) {
+    const std::size_t comma = std::min(route.address.find(',', at), route.address.size());
+    const std::string text = route.address.substr(at, comma - at);
+    at = comma + 1;
+    const auto address = IpAddress::parse(text);
+    if (!address || address->port == 0 || address->is_unspecified() || address->is_discard_only()) {
+      return fail(error,
+                  "the route's address '" + text + "' is not like 192.168.1.7:4000 or [::1]:4000");
+    }
+    addresses.push_back(*address);
   }
+  if (addresses.size() > Route::kAddressesMax)
+    return fail(error, "the route has more than 8 addresses");
   std::optional<PublicKey> key;
   if (!route.public_key_hex.empty()) {
     key = public_key_from_hex(route.public_key_hex);
@@ -324,7 +333,7 @@ bool NetworkingMessages::Impl::add_route(const Route& route, std::string* error)
   const CoreCall call(*this);
   if (routes_ >= kRoutesMax) return fail(error, "there are 65536 routes already");
   ++routes_;
-  core_->endpoint().set_route(route.identity, *address, key);
+  core_->endpoint().set_route(route.identity, std::move(addresses), key);
   return true;
 }
 

@@ -30,6 +30,15 @@ class Sessions(unittest.TestCase):
             self.assertIn("5 sent, 5 answered, 0.0 % lost", ping.out)
             self.assertRegex(ping.out, r"round trip min \S+ ms  avg \S+ ms  max \S+ ms  p99 \S+ ms")
 
+    def test_ping_of_a_user_with_several_addresses(self):
+        """RFC 8305: nobody is at the first two."""
+        with Scene() as scene:
+            _, port = self.answerer(scene)
+            ping = scene.run("ping", WHIMBREL, "ping", "bob", "--name", "alice", "--peer",
+                             f"bob=[::1]:9,127.0.0.1:9,localhost:{port}", "-c", "2", "-i", "0")
+            self.assertEqual(ping.code(), 0, ping.report())
+            self.assertIn("2 sent, 2 answered", ping.out)
+
     def test_ping_over_ipv6_and_as_json(self):
         with Scene() as scene:
             answerer = scene.start("bob", WHIMBREL, "ping", "--answer", "--listen", "[::1]:0")
