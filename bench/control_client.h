@@ -28,7 +28,8 @@ class ControlClient {
   ControlClient(const whimbrel::Clock& clock, const std::string& name, std::uint16_t port)
       : clock_(clock),
         random_(whimbrel::system_random_seed()),
-        control_(config(random_), random_, clock.now(), whimbrel::unix_now()),
+        unix_clock_(clock.now(), whimbrel::unix_now()),
+        control_(config(random_), random_, clock.now(), unix_clock_),
         client_({0, name, ""}),
         socket_(bound()),
         buffer_(65536) {
@@ -105,7 +106,7 @@ class ControlClient {
     control_.take_messages(delivered_);
     for (const whimbrel::DeliveredMessage& one : delivered_) {
       client_.on_message(one.message.payload, now);
-      control_.consumed(one.session, one.message.channel, one.message.reliable,
+      control_.consumed(one.session, one.message.place, one.message.reliable,
                         one.message.payload.size(), 1, now);
     }
     delivered_.clear();
@@ -127,6 +128,7 @@ class ControlClient {
 
   const whimbrel::Clock& clock_;
   whimbrel::SecureRandom random_;
+  whimbrel::WallClock unix_clock_;
   whimbrel::Endpoint control_;
   whimbrel::rendezvous::Client client_;
   std::unique_ptr<whimbrel::UdpSocket> socket_;

@@ -66,10 +66,12 @@ Peer::Peer(const PeerOptions& options)
 EndpointPeer::EndpointPeer(const PeerOptions& options, const Identity& user, UnixMillis unix_now)
     : Peer(options),
       user_(user),
-      endpoint_(std::in_place, endpoint_config(*this), random_, Instant{}, unix_now) {}
+      clock_(Instant{}, unix_now),
+      endpoint_(std::in_place, endpoint_config(*this), random_, Instant{}, clock_) {}
 
 void EndpointPeer::restart(Instant now, UnixMillis unix_now) {
-  endpoint_.emplace(endpoint_config(*this), random_, now, unix_now);
+  clock_.set(now, unix_now);
+  endpoint_.emplace(endpoint_config(*this), random_, now, clock_);
 }
 
 Result EndpointPeer::send(Bytes payload, int flags, ChannelId channel, Instant now) {

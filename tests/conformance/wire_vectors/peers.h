@@ -88,6 +88,7 @@ class EndpointPeer final : public Peer {
   bool take_events(Instant now);
 
   Identity user_;
+  WallClock clock_;
   std::optional<Endpoint> endpoint_;
   std::vector<DeliveredMessage> delivered_;
 };
