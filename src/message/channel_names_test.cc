@@ -235,7 +235,8 @@ TEST(ChannelNames, ANameAtTwoPlacesForAMomentIsOpenOnce) {
   // The packet with `second` came and is acknowledged; the message under it comes as well.
   ASSERT_EQ(link.b.on_channel_name(second), FrameVerdict::kTaken);
   for (const SentFrame& record : both.records) {
-    if (record.slot == static_cast<std::uint32_t>(second.channel - 1000)) link.a.on_frame_acked(record);
+    if (record.slot == static_cast<std::uint32_t>(second.channel - 1000))
+      link.a.on_frame_acked(record);
   }
   const TestPacket third = TestLink::produce(link.a);  // the first name again, and the message
   // The message overtakes: deliver the stream frame only.
