@@ -58,7 +58,7 @@ class Meeting {
       config.site.relay = false;
       for (const SiteNode* site : {near_, &far}) {
         config.site.other_sites.push_back(
-            {site == near_ ? "near" : "far", site->address(), site->site_master()});
+            {site == near_ ? "near" : "far", {site->address()}, site->site_master()});
       }
       rendezvous_ = &world_.add_site(std::move(config));
     } else {

@@ -111,7 +111,8 @@ int serve(const Settings& settings) {
                  settings.admin_listen.substr(0, settings.admin_listen.rfind(':') + 1) +
                      std::to_string(admin->port()));
   }
-  wait_for_signal(signals, 0);
+  constexpr std::uint32_t kTickSeconds = 5;
+  while (wait_for_signal(signals, service.ticks() ? kTickSeconds : 0) == 0) service.tick();
   if (settings.drain_seconds > 0) {
     spdlog::info("draining for {} s; a second signal stops at once", settings.drain_seconds);
     service.drain(std::chrono::seconds(settings.drain_seconds));

@@ -23,16 +23,6 @@ IpAddress parse_listen(const std::string& text) {
       "server.listen: \"{}\" is no address with a port, like 0.0.0.0:4040 or [::]:4040", text));
 }
 
-// What clients are told, so it is one that they can send to.
-IpAddress parse_relay_address(const std::string& where, const std::string& text) {
-  const auto address = IpAddress::parse(text);
-  if (!address || address->port == 0 || address->is_unspecified()) {
-    throw std::runtime_error(
-        fmt::format("{}: \"{}\" is no address with a port that clients could reach", where, text));
-  }
-  return *address;
-}
-
 rendezvous::BackendKey read_backend_key(const Settings& settings) {
   if (settings.token_algorithm == "EdDSA") {
     auto key = read_authority(settings.token_key_file);
@@ -69,7 +59,8 @@ rendezvous::AuthorityConfig authority_config(const Settings& settings) {
   return config;
 }
 
-ServerLoopConfig loop_config(const Settings& settings, const ServerState& state) {
+ServerLoopConfig loop_config(const Settings& settings, const ServerState& state,
+                             RelayNames& names) {
   ServerLoopConfig config;
   for (const std::string& text : settings.listen) {
     const IpAddress address = parse_listen(text);
@@ -94,14 +85,13 @@ ServerLoopConfig loop_config(const Settings& settings, const ServerState& state)
   site.relay_config.limits.bytes_per_second = settings.slot_bytes_per_second;
   site.relay_config.limits.packets_per_second = settings.slot_packets_per_second;
   site.relay_config.limits.opens_per_second_max = settings.opens_per_second;
-  if (!settings.relay_address.empty())
-    site.relay_address = parse_relay_address("relay.address", settings.relay_address);
+  site.relay_addresses = names.add(settings.site, "relay.address", settings.relay_addresses);
   for (const SiteSettings& other : settings.sites) {
     const std::string where = fmt::format("site \"{}\"", other.name);
     auto key = read_secret_key(other.key_file);
     if (!key) throw std::runtime_error(fmt::format("{}: {}", where, key.error()));
     site.other_sites.push_back(
-        {other.name, parse_relay_address(where + ": address", other.address), *key});
+        {other.name, names.add(other.name, where + ": address", other.addresses), *key});
   }
   return config;
 }
@@ -109,14 +99,16 @@ ServerLoopConfig loop_config(const Settings& settings, const ServerState& state)
 }  // namespace
 
 void check_service(const Settings& settings) {
-  loop_config(settings, ServerState());
+  RelayNames names([](const std::string& text) { spdlog::warn(text); });
+  loop_config(settings, ServerState(), names);
   authority_config(settings);
 }
 
 Service::Service(const Settings& settings)
-    : state_(
+    : relay_names_([](const std::string& text) { spdlog::warn(text); }),
+      state_(
           open_state(settings.state_folder, [](const std::string& text) { spdlog::warn(text); })) {
-  ServerLoopConfig config = loop_config(settings, state_);
+  ServerLoopConfig config = loop_config(settings, state_, relay_names_);
   authority_ = std::make_unique<rendezvous::Authority>(authority_config(settings), state_.authority,
                                                        *state_.registry);
   config.authority = authority_.get();
@@ -131,6 +123,13 @@ Service::~Service() {
   if (!thread_.joinable()) return;
   loop_->stop();
   thread_.join();
+}
+
+void Service::tick() {
+  relay_names_.tick(RelayNames::Clock::now(), [this](const std::string& name, const auto& found) {
+    loop_->with_site([&](Site& site, Instant) { site.set_site_addresses(name, found); });
+    spdlog::info("site \"{}\" is at {} now", name, found.front().text());
+  });
 }
 
 std::uint64_t Service::unavailable_count() {

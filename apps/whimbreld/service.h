@@ -8,6 +8,7 @@
 #include <string>
 #include <thread>
 
+#include "relay_names.h"
 #include "server/server_loop.h"
 #include "settings.h"
 #include "state_folder.h"
@@ -25,6 +26,9 @@ class Service {
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;
 
+  // Whether tick() is to be called every few seconds. It does what is due, and does not wait.
+  bool ticks() const { return relay_names_.any(); }
+  void tick();
   // Clients are told that the server is about to stop. It goes on until the destructor.
   void drain(std::chrono::seconds time);
   bool draining() const { return draining_; }
@@ -39,6 +43,7 @@ class Service {
   whimbrel::ServerLoop& loop() { return *loop_; }
 
  private:
+  RelayNames relay_names_;
   ServerState state_;
   std::unique_ptr<whimbrel::rendezvous::Authority> authority_;
   std::unique_ptr<whimbrel::ServerLoop> loop_;

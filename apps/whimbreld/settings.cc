@@ -117,6 +117,23 @@ Key texts(std::vector<std::string>& value) {
           }};
 }
 
+// One text, or a list of some; "" is none.
+Key one_or_more(std::vector<std::string>& value) {
+  const Key list = texts(value);
+  return {[&value, list](const toml::node& node) -> std::string {
+            if (const auto* one = node.as_string()) {
+              value.clear();
+              if (!one->get().empty()) value.push_back(one->get());
+              return "";
+            }
+            return list.read(node).empty() ? "" : "a text in quotes, or a list of such";
+          },
+          [&value, list] {
+            if (value.empty()) return quoted("");
+            return value.size() == 1 ? quoted(value[0]) : list.show();
+          }};
+}
+
 constexpr std::array<std::pair<LoginMode, const char*>, 3> kModes = {
     {{LoginMode::kOpen, "open"}, {LoginMode::kToken, "token"}, {LoginMode::kNumeric, "numeric"}}};
 
@@ -164,7 +181,7 @@ Tables tables_of(Settings& s) {
         {"lobbies_max", number(s.lobbies_max, 0, 1'000'000)}}},
       {"relay",
        {{"enabled", flag(s.relay)},
-        {"address", text(s.relay_address)},
+        {"address", one_or_more(s.relay_addresses)},
         {"site", text(s.site)},
         {"slots_max", number(s.slots_max, 1, 1 << 20)},
         {"slot_bytes_per_second", number(s.slot_bytes_per_second, 1000, kMax)},
@@ -178,7 +195,7 @@ Tables tables_of(Settings& s) {
 
 std::vector<std::pair<std::string, Key>> keys_of(SiteSettings& site) {
   return {{"name", text(site.name)},
-          {"address", text(site.address)},
+          {"address", one_or_more(site.addresses)},
           {"key_file", text(site.key_file)}};
 }
 
@@ -284,9 +301,10 @@ void check_sites(const Settings& settings) {
       throw SettingsError(fmt::format(
           "two sites are named \"{}\": each relay has a name of its own (relay.site)", site.name));
     }
-    if (site.address.empty() || site.key_file.empty())
-      throw SettingsError(fmt::format(
-          "site \"{}\" needs address (IP:PORT) and key_file (a copy of its site.key)", site.name));
+    if (site.addresses.empty() || site.key_file.empty())
+      throw SettingsError(
+          fmt::format("site \"{}\" needs address (HOST:PORT) and key_file (a copy of its site.key)",
+                      site.name));
   }
   if (!settings.sites.empty() && !settings.rendezvous)
     throw SettingsError("[[sites]] are told by the rendezvous, which is off");

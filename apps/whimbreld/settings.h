@@ -16,9 +16,9 @@ enum class LoginMode { kOpen, kToken, kNumeric };
 
 // [[sites]]: a relay on another machine, which clients are told of as well.
 struct SiteSettings {
-  std::string name;      // its own relay.site
-  std::string address;   // where clients reach it: IP:PORT
-  std::string key_file;  // a copy of its site.key
+  std::string name;                    // its own relay.site
+  std::vector<std::string> addresses;  // where clients reach it: HOST:PORT or IP:PORT, 4 at most
+  std::string key_file;                // a copy of its site.key
 };
 
 struct Settings {
@@ -50,7 +50,8 @@ struct Settings {
 
   // [relay]
   bool relay = true;
-  std::string relay_address;  // told to clients: IP:PORT; empty: where they reached this server
+  // Told to clients, as those of [[sites]]; none: where they reached this server.
+  std::vector<std::string> relay_addresses;
   std::string site = "home";  // 1 to 16 bytes; each relay of a network has another
   std::uint32_t slots_max = 100'000;
   std::uint32_t slot_bytes_per_second = 64 << 20;

@@ -90,6 +90,27 @@ TEST(Settings, OtherSitesAreRead) {
   EXPECT_EQ(settings_text(read), settings_text(settings));
 }
 
+TEST(Settings, ASiteHasOneAddressOrSeveral) {
+  Settings settings;
+  parse_settings(
+      "[relay]\naddress = [\"home.example:4040\", \"[2001:db8::2]:4040\"]\n"
+      "[[sites]]\nname = \"fra\"\naddress = [\"198.51.100.7:4040\", \"[2001:db8::1]:4040\"]\n"
+      "key_file = \"fra.key\"\n",
+      "w.toml", settings);
+  EXPECT_EQ(settings.relay_addresses,
+            (std::vector<std::string>{"home.example:4040", "[2001:db8::2]:4040"}));
+  ASSERT_EQ(settings.sites.size(), 1u);
+  EXPECT_EQ(settings.sites[0].addresses.size(), 2u);
+  Settings read;
+  parse_settings(settings_text(settings), "w.toml", read);
+  EXPECT_EQ(read.sites[0].addresses, settings.sites[0].addresses);
+  parse_settings("[relay]\naddress = \"\"\n", "w.toml", settings);
+  EXPECT_TRUE(settings.relay_addresses.empty());
+  EXPECT_NE(settings_text(settings).find("\naddress = \"\"\n"), std::string::npos);
+  EXPECT_EQ(fault_of("[relay]\naddress = [7]\n"),
+            "w.toml:2: relay.address is a text in quotes, or a list of such, not this list");
+}
+
 TEST(Settings, FaultsOfSitesAreNamed) {
   EXPECT_EQ(fault_of("[sites]\nname = \"x\"\n"),
             "w.toml:1: sites are tables of a list: write [[sites]] above each");
@@ -105,13 +126,13 @@ TEST(Settings, FaultsOfSitesAreNamed) {
     return std::string();
   };
   Settings settings;
-  settings.sites = {{"home", "1.2.3.4:5", "k"}};
+  settings.sites = {{"home", {"1.2.3.4:5"}, "k"}};
   EXPECT_NE(refused(settings).find("two sites are named \"home\""), std::string::npos);
-  settings.sites = {{"fra", "", "k"}};
+  settings.sites = {{"fra", {}, "k"}};
   EXPECT_NE(refused(settings).find("needs address"), std::string::npos);
-  settings.sites.assign(16, {"fra", "1.2.3.4:5", "k"});
+  settings.sites.assign(16, {"fra", {"1.2.3.4:5"}, "k"});
   EXPECT_NE(refused(settings).find("too many"), std::string::npos);
-  settings.sites = {{"fra", "1.2.3.4:5", "k"}};
+  settings.sites = {{"fra", {"1.2.3.4:5"}, "k"}};
   settings.rendezvous = false;
   EXPECT_NE(refused(settings).find("which is off"), std::string::npos);
 }

@@ -40,6 +40,17 @@ EndpointConfig control_config(const OnlineConfig& users) {
   return config;
 }
 
+// Of each site the addresses of this family first; they stand one after the other.
+void prefer_family(std::vector<SiteTicket>& tickets, bool v4) {
+  for (auto at = tickets.begin(); at != tickets.end();) {
+    const auto end = std::find_if(
+        at, tickets.end(), [name = at->name](const SiteTicket& one) { return one.name != name; });
+    std::stable_partition(at, end,
+                          [v4](const SiteTicket& one) { return one.ticket.relay.is_v4() == v4; });
+    at = end;
+  }
+}
+
 rendezvous::ClientConfig client_config(const OnlineConfig& users) {
   rendezvous::ClientConfig made;
   made.app_id = users.app_id;
@@ -325,6 +336,9 @@ void Network::Online::on(const rendezvous::TicketsEvent& event, Instant now) {
     site.ticket.token = given.token;
     site.ticket.secret.bytes = given.secret;
   }
+  // The family that the server was reached over has shown that it works.
+  const bool v4 = server_in_use(now).value_or(server()).is_v4();
+  prefer_family(tickets, v4);
   ticket_at_ = now + kTicketInterval;
   router_.on_tickets(tickets, now);
 }

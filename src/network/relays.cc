@@ -16,6 +16,9 @@ constexpr Duration kWantedTime = seconds(60);
 constexpr Duration kIdleCheckInterval = seconds(10);
 constexpr std::size_t kEventsMax = 1024;
 
+// RFC 8305 section 5, Connection Attempt Delay: a site's first address has this time to answer before another is preferred.
+constexpr Duration kAttemptDelay = milliseconds(250);
+
 // By so much must another site be nearer.
 constexpr Duration kMoveMargin = milliseconds(5);
 
@@ -41,12 +44,29 @@ Relays::Site& Relays::site_for(const SiteTicket& ticket) {
   return site;
 }
 
+// Of `tickets`, from the first one of this site on.
+void Relays::take_addresses(Site& site, std::span<const SiteTicket> tickets) {
+  const IpAddress before = site.ticket.relay;
+  site.offered = true;
+  site.addresses.clear();
+  for (const SiteTicket& given : tickets) {
+    const IpAddress& address = given.ticket.relay;
+    const bool own = relay::site_id(given.name) == site.id && !site.has(address);
+    if (!own || site.addresses.size() == kAddressesMax) continue;
+    // It stays where it is.
+    if (site.addresses.empty() || address == before) site.ticket = given.ticket;
+    site.addresses.push_back(address);
+  }
+}
+
 void Relays::on_tickets(const std::vector<SiteTicket>& tickets, Instant now) {
   for (const auto& site : sites_) site->offered = false;
-  for (std::size_t i = 0; i < std::min(tickets.size(), kSitesMax); ++i) {
+  std::size_t offered = 0;
+  for (std::size_t i = 0; i < tickets.size() && offered < kSitesMax; ++i) {
     Site& site = site_for(tickets[i]);
-    site.offered = true;
-    site.ticket = tickets[i].ticket;
+    if (site.offered) continue;
+    ++offered;
+    take_addresses(site, std::span(tickets).subspan(i));
     const bool used = site.leg && site.leg->state() != relay::Leg::State::kClosed;
     if (used) site.leg->open(site.ticket, now);
   }
@@ -68,40 +88,94 @@ void Relays::on_tickets(const std::vector<SiteTicket>& tickets, Instant now) {
     };
     return place(a) < place(b);
   });
-  if (sites_.size() == 1) return settle_on(sites_[0].get(), now);
   const bool changed = sites_.size() != before || home_ == nullptr;
+  if (sites_.size() == 1) settle_on(sites_[0].get(), now);
   if (changed) probe(now);
 }
 
 // --- which ones ----------------------------------------------------------------------------------------------------
 
+bool Relays::has_choice() const {
+  return sites_.size() > 1 || (sites_.size() == 1 && sites_[0]->addresses.size() > 1);
+}
+
 void Relays::probe(Instant now) {
   if (probes_.running()) return;
   next_round_ = kNever;
-  if (sites_.size() < 2) return;
+  if (!has_choice()) return;
   std::vector<IpAddress> addresses;
   probed_.clear();
   for (const auto& site : sites_) {
-    addresses.push_back(site->ticket.relay);
-    probed_.push_back(site->id);
+    for (const IpAddress& address : site->addresses) {
+      if (addresses.size() == SiteProbes::kAddressesMax) break;
+      addresses.push_back(address);
+      probed_.push_back({site->id, address});
+    }
   }
   probes_.start(addresses, now);
   last_round_ = now;
+  race_at_ = now + kAttemptDelay;
   const double spread = 0.75 + 0.5 * random_.unit();
   next_round_ =
       now +
       Duration(static_cast<std::int64_t>(static_cast<double>(kRoundInterval.count()) * spread));
 }
 
-void Relays::on_round_done(Instant now) {
+void Relays::probe_soon(Instant now) {
+  if (now - last_round_ >= kRoundPause) return probe(now);
+  next_round_ = std::min(next_round_, last_round_ + kRoundPause);
+}
+
+std::optional<Duration> Relays::score(const Site& site) const {
   for (std::size_t i = 0; i < probed_.size(); ++i) {
-    Site* site = find(probed_[i]);
-    if (site == nullptr) continue;
+    if (probed_[i].site == site.id && probed_[i].address == site.ticket.relay)
+      return probes_.score(i);
+  }
+  return std::nullopt;
+}
+
+// Where a site is not open, and its address does not answer, it goes on at the best of those that do.
+void Relays::prefer_answering(Site& site, Instant now) {
+  const bool opening = site.leg && site.leg->state() == relay::Leg::State::kOpening;
+  if (site.open() || (opening && score(site))) return;
+  std::optional<Duration> least;
+  for (std::size_t i = 0; i < probed_.size(); ++i) {
     const auto score = probes_.score(i);
-    if (score) site->rtt = score;
-    if (!score && !site->open()) site->avoid_until = now + kAvoidTime;
+    if (probed_[i].site != site.id || !score || (least && *least <= *score)) continue;
+    least = score;
+    site.ticket.relay = probed_[i].address;
+  }
+  if (least && opening) site.leg->open(site.ticket, now);
+}
+
+void Relays::race(Instant now) {
+  race_at_ = kNever;
+  for (const auto& site : sites_) {
+    if (site->addresses.size() > 1) prefer_answering(*site, now);
+  }
+}
+
+void Relays::on_answer(Instant now) {
+  const auto first = probes_.first_answer();
+  if (home_ == nullptr && first) {
+    home_ = find(probed_[*first].site);
+    if (home_ == nullptr) return;
+    prefer_answering(*home_, now);
+    open(*home_, now);
+  }
+  if (now - last_round_ >= kAttemptDelay) race(now);
+}
+
+void Relays::on_round_done(Instant now) {
+  race(now);
+  for (const auto& site : sites_) {
+    const auto found = score(*site);
+    if (found) site->rtt = found;
+    if (!found && !site->open()) site->avoid_until = now + kAvoidTime;
   }
   choose(now);
+  // Nothing answers: perhaps there is no network at the moment.
+  if (home_ != nullptr && !home_->open() && !score(*home_)) probe_soon(now);
 }
 
 std::optional<Duration> Relays::rtt(const Site& site) const {
@@ -180,18 +254,13 @@ bool Relays::owns(const IpAddress& from, Bytes datagram) const {
   if (datagram.empty()) return false;
   const bool ours = relay::is_relay_packet(datagram[0]) || is_stun_packet(datagram[0]);
   return ours && std::any_of(sites_.begin(), sites_.end(),
-                             [&](const auto& site) { return site->ticket.relay == from; });
+                             [&](const auto& site) { return site->has(from); });
 }
 
 std::optional<Relays::Received> Relays::receive(const IpAddress& from, MutableBytes datagram,
                                                 Instant now) {
   if (is_stun_packet(datagram[0])) {
-    if (!probes_.receive(from, datagram, now)) return std::nullopt;
-    const auto first = probes_.first_answer();
-    if (home_ == nullptr && first) {
-      home_ = find(probed_[*first]);
-      if (home_ != nullptr) open(*home_, now);
-    }
+    if (probes_.receive(from, datagram, now)) on_answer(now);
     return std::nullopt;
   }
   for (const auto& site : sites_) {
@@ -231,9 +300,9 @@ void Relays::take_events(Site& site, Instant now) {
     look_around = look_around || bad;
     post(site.id, *event);
   }
-  if (!look_around || sites_.size() < 2 || (&site != home_ && &site != backup_)) return;
+  if (!look_around || !has_choice() || (&site != home_ && &site != backup_)) return;
   choose(now);
-  if (now - last_round_ >= kRoundPause) probe(now);
+  probe_soon(now);
 }
 
 std::optional<RelaysEvent> Relays::poll_event() {
@@ -250,6 +319,7 @@ void Relays::advance(Instant now) {
     take_events(*site, now);
   }
   if (now >= next_round_) probe(now);
+  if (now >= race_at_) race(now);
   if (probes_.poll_done(now)) on_round_done(now);
   if (now >= next_idle_check_) close_idle(now);
 }
@@ -274,7 +344,7 @@ void Relays::leave() {
 }
 
 Instant Relays::next_deadline() const {
-  Instant next = std::min({next_round_, next_idle_check_, probes_.next_deadline()});
+  Instant next = std::min({next_round_, race_at_, next_idle_check_, probes_.next_deadline()});
   for (const auto& site : sites_) {
     if (site->leg) next = std::min(next, site->leg->next_deadline());
   }

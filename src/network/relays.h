@@ -4,10 +4,12 @@
 // Sans-I/O, one driver, as everything below io.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,12 +19,14 @@
 #include "endpoint/endpoint.h"
 #include "network/site_probes.h"
 #include "relay/leg.h"
+#include "rendezvous/messages.h"
 
 namespace whimbrel {
 
 // The number of a site (relay::site_id()) is what grants and slots know its relay by.
 using SiteId = std::uint32_t;
 
+// A site has one for each of its addresses.
 struct SiteTicket {
   std::string name;  // 1 to 16 bytes
   relay::Ticket ticket;
@@ -36,11 +40,12 @@ struct RelaysEvent {
 class Relays {
  public:
   // Further ones are not looked at.
-  static constexpr std::size_t kSitesMax = SiteProbes::kSitesMax;
+  static constexpr std::size_t kSitesMax = rendezvous::kRelaySitesMax;
+  static constexpr std::size_t kAddressesMax = rendezvous::kSiteAddressesMax;  // of one site
 
   explicit Relays(Random& random) : random_(random), probes_(random) {}
 
-  // All sites that there are; the first one is taken where nothing speaks for another.
+  // All sites that there are, with all their addresses; the first one is taken where nothing speaks for another.
   void on_tickets(const std::vector<SiteTicket>& tickets, Instant now);
   // Keeps a leg to this site for the next minute. False: it is none of ours.
   bool want(SiteId site, Instant now);
@@ -64,13 +69,17 @@ class Relays {
   struct Site {
     SiteId id = 0;
     std::string name;
-    relay::Ticket ticket;
-    bool offered = true;          // in the last tickets
-    std::string fault;            // why it can't be used, for a person
-    std::optional<Duration> rtt;  // of the last probes that were answered
-    Instant wanted_until{};       // by peers
-    Instant avoid_until{};        // it was silent, refused us or is about to stop
+    relay::Ticket ticket;              // to the address that is used, or tried first
+    std::vector<IpAddress> addresses;  // all of its own
+    bool offered = false;              // in the last tickets
+    std::string fault;                 // why it can't be used, for a person
+    std::optional<Duration> rtt;       // of the last probes that were answered
+    Instant wanted_until{};            // by peers
+    Instant avoid_until{};             // it was silent, refused us or is about to stop
     std::unique_ptr<relay::Leg> leg;
+    bool has(const IpAddress& address) const {
+      return std::find(addresses.begin(), addresses.end(), address) != addresses.end();
+    }
     bool open() const { return leg && leg->state() == relay::Leg::State::kOpen; }
   };
   const std::vector<std::unique_ptr<Site>>& sites() const { return sites_; }
@@ -85,8 +94,17 @@ class Relays {
 
  private:
   Site& site_for(const SiteTicket& ticket);
+  void take_addresses(Site& site, std::span<const SiteTicket> tickets);
+  bool has_choice() const;
   void probe(Instant now);
+  // No sooner than the pause after the last round.
+  void probe_soon(Instant now);
+  void on_answer(Instant now);
   void on_round_done(Instant now);
+  void prefer_answering(Site& site, Instant now);
+  void race(Instant now);
+  // Of the address that is used.
+  std::optional<Duration> score(const Site& site) const;
   // Whether `a` is to be taken rather than `b`, at the first look.
   bool better(const Site& a, const Site& b, Instant now) const;
   // Whether `a` is so much better than `b` that it is worth to move.
@@ -101,12 +119,17 @@ class Relays {
 
   Random& random_;
   SiteProbes probes_;
-  std::vector<SiteId> probed_;  // in the order of the round
+  struct Probed {
+    SiteId site = 0;
+    IpAddress address;
+  };
+  std::vector<Probed> probed_;  // in the order of the round
   std::vector<std::unique_ptr<Site>> sites_;
   Site* home_ = nullptr;
   Site* backup_ = nullptr;
   Instant next_round_ = kNever;
   Instant last_round_{};
+  Instant race_at_ = kNever;
   Instant next_idle_check_ = kNever;
   std::deque<RelaysEvent> events_;
 };

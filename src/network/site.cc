@@ -87,6 +87,10 @@ void Site::set_wall_clock(Instant now, UnixMillis unix_now) {
   if (jumped && control_) control_->on_clock_jump(now);
 }
 
+void Site::set_site_addresses(const std::string& site, const std::vector<IpAddress>& addresses) {
+  if (control_) control_->set_site_addresses(site, addresses);
+}
+
 std::optional<Transmit> Site::poll_transmit(MutableBytes buffer, Instant now) {
   if (!stun_answers_.empty()) {
     const Answer& answer = stun_answers_.front();

@@ -27,9 +27,10 @@ namespace whimbrel {
 
 // A relay in another place that clients are given tickets for.
 struct OtherSite {
-  std::string name;   // other than every other site's; 1 to 16 bytes
-  IpAddress address;  // told to clients
-  Secret master;      // what its tokens are sealed with: the relay has the same
+  std::string name;  // other than every other site's; 1 to 16 bytes
+  // Told to clients: all of them lead to the same relay. Further than rendezvous::kSiteAddressesMax are not told; none: not known yet.
+  std::vector<IpAddress> addresses;
+  Secret master;  // what its tokens are sealed with: the relay has the same
 };
 
 struct SiteConfig {
@@ -40,8 +41,8 @@ struct SiteConfig {
   rendezvous::ServerLimits rendezvous_limits;
   rendezvous::LobbyLimits lobby_limits;  // lobbies_max 0: there are none
   relay::ServerConfig relay_config;
-  // Told to clients with their relay tickets; all zero: where they reached this server.
-  IpAddress relay_address;
+  // Told to clients with their relay tickets, as of OtherSite; none: where they reached this server.
+  std::vector<IpAddress> relay_addresses;
   std::string site_name = "home";      // also names the relay in grants
   std::vector<OtherSite> other_sites;  // at most rendezvous::kRelaySitesMax - 1
   std::int64_t ticket_seconds = 600;
@@ -77,6 +78,8 @@ class Site {
   // One datagram as it came. Where it goes next, if it is forwarded: the same memory, the same size, another header.
   std::optional<IpAddress> receive(const IpAddress& from, MutableBytes datagram, Instant now);
   void advance(Instant now);
+  // Other addresses of a site, also of this one, for the tickets to come.
+  void set_site_addresses(const std::string& site, const std::vector<IpAddress>& addresses);
   // As of Network.
   void set_wall_clock(Instant now, UnixMillis unix_now);
   // Everything that is not forwarded. `buffer`: 64 KiB.

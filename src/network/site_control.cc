@@ -39,9 +39,9 @@ Secret lobby_key(const KeyPair& server) {
 // --- tickets -------------------------------------------------------------------------------------------------------
 
 SiteTickets::SiteTickets(const SiteConfig& config, relay::SiteKeys& keys, Random& random)
-    : config_(config), keys_(keys), random_(random) {
+    : config_(config), keys_(keys), own_addresses_(config.relay_addresses), random_(random) {
   for (const OtherSite& site : config.other_sites) {
-    others_.push_back({site.name, site.address, relay::SiteKeys(site.master)});
+    others_.push_back({site.name, site.addresses, relay::SiteKeys(site.master)});
   }
 }
 
@@ -66,19 +66,32 @@ std::vector<rendezvous::RelayTicket> SiteTickets::issue(const Identity& identity
   token.app_id = app_id;
   token.not_after = unix_seconds + config_.ticket_seconds;
   std::vector<rendezvous::RelayTicket> tickets;
-  if (config_.relay || !config_.relay_address.empty()) {
-    rendezvous::RelayTicket& own = tickets.emplace_back(seal(token, keys_, unix_seconds));
-    own.address = config_.relay_address.bytes;
-    own.port = config_.relay_address.port;
-    own.site = config_.site_name;
+  const auto add = [&](const std::string& site, const std::vector<IpAddress>& addresses,
+                       relay::SiteKeys& keys) {
+    rendezvous::RelayTicket ticket = seal(token, keys, unix_seconds);
+    ticket.site = site;
+    const std::size_t count = std::min({addresses.size(), rendezvous::kSiteAddressesMax,
+                                        rendezvous::kRelayTicketsMax - tickets.size()});
+    for (std::size_t i = 0; i < count; ++i) {
+      ticket.address = addresses[i].bytes;
+      ticket.port = addresses[i].port;
+      tickets.push_back(ticket);
+    }
+  };
+  if (!own_addresses_.empty()) {
+    add(config_.site_name, own_addresses_, keys_);
+  } else if (config_.relay) {
+    add(config_.site_name, {IpAddress()}, keys_);
   }
-  for (Other& other : others_) {
-    rendezvous::RelayTicket& ticket = tickets.emplace_back(seal(token, other.keys, unix_seconds));
-    ticket.address = other.address.bytes;
-    ticket.port = other.address.port;
-    ticket.site = other.name;
-  }
+  for (Other& other : others_) add(other.name, other.addresses, other.keys);
   return tickets;
+}
+
+void SiteTickets::set_addresses(const std::string& site, const std::vector<IpAddress>& addresses) {
+  if (site == config_.site_name) own_addresses_ = addresses;
+  for (Other& other : others_) {
+    if (other.name == site) other.addresses = addresses;
+  }
 }
 
 // --- sessions ------------------------------------------------------------------------------------------------------

@@ -24,11 +24,12 @@ class SiteTickets final : public rendezvous::TicketIssuer {
 
   std::vector<rendezvous::RelayTicket> issue(const Identity& identity, std::uint32_t app_id,
                                              std::int64_t unix_seconds) override;
+  void set_addresses(const std::string& site, const std::vector<IpAddress>& addresses);
 
  private:
   struct Other {
     std::string name;
-    IpAddress address;
+    std::vector<IpAddress> addresses;
     relay::SiteKeys keys;
   };
   rendezvous::RelayTicket seal(relay::Token token, relay::SiteKeys& keys,
@@ -36,6 +37,7 @@ class SiteTickets final : public rendezvous::TicketIssuer {
 
   const SiteConfig& config_;
   relay::SiteKeys& keys_;
+  std::vector<IpAddress> own_addresses_;
   std::vector<Other> others_;
   Random& random_;
 };
@@ -52,6 +54,9 @@ class SiteControl {
   void on_clock_jump(Instant now);
   std::optional<Transmit> poll_transmit(MutableBytes buffer, Instant now);
   Instant next_deadline() const;
+  void set_site_addresses(const std::string& site, const std::vector<IpAddress>& addresses) {
+    tickets_.set_addresses(site, addresses);
+  }
   void farewell(Duration left) { server_.farewell(left); }
 
   const Endpoint& endpoint() const { return endpoint_; }

@@ -15,11 +15,11 @@ constexpr Duration kLossCost = milliseconds(20);
 
 }  // namespace
 
-void SiteProbes::start(const std::vector<IpAddress>& sites, Instant now) {
-  ASSERT(sites.size() <= kSitesMax);
-  if (running() || sites.empty()) return;
-  sites_.clear();
-  for (const IpAddress& address : sites) sites_.push_back({address, {}});
+void SiteProbes::start(const std::vector<IpAddress>& addresses, Instant now) {
+  ASSERT(addresses.size() <= kAddressesMax);
+  if (running() || addresses.empty()) return;
+  targets_.clear();
+  for (const IpAddress& address : addresses) targets_.push_back({address, {}});
   round_ = 1;
   place_ = 0;
   next_send_ = now;
@@ -30,9 +30,9 @@ void SiteProbes::start(const std::vector<IpAddress>& sites, Instant now) {
 bool SiteProbes::receive(const IpAddress& from, Bytes datagram, Instant now) {
   const auto response = read_binding_response(datagram);
   if (!response) return false;
-  for (std::size_t i = 0; i < sites_.size(); ++i) {
-    if (sites_[i].address != from) continue;
-    for (Probe& probe : sites_[i].probes) {
+  for (std::size_t i = 0; i < targets_.size(); ++i) {
+    if (targets_[i].address != from) continue;
+    for (Probe& probe : targets_[i].probes) {
       if (probe.transaction != response->transaction || probe.took) continue;
       probe.took = now - probe.sent;
       if (!first_answer_) first_answer_ = i;
@@ -45,13 +45,13 @@ bool SiteProbes::receive(const IpAddress& from, Bytes datagram, Instant now) {
 
 std::optional<SiteProbes::Request> SiteProbes::poll_transmit(MutableBytes buffer, Instant now) {
   if (now < next_send_) return std::nullopt;
-  Site& site = sites_[place_];
-  Probe& probe = site.probes.emplace_back();
+  Target& target = targets_[place_];
+  Probe& probe = target.probes.emplace_back();
   random_.fill(probe.transaction);
   probe.sent = now;
-  const Request request{site.address, write_binding_request(buffer, probe.transaction)};
+  const Request request{target.address, write_binding_request(buffer, probe.transaction)};
   next_send_ = now + kPace;
-  if (++place_ == sites_.size()) {
+  if (++place_ == targets_.size()) {
     place_ = 0;
     if (round_++ == kProbesPerRound) {
       next_send_ = kNever;
@@ -62,8 +62,8 @@ std::optional<SiteProbes::Request> SiteProbes::poll_transmit(MutableBytes buffer
 }
 
 bool SiteProbes::all_answered() const {
-  return std::all_of(sites_.begin(), sites_.end(), [](const Site& site) {
-    return std::all_of(site.probes.begin(), site.probes.end(),
+  return std::all_of(targets_.begin(), targets_.end(), [](const Target& target) {
+    return std::all_of(target.probes.begin(), target.probes.end(),
                        [](const Probe& probe) { return probe.took.has_value(); });
   });
 }
@@ -78,9 +78,16 @@ bool SiteProbes::poll_done(Instant now) {
 
 Instant SiteProbes::next_deadline() const { return std::min(next_send_, end_); }
 
-std::optional<Duration> SiteProbes::score(std::size_t site) const {
-  if (site >= sites_.size()) return std::nullopt;
-  const std::vector<Probe>& probes = sites_[site].probes;
+bool SiteProbes::answered(std::size_t address) const {
+  if (address >= targets_.size()) return false;
+  const std::vector<Probe>& probes = targets_[address].probes;
+  return std::any_of(probes.begin(), probes.end(),
+                     [](const Probe& probe) { return probe.took.has_value(); });
+}
+
+std::optional<Duration> SiteProbes::score(std::size_t address) const {
+  if (address >= targets_.size()) return std::nullopt;
+  const std::vector<Probe>& probes = targets_[address].probes;
   std::vector<Duration> took;
   std::int64_t lost = 0;
   for (std::size_t i = 0; i < probes.size(); ++i) {

@@ -17,14 +17,14 @@ namespace whimbrel {
 
 class SiteProbes {
  public:
-  // Of one round, to one site. The first wakes what sleeps on the way, so it does not count where there are others.
+  // Of one round, to one address. The first wakes what sleeps on the way, so it does not count where there are others.
   static constexpr unsigned kProbesPerRound = 5;
-  static constexpr std::size_t kSitesMax = 16;
+  static constexpr std::size_t kAddressesMax = 32;
 
   explicit SiteProbes(Random& random) : random_(random) {}
 
-  // Begins a round, unless one is under way. Sites are known by their place in the list.
-  void start(const std::vector<IpAddress>& sites, Instant now);
+  // Begins a round, unless one is under way. Addresses are known by their place in the list.
+  void start(const std::vector<IpAddress>& addresses, Instant now);
   bool running() const { return round_ != 0; }
 
   // True if the datagram was the answer to a probe.
@@ -38,10 +38,11 @@ class SiteProbes {
   bool poll_done(Instant now);
   Instant next_deadline() const;
 
-  // The site that answered first in this round or the last one.
+  // The address that answered first in this round or the last one.
   std::optional<std::size_t> first_answer() const { return first_answer_; }
+  bool answered(std::size_t address) const;
   // Round trip as a route is judged by it: median, half the spread, and what lost probes cost. Nothing: no answer.
-  std::optional<Duration> score(std::size_t site) const;
+  std::optional<Duration> score(std::size_t address) const;
 
  private:
   struct Probe {
@@ -49,7 +50,7 @@ class SiteProbes {
     Instant sent{};
     std::optional<Duration> took;
   };
-  struct Site {
+  struct Target {
     IpAddress address;
     std::vector<Probe> probes;  // sent in this round
   };
@@ -57,9 +58,9 @@ class SiteProbes {
   bool all_answered() const;
 
   Random& random_;
-  std::vector<Site> sites_;
+  std::vector<Target> targets_;
   unsigned round_ = 0;     // of the round's probes the next one, from 1; 0: no round
-  std::size_t place_ = 0;  // in sites_, of the next request
+  std::size_t place_ = 0;  // in targets_, of the next request
   Instant next_send_ = kNever;
   Instant end_ = kNever;
   std::optional<std::size_t> first_answer_;

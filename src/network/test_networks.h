@@ -73,7 +73,7 @@ class TestNetworks : public ::testing::Test {
   SiteNode& add_relay(const std::string& name) {
     SiteNode& node = add_site(name);
     start(node);
-    sites[0]->config.other_sites.push_back({name, node.address, node.master});
+    sites[0]->config.other_sites.push_back({name, {node.address}, node.master});
     return node;
   }
   // As a restart of the program: the state folder lives on, everything else is new.

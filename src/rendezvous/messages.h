@@ -27,6 +27,9 @@ inline constexpr std::size_t kSignalBytesMax = 2048;
 inline constexpr std::size_t kRelayTokenMax = 256;
 inline constexpr std::size_t kSiteNameMax = 16;
 inline constexpr std::size_t kRelaySitesMax = 16;
+// Of all sites together; a site has one for each of its addresses.
+inline constexpr std::size_t kRelayTicketsMax = 32;
+inline constexpr std::size_t kSiteAddressesMax = 4;
 
 // --- client to server ----------------------------------------------------------------------------------------------
 
@@ -212,11 +215,12 @@ struct RelayTicket {
 struct RelayTickets {
   static constexpr std::uint8_t kType = 69;
   std::uint32_t request = 0;
-  std::vector<RelayTicket> relays;  // one of each site, the operator's first choice first
+  // One for each address of each site, those of a site one after the other; the operator's first choice first.
+  std::vector<RelayTicket> relays;
   template <typename Fields>
   void fields(Fields& f) {
     f.number(request);
-    f.list(relays, kRelaySitesMax);
+    f.list(relays, kRelayTicketsMax);
   }
 };
 struct Pong {

@@ -29,7 +29,7 @@ enum class ClientId : std::uint64_t {};
 class TicketIssuer {
  public:
   virtual ~TicketIssuer() = default;
-  // One of each site, at most kRelaySitesMax. None: there is no relay, or not now.
+  // As of RelayTickets, at most kRelayTicketsMax. None: there is no relay, or not now.
   virtual std::vector<RelayTicket> issue(const Identity& identity, std::uint32_t app_id,
                                          std::int64_t unix_seconds) = 0;
 };

@@ -12,13 +12,13 @@ WHIMBREL = WHIMBRELD = ""
 
 
 class Servers:
-    """A rendezvous without a relay, and relays beside it."""
+    """A rendezvous without a relay, and relays beside it. `address` is what the rendezvous says of where they are."""
 
-    def __init__(self, scene, names):
+    def __init__(self, scene, names, address="\"127.0.0.1:{port}\""):
         self.scene = scene
         self.relays = {name: self.start_relay(name, 0) for name in names}
         sites = "".join(
-            f"[[sites]]\nname = \"{name}\"\naddress = \"127.0.0.1:{relay.port}\"\n"
+            f"[[sites]]\nname = \"{name}\"\naddress = {address.format(port=relay.port)}\n"
             f"key_file = \"{scene.path(name)}/site.key\"\n" for name, relay in self.relays.items())
         self.main = self.start("main", f"[relay]\nenabled = false\n{sites}", 0)
 
@@ -86,6 +86,24 @@ class Relays(unittest.TestCase):
             for process in (alice, bob):
                 process.end_input()
                 self.assertEqual(process.code(), 0, process.report())
+
+    def test_a_relay_is_known_by_its_name_or_by_all_its_addresses(self):
+        for address in ("\"localhost:{port}\"", "[\"[::1]:{port}\", \"127.0.0.1:{port}\"]"):
+            with self.subTest(address), Scene() as scene:
+                servers = Servers(scene, ["fra"], address)
+                alice, bob = servers.chats()
+                alice.write("here\n")
+                bob.until("alice: here")
+                self.assertGreater(servers.metric(servers.relays["fra"], "whimbrel_relay_forwarded_packets_total"), 0)
+
+    def test_a_relay_that_is_no_address_is_named(self):
+        with Scene() as scene:
+            path = scene.path("bad.toml")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write("[relay]\naddress = \"192.0.2.7\"\n")
+            server = scene.run("server", WHIMBRELD, "--config", path, "--check-config")
+            self.assertEqual(server.code(), 1, server.report())
+            self.assertIn("relay.address: '192.0.2.7' is no address with a port", server.err)
 
     def test_with_the_rendezvous_gone_as_well(self):
         with Scene() as scene:

@@ -74,7 +74,8 @@ class OnlineSwarm {
       config.site.rendezvous = false;
       config.site.site_name = "relay" + std::to_string(i);
       const SiteNode& relay = world_.add_site(config);
-      all.site.other_sites.push_back({config.site.site_name, relay.address(), relay.site_master()});
+      all.site.other_sites.push_back(
+          {config.site.site_name, {relay.address()}, relay.site_master()});
     }
     return world_.add_site(std::move(all));
   }
