@@ -4,49 +4,20 @@
 
 namespace whimbrel {
 
-namespace {
-
+// The one before is let go without the lock: what it holds may call back in here.
 template <typename Function>
-std::shared_ptr<const Function> share(Function function) {
-  return function ? std::make_shared<const Function>(std::move(function)) : nullptr;
-}
-
-}  // namespace
-
-void Callbacks::on_request(OnRequest callback) {
-  auto shared = share(std::move(callback));
+void Callbacks::put(Function callback, std::shared_ptr<const Function>& place) {
+  auto shared = callback ? std::make_shared<const Function>(std::move(callback)) : nullptr;
   const std::lock_guard lock(mutex_);
-  on_request_.swap(shared);
+  place.swap(shared);
   recount();
 }
 
-void Callbacks::on_failed(OnFailed callback) {
-  auto shared = share(std::move(callback));
-  const std::lock_guard lock(mutex_);
-  on_failed_.swap(shared);
-  recount();
-}
-
-void Callbacks::on_changed(OnChanged callback) {
-  auto shared = share(std::move(callback));
-  const std::lock_guard lock(mutex_);
-  on_changed_.swap(shared);
-  recount();
-}
-
-void Callbacks::on_status(OnStatus callback) {
-  auto shared = share(std::move(callback));
-  const std::lock_guard lock(mutex_);
-  on_status_.swap(shared);
-  recount();
-}
-
-void Callbacks::on_presence(OnPresence callback) {
-  auto shared = share(std::move(callback));
-  const std::lock_guard lock(mutex_);
-  on_presence_.swap(shared);
-  recount();
-}
+void Callbacks::on_request(OnRequest callback) { put(std::move(callback), on_request_); }
+void Callbacks::on_failed(OnFailed callback) { put(std::move(callback), on_failed_); }
+void Callbacks::on_changed(OnChanged callback) { put(std::move(callback), on_changed_); }
+void Callbacks::on_status(OnStatus callback) { put(std::move(callback), on_status_); }
+void Callbacks::on_presence(OnPresence callback) { put(std::move(callback), on_presence_); }
 
 void Callbacks::post_presence(const Identity& user, bool online) {
   const std::lock_guard lock(mutex_);

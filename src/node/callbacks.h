@@ -19,16 +19,21 @@ namespace whimbrel {
 
 class Callbacks {
  public:
+  using OnRequest = std::function<void(const Identity& user)>;
+  using OnFailed = std::function<void(const ConnectionInfo& info)>;
+  using OnChanged =
+      std::function<void(const Identity& user, ConnectionState state, const ConnectionInfo& info)>;
+  using OnStatus = std::function<void(const ServerStatus& status)>;
+  using OnPresence = std::function<void(const Identity& user, bool online)>;
+
   // Over it the oldest request goes, which is posted again; a failure only where there are failures alone.
   static constexpr std::size_t kEventsMax = 4096;
 
-  void on_request(std::function<void(const Identity& user)> callback);
-  void on_failed(std::function<void(const ConnectionInfo& info)> callback);
-  void on_changed(
-      std::function<void(const Identity& user, ConnectionState state, const ConnectionInfo& info)>
-          callback);
-  void on_status(std::function<void(const ServerStatus& status)> callback);
-  void on_presence(std::function<void(const Identity& user, bool online)> callback);
+  void on_request(OnRequest callback);
+  void on_failed(OnFailed callback);
+  void on_changed(OnChanged callback);
+  void on_status(OnStatus callback);
+  void on_presence(OnPresence callback);
 
   void post(Event event);
   // Takes the place of one that was not told yet.
@@ -44,13 +49,8 @@ class Callbacks {
   std::uint64_t news() const { return due() ? posted_.load(std::memory_order_acquire) : 0; }
 
  private:
-  using OnRequest = std::function<void(const Identity& user)>;
-  using OnFailed = std::function<void(const ConnectionInfo& info)>;
-  using OnChanged =
-      std::function<void(const Identity& user, ConnectionState state, const ConnectionInfo& info)>;
-  using OnStatus = std::function<void(const ServerStatus& status)>;
-  using OnPresence = std::function<void(const Identity& user, bool online)>;
-
+  template <typename Function>
+  void put(Function callback, std::shared_ptr<const Function>& place);
   bool wanted(const Event& event) const;
   // After a change; what is due now may be news.
   void recount();
