@@ -137,6 +137,18 @@ std::variant<Identity, Rejection> Authority::number(const Login& login, const Pu
   return identity;
 }
 
+std::optional<Rejection> Authority::refuse_revoked(const PublicKey& key) {
+  switch (registry_.revoked(key)) {
+    case Registry::Answer::kYes:
+      return Rejection{RefusalCode::kRevoked, "this key was revoked"};
+    case Registry::Answer::kNo:
+      return std::nullopt;
+    case Registry::Answer::kUnavailable:
+      break;
+  }
+  return unavailable();
+}
+
 std::variant<Identity, Rejection> Authority::identify(const Login& login, const PublicKey& key,
                                                       const IpAddress& from,
                                                       std::int64_t unix_seconds) {
@@ -146,14 +158,7 @@ std::variant<Identity, Rejection> Authority::identify(const Login& login, const 
   if (config_.app_id && *config_.app_id != login.app_id) {
     return Rejection{RefusalCode::kWrongApp, "this server serves another application"};
   }
-  switch (registry_.revoked(key)) {
-    case Registry::Answer::kYes:
-      return Rejection{RefusalCode::kRevoked, "this key was revoked"};
-    case Registry::Answer::kUnavailable:
-      return unavailable();
-    case Registry::Answer::kNo:
-      break;
-  }
+  if (auto rejection = refuse_revoked(key)) return *std::move(rejection);
   switch (config_.mode) {
     case AuthorityConfig::Mode::kOpen:
       return claim_name(login, key, from, unix_seconds);
@@ -178,14 +183,7 @@ std::variant<std::vector<std::uint8_t>, Rejection> Authority::renew(const Identi
                                                                     std::uint32_t app_id,
                                                                     const PublicKey& key,
                                                                     std::int64_t unix_seconds) {
-  switch (registry_.revoked(key)) {
-    case Registry::Answer::kYes:
-      return Rejection{RefusalCode::kRevoked, "this key was revoked"};
-    case Registry::Answer::kUnavailable:
-      return unavailable();
-    case Registry::Answer::kNo:
-      break;
-  }
+  if (auto rejection = refuse_revoked(key)) return *std::move(rejection);
   return certify(identity, app_id, key, unix_seconds);
 }
 

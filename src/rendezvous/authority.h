@@ -78,6 +78,7 @@ class Authority {
  private:
   std::variant<Identity, Rejection> identify(const Login& login, const PublicKey& key,
                                              const IpAddress& from, std::int64_t unix_seconds);
+  std::optional<Rejection> refuse_revoked(const PublicKey& key);
   std::variant<Identity, Rejection> claim_name(const Login& login, const PublicKey& key,
                                                const IpAddress& from, std::int64_t unix_seconds);
   // Nothing: one more name may be made for this key, and is counted.
