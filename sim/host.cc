@@ -32,6 +32,7 @@ void Host::live() {
   network_ =
       std::make_unique<Network>(endpoint_config(), config_.server, random_, now(), unix_now());
   for (const auto& [user, route] : routes_) endpoint().set_route(user, route.address, route.key);
+  endpoint().tell_changes(true);
   if (config_.server) world_.simulation().touch(id_);  // it logs in, asked or not
 }
 
@@ -275,6 +276,12 @@ bool Host::take_events() {
       note_break(failed->info.identity);
       if (failed->info.alias.valid()) note_break(failed->info.alias);
       failures_.push_back({now(), std::move(failed->info)});
+    } else {
+      // Told at once: a moment later there may be another session.
+      const ConnectionInfo& info = std::get<SessionChangedEvent>(*event).info;
+      if (info.state == ConnectionState::kClosedByPeer) note_break(info.identity);
+      if (info.state == ConnectionState::kClosedByPeer && info.alias.valid())
+        note_break(info.alias);
     }
   }
   while (const auto presence = network_->poll_presence())

@@ -291,7 +291,8 @@ void LossRecovery::on_deadline(Instant now, FrameSink& sink, Settled& settled) {
 }
 
 bool LossRecovery::backed_off(Instant now) const {
-  return pto_count_ > 1 && now >= last_eliciting_sent_ + rtt_.probe_base() + peer_ack_delay_max_;
+  return pto_count_ > 0 &&
+         now >= last_eliciting_sent_ + std::max(loss_delay(), peer_ack_delay_max_);
 }
 
 void LossRecovery::owe_probe(FrameSink& sink) {

@@ -58,7 +58,7 @@ class LossRecovery {
   unsigned pto_count() const { return pto_count_; }
   unsigned probes_owed() const { return probes_owed_; }
   void owe_probe(FrameSink& sink);
-  // Two probe timeouts or more have passed without an answer, and the last packet is older than one is at first.
+  // A probe timeout or more has passed without an answer, and that to the last packet should have come by now.
   bool backed_off(Instant now) const;
 
   void set_peer_ack_delay_max(Duration delay) { peer_ack_delay_max_ = delay; }

@@ -15,6 +15,8 @@ constexpr Duration kResumeRetryWanted = milliseconds(80);
 constexpr Duration kWantedTime = seconds(10);
 // For how long a relay keeps the slot of a client that it does not hear (ServerLimits::idle_time).
 constexpr Duration kKeptTime = seconds(60);
+// The slot that we had is better than another one: its answer is to come first.
+constexpr Duration kPingFirst = milliseconds(5);
 // After so many Opens without an answer the relay counts as silent; opening goes on.
 constexpr unsigned kOpensUntilLost = 5;
 constexpr Duration kBindRetryFirst = milliseconds(200);
@@ -69,6 +71,7 @@ void Leg::open(const Ticket& ticket, Instant now) {
   // What the relay makes of an Open has keys of that Open's token: another token needs another nonce.
   random_.fill(nonce_);
   start_opening(now);
+  if (kept_) next_open_ = now + kPingFirst;
 }
 
 void Leg::start_opening(Instant now) {

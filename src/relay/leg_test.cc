@@ -99,6 +99,23 @@ TEST_F(RelayLeg, AnotherTokenWhileItOpensIsAnotherSlot) {
   EXPECT_TRUE(connect(alice, opened("str:bob")));
 }
 
+// Whoever logs in again after an outage brings a newer token at the moment when the relay can be reached.
+TEST_F(RelayLeg, TheOldSlotIsPreferredToOneOfANewerToken) {
+  Client& alice = opened("str:alice");
+  const SlotId slot = alice.leg.slot();
+  relay_dead = true;
+  alice.leg.suspect(now);
+  run_for(seconds(4));
+  ASSERT_EQ(alice.leg.state(), Leg::State::kOpening);
+  relay_dead = false;
+  alice.leg.open(ticket_for(token_for(alice.identity)), now);
+  run_for(milliseconds(100));
+  EXPECT_EQ(alice.leg.state(), Leg::State::kOpen);
+  EXPECT_EQ(alice.leg.slot(), slot);
+  EXPECT_EQ(alice.count<LegResumed>(), 1u);
+  EXPECT_EQ(server->counters().opened, 1u);
+}
+
 // From another address an Open with the old nonce gets nothing, and the ping beside it is challenged.
 TEST_F(RelayLeg, ASlotIsKeptOverAChangeOfAddress) {
   Client& alice = opened("str:alice");
