@@ -295,6 +295,14 @@ bool LossRecovery::backed_off(Instant now) const {
          now >= last_eliciting_sent_ + std::max(loss_delay(), peer_ack_delay_max_);
 }
 
+// RFC 9002 6.2.1 lets probes back off so as not to load a network that may be congested. Who hears the peer has reason to try at the
+// first pace again: what was sent meanwhile may have met an outage that is over.
+void LossRecovery::on_sign_of_life(Instant now, FrameSink& sink) {
+  const bool overdue = backed_off(now);
+  pto_count_ = 0;
+  if (overdue) owe_probe(sink);
+}
+
 void LossRecovery::owe_probe(FrameSink& sink) {
   if (probes_owed_ > 0) return;
   probes_owed_ = 1;

@@ -58,6 +58,8 @@ class LossRecovery {
   unsigned pto_count() const { return pto_count_; }
   unsigned probes_owed() const { return probes_owed_; }
   void owe_probe(FrameSink& sink);
+  // Something came from the peer, though no acknowledgement.
+  void on_sign_of_life(Instant now, FrameSink& sink);
   // A probe timeout or more has passed without an answer, and that to the last packet should have come by now.
   bool backed_off(Instant now) const;
 

@@ -88,6 +88,7 @@ void MtuSearch::finish_if_narrow(Instant now) {
 
 void MtuSearch::on_acked(std::size_t size_max) {
   if (size_max > base_) large_losses_ = 0;
+  if (size_max > 0) probe_timeouts_ = 0;
 }
 
 // RFC 8899 4.3: black hole detection.
@@ -97,8 +98,8 @@ bool MtuSearch::on_lost(std::size_t size_max, Instant now) {
   return true;
 }
 
-bool MtuSearch::on_probe_timeout(unsigned count, Instant now) {
-  if (size_ == base_ || count < kBlackHoleProbeTimeouts) return false;
+bool MtuSearch::on_probe_timeout(Instant now) {
+  if (++probe_timeouts_ < kBlackHoleProbeTimeouts || size_ == base_) return false;
   restart(kBlackHolePause, now);
   return true;
 }
@@ -108,6 +109,7 @@ void MtuSearch::restart(Duration pause, Instant now) {
   ceiling_ = limit_;
   probes_lost_ = 0;
   large_losses_ = 0;
+  probe_timeouts_ = 0;
   searching_ = false;
   resume_time_ = now + pause;
 }

@@ -33,8 +33,8 @@ class MtuSearch {
   // if datagram_size() has changed.
   void on_acked(std::size_t size_max);
   bool on_lost(std::size_t size_max, Instant now);
-  // Several probe timeouts in a row: the path may have turned into a black hole for full datagrams.
-  bool on_probe_timeout(unsigned count, Instant now);
+  // Several of them without an acknowledgement between: the path may have turned into a black hole for full datagrams.
+  bool on_probe_timeout(Instant now);
 
  private:
   void restart(Duration pause, Instant now);
@@ -48,6 +48,7 @@ class MtuSearch {
   std::size_t in_flight_ = 0;  // size of the probe that is out, 0 if none
   unsigned probes_lost_ = 0;   // of the current candidate
   unsigned large_losses_ = 0;  // in a row
+  unsigned probe_timeouts_ = 0;
   bool searching_;
   Instant resume_time_ = kNever;
 };

@@ -233,7 +233,7 @@ bool Path::full() const { return state_->recovery.packets().full(); }
 unsigned Path::probes_owed() const { return state_->recovery.probes_owed(); }
 void Path::owe_probe(FrameSink& sink) { state_->recovery.owe_probe(sink); }
 void Path::on_sign_of_life(Instant now, FrameSink& sink) {
-  if (state_->recovery.backed_off(now)) state_->recovery.owe_probe(sink);
+  state_->recovery.on_sign_of_life(now, sink);
 }
 
 std::optional<std::size_t> Path::mtu_probe_size(Instant now) const {
@@ -350,7 +350,7 @@ void Path::on_deadline(Instant now, FrameSink& sink) {
     s.apply(settled, in_flight_before, now);
     if (s.recovery.pto_count() > pto_count) {
       ++s.pto_count_total;
-      if (s.mtu.on_probe_timeout(s.recovery.pto_count(), now)) s.update_datagram_size();
+      if (s.mtu.on_probe_timeout(now)) s.update_datagram_size();
     }
   }
   if (s.quiet_since != kNever && now >= s.quiet_since + kShrinkDelay) {

@@ -45,6 +45,11 @@ class PathTest : public ::testing::Test, public FrameSink {
     path.on_packet_sent(now, bytes, eliciting, PacketPurpose::kNormal,
                         std::span<const SentFrame>(&frame, eliciting ? 1 : 0));
   }
+  void send_probes(std::size_t bytes = 1200) {
+    const SentFrame frame{FrameType::kStream, 1000, 0, 0, 0};
+    while (path.probes_owed() > 0)
+      path.on_packet_sent(now, bytes, true, PacketPurpose::kPtoProbe, {&frame, 1});
+  }
   void fill_window() {
     while (path.send_allowance(now) > 0) send();
   }
@@ -242,6 +247,48 @@ TEST_F(PathTest, ABlackHoleBringsTheBaseBack) {
   }
   EXPECT_EQ(path.datagram_size(), 1200u);
   EXPECT_EQ(path.stats().pto_count_total, 3u);
+}
+
+// Full datagrams of ours vanish while those of the peer come, 60 a second.
+TEST_F(PathTest, ABlackHoleIsFoundWhileThePeerSpeaks) {
+  path.on_packet_sent(now, 1472, true, PacketPurpose::kMtuProbe, {});
+  now += kRtt;
+  acknowledge_all();
+  ASSERT_EQ(path.datagram_size(), 1472u);
+  fill_window();
+  for (std::uint64_t number = 0; path.datagram_size() == 1472; ++number) {
+    ASSERT_LT(now, Instant{seconds(5)});
+    now += milliseconds(16);
+    receive(number);
+    path.on_sign_of_life(now, *this);
+    path.on_deadline(now, *this);
+    send_probes(1472);
+  }
+  EXPECT_EQ(path.datagram_size(), 1200u);
+}
+
+// After an outage the peer is heard first, and does not know what it missed.
+TEST_F(PathTest, ASignOfLifeEndsTheBackOff) {
+  fill_window();
+  for (int i = 0; i < 6; ++i) {
+    now = path.next_deadline();
+    path.on_deadline(now, *this);
+    send_probes();
+  }
+  ASSERT_GE(path.next_deadline() - now, seconds(2));
+  // Its answer to our last packet may still be under way: that one has its time, and no more.
+  path.on_sign_of_life(now + kRtt / 2, *this);
+  EXPECT_EQ(path.probes_owed(), 0u);
+  EXPECT_LE(path.next_deadline() - now, 4 * kRtt);
+}
+
+TEST_F(PathTest, ASignOfLifeAfterTheTimeOfAnAnswerOwesAProbe) {
+  fill_window();
+  now = path.next_deadline();
+  path.on_deadline(now, *this);
+  send_probes();
+  path.on_sign_of_life(now + 2 * kRtt, *this);
+  EXPECT_EQ(path.probes_owed(), 1u);
 }
 
 // RFC 9000 9.4.
