@@ -10,10 +10,10 @@ namespace whimbrel {
 
 class WallClock {
  public:
-  WallClock(Instant now, UnixMillis unix_now) : anchor_(now), unix_anchor_(unix_now) {}
+  WallClock(Instant now, UnixMillis unix_now) : anchor_{now, unix_now}, jump_(anchor_) {}
 
   // Unix time in milliseconds.
-  UnixMillis at(Instant now) const { return unix_anchor_ + to_milliseconds(now - anchor_); }
+  UnixMillis at(Instant now) const { return anchor_.at(now); }
   // The same in whole seconds.
   std::int64_t seconds_at(Instant now) const { return at(now) / 1000; }
 
@@ -23,18 +23,23 @@ class WallClock {
   // What the system's clock says `now`. True: it has jumped, at once or little by little; what was dated by it before, or refused
   // because of it, is to be looked at again.
   bool set(Instant now, UnixMillis unix_now) {
-    corrected_ms_ += unix_now - at(now);
-    anchor_ = now;
-    unix_anchor_ = unix_now;
-    if (corrected_ms_ > -kJumpMs && corrected_ms_ < kJumpMs) return false;
-    corrected_ms_ = 0;
+    anchor_ = {now, unix_now};
+    // Not the sum of the corrections: each has lost a part of a millisecond, and there is one each second for months.
+    const UnixMillis corrected = unix_now - jump_.at(now);
+    if (corrected > -kJumpMs && corrected < kJumpMs) return false;
+    jump_ = anchor_;
     return true;
   }
 
  private:
-  Instant anchor_;
-  UnixMillis unix_anchor_;
-  UnixMillis corrected_ms_ = 0;  // since the last jump
+  // What the system said at one moment.
+  struct Anchor {
+    Instant when;
+    UnixMillis unix_ms;
+    UnixMillis at(Instant now) const { return unix_ms + to_milliseconds(now - when); }
+  };
+  Anchor anchor_;
+  Anchor jump_;  // of the last jump, or the start
 };
 
 // When a driver is to look at the system's clock: whenever it is awake anyway, once a second at most. It costs an idle driver no wake.

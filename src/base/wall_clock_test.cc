@@ -43,6 +43,17 @@ TEST(WallClock, ManySmallCorrectionsAreAJump) {
   EXPECT_EQ(jumps, 2u);
 }
 
+// Both clocks count in full milliseconds here: what a look loses by that must not pile up.
+TEST(WallClock, AClockThatIsRightNeverJumps) {
+  const Instant start{};
+  WallClock clock(start, kUnixStart);
+  constexpr Duration kLook = milliseconds(1000) + microseconds(900);
+  for (int look = 1; look <= 200'000; ++look) {
+    const Instant now = start + look * kLook;
+    ASSERT_FALSE(clock.set(now, kUnixStart + to_milliseconds(now - start))) << look;
+  }
+}
+
 TEST(ClockLooks, OnceASecondAtMost) {
   ClockLooks looks(Instant{});
   EXPECT_FALSE(looks.due(Instant{milliseconds(999)}));
