@@ -460,8 +460,8 @@ std::optional<Transmit> Router::route_batch(const Transmit& batch, MutableBytes 
   if (packet_kind(bytes[0]) == PacketKind::kHandshake) {
     const bool consent = shows_consent(bytes);
     signal(*remote, bytes, consent, now);
-    // What the peer said of itself while it asked counts from now on.
-    if (consent && remote->routes.empty() && !remote->claims.empty()) learn_slots(*remote, now);
+    // What the peer said of itself while it asked counts from now on; what we know of a former life of it does not.
+    if (consent && !remote->claims.empty()) learn_slots(*remote, now);
     return std::nullopt;
   }
   const Routes::Route* route = remote->routes.active();

@@ -162,6 +162,24 @@ TEST(Online, ANewLifeUnderTheSameName) {
   EXPECT_EQ(trio.world.finish(), "");
 }
 
+// Whoever calls after the peer has noticed its end: the slots of the former life are nobody's, though the relay knows them still.
+TEST(Online, ANewLifeAfterTheFormerOneWasMissed) {
+  Trio trio;
+  trio.get_online();
+  trio.alice.say(trio.bob);
+  trio.world.run_for(seconds(1));
+  trio.bob.restart(true);
+  trio.world.run_for(seconds(30));
+  EXPECT_TRUE(trio.bob.online());
+  EXPECT_EQ(trio.alice.failures().size(), 1u);
+  trio.bob.say(trio.alice);
+  trio.world.run_for(seconds(3));
+  EXPECT_EQ(trio.alice.messages_received(), 1u);
+  trio.alice.say(trio.bob);
+  trio.world.run_for(seconds(3));
+  EXPECT_EQ(trio.bob.messages_received(), 2u);
+}
+
 // Every session survives an outage of the server that is over well before timeout_connected, whoever speaks and whoever listens.
 class ServerOutage : public testing::TestWithParam<int> {};
 
