@@ -9,6 +9,8 @@ namespace {
 
 // Of what a key may seal, so many are for CLOSE: a session that ends because its key is used up still says so.
 constexpr std::uint64_t kSealsKeptForClose = 128;
+// So far may the clock of a peer be ahead of ours that its stamps are remembered as they are.
+constexpr std::uint64_t kStampAheadMaxMs = 10'000;
 
 PacketKeyLimits key_limits(AeadSuite suite, const EndpointLimits& limits) {
   PacketKeyLimits out = packet_key_limits(suite);
@@ -75,10 +77,12 @@ Peer& Endpoint::State::make_peer(const Identity& user, Instant now) {
   return peer;
 }
 
-// Those of refused strangers are not kept: anybody can make as many as he likes.
-void Endpoint::State::note_stamp(Peer& peer, std::uint64_t stamp) {
+// Those of refused strangers are not kept: anybody can make as many as he likes. Nor are moments to come: whoever had them from a
+// clock that was wrong, and starts again when it is right, would be taken for a replay until then.
+void Endpoint::State::note_stamp(Peer& peer, std::uint64_t stamp, Instant now) {
   peer.stamp = std::max(peer.stamp, stamp);
-  if (peer.key && !peer.refused) stamps.note(*peer.key, stamp);
+  const auto latest = static_cast<std::uint64_t>(std::max<UnixMillis>(0, clock.at(now)));
+  if (peer.key && !peer.refused) stamps.note(*peer.key, std::min(stamp, latest + kStampAheadMaxMs));
 }
 
 // --- sending -----------------------------------------------------------------------------------------------------
@@ -291,7 +295,7 @@ void Endpoint::State::establish(Peer& peer, const HandshakeResult& result, const
   if (!peer.background) by_key[result.peer.static_key] = peer.id;
   peer.established = now;
   if (!wait) {
-    note_stamp(peer, result.peer.stamp);
+    note_stamp(peer, result.peer.stamp, now);
     peer.dial.reset();
     flush_waiting(peer, now);
   }
@@ -419,7 +423,7 @@ void Endpoint::State::settle(Peer& peer, Instant now) {
     }
     if (peer.dial && peer.session->confirmed()) {
       // Only now: until then the peer may still prefer a first message that it made earlier.
-      note_stamp(peer, peer.dial->initiator().peer().stamp);
+      note_stamp(peer, peer.dial->initiator().peer().stamp, now);
       peer.dial.reset();
       flush_waiting(peer, now);
     }

@@ -45,7 +45,7 @@ struct Endpoint::State {
   bool has_room_for_session() const {
     return peers.size() - refused_count < config.limits.sessions_max;
   }
-  void note_stamp(Peer& peer, std::uint64_t stamp);
+  void note_stamp(Peer& peer, std::uint64_t stamp, Instant now);
   Result send_new(const Identity& user, SharedBytes payload, ChannelId channel, int flags,
                   Instant now, SendGate* charged);
   // Other than kOk: what was charged to `charged` still is.

@@ -165,6 +165,21 @@ TEST(Clock, AListThatWasRefusedForItsDateCountsLater) {
   EXPECT_FALSE(alice.connected(mallory));
 }
 
+// Its clock went ahead, and was right when the program was started again.
+TEST(Clock, WhoStartsAgainWithAClockThatWasSetBackIsHeard) {
+  Users users;
+  Host& bob = users.add("str:bob");
+  Host& alice = users.add("str:alice", 280'000);
+  ASSERT_TRUE(users.gets_online(alice) && users.gets_online(bob));
+  ASSERT_TRUE(users.reaches(alice, bob));
+  users.world.run_for(seconds(5));
+  alice.set_clock_error(0);
+  alice.restart(true);
+  ASSERT_TRUE(users.gets_online(alice, seconds(60))) << alice.network_status().text;
+  users.world.run_for(seconds(30));
+  EXPECT_TRUE(users.reaches(alice, bob, seconds(30)));
+}
+
 // --- without a server ----------------------------------------------------------------------------------------------
 
 struct Peers {
@@ -242,6 +257,20 @@ TEST(Clock, WhoseClockWentBackIsNotTakenForARepetition) {
     EXPECT_TRUE(peers.reaches(alice, bob)) << ahead;
   }
   EXPECT_EQ(bob.count(Count::kDroppedReplayedHandshake), 0u);
+}
+
+// As WhoStartsAgainWithAClockThatWasSetBackIsHeard, of a clock that was wrong by more than clocks may differ.
+TEST(Clock, APeerThatStartsAgainWithAClockThatWasSetBackIsHeard) {
+  Peers peers;
+  Host& alice = peers.add("str:alice", 7'200'000);
+  Host& bob = peers.add("str:bob");
+  peers.world.introduce(alice, bob, true);
+  ASSERT_TRUE(peers.reaches(alice, bob));
+  peers.world.run_for(seconds(5));
+  alice.set_clock_error(0);
+  alice.restart(true);
+  peers.world.run_for(seconds(310));
+  EXPECT_TRUE(peers.reaches(alice, bob));
 }
 
 }  // namespace
