@@ -143,9 +143,14 @@ bool TrustStore::set_revocations(Bytes encoded, UnixMillis now) {
       std::find_if(authorities_.begin(), authorities_.end(),
                    [&](const Authority& one) { return one.id == list->authority; });
   const std::int64_t latest = now / 1000 + kNotBeforeLeewaySeconds;
-  // What came while the clock went ahead is of a date to come now, and must not keep out what is right.
+  // What came while the clock went ahead is of a date to come now, and must not keep out what is right. Nor must one that is dated
+  // a little later, for the authority's clock may have been set since.
   const auto is_older = [&](const Authority& held) {
-    return list->issued < held.revocations_issued && held.revocations_issued <= latest;
+    const auto age = static_cast<std::uint64_t>(held.revocations_issued) -
+                     static_cast<std::uint64_t>(list->issued);
+    return list->issued < held.revocations_issued &&
+           age > static_cast<std::uint64_t>(kNotBeforeLeewaySeconds) &&
+           held.revocations_issued <= latest;
   };
   if (authority == authorities_.end() || is_older(*authority) || list->issued > latest ||
       !check_revocations(encoded, authority->key))

@@ -90,7 +90,8 @@ class TrustStore {
   std::size_t authority_count() const { return authorities_.size(); }
   std::vector<VerifyKey> authorities() const;
   // Keys that an authority takes back (revocations.h), in place of an older list of the same one. False: malformed, of nobody we
-  // trust, wrongly signed, of a date to come, or older than what we have, unless that is of a date to come itself.
+  // trust, wrongly signed, of a date to come, or older (by more than clocks may differ) than what we have, unless that is of a date
+  // to come itself.
   bool set_revocations(Bytes encoded, UnixMillis now);
   // By any of them.
   bool revoked(const PublicKey& key) const;

@@ -58,11 +58,20 @@ TEST_F(RevocationsTest, CutOrLengthenedOnesAreNone) {
 }
 
 TEST_F(RevocationsTest, AnOlderListTakesNothingBack) {
-  ASSERT_TRUE(trust.set_revocations(list(5, {key(1)}), kNow));
-  EXPECT_FALSE(trust.set_revocations(list(4, {}), kNow));
+  ASSERT_TRUE(trust.set_revocations(list(1005, {key(1)}), kNow));
+  EXPECT_FALSE(trust.set_revocations(list(1004 - kNotBeforeLeewaySeconds, {}), kNow));
   EXPECT_TRUE(trust.revoked(key(1)));
-  EXPECT_TRUE(trust.set_revocations(list(6, {key(2)}), kNow));
+  EXPECT_TRUE(trust.set_revocations(list(1006, {key(2)}), kNow));
   EXPECT_FALSE(trust.revoked(key(1)));
+}
+
+// Its authority's clock was ahead by what clocks may differ, and has been set: the later one counts all the same.
+TEST_F(RevocationsTest, OneThatIsOnlyDatedEarlierIsNotOlder) {
+  const std::int64_t now_s = kNow / 1000;
+  ASSERT_TRUE(trust.set_revocations(list(now_s + kNotBeforeLeewaySeconds, {key(1)}), kNow));
+  EXPECT_TRUE(trust.set_revocations(list(now_s, {key(1), key(2)}), kNow));
+  EXPECT_TRUE(trust.revoked(key(2)));
+  EXPECT_FALSE(trust.set_revocations(list(INT64_MIN, {}), kNow));
 }
 
 TEST_F(RevocationsTest, OfAStrangerCountForNothing) {
@@ -84,7 +93,8 @@ TEST_F(RevocationsTest, OneThatIsOfTheFutureByNowGivesWay) {
   ASSERT_TRUE(trust.set_revocations(list(now_s + 3600, {key(1)}), kNow + 3'600'000));
   EXPECT_TRUE(trust.set_revocations(list(now_s, {key(2)}), kNow));
   EXPECT_TRUE(trust.revoked(key(2)));
-  EXPECT_FALSE(trust.set_revocations(list(now_s - 1, {key(1)}), kNow)) << "older, as ever";
+  EXPECT_FALSE(trust.set_revocations(list(now_s - 1 - kNotBeforeLeewaySeconds, {key(1)}), kNow))
+      << "older, as ever";
 }
 
 TEST_F(RevocationsTest, GoWithTheirAuthority) {

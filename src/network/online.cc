@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "handshake/revocations.h"
+
 namespace whimbrel {
 
 namespace {
@@ -15,6 +17,8 @@ constexpr Duration kRetryMax = seconds(15);
 // Relay tickets last ten minutes.
 constexpr Duration kTicketInterval = seconds(240);
 constexpr Duration kTicketRetry = seconds(5);
+// How long a list of revocations of a date to come is put away at most. Seconds.
+constexpr std::int64_t kRevocationsLookMax = 3600;
 // The relay went silent, so the rendezvous may have, too: it lives in the same program.
 constexpr Duration kSuspicion = milliseconds(500);
 // It answers again, so an answer takes three round trips at most, or this.
@@ -348,8 +352,17 @@ void Network::Online::on(const rendezvous::RevocationsEvent& event, Instant now)
   apply_revocations(now);
 }
 
-// A list of a date to come is refused; it counts when the clock says so.
+// A list of a date to come is refused; it counts when the clock says so, be it set or not.
 void Network::Online::apply_revocations(Instant now) {
+  revocations_at_ = kNever;
+  const auto list = decode_revocations(revocations_);
+  if (!list) return;
+  const std::int64_t latest = clock_.seconds_at(now) + kNotBeforeLeewaySeconds;
+  if (list->issued > latest) {
+    const bool soon = list->issued < latest + kRevocationsLookMax;
+    revocations_at_ = now + seconds(soon ? list->issued - latest : kRevocationsLookMax);
+    return;
+  }
   trust_.set_revocations(revocations_, clock_.at(now));
   users_.set_revocations(revocations_, now);
 }
@@ -431,6 +444,7 @@ void Network::Online::advance(Instant now) {
   client_.advance(now);
   control_.advance(now);
   router_.advance(now);
+  if (now >= revocations_at_) apply_revocations(now);
   if (now >= ticket_at_) {
     ticket_at_ = now + kTicketRetry;
     client_.want_ticket();
@@ -457,8 +471,8 @@ std::optional<Transmit> Network::Online::poll_transmit(MutableBytes buffer, Inst
 }
 
 Instant Network::Online::next_deadline() const {
-  return std::min({connect_at_, ticket_at_, client_.next_deadline(), control_.next_deadline(),
-                   router_.next_deadline()});
+  return std::min({connect_at_, ticket_at_, revocations_at_, client_.next_deadline(),
+                   control_.next_deadline(), router_.next_deadline()});
 }
 
 std::uint64_t Network::Online::status_mark() const {

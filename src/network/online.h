@@ -92,6 +92,7 @@ class Network::Online {
   TrustStore trust_;
   std::optional<VerifyKey> trusted_;       // the server's, where none was given
   std::vector<std::uint8_t> revocations_;  // the latest that came, believed or not
+  Instant revocations_at_ = kNever;        // when it is looked at again
   Endpoint control_;
   rendezvous::Client client_;
   Router router_;

@@ -165,6 +165,44 @@ TEST(Clock, AListThatWasRefusedForItsDateCountsLater) {
   EXPECT_FALSE(alice.connected(mallory));
 }
 
+// What alice holds is dated later than what comes, though both are believed; she must hear of the next one none the less.
+TEST(Clock, WhoIsRevokedAfterTheServersClockWentBackIsPutOut) {
+  for (const bool starts_again : {false, true}) {
+    Users users(200'000);
+    Host& alice = users.add("str:alice");
+    Host& mallory = users.add("str:mallory");
+    Host& mary = users.add("str:mary");
+    for (Host* host : {&alice, &mallory, &mary}) ASSERT_TRUE(users.gets_online(*host));
+    ASSERT_TRUE(users.reaches(mallory, alice));
+    users.server.revoke(mary.key());
+    users.world.run_for(seconds(5));
+    users.server.set_clock_error(0);
+    if (starts_again) {
+      users.server.kill();
+      users.server.start();
+    }
+    users.world.run_for(seconds(30));
+    ASSERT_TRUE(alice.connected(mallory));
+    users.server.revoke(mallory.key());
+    users.world.run_for(seconds(5));
+    EXPECT_FALSE(alice.connected(mallory)) << starts_again;
+  }
+}
+
+// Her clock is behind, and stays so: she is let in, and must hear of whom she is not to trust.
+TEST(Clock, AListThatWasRefusedForItsDateCountsWhenThatIsNear) {
+  Users users;
+  Host& alice = users.add("str:alice", -400'000);
+  Host& mallory = users.add("str:mallory");
+  ASSERT_TRUE(users.gets_online(alice) && users.gets_online(mallory));
+  ASSERT_TRUE(users.reaches(mallory, alice));
+  users.server.revoke(mallory.key());
+  users.world.run_for(seconds(90));
+  EXPECT_TRUE(alice.connected(mallory)) << "not yet";
+  users.world.run_for(seconds(20));
+  EXPECT_FALSE(alice.connected(mallory));
+}
+
 // Its clock went ahead, and was right when the program was started again.
 TEST(Clock, WhoStartsAgainWithAClockThatWasSetBackIsHeard) {
   Users users;
