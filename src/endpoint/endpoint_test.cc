@@ -394,6 +394,22 @@ TEST_F(AllChannelsInUse, MessagesOfASecondNameThatFindNoRoomAreReported) {
   EXPECT_EQ(a.endpoint->gate(b.name())->held_bytes, 0u);
 }
 
+// Who sends nothing else there would be ignored for ever.
+TEST_F(EndpointPair, ANewChannelGetsItsPlaceAlsoForMessagesThatDoNotWait) {
+  know_each_other(true);
+  b.accept_all = true;
+  for (ChannelId channel = 1000; channel < 1000 + kChannelsMax; ++channel) {
+    ASSERT_EQ(send(a, b.name(), "x", kSendReliable, channel), Result::kOk);
+  }
+  run_for(seconds(1));
+  b.got.clear();
+  EXPECT_EQ(send(a, b.name(), "tick 1", kSendUnreliable | kSendNoDelay, 5000), Result::kIgnored);
+  run_for(milliseconds(100));
+  EXPECT_EQ(send(a, b.name(), "tick 2", kSendUnreliable | kSendNoDelay, 5000), Result::kOk);
+  run_for(milliseconds(100));
+  EXPECT_EQ(b.got, std::vector<std::string>{"tick 2"});
+}
+
 // The outbox takes messages on channels 0 to 63 without asking the core once one was taken there in this session.
 TEST_F(EndpointPair, WhatTheOutboxTookOnALowChannelFindsItsPlace) {
   know_each_other(true);

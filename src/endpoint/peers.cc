@@ -128,7 +128,14 @@ Result Endpoint::State::send_to(Peer& peer, SharedBytes payload, int flags, Chan
   SendGate& gate = *peer.gate;
   drop_old_waiting(peer, now);
   if (charged == nullptr && !gate.has_room_for(size)) return Result::kLimitExceeded;
-  if (is_too_late(peer, flags, channel, charged, now)) return Result::kIgnored;
+  if (is_too_late(peer, flags, channel, charged, now)) {
+    if (peer.up()) {
+      // Who sends nothing else on a new channel would never get a place for it.
+      peer.session->want_channel(channel);
+      mark_ready(peer);
+    }
+    return Result::kIgnored;
+  }
   if (!peer.can_take(channel)) return Result::kLimitExceeded;
   if (charged != &gate) {
     // Taken for a session that has ended since: it was let in there, and is not refused here.

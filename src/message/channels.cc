@@ -23,6 +23,7 @@ bool Channels::can_send(ChannelId channel) const { return state_->out.can_send(c
 bool Channels::waits_for_name(ChannelId channel) const {
   return state_->out.waits_for_name(channel);
 }
+void Channels::want_name(ChannelId channel) { state_->out.want_name(channel); }
 
 void Channels::send(ChannelId channel, Delivery delivery, SharedBytes payload,
                     std::size_t fragment_size, Instant now) {

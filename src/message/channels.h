@@ -35,6 +35,8 @@ class Channels {
   bool can_send(ChannelId channel) const;
   // What is sent on it now would not leave before a round trip: the peer must be told its name.
   bool waits_for_name(ChannelId channel) const;
+  // Tells it, though nothing is sent now; where the channel waits for none, nothing happens.
+  void want_name(ChannelId channel);
   // Takes the payload (moved, not copied), at most kMessageSizeMax bytes. `fragment_size`: payload bytes that one packet
   // can carry, decides whether an unreliable message becomes reliable unordered. Send limits are the caller's.
   // `now`: from when on an unreliable one grows old.

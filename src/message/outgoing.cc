@@ -37,6 +37,10 @@ bool Outgoing::waits_for_name(ChannelId channel) const {
   return place ? channels_[*place].naming : table_.size() >= channels_max_;
 }
 
+void Outgoing::want_name(ChannelId channel) {
+  if (waits_for_name(channel) && can_send(channel)) channels_[place_of(channel)].used = true;
+}
+
 // It is idle. Who gets its place goes on with its credit, and must not wait for somebody to read what came before.
 bool Outgoing::gives_its_place(const Channel& channel) const {
   return !channel.kept && !channel.naming && channel.stream.empty() &&

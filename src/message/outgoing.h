@@ -32,6 +32,8 @@ class Outgoing {
   bool can_send(ChannelId channel) const;
   // What is sent on it now would wait until the peer knows its name.
   bool waits_for_name(ChannelId channel) const;
+  // Then it gets a place, where one is to be had, and the peer is told its name.
+  void want_name(ChannelId channel);
   void send(ChannelId channel, Delivery delivery, SharedBytes&& payload, std::size_t fragment_size,
             Instant now);
 

@@ -164,6 +164,8 @@ class Session final : private FrameSink {
   // For kSendNoDelay: a message on `channel` leaves within kNoDelayMax. False for the second one: one on some channel may not.
   bool can_leave_soon(ChannelId channel, Instant now) const;
   bool can_leave_soon_on_any(Instant now) const;
+  // What is sent on it later shall not wait until the peer knows the channel.
+  void want_channel(ChannelId channel) { channels_.want_name(channel); }
   Instant last_received() const { return last_received_; }
 
  private:
