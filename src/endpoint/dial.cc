@@ -73,6 +73,7 @@ Dial::Attempt& Dial::attempt_of(const IpAddress& from) {
     found = i;
   }
   current_ = found;
+  elsewhere_ = attempts_[found].to != from;
   return attempts_[found];
 }
 
@@ -154,15 +155,23 @@ HandshakeError Dial::on_version_reply(const IpAddress& from, Bytes datagram, Uni
 }
 
 void Dial::finish(UnixMillis stamp, Instant now) {
-  Attempt winner;
-  winner.to = to();
   offers_ = {std::move(*answered_)};
-  Copy& copy = winner.copies.emplace_back();
-  copy.packet.resize(kHandshakePacketSizeMax);
-  copy.packet.resize(offers_.front().write_finish(stamp, random_, copy.packet));
-  restart_timer(winner, now);
-  attempts_.clear();
-  attempts_.push_back(std::move(winner));
+  Copy message_3;
+  message_3.packet.resize(kHandshakePacketSizeMax);
+  message_3.packet.resize(offers_.front().write_finish(stamp, random_, message_3.packet));
+  std::vector<Attempt> go_on;
+  const auto go_on_at = [&](const IpAddress& to) {
+    Attempt& attempt = go_on.emplace_back();
+    attempt.to = to;
+    attempt.copies.push_back(message_3);
+    restart_timer(attempt, now);
+  };
+  go_on_at(to());
+  // An answer from elsewhere does not tell which of the calls has come there.
+  for (std::size_t i = 0; elsewhere_ && i < attempts_.size(); ++i) {
+    if (i != current_ && attempts_[i].to.is_v4() == to().is_v4()) go_on_at(attempts_[i].to);
+  }
+  attempts_ = std::move(go_on);
   current_ = 0;
   messages_.clear();
   untried_.clear();
@@ -200,10 +209,13 @@ std::optional<Dial::Fault> Dial::fault() const {
 }
 
 bool Dial::fault_is_certain() const {
-  return !key_ && untried_.empty() &&
-         std::all_of(attempts_.begin(), attempts_.end(), [](const Attempt& attempt) {
-           return attempt.fault && attempt.faulty_sends > kFaultyRepetitionsMin;
-         });
+  bool any = false;
+  for (const Attempt& attempt : attempts_) {
+    const bool certain = attempt.fault && attempt.faulty_sends > kFaultyRepetitionsMin;
+    if (!certain && !attempt.unreachable) return false;
+    any = any || certain;
+  }
+  return any && !key_ && untried_.empty();
 }
 
 // --- packets -----------------------------------------------------------------------------------------------------

@@ -38,7 +38,8 @@ class Dial {
   bool calls(const IpAddress& address) const;
   // "192.0.2.1:4000", or "[2001:db8::1]:4000 or 192.0.2.1:4000": those that were tried.
   std::string tried() const;
-  bool tried_several() const { return several_; }
+  // Of several that were tried this one has answered. False where the answer came from elsewhere.
+  bool chose_one() const { return several_ && !elsewhere_; }
   const std::optional<PublicKey>& expected_key() const { return key_; }
   ReceiverIndex index() const { return index_; }
   Stage stage() const { return stage_; }
@@ -70,7 +71,8 @@ class Dial {
   void note_fault(int reason, std::string text, Instant now);
   // With what was noted of each address.
   std::optional<Fault> fault() const;
-  // XX, where who is there answers without being told to: message 1 and three repetitions got nothing better, at any address.
+  // XX, where who is there answers without being told to: message 1 and three repetitions got nothing better, at any address that
+  // a way leads to.
   bool fault_is_certain() const;
 
   struct Packet {
@@ -126,6 +128,7 @@ class Dial {
   std::vector<IpAddress> untried_;                   // the next one last
   Instant next_attempt_ = kNever;
   bool several_ = false;
+  bool elsewhere_ = false;             // the last answer came from none of them
   std::size_t current_ = 0;            // attempt: see to()
   std::optional<Initiator> answered_;  // copy of that of the offer that was answered
   std::size_t answered_offer_ = 0;

@@ -213,6 +213,31 @@ TEST_P(DialRace, MoreThanEightAreNotTried) {
   EXPECT_EQ(called.size(), 8u);
 }
 
+TEST_P(DialRace, AnAddressThatStandsTwiceIsTriedOnce) {
+  call({nobody(1), nobody(1), nobody(1), kBobV4});
+  const auto time = time_to_arrive();
+  ASSERT_TRUE(time);
+  EXPECT_LE(*time, milliseconds(250) + handshake() + milliseconds(1));
+}
+
+// It answers from its first address whatever it was called at, and the call to a dead one is the later one.
+TEST_P(DialRace, AFarHostThatAnswersFromAnotherAddress) {
+  const IpAddress second = IpAddress::v4(10, 0, 0, 3, 1000);
+  b.others = {second};
+  latency = milliseconds(150);
+  call({second, nobody(1)});
+  const auto time = time_to_arrive();
+  ASSERT_TRUE(time);
+  EXPECT_LE(*time, seconds(2));
+  run_for(seconds(1));
+  EXPECT_EQ(b.got, std::vector<std::string>{"hello"});
+  send(b, a.name(), "back");
+  send(a, b.name(), "again");
+  run_for(seconds(1));
+  EXPECT_EQ(a.got, std::vector<std::string>{"back"});
+  EXPECT_EQ(b.got.back(), "again");
+}
+
 // Each address asks for a cookie of its own, for it sees us under another one.
 TEST_P(DialRace, ACookieIsForItsAddressAlone) {
   EndpointConfig config;
@@ -260,6 +285,21 @@ TEST_P(DialRaceWithoutKey, SomebodyElseAtTheFirstEndsNoDial) {
   EXPECT_LE(now - begin, handshake() + milliseconds(1));
   EXPECT_EQ(b.got, std::vector<std::string>{"hello"});
   EXPECT_TRUE(a.failures.empty()) << a.failures[0].end_debug;
+}
+
+// Somebody else lives at the one, and no way leads to the other: nobody waits for that.
+TEST_P(DialRaceWithoutKey, AnAddressWithoutAWayDelaysNoCertainFailure) {
+  const IpAddress own = a.address;  // where alice meets herself
+  call({kBobV6, own});
+  way = [&](const IpAddress&, const IpAddress& to) -> std::optional<Duration> {
+    if (to != kBobV6) return latency;
+    a.endpoint->on_unreachable(to);
+    return std::nullopt;
+  };
+  EXPECT_FALSE(time_to_arrive(seconds(5)));
+  ASSERT_EQ(a.failures.size(), 1u);
+  EXPECT_NE(a.failures[0].end_debug.find("is this program itself"), std::string::npos)
+      << a.failures[0].end_debug;
 }
 
 INSTANTIATE_TEST_SUITE_P(WithoutKey, DialRaceWithoutKey, testing::Values(false));

@@ -229,7 +229,11 @@ void Endpoint::consumed(SessionId session, std::uint16_t place, bool reliable, s
 void Endpoint::set_route(const Identity& user, std::vector<IpAddress> addresses,
                          const std::optional<PublicKey>& key) {
   ASSERT(!addresses.empty());
-  state_->routes[user] = DialTarget{std::move(addresses), key};
+  DialTarget& target = state_->routes[user] = DialTarget{{}, key};
+  for (const IpAddress& address : addresses) {
+    auto& once = target.addresses;
+    if (std::find(once.begin(), once.end(), address) == once.end()) once.push_back(address);
+  }
 }
 
 // One that was closed while messages waited comes first: the next one waits for it.

@@ -290,7 +290,7 @@ void Endpoint::State::establish(Peer& peer, const HandshakeResult& result, const
   with.address_proof = proof;
   with.await_confirmation = wait;
   with.handshake_rtt = rtt;
-  with.one_of_several = !answering && peer.dial && peer.dial->tried_several();
+  with.one_of_several = !answering && peer.dial && peer.dial->chose_one();
   // RFC 9000 8.1: what an unvalidated address may get is three times what came from it.
   with.bytes_received =
       peer.request_bytes - std::min(peer.request_bytes, (peer.response.size() + 2) / 3);
