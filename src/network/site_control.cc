@@ -180,7 +180,11 @@ void SiteControl::give_outputs(Instant now) {
     const bool sent = !output->message.empty() &&
                       endpoint_.send(user, SharedBytes::copy(output->message), kSendReliable,
                                      kControlChannel, now) == Result::kOk;
-    if (sent || rendezvous::may_be_lost(output->message)) continue;
+    if (sent) continue;
+    if (rendezvous::may_be_lost(output->message)) {
+      server_.on_not_taken(output->to, output->message, now);
+      continue;
+    }
     // Asked for, or a client that does not take what it asked for.
     dismiss(user, now);
     endpoint_.close_session(user, now);

@@ -18,7 +18,9 @@ std::optional<ServerMessage> decode_server_message(Bytes bytes) {
 }
 
 bool may_be_lost(Bytes message) {
-  return !message.empty() && (message[0] == Signalled::kType || message[0] == Presence::kType);
+  return !message.empty() && (message[0] == Signalled::kType || is_presence(message));
 }
+
+bool is_presence(Bytes message) { return !message.empty() && message[0] == Presence::kType; }
 
 }  // namespace whimbrel::rendezvous

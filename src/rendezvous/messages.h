@@ -274,6 +274,7 @@ using ServerMessage = std::variant<LoggedIn, Refused, Found, SignalDone, Signall
 
 // Of the server's: what others cause, and what is no answer. A client that is slow to take it must not be put out for it.
 bool may_be_lost(Bytes message);
+bool is_presence(Bytes message);
 
 // Every field must be within its limit (ASSERT).
 std::vector<std::uint8_t> encode(const ClientMessage& message);

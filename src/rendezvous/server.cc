@@ -13,6 +13,8 @@ constexpr Duration kLookInterval = seconds(1);
 // How often a client is looked after.
 constexpr Duration kSilenceInterval = seconds(5);
 constexpr std::size_t kToldAtOnce = 64;
+// A client that did not take what it is to know of those whom it watches is told again so much later.
+constexpr Duration kTellInterval = seconds(1);
 constexpr double kRenewalsAtOnce = 4;
 
 std::uint32_t request_of(const ClientMessage& message) {
@@ -103,6 +105,7 @@ void Server::advance(Instant now) {
   // As the messages leave: a list is long, and the clients are many.
   if (tell_from_ && outputs_.empty()) tell_revocations(now);
   if (renew_from_ && outputs_.empty()) renew_some(now);
+  if (now >= tell_again_at_ && outputs_.empty()) tell_again();
   close_late(now);
   close_silent(now);
 }
@@ -140,7 +143,7 @@ Instant Server::next_deadline() const {
   if (tell_from_ || renew_from_ || !cut_off_.empty()) return kNow;
   const Instant login = logins_due_.empty() ? kNever : logins_due_.front().first;
   const Instant look = looks_due_.empty() ? kNever : looks_due_.front().first;
-  const Instant next = std::min({login, look, next_look_});
+  const Instant next = std::min({login, look, next_look_, tell_again_at_});
   return lobbies_ ? std::min(next, lobbies_->next_deadline()) : next;
 }
 
@@ -415,6 +418,31 @@ void Server::tell_watchers(const User& user, bool online) {
   for (const ClientId id : at->second) send(id, Presence{user.second.text(), online});
 }
 
+void Server::tell_later(ClientId id, Instant when) {
+  untold_.insert(id);
+  tell_again_at_ = std::min(tell_again_at_, when);
+}
+
+void Server::on_not_taken(ClientId id, Bytes message, Instant now) {
+  if (is_presence(message)) tell_later(id, now + kTellInterval);
+}
+
+// How it is now, of all whom they watch.
+void Server::tell_again() {
+  tell_again_at_ = kNever;
+  for (std::size_t i = 0; i < kToldAtOnce && !untold_.empty(); ++i) {
+    const ClientId id = *untold_.begin();
+    untold_.erase(untold_.begin());
+    const auto at = clients_.find(id);
+    if (at == clients_.end() || !at->second.user) continue;
+    for (const Identity& watched : at->second.watches) {
+      const bool online = find({at->second.user->first, watched}) != nullptr;
+      send(id, Presence{watched.text(), online});
+    }
+  }
+  if (!untold_.empty()) tell_again_at_ = kNow;
+}
+
 void Server::forget_watches(ClientId id, Client& client) {
   if (!client.user) return;
   for (const Identity& watched : client.watches) {
@@ -431,6 +459,7 @@ void Server::forget_watches(ClientId id, Client& client) {
 void Server::push(ClientId to, std::vector<std::uint8_t> message) {
   if (outputs_.size() >= limits_.outputs_max) {
     ++counters_.dropped_outputs;
+    if (is_presence(message)) tell_later(to, kNow);
     if (!may_be_lost(message) && clients_.contains(to)) cut_off_.insert(to);
     return;
   }

@@ -44,7 +44,8 @@ struct ServerLimits {
   std::uint32_t signal_bytes_per_second = 256 << 10;  // to one client, of all others: dropped
   std::size_t watches_max = 256;                      // of one client: refused
   std::size_t watchers_max = 10'000;  // of one user, who tells all of them when it comes: refused
-  // Messages that wait for the driver: dropped and counted; who was to get one that must not be lost is cut off, to begin anew.
+  // Messages that wait for the driver: dropped and counted; who was to get one that must not be lost is cut off, to begin anew,
+  // and who watches users is told later how it is then.
   std::size_t outputs_max = 65'536;
 };
 
@@ -79,6 +80,8 @@ class Server {
   void advance(Instant now);
   // The wall clock is another one: what was dated by it is given out anew, a part of the clients at a time.
   void on_clock_jump(Instant now);
+  // The client takes nothing at the moment, and this got lost: how it is with those whom it watches is told again.
+  void on_not_taken(ClientId client, Bytes message, Instant now);
   // Everybody is told that the server stops.
   void farewell(Duration left);
 
@@ -132,6 +135,8 @@ class Server {
   void tell_revocations(Instant now);
   void renew_some(Instant now);
   void tell_watchers(const User& user, bool online);
+  void tell_later(ClientId id, Instant when);
+  void tell_again();
   void forget_watches(ClientId id, Client& client);
   void send(ClientId to, const ServerMessage& message) { push(to, encode(message)); }
   void push(ClientId to, std::vector<std::uint8_t> message);
@@ -150,6 +155,8 @@ class Server {
   std::deque<std::pair<Instant, ClientId>> looks_due_;  // one of each client: is it silent?
   std::deque<Output> outputs_;
   std::set<ClientId> cut_off_;             // have missed something
+  std::set<ClientId> untold_;              // have missed that a user whom they watch came or went
+  Instant tell_again_at_ = kNever;         // how it is, to those
   std::vector<std::uint8_t> revocations_;  // as all are to know them; empty: nobody is revoked
   std::int64_t registry_version_ = 0;
   Instant next_look_;

@@ -342,6 +342,44 @@ TEST_F(Rendezvous, LimitOfWatchersOfOneUser) {
   EXPECT_EQ(answer->message, encode(ServerMessage(Presence{"str:star", true})));
 }
 
+// A friend who is gone must not be shown as online for ever, however many leave at once.
+TEST_F(Rendezvous, AWatcherWhoWasNotToldForWantOfRoomIsToldLater) {
+  limits.outputs_max = 4;
+  restart();
+  User& star = logged_in("str:star");
+  for (int i = 0; i < 10; ++i) {
+    User& fan = logged_in("str:fan" + std::to_string(i));
+    fan.client.watch(name("str:star"), true, now);
+    run();
+  }
+  disconnect(star);
+  EXPECT_GT(server->counters().dropped_outputs, 0u);
+  run_for(seconds(1));
+  for (std::size_t i = 1; i < users.size(); ++i) {
+    const auto told = users[i]->all<PresenceEvent>();
+    ASSERT_EQ(told.size(), 2u) << i;
+    EXPECT_FALSE(told[1].online) << i;
+    EXPECT_TRUE(users[i]->online()) << i;
+  }
+}
+
+TEST_F(Rendezvous, AWatcherWhoTookNothingIsToldLater) {
+  User& alice = logged_in("str:alice");
+  logged_in("str:bob");
+  alice.client.watch(name("str:bob"), true, now);
+  run();
+  const auto word = encode(ServerMessage(Presence{"str:bob", true}));
+  server->on_not_taken(alice.id, word, now);
+  server->advance(now);
+  EXPECT_FALSE(server->poll_output()) << "not at once: it would be lost, too";
+  now += seconds(1);
+  server->advance(now);
+  const auto again = server->poll_output();
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->message, word);
+  EXPECT_FALSE(server->poll_output());
+}
+
 TEST_F(Rendezvous, AFarewellReachesEverybody) {
   limits.outputs_max = 2;
   restart();

@@ -20,7 +20,9 @@ constexpr std::size_t kToSayMax = 2 * Watches::kMax;
 bool Watches::add(const Identity& user) {
   if (users_.contains(user)) return true;
   if (users_.size() >= kMax) return false;
-  users_[user] = {};
+  // Where an end is still to be said, the server has the watch of before.
+  const bool said = std::find(to_say_.begin(), to_say_.end(), user) != to_say_.end();
+  users_[user].said = said;
   say(user);
   return true;
 }

@@ -120,6 +120,18 @@ TEST(Watches, AnEndIsSaidAndAgainToAServerThatHasMissedIt) {
   EXPECT_EQ(said(watches, kStart), Said{"+str:u2"});
 }
 
+// The server was told of the first watch, whatever came after it and did not leave.
+TEST(Watches, AnEndIsSaidAlsoWhereItWasTakenBackMeanwhile) {
+  Watches watches;
+  watches.on_online(200, kStart);
+  watches.add(user(1));
+  EXPECT_EQ(said(watches, kStart), Said{"+str:u1"});
+  watches.remove(user(1));
+  watches.add(user(1));
+  watches.remove(user(1));
+  EXPECT_EQ(said(watches, kStart), Said{"-str:u1"});
+}
+
 TEST(Watches, KeepToTheServersPace) {
   Watches watches;
   for (int i = 0; i < 256; ++i) ASSERT_TRUE(watches.add(user(i)));
