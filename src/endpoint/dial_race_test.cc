@@ -2,6 +2,7 @@
 #include <set>
 
 #include "endpoint/endpoint_pair.h"
+#include "handshake/handshake.h"
 #include "handshake/packets.h"
 
 namespace whimbrel {
@@ -300,6 +301,31 @@ TEST_P(DialRaceWithoutKey, AnAddressWithoutAWayDelaysNoCertainFailure) {
   ASSERT_EQ(a.failures.size(), 1u);
   EXPECT_NE(a.failures[0].end_debug.find("is this program itself"), std::string::npos)
       << a.failures[0].end_debug;
+}
+
+// Both call. The end of the handshake that gave way comes over the slower of two ways, when the other one is confirmed: it is no
+// new life of the peer.
+TEST_F(EndpointPair, TheEndOfTheHandshakeThatGaveWayMayComeLate) {
+  know_each_other(false);
+  const bool b_yields = yields(b.endpoint->public_key(), a.endpoint->public_key());
+  Host& first = b_yields ? a : b;
+  Host& yielding = b_yields ? b : a;
+  const auto at = [this](int ms) { return now == Instant() + milliseconds(ms); };
+  way = [&](const IpAddress& from, const IpAddress&) -> std::optional<Duration> {
+    if (from == yielding.address && at(0)) return std::nullopt;  // its message 1, which comes again
+    if (from == first.address && at(305)) return std::nullopt;   // message 3 likewise
+    if (from == yielding.address && at(320)) return milliseconds(400);  // its own message 3
+    return latency;
+  };
+  send(yielding, first.name(), "one");
+  run_for(milliseconds(285));
+  send(first, yielding.name(), "two");
+  run_for(seconds(3));
+  EXPECT_EQ(first.got, std::vector<std::string>{"one"});
+  EXPECT_EQ(yielding.got, std::vector<std::string>{"two"});
+  EXPECT_TRUE(first.failures.empty()) << first.failures[0].end_debug;
+  EXPECT_TRUE(yielding.failures.empty()) << yielding.failures[0].end_debug;
+  EXPECT_EQ(first.endpoint->counters()[Count::kDroppedCrossed], 1u);
 }
 
 INSTANTIATE_TEST_SUITE_P(WithoutKey, DialRaceWithoutKey, testing::Values(false));

@@ -432,6 +432,8 @@ void Endpoint::State::settle(Peer& peer, Instant now) {
       // Only now: until then the peer may still prefer a first message that it made earlier.
       note_stamp(peer, peer.dial->initiator().peer().stamp, now);
       peer.dial.reset();
+      // Until the peer took this one it may have gone on with a dial of its own, the end of which may come later.
+      peer.established = now;
       flush_waiting(peer, now);
     }
     if (peer.farewell) bid_farewell(peer, now);
