@@ -250,9 +250,10 @@ void Incoming::on_consumed(std::uint16_t place, bool reliable, std::uint64_t byt
 // announced yet: this, and the message, must be within its share.
 bool Incoming::scarce() const {
   const std::uint64_t messages = messages_half(limits_.receive_messages_max);
-  return !within_share(channel_messages_ / 4 + 1, 1, messages_.remaining(), messages) ||
+  return !within_share(channel_messages_ / 4 + 1, 1, messages_.remaining(), messages,
+                       kShareOfMessages) ||
          !within_share(channel_bytes_ / 4, kMessageStreamSizeMax, bytes_.remaining(),
-                       bytes_.window());
+                       bytes_.window(), share_of_bytes(bytes_.window()));
 }
 
 void Incoming::consider(Channel& channel, bool is_scarce) {

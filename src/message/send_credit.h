@@ -71,8 +71,10 @@ class SendCredit {
   bool can_start(Lane lane, const ChannelCredit& channel, std::uint64_t size) const {
     const std::uint64_t saved = saver_ == lane ? 0 : saved_;
     return channel.allows(size) &&
-           within_share(held_messages(channel), 1, messages_max_ - messages_, window_messages_) &&
-           within_share(held_bytes(channel), size, bytes_max_ - bytes_ - saved, window_bytes_);
+           within_share(held_messages(channel), 1, messages_max_ - messages_, window_messages_,
+                        kShareOfMessages) &&
+           within_share(held_bytes(channel), size, bytes_max_ - bytes_ - saved, window_bytes_,
+                        share_of_bytes(window_bytes_));
   }
   // Pays for it; only after can_start().
   void start(Lane lane, ChannelCredit& channel, std::uint64_t size) {
@@ -87,7 +89,8 @@ class SendCredit {
   void wait(Lane lane, const ChannelCredit& channel, std::uint64_t size) {
     if (saver_ && saver_ != lane) return;
     const std::uint64_t held = held_bytes(channel);
-    const std::uint64_t needed = share_needs(held, size, window_bytes_);
+    const std::uint64_t needed =
+        share_needs(held, size, window_bytes_, share_of_bytes(window_bytes_));
     // A channel that holds so much would never have saved enough.
     const bool in_vain = held != 0 && held + needed > window_bytes_ - shared();
     if (in_vain || !channel.allows(size)) return stop_saving();

@@ -131,6 +131,19 @@ TEST(SendCredit, AChannelHoldsThreeQuartersAndFurtherOnesLess) {
   EXPECT_EQ(fill(1, 200), (std::vector<std::uint64_t>{600}));
 }
 
+// Of many bytes; not of messages.
+TEST(SendCredit, AChannelHoldsMoreOfALargeWindow) {
+  for (const auto& [window, most] :
+       {std::pair{256u << 10, 74u}, {917'504u, 82u}, {14u << 20, 85u}}) {
+    SendCredit credit;
+    credit.grant({window, window, window, window});
+    ChannelCredit channel{window, window, 0, 0};
+    const std::uint64_t size = window / 1000;
+    while (credit.can_start(0, channel, size)) credit.start(0, channel, size);
+    EXPECT_EQ(channel.bytes * 100 / window, most) << window;
+  }
+}
+
 TEST(SendCredit, WhoHoldsNothingMayUseUpWhatIsLeft) {
   EXPECT_EQ(fill(2, 500), (std::vector<std::uint64_t>{500, 500}));
   EXPECT_EQ(fill(2, 1000), (std::vector<std::uint64_t>{1000, 0}));
