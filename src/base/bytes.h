@@ -159,7 +159,12 @@ inline void ByteWriter::fixed(std::uint64_t value, std::size_t size) {
   at_ += size;
 }
 
-inline void ByteWriter::varint(std::uint64_t value) { varint_sized(value, varint_size(value)); }
+inline void ByteWriter::varint(std::uint64_t value) {
+  // Nearly all of them are so small: this is inlined where the loop is not.
+  if (value >= 0x4000 || remaining() < 2) return varint_sized(value, varint_size(value));
+  if (value >= 0x40) *at_++ = static_cast<std::uint8_t>(0x40 | value >> 8);
+  *at_++ = static_cast<std::uint8_t>(value);
+}
 
 inline void ByteWriter::varint_sized(std::uint64_t value, std::size_t size) {
   ASSERT(value <= kVarintMax && varint_size(value) <= size);

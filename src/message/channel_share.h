@@ -21,14 +21,21 @@ inline double share_of_bytes(std::uint64_t all) {
 }
 
 // Whether a channel that holds `held` may begin a message of `size` where `left` of `all` is left to the session. A channel
-// that holds nothing may use up what is there.
+// that holds nothing may use up what is there. All below 2^62.
 inline bool within_share(std::uint64_t held, std::uint64_t size, std::uint64_t left,
                          std::uint64_t all, double share) {
   if (size > left) return false;
-  const auto rest = static_cast<double>(left - size);
-  return held == 0 ||
-         static_cast<double>(held + size) * static_cast<double>(all) <= share * rest * rest;
+  if (held == 0) return true;
+  const auto real = [](std::uint64_t n) {
+    return static_cast<double>(static_cast<std::int64_t>(n));
+  };
+  const double rest = real(left - size);
+  return real(held + size) * real(all) <= share * rest * rest;
 }
+
+// With more than so much left behind a message, each may begin it whose channel holds no more than all of the window, this message
+// included: the sum above holds then.
+inline std::uint64_t plenty(std::uint64_t all) { return all / 2; }
 
 // What must be left for that.
 inline std::uint64_t share_needs(std::uint64_t held, std::uint64_t size, std::uint64_t all,

@@ -132,6 +132,10 @@ std::size_t ReceiveStream::take_length(Bytes bytes, std::uint64_t& size) {
     size = bytes[0];
     return 1;
   }
+  if (length_have_ == 0 && bytes[0] < 128 && bytes.size() > 1) {
+    size = std::uint64_t{bytes[0] & 63u} << 8 | bytes[1];
+    return 2;
+  }
   const std::uint8_t first = length_have_ == 0 ? bytes[0] : length_[0];
   const std::size_t wanted = std::size_t{1} << (first >> 6);
   const std::size_t taken = std::min(wanted - length_have_, bytes.size());

@@ -57,6 +57,10 @@ class SendCredit {
     if (bytes_max <= bytes_max_ && messages_max <= messages_max_) return false;
     if (bytes_max_ == 0) {
       window_bytes_ = bytes_max;
+      share_of_bytes_ = share_of_bytes(bytes_max);
+      // A channel holds no more than its first grant.
+      if (channel_bytes_ <= bytes_max) plenty_bytes_ = plenty(bytes_max);
+      if (channel_messages_ <= messages_max) plenty_messages_ = plenty(messages_max) + 1;
       window_messages_ = messages_max;
     }
     bytes_max_ = std::max(bytes_max_, bytes_max);
@@ -69,12 +73,17 @@ class SendCredit {
 
   // Whether `lane` of `channel` may begin a message of `size` bytes.
   bool can_start(Lane lane, const ChannelCredit& channel, std::uint64_t size) const {
+    if (!channel.allows(size)) return false;
     const std::uint64_t saved = saver_ == lane ? 0 : saved_;
-    return channel.allows(size) &&
-           within_share(held_messages(channel), 1, messages_max_ - messages_, window_messages_,
+    // So for nearly every message.
+    if (messages_max_ - messages_ > plenty_messages_ &&
+        bytes_max_ - bytes_ - saved > plenty_bytes_ + size) {
+      return true;
+    }
+    return within_share(held_messages(channel), 1, messages_max_ - messages_, window_messages_,
                         kShareOfMessages) &&
            within_share(held_bytes(channel), size, bytes_max_ - bytes_ - saved, window_bytes_,
-                        share_of_bytes(window_bytes_));
+                        share_of_bytes_);
   }
   // Pays for it; only after can_start().
   void start(Lane lane, ChannelCredit& channel, std::uint64_t size) {
@@ -89,8 +98,7 @@ class SendCredit {
   void wait(Lane lane, const ChannelCredit& channel, std::uint64_t size) {
     if (saver_ && saver_ != lane) return;
     const std::uint64_t held = held_bytes(channel);
-    const std::uint64_t needed =
-        share_needs(held, size, window_bytes_, share_of_bytes(window_bytes_));
+    const std::uint64_t needed = share_needs(held, size, window_bytes_, share_of_bytes_);
     // A channel that holds so much would never have saved enough.
     const bool in_vain = held != 0 && held + needed > window_bytes_ - shared();
     if (in_vain || !channel.allows(size)) return stop_saving();
@@ -106,6 +114,7 @@ class SendCredit {
 
  private:
   static constexpr std::uint64_t kSharedFraction = 8;
+  static constexpr std::uint64_t kNoPlenty = std::uint64_t{1} << 62;
 
   // Sent, and not consumed as far as the peer has told: it grants more by what was consumed.
   std::uint64_t held_bytes(const ChannelCredit& channel) const {
@@ -142,6 +151,9 @@ class SendCredit {
   std::uint64_t channel_messages_ = 0;
   std::uint64_t window_bytes_ = 0;  // the first grant
   std::uint64_t window_messages_ = 0;
+  double share_of_bytes_ = 0;
+  std::uint64_t plenty_bytes_ = kNoPlenty;
+  std::uint64_t plenty_messages_ = kNoPlenty;
   std::optional<Lane> saver_;
   std::uint64_t needed_ = 0;
   std::uint64_t saved_ = 0;
