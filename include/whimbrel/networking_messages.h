@@ -63,7 +63,7 @@ class Message {
   std::uint64_t message_number() const { return number_; }
   // Microseconds on the instance's clock, which starts near 0 at create().
   std::int64_t time_received_us() const { return received_us_; }
-  // What set_user_data() said of the sender's session when it arrived; -1 without.
+  // What set_user_data() said of the sender's session when the message was taken; -1 without.
   std::int64_t user_data() const { return user_data_; }
 
  private:
@@ -169,8 +169,8 @@ class NetworkingMessages {
   // Drops the channel's unread messages of this user; the last open channel closes the session. A channel is open
   // once a message was received on it; false when it is not.
   bool close_channel_with_user(const Identity& user, int channel);
-  // A number of yours for the session with this user, from the first send or accept to its end: messages that arrive from now on
-  // have it as user_data(). A new session begins with -1. False when there is none.
+  // A number of yours for the session with this user, from the first send or accept to its end: messages that are taken from now
+  // on, also those that have come already, have it as user_data(). A new session begins with -1. False when there is none.
   bool set_user_data(const Identity& user, std::int64_t data);
   // The session's state; fills what is not null. After a failure readable for 5 minutes or until closed.
   ConnectionState get_session_connection_info(const Identity& user, ConnectionInfo* info,

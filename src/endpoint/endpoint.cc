@@ -319,11 +319,11 @@ bool Endpoint::set_revocations(Bytes encoded, Instant now) {
   return true;
 }
 
-bool Endpoint::set_user_data(const Identity& user, std::int64_t data) {
+std::optional<SessionId> Endpoint::set_user_data(const Identity& user, std::int64_t data) {
   Peer* peer = state_->find(user);
-  if (peer == nullptr) return false;
+  if (peer == nullptr) return std::nullopt;
   peer->user_data = data;
-  return true;
+  return peer->id;
 }
 
 void Endpoint::tell_changes(bool wanted) { state_->tells_changes = wanted; }
@@ -485,7 +485,7 @@ void Endpoint::State::deliver(Peer& peer, Instant) {
   for (auto& message : received) {
     if (peer.background) break;
     if (peer.loopback) peer.loopback_channels.insert(message.channel);
-    delivered.push_back(DeliveredMessage{peer.id, std::move(message), peer.user_data});
+    delivered.push_back(DeliveredMessage{peer.id, std::move(message)});
   }
   received.clear();
 }

@@ -79,7 +79,6 @@ using Event = std::variant<SessionRequestEvent, SessionFailedEvent, SessionChang
 struct DeliveredMessage {
   SessionId session{};
   ReceivedMessage message;
-  std::int64_t user_data = -1;
 };
 
 class Endpoint {
@@ -140,8 +139,8 @@ class Endpoint {
   void remove_authority(const VerifyKey& key);
   // TrustStore::set_revocations(). Sessions with whom it names fail: reason 4003.
   bool set_revocations(Bytes encoded, Instant now);
-  // Goes along with what arrives from this user from now on, as long as this session lasts. False without one.
-  bool set_user_data(const Identity& user, std::int64_t data);
+  // Of this user's session, as long as it lasts; which one that is. Nothing without one.
+  std::optional<SessionId> set_user_data(const Identity& user, std::int64_t data);
   // Whether SessionChangedEvents are wanted; they are not in the beginning.
   void tell_changes(bool wanted);
   // Closes every session: reason 1001.
@@ -171,6 +170,8 @@ class Endpoint {
   // The user of a session that delivered messages: while it lives, and for those of the last take_messages(). After
   // that the invalid identity.
   const Identity& user_of(SessionId session) const;
+  // -1 where nothing was set, or it is over.
+  std::int64_t user_data_of(SessionId session) const;
   // The gate of the user's current session; null when there is none.
   std::shared_ptr<SendGate> gate(const Identity& user) const;
   const Identity& identity() const;

@@ -111,6 +111,11 @@ ConnectionState Endpoint::connection_info(const Identity& user, Instant now, Con
   return filled.state;
 }
 
+std::int64_t Endpoint::user_data_of(SessionId session) const {
+  const auto it = state_->peers.find(session);
+  return it == state_->peers.end() ? -1 : it->second->user_data;
+}
+
 const Identity& Endpoint::user_of(SessionId session) const {
   static const Identity invalid{};
   const auto it = state_->peers.find(session);

@@ -227,7 +227,10 @@ bool NetworkingMessages::Impl::close_channel(const Identity& user, ChannelId cha
 bool NetworkingMessages::Impl::set_user_data(const Identity& user, std::int64_t data) {
   const CoreCall call(*this);
   give_to_application();
-  return core_->endpoint().set_user_data(user, data);
+  const auto session = core_->endpoint().set_user_data(user, data);
+  if (!session) return false;
+  inbox_.set_user_data(*session, data, [this](SessionId id) { return sender_of(id); });
+  return true;
 }
 
 void NetworkingMessages::Impl::on_session_changed(

@@ -41,11 +41,16 @@ void NetworkingMessages::Impl::take_from_application(Instant now) {
   consumed_.clear();
 }
 
+Inbox::Sender NetworkingMessages::Impl::sender_of(SessionId session) {
+  const Endpoint& endpoint = core_->endpoint();
+  return {endpoint.user_of(session), endpoint.user_data_of(session)};
+}
+
 bool NetworkingMessages::Impl::give_to_application() {
   Endpoint& endpoint = core_->endpoint();
   endpoint.take_messages(delivered_);
   bool given = !delivered_.empty();
-  inbox_.deliver(delivered_, [&](SessionId session) { return endpoint.user_of(session); });
+  inbox_.deliver(delivered_, [this](SessionId session) { return sender_of(session); });
   while (auto event = endpoint.poll_event()) {
     callbacks_.post(std::move(*event));
     given = true;

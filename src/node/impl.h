@@ -137,6 +137,7 @@ class NetworkingMessages::Impl : private LobbyDesk {
   // All of these: the caller holds the core lock.
   void take_from_application(Instant now);
   // True if there was something for it. Then whoever is not the driver calls tell_waiting(), after the core lock.
+  Inbox::Sender sender_of(SessionId session);
   bool give_to_application();
   // The same for what get_server_status() says.
   bool notice_status();

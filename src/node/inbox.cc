@@ -82,13 +82,20 @@ Inbox::Session* Inbox::session_of(SessionId id, const UserOf& user_of) {
   const auto [it, is_new] = sessions_.try_emplace(static_cast<std::uint64_t>(id));
   if (is_new) {
     it->second.id = id;
-    it->second.user = user_of(id);
+    const Sender sender = user_of(id);
+    it->second.user = sender.user;
+    it->second.user_data = sender.user_data;
     it->second.held = &users_[it->second.user];
     auto& sessions = it->second.held->sessions;
     std::erase_if(sessions, [](const Session* one) { return one->queued == 0; });
   }
   last_ = &it->second;
   return last_;
+}
+
+void Inbox::set_user_data(SessionId session, std::int64_t data, const UserOf& user_of) {
+  const std::lock_guard lock(mutex_);
+  session_of(session, user_of)->user_data = data;
 }
 
 void Inbox::deliver(std::vector<DeliveredMessage>& delivered, const UserOf& user_of) {
@@ -99,7 +106,7 @@ void Inbox::deliver(std::vector<DeliveredMessage>& delivered, const UserOf& user
     Session* session = session_of(one.session, user_of);
     add(*session, one.message);
     Channel& to = channel(one.message.channel);
-    to.queue.push_back({session, std::move(one.message), one.user_data});
+    to.queue.push_back({session, std::move(one.message)});
     if (!to.heeded) shows_once_.store(true, std::memory_order_release);
     show(to);
     if (session->held->sessions.size() > 1) limit_user(*session->held);
@@ -159,7 +166,7 @@ void Inbox::limit_ended(const UserOf& user_of) {
   std::uint64_t bytes = 0;
   std::uint64_t messages = 0;
   for (auto& [id, session] : sessions_) {
-    if (session.queued == 0 || user_of(session.id).valid()) continue;
+    if (session.queued == 0 || user_of(session.id).user.valid()) continue;
     ended.push_back(&session);
     bytes += session.queued_bytes;
     messages += session.queued;
@@ -196,14 +203,17 @@ std::size_t Inbox::take(ChannelId id, std::span<Message> out, bool* report) {
   from->heeded = from->read_lately = true;
   const std::size_t count = std::min(out.size(), from->queue.size());
   bool crowded = false;
+  const Session* last = nullptr;
   for (std::size_t i = 0; i < count; ++i) {
     Entry entry = from->queue.pop_front();
     Session& session = *entry.session;
     remove(session, entry.message);
     *report = *report || session.unreported_bytes >= report_bytes_ ||
               session.unreported_messages >= report_messages_;
-    crowded = crowded || is_crowded(session);
-    MessageAccess::fill(out[i], std::move(entry.message), session.user, entry.user_data);
+    // What is taken moves from one of its sums to the other.
+    if (&session != last) crowded = crowded || is_crowded(session);
+    last = &session;
+    MessageAccess::fill(out[i], std::move(entry.message), session.user, session.user_data);
   }
   size_.fetch_sub(count, std::memory_order_release);
   *report = *report || (crowded && from->queue.empty());

@@ -31,7 +31,12 @@ struct Consumed {
 
 class Inbox {
  public:
-  using UserOf = std::function<Identity(SessionId)>;
+  struct Sender {
+    Sender(Identity name, std::int64_t data = -1) : user(std::move(name)), user_data(data) {}
+    Identity user;
+    std::int64_t user_data;
+  };
+  using UserOf = std::function<Sender(SessionId)>;
 
   // Unread messages that went because there were too many: of sessions of this user that were over, or of several users
   // (this one's the oldest).
@@ -57,6 +62,8 @@ class Inbox {
   // Moves the messages out of `delivered`. `user_of` is asked once for a session that is new here; it answers the
   // invalid identity for one that is over. A user that has too much here loses what its oldest session left, whole.
   void deliver(std::vector<DeliveredMessage>& delivered, const UserOf& user_of);
+  // Of all that is taken from now on.
+  void set_user_data(SessionId session, std::int64_t data, const UserOf& user_of);
   // Fills `out` from the front; answers how many. Sets `*report` when the driver should take_consumed() soon.
   std::size_t take(ChannelId channel, std::span<Message> out, bool* report);
   // Drops what is unread of a session, or of one channel of it.
@@ -104,6 +111,7 @@ class Inbox {
   struct Session {
     SessionId id{};
     Identity user;
+    std::int64_t user_data = -1;
     Held* held = nullptr;
     std::uint64_t queued = 0;
     std::uint64_t queued_bytes = 0;
@@ -115,7 +123,6 @@ class Inbox {
   struct Entry {
     Session* session = nullptr;
     ReceivedMessage message;
-    std::int64_t user_data = -1;
   };
   // A flood fills and empties it again and again: that must not cost fresh memory each time.
   static constexpr std::size_t kKeptEntries = 32768;

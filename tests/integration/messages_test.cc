@@ -332,6 +332,14 @@ TEST_P(MessagesTest, UserDataGoesWithTheMessagesOfItsSession) {
   EXPECT_EQ(next(), 1234567890123);
   EXPECT_TRUE(pair.bob->set_user_data(pair.alice_id, 5));
   EXPECT_EQ(next(), 5);
+  // What has come already has it too: who accepts somebody gives the number after the first message.
+  pair.send(*pair.alice, pair.bob_id, payload_of(3), kSendReliable);
+  ASSERT_TRUE(pair.run_until([&] { return pair.bob->wait(std::chrono::milliseconds(10)); }));
+  EXPECT_TRUE(pair.bob->set_user_data(pair.alice_id, 6));
+  std::vector<Message> got;
+  EXPECT_TRUE(pair.receive(*pair.bob, 1, got));
+  EXPECT_EQ(got.empty() ? 0 : got[0].user_data(), 6);
+  EXPECT_TRUE(pair.bob->set_user_data(pair.alice_id, 5));
   ConnectionInfo info;
   pair.bob->get_session_connection_info(pair.alice_id, &info, nullptr);
   EXPECT_EQ(info.user_data, 5);
