@@ -136,9 +136,9 @@ void Incoming::label(Channel& channel, std::uint64_t Naming::*former, std::size_
   if (first == out.size()) return;
   if (!channel.open) open(channel);
   const auto place = static_cast<std::uint16_t>(&channel - channels_.data());
+  for (std::size_t i = first; i < out.size(); ++i) out[i].place = place;
+  if (!channel.naming) return;
   for (std::size_t i = first; i < out.size(); ++i) {
-    out[i].place = place;
-    if (!channel.naming) continue;
     out[i].channel = channel.naming->name;
     out[i].number -= std::min(out[i].number, (*channel.naming).*former);
   }

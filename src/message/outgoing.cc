@@ -126,7 +126,7 @@ void Outgoing::push_unreliable(std::uint32_t place, SharedBytes&& payload,
                                std::size_t fragment_size, Instant now) {
   UnreliableQueue& queue = unreliable_of(place);
   if (!pending_expiry()) next_expiry_ = now + unreliable_age_max_;
-  expire(queue, now);
+  if (now >= next_expiry_) expire(queue, now);
   pending_unreliable_ += payload.size();
   ++pending_unreliable_messages_;
   queue.push(std::move(payload), fragment_size, now);
@@ -310,7 +310,8 @@ void Outgoing::send_new(ByteWriter& out, std::vector<SentFrame>& records, Instan
   const auto quantum = static_cast<std::int64_t>(std::max(out.remaining(), kDatagramSizeMin));
   while (!scheduler_.empty() && out.remaining() >= kRoomMin) {
     const Lane lane = scheduler_.front(quantum);
-    if (kind_of(lane) == Delivery::kUnreliable) expire(*channel_of(lane).unreliable, now);
+    if (now >= next_expiry_ && kind_of(lane) == Delivery::kUnreliable)
+      expire(*channel_of(lane).unreliable, now);
     LaneState state = state_of(lane);
     const std::size_t before = out.size();
     if (state == LaneState::kReady) {
