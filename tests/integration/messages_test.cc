@@ -333,8 +333,9 @@ TEST_P(MessagesTest, UserDataGoesWithTheMessagesOfItsSession) {
   EXPECT_TRUE(pair.bob->set_user_data(pair.alice_id, 5));
   EXPECT_EQ(next(), 5);
   // What has come already has it too: who accepts somebody gives the number after the first message.
+  pair.bob_was_told = false;
   pair.send(*pair.alice, pair.bob_id, payload_of(3), kSendReliable);
-  ASSERT_TRUE(pair.run_until([&] { return pair.bob->wait(std::chrono::milliseconds(10)); }));
+  ASSERT_TRUE(pair.run_until([&] { return pair.bob_was_told; }));
   EXPECT_TRUE(pair.bob->set_user_data(pair.alice_id, 6));
   std::vector<Message> got;
   EXPECT_TRUE(pair.receive(*pair.bob, 1, got));
