@@ -30,7 +30,8 @@ void Endpoint::State::close_peer(Peer& peer, int reason, std::string_view text, 
   peer.end_reported = true;  // the application asked for it
   detach(peer);
   if (linger && lingers_unmade(peer)) {
-    peer.farewell = Peer::Farewell{reason, std::string(text), now + peer.options.linger};
+    peer.farewell = std::make_unique<Peer::Farewell>(
+        Peer::Farewell{reason, std::string(text), now + peer.options.linger});
     lingering[peer.user] = peer.id;
     return touch(peer, now);
   }
@@ -52,12 +53,12 @@ bool Endpoint::State::lingers_unmade(const Peer& peer) {
 void Endpoint::State::bid_farewell(Peer& peer, Instant now) {
   const bool made = !peer.waits();
   if (!made && now < peer.farewell->deadline) return;
-  const Peer::Farewell farewell = *std::exchange(peer.farewell, std::nullopt);
+  const std::unique_ptr<Peer::Farewell> farewell = std::move(peer.farewell);
   peer.dial.reset();
   SessionOptions rest = peer.options;
-  rest.linger = std::max(Duration::zero(), farewell.deadline - now);
+  rest.linger = std::max(Duration::zero(), farewell->deadline - now);
   peer.session->set_options(rest);
-  peer.session->close(farewell.reason, farewell.text, made, now);
+  peer.session->close(farewell->reason, farewell->text, made, now);
 }
 
 // The application no longer finds it under any name.

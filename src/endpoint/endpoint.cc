@@ -213,10 +213,10 @@ void Endpoint::consumed(SessionId session, std::uint16_t place, bool reliable, s
   Peer* peer = state_->find(session);
   if (peer == nullptr) return;
   if (peer->loopback) {
-    peer->loopback_unread -= std::min(messages, peer->loopback_unread);
+    peer->loopback->unread -= std::min(messages, peer->loopback->unread);
     // Empty messages were charged too; the bytes do not show which were read, but none is left when nothing is.
     const std::uint64_t freed =
-        peer->loopback_unread == 0 ? peer->held_bytes : std::min(bytes, peer->held_bytes);
+        peer->loopback->unread == 0 ? peer->held_bytes : std::min(bytes, peer->held_bytes);
     peer->held_bytes -= freed;
     peer->gate->held_bytes.fetch_sub(freed, std::memory_order_relaxed);
     return;
@@ -484,7 +484,7 @@ void Endpoint::State::send_raw(const IpAddress& to, Bytes datagram) {
 void Endpoint::State::deliver(Peer& peer, Instant) {
   for (auto& message : received) {
     if (peer.background) break;
-    if (peer.loopback) peer.loopback_channels.insert(message.channel);
+    if (peer.loopback) peer.loopback->channels.insert(message.channel);
     delivered.push_back(DeliveredMessage{peer.id, std::move(message)});
   }
   received.clear();

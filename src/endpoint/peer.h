@@ -45,7 +45,13 @@ struct Peer {
   std::optional<DialTarget> route;  // the answer
   std::unique_ptr<Session> session;
   std::vector<EarlyPacket> early;  // for the index of the dial
-  bool loopback = false;
+  // To ourselves: there is no session.
+  struct Loopback {
+    std::uint64_t number = 0;  // of the last message
+    std::uint64_t unread = 0;
+    std::set<ChannelId> channels;  // that are open
+  };
+  std::unique_ptr<Loopback> loopback;
   std::vector<std::uint8_t> response;  // RespIK, for InitIKs that come again
   std::size_t request_bytes = 0;       // of the message that was answered
   std::optional<PublicKey> key;
@@ -60,9 +66,6 @@ struct Peer {
   std::unique_ptr<WaitingMessages> waiting;  // for the session; made when first used
   std::uint64_t held_bytes = 0;              // what the gate was told
   std::int64_t user_data = -1;
-  std::uint64_t loopback_number = 0;
-  std::uint64_t loopback_unread = 0;
-  std::set<ChannelId> loopback_channels;  // that are open
 
   unsigned failed_dials = 0;  // in a row, before this one
   bool refused = false;       // made only to say no
@@ -73,7 +76,7 @@ struct Peer {
     std::string text;
     Instant deadline;
   };
-  std::optional<Farewell> farewell;
+  std::unique_ptr<Farewell> farewell;
   bool end_reported = false;
   bool up_reported = false;
   bool ready = false;  // in the list of those that may have packets
@@ -89,11 +92,11 @@ struct Peer {
   }
   // False when it is not open.
   bool close_channel(ChannelId channel) {
-    if (loopback) return loopback_channels.erase(channel) > 0;
+    if (loopback) return loopback->channels.erase(channel) > 0;
     return session && session->close_channel(channel);
   }
   bool has_open_channels() const {
-    return loopback ? !loopback_channels.empty() : session && session->has_open_channels();
+    return loopback ? !loopback->channels.empty() : session && session->has_open_channels();
   }
   std::uint64_t waiting_bytes() const { return waiting ? waiting->bytes() : 0; }
   bool up() const { return session && session->confirmed() && !background; }

@@ -112,7 +112,7 @@ Result Endpoint::State::send_new(const Identity& user, SharedBytes payload, Chan
   failed.erase(user);
   const SessionId id = peer.id;
   if (config.identity.valid() && user == config.identity) {
-    peer.loopback = true;
+    peer.loopback = std::make_unique<Peer::Loopback>();
     peer.gate->open.store(true, std::memory_order_release);
   } else {
     peer.wants_dial = true;
@@ -172,8 +172,8 @@ void Endpoint::State::send_loopback(Peer& peer, SharedBytes payload, int flags, 
   message.payload = std::move(payload);
   message.channel = channel;
   message.reliable = (flags & kSendReliable) != 0;
-  message.number = ++peer.loopback_number;
-  ++peer.loopback_unread;
+  message.number = ++peer.loopback->number;
+  ++peer.loopback->unread;
   message.received = now;
   received.push_back(std::move(message));
   deliver(peer, now);
