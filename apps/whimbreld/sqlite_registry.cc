@@ -51,7 +51,10 @@ SqliteRegistry::SqliteRegistry(const std::string& path, Warn warn)
       "INSERT INTO numbers (app, number, key) "
       "SELECT ?1, coalesce(max(number), 0) + 1, ?2 FROM numbers WHERE app = ?1 RETURNING number");
   find_revoked_ = prepare("SELECT 1 FROM revoked WHERE key = ?");
-  list_revoked_ = prepare("SELECT key FROM revoked WHERE made >= ? ORDER BY made DESC LIMIT ?");
+  // One that is older than this program was dated by a clock that had not been set: it counts for good.
+  list_revoked_ = prepare(
+      "SELECT key FROM revoked WHERE made >= ? OR made < unixepoch('2026-01-01') "
+      "ORDER BY made DESC LIMIT ?");
   find_owners_ = prepare("SELECT DISTINCT key FROM names WHERE identity = ?");
   find_version_ = prepare("PRAGMA data_version");
   add_revoked_ = prepare("INSERT OR IGNORE INTO revoked (key) VALUES (?)");

@@ -156,4 +156,16 @@ TEST_F(SqliteRegistryTest, RevocationsOfAnotherProcessAreNoticed) {
   EXPECT_TRUE(serving.revoked_since(std::int64_t{1} << 40, 10)->empty());
 }
 
+// The machine had not asked anybody for the time yet, and thought that it was 1970.
+TEST_F(SqliteRegistryTest, ARevocationOfAClockThatWasNotSetCounts) {
+  SqliteRegistry registry(path_);
+  ASSERT_TRUE(registry.revoke(key_of(3)));
+  sqlite3* other = nullptr;
+  ASSERT_EQ(sqlite3_open(path_.c_str(), &other), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(other, "UPDATE revoked SET made = 90", nullptr, nullptr, nullptr),
+            SQLITE_OK);
+  sqlite3_close(other);
+  EXPECT_EQ(registry.revoked_since(1'800'000'000, 10)->size(), 1u);
+}
+
 }  // namespace
