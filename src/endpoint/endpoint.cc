@@ -226,7 +226,7 @@ void Endpoint::consumed(SessionId session, std::uint16_t place, bool reliable, s
   state_->touch(*peer, now);
 }
 
-void Endpoint::set_route(const Identity& user, std::vector<IpAddress> addresses,
+void Endpoint::set_route(const Identity& user, const std::vector<IpAddress>& addresses,
                          const std::optional<PublicKey>& key) {
   ASSERT(!addresses.empty());
   DialTarget& target = state_->routes[user] = DialTarget{{}, key};

@@ -116,7 +116,7 @@ class Endpoint {
                 std::uint64_t messages, Instant now);
   // Where a user is; with a key the handshake is IK, without it XX. Of several addresses (kDialAddressesMax at most, at least
   // one) the first that answers is used; a dial begins with the first one, and with each next one 250 ms later (RFC 8305).
-  void set_route(const Identity& user, std::vector<IpAddress> addresses,
+  void set_route(const Identity& user, const std::vector<IpAddress>& addresses,
                  const std::optional<PublicKey>& key);
   void set_route(const Identity& user, const IpAddress& address,
                  const std::optional<PublicKey>& key) {

@@ -32,7 +32,7 @@ struct Consumed {
 class Inbox {
  public:
   struct Sender {
-    Sender(Identity name, std::int64_t data = -1) : user(std::move(name)), user_data(data) {}
+    Sender(const Identity& name, std::int64_t data = -1) : user(name), user_data(data) {}
     Identity user;
     std::int64_t user_data;
   };
