@@ -336,7 +336,7 @@ bool NetworkingMessages::Impl::add_route(const Route& route, std::string* error)
   const CoreCall call(*this);
   if (routes_ >= kRoutesMax) return fail(error, "there are 65536 routes already");
   ++routes_;
-  core_->endpoint().set_route(route.identity, std::move(addresses), key);
+  core_->endpoint().set_route(route.identity, addresses, key);
   return true;
 }
 
