@@ -99,7 +99,7 @@ class Certificates(unittest.TestCase):
             with open(scene.path("alice.cert"), encoding="utf-8") as file:
                 text = file.read()
             body = max(text.split(), key=len)
-            changed = body[:20] + ("A" if body[20] != "A" else "B") + body[21:]
+            changed = body[:20] + ("1" if body[20] != "1" else "2") + body[21:]  # hexadecimal, in which a is A
             with open(scene.path("alice.cert"), "w", encoding="utf-8") as file:
                 file.write(text.replace(body, changed))
             process = scene.run("show", WHIMBREL, "cert", "show", scene.path("alice.cert"), "--authority",
