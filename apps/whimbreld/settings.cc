@@ -292,6 +292,13 @@ void check_sites(const Settings& settings) {
   if (settings.sites.size() > kSitesMax)
     throw SettingsError(fmt::format("{} [[sites]] are too many: at most {} besides this one",
                                     settings.sites.size(), kSitesMax));
+  const auto check_count = [](const std::string& where, const std::vector<std::string>& all) {
+    constexpr std::size_t kAddressesMax = 4;
+    if (all.size() > kAddressesMax)
+      throw SettingsError(fmt::format("{}: {} addresses are too many: a relay has at most {}",
+                                      where, all.size(), kAddressesMax));
+  };
+  check_count("relay.address", settings.relay_addresses);
   std::set<std::string> names;
   if (settings.relay) names.insert(settings.site);
   for (const SiteSettings& site : settings.sites) {
@@ -306,6 +313,8 @@ void check_sites(const Settings& settings) {
           fmt::format("site \"{}\" needs address (HOST:PORT) and key_file (a copy of its site.key)",
                       site.name));
   }
+  for (const SiteSettings& site : settings.sites)
+    check_count(fmt::format("site \"{}\"", site.name), site.addresses);
   if (!settings.sites.empty() && !settings.rendezvous)
     throw SettingsError("[[sites]] are told by the rendezvous, which is off");
 }

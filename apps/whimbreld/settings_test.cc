@@ -130,6 +130,8 @@ TEST(Settings, FaultsOfSitesAreNamed) {
   EXPECT_NE(refused(settings).find("two sites are named \"home\""), std::string::npos);
   settings.sites = {{"fra", {}, "k"}};
   EXPECT_NE(refused(settings).find("needs address"), std::string::npos);
+  settings.sites = {{"fra", std::vector<std::string>(5, "1.2.3.4:5"), "k"}};
+  EXPECT_NE(refused(settings).find("site \"fra\": 5 addresses are too many"), std::string::npos);
   settings.sites.assign(16, {"fra", {"1.2.3.4:5"}, "k"});
   EXPECT_NE(refused(settings).find("too many"), std::string::npos);
   settings.sites = {{"fra", {"1.2.3.4:5"}, "k"}};

@@ -33,13 +33,13 @@ concept Byte = std::is_same_v<T, std::uint8_t> || std::is_same_v<T, std::byte> |
 
 // An array of char is a C string: its final zero, and what stands behind it, are not sent.
 template <typename T>
-concept CString = std::is_array_v<T> && std::is_same_v < std::remove_cv_t<std::remove_extent_t<T>>,
-char > ;
+inline constexpr bool kIsCString =
+    std::is_array_v<T>&& std::is_same_v<std::remove_cv_t<std::remove_extent_t<T>>, char>;
 
 template <typename T>
 concept Range = std::ranges::contiguous_range<const T> && std::ranges::sized_range<const T> &&
                 !std::is_same_v<T, Payload> &&
-                !std::is_same_v<T, std::string_view> && !CString<T> &&
+                !std::is_same_v<T, std::string_view> && !kIsCString<T> &&
                 Byte<std::ranges::range_value_t<const T>>;
 
 // A type of the application's own that says itself how it is read.

@@ -33,16 +33,15 @@ inline bool within_share(std::uint64_t held, std::uint64_t size, std::uint64_t l
   return real(held + size) * real(all) <= share * rest * rest;
 }
 
-// With more than so much left behind a message, each may begin it whose channel holds no more than all of the window, this message
-// included: the sum above holds then.
-inline std::uint64_t plenty(std::uint64_t all) { return all / 2; }
-
-// What must be left for that.
+// What must be left for within_share().
 inline std::uint64_t share_needs(std::uint64_t held, std::uint64_t size, std::uint64_t all,
                                  double share) {
   if (held == 0) return size;
   const double product = static_cast<double>(held + size) * static_cast<double>(all);
   return size + static_cast<std::uint64_t>(std::ceil(std::sqrt(product / share)));
 }
+
+// Where more than this is left behind a message, within_share() holds for every channel that holds no more than `all` with it.
+inline std::uint64_t plenty(std::uint64_t all) { return all / 2; }
 
 }  // namespace whimbrel

@@ -75,7 +75,7 @@ class SendCredit {
   bool can_start(Lane lane, const ChannelCredit& channel, std::uint64_t size) const {
     if (!channel.allows(size)) return false;
     const std::uint64_t saved = saver_ == lane ? 0 : saved_;
-    // So for nearly every message.
+    // Nearly every message begins so, without the sums.
     if (messages_max_ - messages_ > plenty_messages_ &&
         bytes_max_ - bytes_ - saved > plenty_bytes_ + size) {
       return true;

@@ -225,6 +225,7 @@ void Relays::settle_on(Site* home, Instant now) {
 }
 
 void Relays::open(Site& site, Instant now) {
+  if (!site.fault.empty() && now < site.avoid_until) return;
   if (!site.leg) site.leg = std::make_unique<relay::Leg>(random_);
   if (site.leg->state() == relay::Leg::State::kClosed) site.leg->open(site.ticket, now);
 }
@@ -283,7 +284,7 @@ void Relays::take_events(Site& site, Instant now) {
     if (std::holds_alternative<relay::LegOpened>(*event)) {
       if (site.leg->relay_id() != site.id) {
         // Its packets would go nowhere: grants name the relay by its site.
-        site.avoid_until = kNever;
+        site.avoid_until = now + kRoundInterval;
         site.fault = "the relay at " + site.ticket.relay.text() + " does not call itself \"" +
                      site.name + "\": the names of the sites differ";
         site.leg->close();

@@ -66,12 +66,13 @@ std::vector<rendezvous::RelayTicket> SiteTickets::issue(const Identity& identity
   token.app_id = app_id;
   token.not_after = unix_seconds + config_.ticket_seconds;
   std::vector<rendezvous::RelayTicket> tickets;
+  std::size_t kept = others_.size();  // for the sites that follow, one each
   const auto add = [&](const std::string& site, const std::vector<IpAddress>& addresses,
                        relay::SiteKeys& keys) {
     rendezvous::RelayTicket ticket = seal(token, keys, unix_seconds);
     ticket.site = site;
     const std::size_t count = std::min({addresses.size(), rendezvous::kSiteAddressesMax,
-                                        rendezvous::kRelayTicketsMax - tickets.size()});
+                                        rendezvous::kRelayTicketsMax - tickets.size() - kept});
     for (std::size_t i = 0; i < count; ++i) {
       ticket.address = addresses[i].bytes;
       ticket.port = addresses[i].port;
@@ -83,7 +84,10 @@ std::vector<rendezvous::RelayTicket> SiteTickets::issue(const Identity& identity
   } else if (config_.relay) {
     add(config_.site_name, {IpAddress()}, keys_);
   }
-  for (Other& other : others_) add(other.name, other.addresses, other.keys);
+  for (Other& other : others_) {
+    --kept;
+    add(other.name, other.addresses, other.keys);
+  }
   return tickets;
 }
 

@@ -78,13 +78,6 @@ bool SiteProbes::poll_done(Instant now) {
 
 Instant SiteProbes::next_deadline() const { return std::min(next_send_, end_); }
 
-bool SiteProbes::answered(std::size_t address) const {
-  if (address >= targets_.size()) return false;
-  const std::vector<Probe>& probes = targets_[address].probes;
-  return std::any_of(probes.begin(), probes.end(),
-                     [](const Probe& probe) { return probe.took.has_value(); });
-}
-
 std::optional<Duration> SiteProbes::score(std::size_t address) const {
   if (address >= targets_.size()) return std::nullopt;
   const std::vector<Probe>& probes = targets_[address].probes;

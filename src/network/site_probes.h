@@ -40,7 +40,6 @@ class SiteProbes {
 
   // The address that answered first in this round or the last one.
   std::optional<std::size_t> first_answer() const { return first_answer_; }
-  bool answered(std::size_t address) const;
   // Round trip as a route is judged by it: median, half the spread, and what lost probes cost. Nothing: no answer.
   std::optional<Duration> score(std::size_t address) const;
 

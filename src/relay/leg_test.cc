@@ -5,7 +5,17 @@
 namespace whimbrel::relay {
 namespace {
 
-using RelayLeg = TestRelay;
+class RelayLeg : public TestRelay {
+ protected:
+  // The relay is out of reach for so long, and the leg is lost; then it can be reached again.
+  void lose(Client& client, Duration time) {
+    relay_dead = true;
+    client.leg.suspect(now);
+    run_for(time);
+    ASSERT_EQ(client.leg.state(), Leg::State::kOpening);
+    relay_dead = false;
+  }
+};
 
 TEST_F(RelayLeg, StaysOpenWhileIdle) {
   Client& alice = opened("str:alice");
@@ -69,11 +79,7 @@ TEST_F(RelayLeg, ARelayThatWasOutOfReachStillHasTheSlot) {
 TEST_F(RelayLeg, AnOpenedOfTheSameSlotResumes) {
   Client& alice = opened("str:alice");
   const SlotId slot = alice.leg.slot();
-  relay_dead = true;
-  alice.leg.suspect(now);
-  run_for(seconds(2));
-  ASSERT_EQ(alice.leg.state(), Leg::State::kOpening);
-  relay_dead = false;
+  lose(alice, seconds(2));
   drop_asks = true;
   run_for(seconds(2));
   EXPECT_EQ(alice.leg.state(), Leg::State::kOpen);
@@ -103,11 +109,7 @@ TEST_F(RelayLeg, AnotherTokenWhileItOpensIsAnotherSlot) {
 TEST_F(RelayLeg, TheOldSlotIsPreferredToOneOfANewerToken) {
   Client& alice = opened("str:alice");
   const SlotId slot = alice.leg.slot();
-  relay_dead = true;
-  alice.leg.suspect(now);
-  run_for(seconds(4));
-  ASSERT_EQ(alice.leg.state(), Leg::State::kOpening);
-  relay_dead = false;
+  lose(alice, seconds(4));
   alice.leg.open(ticket_for(token_for(alice.identity)), now);
   run_for(milliseconds(100));
   EXPECT_EQ(alice.leg.state(), Leg::State::kOpen);
