@@ -28,8 +28,9 @@ IpAddress address_of(std::uint16_t port) {
 // Both ends and the line between them.
 class Pair {
  public:
-  Pair()
-      : a_(config_of("a", random_), random_, now_, clock_),
+  explicit Pair(int flags)
+      : flags_(flags),
+        a_(config_of("a", random_), random_, now_, clock_),
         b_(config_of("b", random_), random_, now_, clock_),
         buffer_(65536) {
     a_.set_route(b_.identity(), address_of(2), b_.public_key());
@@ -57,7 +58,7 @@ class Pair {
   Result send(std::size_t bytes) {
     SharedBytes payload = slabs_.allocate(bytes);
     std::memset(payload.mutable_view().data(), 0x5a, bytes);
-    return a_.send(b_.identity(), std::move(payload), kSendReliable, 0, now_);
+    return a_.send(b_.identity(), std::move(payload), flags_, 0, now_);
   }
   void step() {
     const bool moved = carry(a_, b_, address_of(1)) | carry(b_, a_, address_of(2));
@@ -87,10 +88,12 @@ class Pair {
     std::uint64_t bytes = 0;
     for (const DeliveredMessage& delivered : messages_) bytes += delivered.message.payload.size();
     delivered_ += messages_.size();
-    b_.consumed(messages_.front().session, 0, true, bytes, messages_.size(), now_);
+    const bool reliable = messages_.front().message.reliable;
+    b_.consumed(messages_.front().session, 0, reliable, bytes, messages_.size(), now_);
     messages_.clear();
   }
 
+  int flags_;
   FastRandom random_{1};
   Instant now_{};
   const WallClock clock_{now_, 1'800'000'000'000};
@@ -109,7 +112,8 @@ int main(int argc, char** argv) {
   constexpr std::size_t kAtOnce = 10000;
   const std::size_t bytes =
       arguments.row == "in_memory_bulk" ? bench::kBulkBytes : bench::kSmallBytes;
-  bench::Pair pair;
+  bench::Pair pair(arguments.row == "in_memory_unreliable" ? whimbrel::kSendUnreliable
+                                                           : whimbrel::kSendReliable);
   const std::size_t at_once = bytes == bench::kSmallBytes ? kAtOnce : 100;
   for (const double begin = bench::now_s(); bench::now_s() < begin + bench::kWarmUpSeconds;)
     pair.move(at_once, bytes);

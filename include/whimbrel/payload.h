@@ -17,6 +17,7 @@
 #include <memory>
 #include <ranges>
 #include <span>
+#include <string>
 #include <string_view>
 #include <type_traits>
 
@@ -35,6 +36,16 @@ concept Byte = std::is_same_v<T, std::uint8_t> || std::is_same_v<T, std::byte> |
 template <typename T>
 inline constexpr bool kIsCString =
     std::is_array_v<T>&& std::is_same_v<std::remove_cv_t<std::remove_extent_t<T>>, char>;
+
+template <typename T>
+concept CharPointer = std::is_same_v<T, const char*> || std::is_same_v<T, char*>;
+
+// Not std::string_view's: a buffer that was filled to the brim has no zero.
+template <std::size_t N>
+constexpr std::size_t length_of(const char (&text)[N]) {
+  const char* end = std::char_traits<char>::find(text, N, '\0');
+  return end == nullptr ? N : static_cast<std::size_t>(end - text);
+}
 
 template <typename T>
 concept Range = std::ranges::contiguous_range<const T> && std::ranges::sized_range<const T> &&
@@ -56,8 +67,13 @@ class Payload {
   // `data` may be null if `size` is 0; else the call that gets it refuses it.
   constexpr Payload(const void* data, std::size_t size) : data_(data), size_(size) {}
   // Up to the final zero. Null: empty.
-  constexpr Payload(const char* text)
+  template <payload_detail::CharPointer T>
+  constexpr Payload(const T& text)
       : Payload(text == nullptr ? std::string_view() : std::string_view(text)) {}
+  constexpr Payload(std::nullptr_t) {}
+  // Up to the first zero, and no further than the array.
+  template <std::size_t N>
+  constexpr Payload(const char (&text)[N]) : Payload(text, payload_detail::length_of(text)) {}
   constexpr Payload(std::string_view text) : data_(text.data()), size_(text.size()) {}
   // std::vector, std::array, std::span, std::string, ... of bytes.
   template <payload_detail::Range T>

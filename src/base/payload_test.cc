@@ -57,6 +57,11 @@ TEST(Payload, EveryText) {
   char buffer[16] = "abc";
   EXPECT_EQ(text_of(buffer), "abc") << "up to its zero";
   EXPECT_EQ(text_of(static_cast<const char*>(buffer)), "abc");
+  EXPECT_EQ(text_of(static_cast<char*>(buffer)), "abc");
+  const char full[3] = {'a', 'b', 'c'};
+  EXPECT_EQ(text_of(full), "abc") << "no zero: no further than the array";
+  EXPECT_TRUE(Payload("").empty());
+  static_assert(Payload("abc").size() == 3);
 }
 
 TEST(Payload, EveryPieceOfMemory) {

@@ -58,11 +58,15 @@ class RingBuffer {
   T pop_front() {
     ASSERT(size_ > 0);
     T value = std::move(slots_[head_]);
+    drop_front();
+    return value;
+  }
+  void drop_front() {
+    ASSERT(size_ > 0);
     slots_[head_] = T();
     head_ = (head_ + 1) & (capacity_ - 1);
     --size_;
     if (size_ == 0 && capacity_ > kKeptCapacity) clear();
-    return value;
   }
   void clear() {
     slots_.reset();

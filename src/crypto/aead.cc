@@ -42,6 +42,7 @@ AeadKey::AeadKey(AeadKey&& other) noexcept
     : suite_(other.suite_),
       backend_(other.backend_),
       valid_(std::exchange(other.valid_, false)),
+      uses_(other.uses_),
       key_(std::exchange(other.key_, Secret())),
       schedule_(std::move(other.schedule_)) {}
 
@@ -50,31 +51,46 @@ AeadKey& AeadKey::operator=(AeadKey&& other) noexcept {
   suite_ = other.suite_;
   backend_ = other.backend_;
   valid_ = std::exchange(other.valid_, false);
+  uses_ = other.uses_;
   key_ = std::exchange(other.key_, Secret());
   schedule_ = std::move(other.schedule_);
   return *this;
 }
 
-detail::KeySchedule& AeadKey::schedule() {
-  if (schedule_ == nullptr) [[unlikely]] {
-    ASSERT(valid_);
-    schedule_ = backend_ == AeadBackend::kIpsecMb ? detail::ipsec_mb_schedule(key_)
-                                                  : detail::libcrypto_schedule(suite_, key_);
+std::unique_ptr<detail::KeySchedule> AeadKey::make_schedule() const {
+  ASSERT(valid_);
+  return backend_ == AeadBackend::kIpsecMb ? detail::ipsec_mb_schedule(key_)
+                                           : detail::libcrypto_schedule(suite_, key_);
+}
+
+detail::KeySchedule& AeadKey::schedule(std::unique_ptr<detail::KeySchedule>& brief) {
+  if (schedule_ != nullptr) [[likely]]
+    return *schedule_;
+  if (uses_ < kBriefUses) {
+    ++uses_;
+    brief = make_schedule();
+    return *brief;
   }
+  schedule_ = make_schedule();
   return *schedule_;
 }
 
-void AeadKey::trim() { schedule_.reset(); }
+void AeadKey::trim() {
+  schedule_.reset();
+  uses_ = 0;
+}
 
 void AeadKey::seal(std::uint32_t path_id, std::uint64_t counter, Bytes associated_data,
                    std::uint8_t* inout, std::size_t plain_size) {
-  schedule().seal(make_nonce(suite_, path_id, counter), associated_data, inout, plain_size);
+  std::unique_ptr<detail::KeySchedule> brief;
+  schedule(brief).seal(make_nonce(suite_, path_id, counter), associated_data, inout, plain_size);
 }
 
 bool AeadKey::open(std::uint32_t path_id, std::uint64_t counter, Bytes associated_data,
                    MutableBytes inout) {
   if (inout.size() < kAeadTagSize) return false;
-  if (schedule().open(make_nonce(suite_, path_id, counter), associated_data, inout)) [[likely]]
+  std::unique_ptr<detail::KeySchedule> brief;
+  if (schedule(brief).open(make_nonce(suite_, path_id, counter), associated_data, inout)) [[likely]]
     return true;
   // Deciphered, but by whom it was enciphered is unknown: nobody may read it.
   secure_wipe(inout.first(inout.size() - kAeadTagSize));

@@ -39,7 +39,8 @@ AeadBackend best_backend(AeadSuite suite);
 // One key with its key schedule ready for use. Use one for each direction. Not thread-safe. Empty
 // (valid() false) when default-constructed or moved from; an empty key must not be used (ASSERT).
 //
-// The key schedule (about 1.2 KiB) is made at the first use and freed by trim().
+// The key schedule (about 1.2 KiB) is made for each of the first kBriefUses, and then kept until trim():
+// thousands of quiet sessions that say a word now and then have none.
 class AeadKey {
  public:
   AeadKey();
@@ -64,16 +65,22 @@ class AeadKey {
   bool open(std::uint32_t path_id, std::uint64_t counter, Bytes associated_data,
             MutableBytes inout);
 
-  // Frees the key schedule until the next use: for sessions that have gone idle.
+  // Frees the key schedule, and counts uses anew: for sessions that have gone idle.
   void trim();
   bool has_schedule() const { return schedule_ != nullptr; }
 
+  // A quiet session sends fewer packets at a time than that. Making a schedule takes about a microsecond.
+  static constexpr std::uint8_t kBriefUses = 4;
+
  private:
-  detail::KeySchedule& schedule();
+  std::unique_ptr<detail::KeySchedule> make_schedule() const;
+  // The kept one, or one that lasts as long as `brief`.
+  detail::KeySchedule& schedule(std::unique_ptr<detail::KeySchedule>& brief);
 
   AeadSuite suite_ = AeadSuite::kAesGcm;
   AeadBackend backend_ = AeadBackend::kLibcrypto;
   bool valid_ = false;
+  std::uint8_t uses_ = 0;  // up to kBriefUses, since the beginning or trim()
   Secret key_;
   std::unique_ptr<detail::KeySchedule> schedule_;
 };

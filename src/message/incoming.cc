@@ -126,8 +126,10 @@ void Incoming::deliver_unreliable(Channel& channel, std::uint64_t sequence, Shar
   unreliable_bytes_ += payload.size();
   ++unreliable_messages_;
   ++messages_received_;
-  out.push_back({std::move(payload), channel.stream.channel(), false, 0, sequence + 1, now});
-  label(channel, &Naming::unreliable, out.size() - 1, out);
+  const auto place = static_cast<std::uint16_t>(&channel - channels_.data());
+  out.push_back({std::move(payload), channel.stream.channel(), false, place, sequence + 1, now});
+  // A game sends many thousands of these: nothing more for a channel that is open under its first name.
+  if (!channel.open || channel.naming) label(channel, &Naming::unreliable, out.size() - 1, out);
 }
 
 // The messages from `first` on, of one channel and kind, under the name that the application knows.

@@ -111,9 +111,9 @@ void Outgoing::send(ChannelId channel, Delivery delivery, SharedBytes&& payload,
   if (was_idle) wake(lane_of(place, Delivery::kReliable));
 }
 
-UnreliableQueue& Outgoing::unreliable_of(std::uint32_t place) {
+UnreliableQueue& Outgoing::make_unreliable(std::uint32_t place) {
   auto& queue = channels_[place].unreliable;
-  if (!queue) queue = std::make_unique<UnreliableQueue>(channels_[place].id, place);
+  queue = std::make_unique<UnreliableQueue>(channels_[place].id, place);
   return *queue;
 }
 

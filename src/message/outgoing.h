@@ -109,7 +109,11 @@ class Outgoing {
   void write_names(ByteWriter& out, std::vector<SentFrame>& records);
   void on_name_acked(std::uint32_t place, std::uint64_t count);
   void on_name_lost(std::uint32_t place, std::uint64_t count);
-  UnreliableQueue& unreliable_of(std::uint32_t place);
+  UnreliableQueue& unreliable_of(std::uint32_t place) {
+    const auto& queue = channels_[place].unreliable;
+    return queue ? *queue : make_unreliable(place);
+  }
+  UnreliableQueue& make_unreliable(std::uint32_t place);
   void push_unreliable(std::uint32_t place, SharedBytes&& payload, std::size_t fragment_size,
                        Instant now);
   bool pending_expiry() const {

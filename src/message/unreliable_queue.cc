@@ -78,7 +78,8 @@ bool UnreliableQueue::write_fragment(ByteWriter& out, bool fresh, std::vector<Se
 std::uint64_t UnreliableQueue::pop() {
   sent_ = 0;
   ++sequence_;
-  const std::uint64_t size = send_charge(messages_.pop_front().payload.size());
+  const std::uint64_t size = send_charge(messages_.front().payload.size());
+  messages_.drop_front();
   if (messages_.empty() && messages_.capacity() > kIdleCapacity) messages_.clear();
   return size;
 }

@@ -117,13 +117,20 @@ void Core::send(const Transmit& batch, Instant now) {
   }
 }
 
+// Returns how many bytes the kernel took.
+std::size_t Core::give(UdpSocket& socket, const IpAddress& to, Bytes batch,
+                       std::size_t segment_size) {
+  const std::uint64_t unreachable = socket.stats().unreachable;
+  const std::size_t sent = socket.send(to, batch, segment_size);
+  if (socket.stats().unreachable != unreachable) network_.on_unreachable(to);
+  return sent;
+}
+
 void Core::send_now(const IpAddress& to, Bytes batch, std::size_t segment_size) {
   UdpSocket* socket = socket_for(to);
   // That family is not in use: lost, as where there is no route.
   if (socket == nullptr) return network_.on_unreachable(to);
-  const std::uint64_t unreachable = socket->stats().unreachable;
-  const std::size_t sent = socket->send(to, batch, segment_size);
-  if (socket->stats().unreachable != unreachable) network_.on_unreachable(to);
+  const std::size_t sent = give(*socket, to, batch, segment_size);
   if (sent == batch.size()) return;
   // What is left stays at the front of the buffer until the kernel has room.
   const Bytes rest = batch.subspan(sent);
@@ -135,7 +142,7 @@ void Core::send_now(const IpAddress& to, Bytes batch, std::size_t segment_size) 
 bool Core::send_rest() {
   Blocked& rest = *blocked_;
   const Bytes bytes{transmit_buffer_.get() + rest.offset, rest.size - rest.offset};
-  rest.offset += rest.socket->send(rest.to, bytes, rest.segment_size);
+  rest.offset += give(*rest.socket, rest.to, bytes, rest.segment_size);
   if (rest.offset < rest.size) return false;
   watch_blocked(false);
   blocked_.reset();

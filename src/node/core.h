@@ -91,6 +91,7 @@ class Core {
   void receive_batch(const UdpSocket::Batch& batch, Instant now);
   void deliver_fake(Instant now);
   void send(const Transmit& batch, Instant now);
+  std::size_t give(UdpSocket& socket, const IpAddress& to, Bytes batch, std::size_t segment_size);
   void send_now(const IpAddress& to, Bytes batch, std::size_t segment_size);
   bool send_rest();
   void watch_blocked(bool on);

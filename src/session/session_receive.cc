@@ -100,11 +100,8 @@ FrameVerdict Session::read_frames(ByteReader& in, const IpAddress& from, Instant
   while (!in.empty()) {
     const auto type = static_cast<FrameType>(in.u8());
     if (type == FrameType::kPadding) continue;
-    if (type == FrameType::kPing) {
-      asking.ping = true;
-    } else if (is_ack_eliciting(type)) {
-      asking.more = true;
-    }
+    asking.ping |= type == FrameType::kPing;
+    asking.more |= type != FrameType::kPing && is_ack_eliciting(type);
     const FrameVerdict verdict = read_frame(type, in, from, now, out);
     if (verdict != FrameVerdict::kTaken) return verdict;
     if (!in.ok()) return FrameVerdict::kViolation;
