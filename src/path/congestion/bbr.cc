@@ -37,8 +37,11 @@ constexpr std::uint64_t kDrainRoundsMax = 3;
 constexpr unsigned kDrainRounds = 4;
 // Rounds with a queue, of cruising in as many cycles as it takes, before it is judged.
 constexpr unsigned kStandingRounds = 8;
-// Probing goes on at once while it finds this much more.
+// Probing goes on at once while a whole round trip of it finds this much more.
 constexpr double kUpAgain = 1.12;
+// What a probe sends too much waits in the line. In this time it is 50 ms of the line, which most buffers hold; a quarter of a
+// long round trip they do not.
+constexpr Duration kProbeTime = milliseconds(200);
 constexpr Duration kMinRttTime = seconds(10);
 // A round trip that is longer by less than this part of the least still confirms it.
 constexpr int kSameRtt = 64;
@@ -248,10 +251,9 @@ void Bbr::step(const AckSample& sample, const RttEstimator& rtt) {
       if (round_started_ && queue_never_shrinks() && !sample.app_limited && now >= unrisen_time_)
         return begin_judgement(sample);
       // What the larger flight was good for is known by now.
-      if (round_started_ && !has_queue() && bandwidth() > bandwidth_before_up_ * kUpAgain)
-        return enter(Mode::kUp, now);
+      if (round_started_ && !has_queue() && probe_found_more()) return probe_further(now);
       if (rounds_ >= phase_round_ + kCruiseRounds + sample.delivered / 1024 % kCruiseRoundsVaried)
-        enter(Mode::kUp, now);
+        probe(kProbeTime, now);
       break;
     case Mode::kUp:
       step_up(sample);
@@ -293,15 +295,31 @@ bool Bbr::queue_never_shrinks() {
   return ++standing_rounds_ > kStandingRounds;
 }
 
+void Bbr::probe(Duration time, Instant now) {
+  probe_time_ = time;
+  enter(Mode::kUp, now);
+}
+
+// draft-ietf-ccwg-bbr (BBRRaiseInflightLongtermSlope) is as careful: a little first, and twice as much each time that the
+// line has carried it.
+void Bbr::probe_further(Instant now) { probe(std::max(kProbeTime, 2 * probe_time_), now); }
+
+bool Bbr::probe_found_more() const {
+  const double part = std::min(1.0, to_seconds(probe_time_) / to_seconds(min_rtt_));
+  return bandwidth() > bandwidth_before_up_ * (1 + (kUpAgain - 1) * part);
+}
+
 void Bbr::step_up(const AckSample& sample) {
   const Instant now = sample.now;
+  const bool sent_more = now - phase_start_ >= probe_time_;
+  if (sent_more) pacing_gain_ = 1.0;
   if (congestive_loss_ && round_started_) return enter_cycle(now);
   if (now - phase_start_ < min_rtt_ || rounds_ < phase_round_ + 1) return;
   const double flight = static_cast<double>(sample.bytes_in_flight_before);
-  const bool reached = flight >= product(kUpGain) || rounds_ >= phase_round_ + 2;
+  const bool reached = sent_more || flight >= product(kUpGain) || rounds_ >= phase_round_ + 2;
   if (!reached && !has_queue()) return;
   // What the larger flight was good for is known one round trip later.
-  if (bandwidth() > bandwidth_before_up_ * kUpAgain) return enter(Mode::kUp, now);
+  if (probe_found_more()) return probe_further(now);
   flight_max_ = std::max(flight_max_ * kUpGain, product(1.0));
   enter_cycle(now);
 }

@@ -2,6 +2,7 @@
 // reading every loss as congestion: after BBR (draft-ietf-ccwg-bbr), reduced, and with an eye on the
 // queue. Differences from the draft:
 //   - start-up also ends when the round trip of a whole round has risen (as HyStart++ does);
+//   - a probe sends more for 200 ms at most, and for longer only while that finds more;
 //   - a standing queue is drained while cruising, unless it does not shrink, which means that it is
 //     another's;
 //   - a round trip that has risen by more than our own queue explains is judged at once: half the
@@ -52,6 +53,9 @@ class Bbr final : public Controller {
   bool bandwidth_stopped_growing();
   void judge_losses(std::uint64_t delivered);
   void step(const AckSample& sample, const RttEstimator& rtt);
+  void probe(Duration time, Instant now);
+  void probe_further(Instant now);
+  bool probe_found_more() const;
   void step_up(const AckSample& sample);
   void step_probe_rtt(const AckSample& sample);
   void follow_idle_application();
@@ -103,6 +107,7 @@ class Bbr final : public Controller {
   Instant phase_start_{};
   std::uint64_t phase_round_ = 0;
   double bandwidth_before_up_ = 0;
+  Duration probe_time_{};  // how long the probe sends more than the estimate
   unsigned drained_rounds_ = 0;
   Duration queue_before_{};
   unsigned standing_rounds_ = 0;
