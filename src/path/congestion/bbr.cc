@@ -103,6 +103,9 @@ double Bbr::product(double gain) const {
   return gain * bandwidth() * to_seconds(std::max(min_rtt_, kRttFloor));
 }
 
+// Acknowledgements that come late by chance shall not stop the flow.
+double Bbr::jitter_room() const { return 2 * bandwidth() * to_seconds(jitter_before_); }
+
 Duration Bbr::queue_least() const {
   return std::clamp(min_rtt_ / 8, kQueueMin, kQueueMax) + jitter_before_;
 }
@@ -427,9 +430,8 @@ void Bbr::line_is_slower(const RttEstimator& rtt, Instant now) {
 void Bbr::update_window(const AckSample& sample) {
   const double acked = static_cast<double>(sample.bytes_acked);
   const bool own_queue = mode_ != Mode::kStartup && has_queue() && !anothers_queue_;
-  // Acknowledgements that come late by chance shall not stop the flow.
-  const double target = product(own_queue ? kQueuedWindowGain : kWindowGain) +
-                        2 * bandwidth() * to_seconds(jitter_before_) + 3 * quantum();
+  const double target =
+      product(own_queue ? kQueuedWindowGain : kWindowGain) + jitter_room() + 3 * quantum();
   if (mode_ == Mode::kStartup) {
     if (window_ < target || bandwidth() == 0) window_ += acked;
   } else {
@@ -440,7 +442,9 @@ void Bbr::update_window(const AckSample& sample) {
 
 std::uint64_t Bbr::window() const {
   double window = window_;
-  if (mode_ == Mode::kProbeRtt) window = std::min(window, product(kProbeRttWindowGain));
+  // What is only late by chance is no queue, and its place is not to be had by sending less.
+  if (mode_ == Mode::kProbeRtt)
+    window = std::min(window, product(kProbeRttWindowGain) + jitter_room() / 2);
   if (mode_ == Mode::kJudge) window = std::min(window, judge_window_);
   if (mode_ != Mode::kStartup) window = std::min(window, flight_max_ + 3 * quantum());
   return static_cast<std::uint64_t>(std::max(window, window_min()));

@@ -75,6 +75,7 @@ class Bbr final : public Controller {
   bool has_queue() const;
   Duration queue_least() const;
   double product(double gain) const;
+  double jitter_room() const;
   double window_min() const;
   double quantum() const;
 
