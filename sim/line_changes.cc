@@ -202,16 +202,11 @@ bool has_bulk(Traffic traffic) {
   return traffic != Traffic::kUnreliableStream && traffic != Traffic::kReliableStream;
 }
 
-double late_max_ms(const LineChange& change, Traffic traffic) {
-  if (traffic != Traffic::kReliableStreamAndBulk) return kLateMaxMs;
-  return std::max(kLateMaxMs, 2.5 * to_seconds(change.after.delay) * 1e3);
-}
-
 bool is_settled(const LineChange& change, Traffic traffic, const LineChangeResult& result) {
   // Beside a transfer that fills it, the line drops some; a policer as many as it likes.
   const bool shared = has_bulk(traffic) && change.after.policer_rate > 0;
   const double arrived_min = shared ? 0.5 : kArrivedMin * (1 - 1.5 * change.after.loss);
-  return result.late_max_ms <= late_max_ms(change, traffic) && result.arrived >= arrived_min &&
+  return result.late_max_ms <= kLateMaxMs && result.arrived >= arrived_min &&
          result.share() >= kGoodputShareMin;
 }
 

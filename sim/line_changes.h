@@ -45,8 +45,6 @@ struct LineChangeResult {
 inline constexpr double kLateMaxMs = 150;
 inline constexpr double kGoodputShareMin = 0.8;
 inline constexpr double kArrivedMin = 0.98;  // of what the line does not lose
-// In ms. What the transfer's own probing makes the line drop of a reliable stream comes a round trip later.
-double late_max_ms(const LineChange& change, Traffic traffic);
 // Whether the session has come to terms with the new line.
 bool is_settled(const LineChange& change, Traffic traffic, const LineChangeResult& result);
 
