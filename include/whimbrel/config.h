@@ -47,8 +47,8 @@ enum class Option : int {
   kFakeRateLimitRecv = 44,  // the same
   kRecvBufferSize = 47,  // bytes received and unread, a session, 540672..268435456; default 1048576
   // Messages received and unread, a session, of both kinds together, 1..1000000; default 1000. Reliable ones may take half
-  // of it (five eighths while no unreliable ones come), and of that those of one channel three quarters; unreliable ones the
-  // rest; with 1 no unreliable one fits.
+  // of it (five eighths while no unreliable ones come), unreliable ones the rest, and of either those of one channel three
+  // quarters; with 1 no unreliable one fits.
   kRecvBufferMessages = 48,
   kIdleTimeout = 1001,  // ms without a message either way, 1000..86400000; default 180000
   kLingerTime =

@@ -364,8 +364,9 @@ TEST(Channels, UnreliableOverTheMessageLimitIsDroppedAndCounted) {
     link.a.send(0, Delivery::kUnreliable, test_payload(8, 1), kFragmentSize);
   }
   link.run();
-  EXPECT_EQ(link.at_b.size(), 500u);
-  EXPECT_EQ(link.b.stats().unreliable_dropped_receive_limit, 1000u);
+  // Half is for unreliable ones, and of that three quarters for those of one channel.
+  EXPECT_EQ(link.at_b.size(), 375u);
+  EXPECT_EQ(link.b.stats().unreliable_dropped_receive_limit, 1125u);
   TestLink::consume(link.b, link.at_b);
   link.a.send(0, Delivery::kUnreliable, test_payload(8, 1), kFragmentSize);
   link.run();
@@ -379,8 +380,30 @@ TEST(Channels, UnreliableOverTheByteLimitIsDroppedAndCounted) {
     link.a.send(0, Delivery::kUnreliable, test_payload(1000, 1), kFragmentSize);
   }
   link.run();
-  EXPECT_EQ(link.at_b.size(), (1u << 17) / 1000);
+  EXPECT_EQ(link.at_b.size(), 98u) << "three quarters of an eighth of 1 MiB";
   EXPECT_EQ(link.b.stats().unreliable_dropped_receive_limit, 300 - link.at_b.size());
+}
+
+// What is read gives its channel's share back, and no other's.
+TEST(Channels, UnreliableOfAChannelHasAShare) {
+  TestLink link;
+  const auto send = [&](ChannelId channel, int count) {
+    for (int i = 0; i < count; ++i)
+      link.a.send(channel, Delivery::kUnreliable, test_payload(8, 1), kFragmentSize);
+    link.run();
+    return std::exchange(link.at_b, {});
+  };
+  auto unread = send(7, 600);
+  EXPECT_EQ(unread.size(), 375u);
+  for (int i = 0; i < 20; ++i) {
+    auto read = send(0, 30);
+    EXPECT_EQ(read.size(), 30u);
+    TestLink::consume(link.b, read);
+  }
+  EXPECT_EQ(send(7, 1).size(), 0u);
+  unread.resize(200);
+  TestLink::consume(link.b, unread);
+  EXPECT_EQ(send(7, 600).size(), 200u);
 }
 
 TEST(Channels, LostUnreliableMessagesAreCounted) {
@@ -503,12 +526,12 @@ TEST(MessageLimit, UnreliableFirst) {
   TestLink link(hundred_messages());
   send(link, Delivery::kUnreliable, 300);
   link.run();
-  EXPECT_EQ(count(link.at_b).unreliable, 50u);
+  EXPECT_EQ(count(link.at_b).unreliable, 37u) << "three quarters of half";
   send(link, Delivery::kReliable, 300);
   link.run();
-  EXPECT_EQ(count(link.at_b).unreliable, 50u);
+  EXPECT_EQ(count(link.at_b).unreliable, 37u);
   EXPECT_EQ(count(link.at_b).reliable, 37u) << "three quarters of the rest";
-  EXPECT_EQ(link.b.stats().unreliable_dropped_receive_limit, 250u);
+  EXPECT_EQ(link.b.stats().unreliable_dropped_receive_limit, 263u);
 }
 
 TEST(MessageLimit, ReliableFirst) {
@@ -519,7 +542,7 @@ TEST(MessageLimit, ReliableFirst) {
   EXPECT_EQ(count(link.at_b).reliable, 48u);
   send(link, Delivery::kUnreliable, 300);
   link.run();
-  EXPECT_EQ(count(link.at_b).unreliable, 37u);
+  EXPECT_EQ(count(link.at_b).unreliable, 27u) << "three quarters of the rest";
 }
 
 TEST(MessageLimit, NeitherFloodStarvesTheOther) {

@@ -101,13 +101,26 @@ FrameVerdict Incoming::on_message(const MessageFrame& frame, Instant now,
   Channel* channel = channel_of(frame.channel);
   if (frame.bytes.size() > kMessageSizeMax || channel == nullptr) return FrameVerdict::kViolation;
   if (channel->is_former(frame.sequence)) return FrameVerdict::kTaken;
-  if (!make_room_for_unreliable(frame.bytes.size())) return FrameVerdict::kTaken;
+  if (!make_room_for_unreliable(*channel, frame.bytes.size())) return FrameVerdict::kTaken;
   deliver_unreliable(*channel, frame.sequence, slabs_->copy(frame.bytes), now, out);
   return FrameVerdict::kTaken;
 }
 
+// Whether the channel leaves enough to the others, beside a message more. What is in reassembly counts not: it gives way.
+bool Incoming::within_unreliable_share(const Channel& channel, std::uint64_t size) const {
+  const auto rest = [](std::uint64_t all, std::uint64_t taken) {
+    return all - std::min(all, taken);
+  };
+  const std::uint64_t bytes = rest(limits_.receive_bytes_max, bytes_.reserved());
+  const std::uint64_t messages = rest(limits_.receive_messages_max, messages_.reserved());
+  return within_share(channel.unreliable_messages, 1, rest(messages, unreliable_messages_),
+                      messages, kShareOfMessages) &&
+         within_share(channel.unreliable_bytes, size, rest(bytes, unreliable_bytes_), bytes,
+                      share_of_bytes(bytes));
+}
+
 // Older messages in reassembly give way. False: the new one is dropped.
-bool Incoming::make_room_for_unreliable(std::uint64_t size) {
+bool Incoming::make_room_for_unreliable(const Channel& channel, std::uint64_t size) {
   const auto fits = [this, size] {
     return bytes_.reserved() + unreliable_bytes_ + partials_.bytes() + size <=
                limits_.receive_bytes_max &&
@@ -115,8 +128,10 @@ bool Incoming::make_room_for_unreliable(std::uint64_t size) {
                limits_.receive_messages_max;
   };
   unreliable_came_at_ = messages_.charged();
-  while (!fits() && !partials_.empty()) partials_.drop_oldest();
-  if (fits()) return true;
+  if (within_unreliable_share(channel, size)) {
+    while (!fits() && !partials_.empty()) partials_.drop_oldest();
+    if (fits()) return true;
+  }
   ++dropped_receive_limit_;
   return false;
 }
@@ -125,6 +140,8 @@ void Incoming::deliver_unreliable(Channel& channel, std::uint64_t sequence, Shar
                                   Instant now, std::vector<ReceivedMessage>& out) {
   unreliable_bytes_ += payload.size();
   ++unreliable_messages_;
+  channel.unreliable_bytes += static_cast<std::uint32_t>(payload.size());
+  ++channel.unreliable_messages;
   ++messages_received_;
   const auto place = static_cast<std::uint16_t>(&channel - channels_.data());
   out.push_back({std::move(payload), channel.stream.channel(), false, place, sequence + 1, now});
@@ -198,7 +215,7 @@ FrameVerdict Incoming::on_fragment(const FragmentFrame& frame, Instant now,
   expire(now);
   const std::uint32_t place = *table_.find(frame.channel);
   if (!partials_.knows(place, frame.sequence)) {
-    if (!make_room_for_unreliable(frame.total)) return FrameVerdict::kTaken;
+    if (!make_room_for_unreliable(*channel, frame.total)) return FrameVerdict::kTaken;
     partials_.begin(place, frame.sequence, SharedBytes::make(frame.total), now);
   }
   SharedBytes payload;
@@ -230,14 +247,16 @@ FrameVerdict Incoming::on_reliable_fragment(const FragmentFrame& frame, Instant 
 
 void Incoming::on_consumed(std::uint16_t place, bool reliable, std::uint64_t bytes,
                            std::uint64_t messages) {
+  ASSERT(place < channels_.size());
+  Channel& channel = channels_[place];
   if (!reliable) {
-    ASSERT(bytes <= unreliable_bytes_ && messages <= unreliable_messages_);
+    ASSERT(bytes <= channel.unreliable_bytes && messages <= channel.unreliable_messages);
+    channel.unreliable_bytes -= static_cast<std::uint32_t>(bytes);
+    channel.unreliable_messages -= static_cast<std::uint32_t>(messages);
     unreliable_bytes_ -= bytes;
     unreliable_messages_ -= messages;
     return;
   }
-  ASSERT(place < channels_.size());
-  Channel& channel = channels_[place];
   ASSERT(messages <= channel.unread);
   channel.unread -= static_cast<std::uint32_t>(messages);
   channel.bytes.free(bytes);

@@ -4,6 +4,8 @@
 // Reliable and unreliable data share the receive limit. What was promised to the peer as credit
 // cannot be taken back, so unreliable data gets what is not promised: of the bytes an eighth, of
 // the messages half. A peer that sends only reliable messages is promised all but an eighth.
+// Of either kind a channel that is not read takes a share only (channel_share.h): of reliable data the sender keeps to it, of
+// unreliable data what exceeds it is dropped here.
 #pragma once
 
 #include <cstdint>
@@ -73,6 +75,9 @@ class Incoming {
     Channel(ChannelId channel, std::uint64_t bytes_window, std::uint64_t messages_window);
 
     std::uint32_t unread = 0;  // reliable messages delivered and not consumed
+    // Of unreliable ones.
+    std::uint32_t unreliable_messages = 0;
+    std::uint32_t unreliable_bytes = 0;
     bool credit_queued = false;
     bool open = false;  // a message was delivered, and the application has not closed it
     ReceiveWindow bytes;
@@ -94,7 +99,8 @@ class Incoming {
   void note_charged(Channel& channel, std::size_t delivered);
   bool scarce() const;
   void consider(Channel& channel, bool is_scarce);
-  bool make_room_for_unreliable(std::uint64_t size);
+  bool within_unreliable_share(const Channel& channel, std::uint64_t size) const;
+  bool make_room_for_unreliable(const Channel& channel, std::uint64_t size);
   FrameVerdict on_reliable_fragment(const FragmentFrame& frame, Instant now,
                                     std::vector<ReceivedMessage>& out);
   void deliver_unreliable(Channel& channel, std::uint64_t sequence, SharedBytes payload,

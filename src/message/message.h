@@ -42,7 +42,7 @@ struct InitialCredit {
 struct MessageLimits {
   // Received and not yet consumed by the application, partial messages included. Reliable data is
   // held back at the sender by credit; unreliable data is dropped and counted. At least
-  // kReceiveBytesMin. One eighth, at least kUnreliableShareMin, is for unreliable data alone.
+  // kReceiveBytesMin. One eighth, at least kUnreliableShareMin, is for unreliable data alone, of which a channel gets a share, too.
   std::uint64_t receive_bytes_max = 1 << 20;
   // Both kinds together: reliable messages are held back by credit, unreliable ones are dropped
   // where the rest is promised to reliable ones. Half is promised; five eighths while none but
