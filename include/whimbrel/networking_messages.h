@@ -162,9 +162,9 @@ class NetworkingMessages {
   // Lets in a user who asked. True also where nothing was to be accepted because there is a session already, or one is
   // being made; false when there is none with this user, pending or otherwise.
   bool accept_session_with_user(const Identity& user);
-  // Closes, or refuses a pending request. False when there was nothing. Unread messages of this user are dropped;
-  // reliable data already taken still leaves in the background for up to LingerTime, and where the session is still being made,
-  // all that waits for it.
+  // Closes, or refuses a pending request. False when there was nothing. Unread messages of this user are dropped: who closes
+  // because the peer did (kClosedByPeer) reads what it has sent before. What was taken still leaves in the background for up to
+  // LingerTime, also where the session is still being made.
   bool close_session_with_user(const Identity& user);
   // Drops the channel's unread messages of this user; the last open channel closes the session. A channel is open
   // once a message was received on it; false when it is not.

@@ -80,6 +80,7 @@ std::uint64_t Channels::bytes_before_any(std::size_t turn) const {
   return state_->out.bytes_before_any(turn);
 }
 bool Channels::flushed() const { return state_->out.flushed(); }
+bool Channels::drained() const { return state_->out.drained(); }
 void Channels::drop_unreliable() { state_->out.drop_unreliable(); }
 void Channels::set_unreliable_age_max(Duration age_max) {
   state_->out.set_unreliable_age_max(age_max);

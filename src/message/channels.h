@@ -73,7 +73,9 @@ class Channels {
   std::uint64_t bytes_before_any(std::size_t turn) const;
   // Nothing reliable is pending or unacknowledged.
   bool flushed() const;
-  // Drops everything unsent that is unreliable; for a session that lingers.
+  // Nor does an unreliable message wait to leave.
+  bool drained() const;
+  // Drops everything unsent that is unreliable; for a session that ends.
   void drop_unreliable();
   // Unreliable messages that wait longer are dropped, the oldest first, and counted. 0, as at the start: none is.
   void set_unreliable_age_max(Duration age_max);

@@ -57,6 +57,8 @@ class Outgoing {
   std::uint64_t bytes_before(ChannelId channel, std::size_t turn) const;
   std::uint64_t bytes_before_any(std::size_t turn) const;
   bool flushed() const { return reliable_messages_ == 0; }
+  // Nothing waits to leave either.
+  bool drained() const { return flushed() && pending_unreliable_messages_ == 0; }
   void drop_unreliable();
   // Of unreliable messages that wait; 0: for ever.
   void set_unreliable_age_max(Duration age_max) { unreliable_age_max_ = age_max; }

@@ -113,8 +113,7 @@ void Session::close(int reason, std::string_view text, bool linger, Instant now)
   end_with(SessionEnd::Kind::kClosedByUs, reason, text);
   close_reason_ = reason;
   close_text_ = text;
-  channels_.drop_unreliable();
-  if (linger && options_.linger > Duration::zero() && !channels_.flushed()) {
+  if (linger && options_.linger > Duration::zero() && !channels_.drained()) {
     phase_ = SessionPhase::kLingering;
     close_deadline_ = now + options_.linger;
     flush_ = true;
@@ -122,6 +121,7 @@ void Session::close(int reason, std::string_view text, bool linger, Instant now)
   }
   enter_closing(now);
 }
+  channels_.drop_unreliable();
 
 void Session::fail(SessionEnd::Kind kind, int reason, std::string_view text, Instant now) {
   if (phase_ == SessionPhase::kClosing || phase_ == SessionPhase::kEnded) return;
@@ -275,7 +275,7 @@ void Session::check_timeouts(Instant now) {
       }
       return;
     case SessionPhase::kLingering:
-      if (now >= close_deadline_ || channels_.flushed()) enter_closing(now);
+      if (now >= close_deadline_ || channels_.drained()) enter_closing(now);
       return;
     case SessionPhase::kClosing:
       if (now >= close_deadline_) phase_ = SessionPhase::kEnded;

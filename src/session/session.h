@@ -87,7 +87,7 @@ class Session final : private FrameSink {
   bool can_send(ChannelId channel) const { return channels_.can_send(channel); }
   // `flags` of send_flags.h.
   void send(ChannelId channel, SharedBytes payload, int flags, Instant now);
-  // Reliable data may still leave for the linger time; then CLOSE.
+  // What was taken may still leave for the linger time, and reliable data be sent again; then CLOSE.
   void close(int reason, std::string_view text, bool linger, Instant now);
   // Over, for a reason of ours (timeout, violation); the peer is told.
   void fail(SessionEnd::Kind kind, int reason, std::string_view text, Instant now);

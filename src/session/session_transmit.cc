@@ -34,7 +34,7 @@ std::optional<SessionTransmit> Session::poll_transmit(MutableBytes buffer, Insta
   auto batch = transmit_batch(buffer, now);
   count_expired();
   if (batch) return batch;
-  if (phase_ == SessionPhase::kLingering && channels_.flushed()) {
+  if (phase_ == SessionPhase::kLingering && channels_.drained()) {
     enter_closing(now);
     return transmit_close(buffer, now);
   }

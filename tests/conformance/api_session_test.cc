@@ -160,6 +160,38 @@ TEST(ApiClose, ReliableDataAlreadyTakenStillArrives) {
   EXPECT_EQ(duo.b.receive(0).size(), 50u);
 }
 
+// As sendto() before close(): what the line takes has left.
+TEST(ApiClose, UnreliableMessagesThatCanLeaveHaveLeft) {
+  for (const bool beside_reliable : {false, true}) {
+    Texts duo;
+    ASSERT_TRUE(duo.connect());
+    duo.b.receive_all();
+    if (beside_reliable) duo.a.send(duo.b.identity(), std::string(50'000, 'x'), kSendReliable, 1);
+    for (int i = 0; i < 5; ++i) duo.a.send(duo.b.identity(), "bye", kSendUnreliable);
+    duo.a.send(duo.b.identity(), std::string(10'000, 'x'), kSendUnreliable);
+    duo.a.close_session(duo.b);
+    duo.world.run_for(beside_reliable ? milliseconds(500) : milliseconds(11));
+    EXPECT_EQ(duo.b.receive(0).size(), 6u) << beside_reliable;
+    EXPECT_EQ(duo.b.state(duo.a), ConnectionState::kClosedByPeer) << "and it is told at once";
+  }
+}
+
+// No longer than it may, though nothing comes through.
+TEST(ApiClose, UnreliableMessagesThatCannotLeaveAreDropped) {
+  Texts duo;
+  ASSERT_TRUE(duo.connect());
+  duo.simulation().set_blocked(duo.a.id(), duo.b.id(), true);
+  for (int i = 0; i < 400; ++i)
+    duo.a.send(duo.b.identity(), std::string(1000, 'x'), kSendUnreliable);
+  duo.a.close_session(duo.b);
+  EXPECT_EQ(duo.a.state(duo.b), ConnectionState::kNone);
+  duo.world.run_for(milliseconds(1100));
+  duo.simulation().set_blocked(duo.a.id(), duo.b.id(), false);
+  duo.b.receive_all();
+  duo.world.run_for(seconds(20));
+  EXPECT_EQ(duo.b.receive(0).size(), 0u);
+}
+
 TEST(ApiClose, CleanCloseByThePeerPostsNothingAndReads1001UntilAcknowledged) {
   Texts duo;
   ASSERT_TRUE(duo.connect());
