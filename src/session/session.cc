@@ -214,7 +214,10 @@ void Session::advance(Instant now) {
     keys_.drop_old_key();
     old_key_until_ = kNever;
   }
-  if (now >= keep_alive_at()) ping_owed_ = true;
+  if (now >= std::min(keep_alive_at(), flow_question_at())) {
+    ping_owed_ = true;
+    flow_packets_ = 0;
+  }
   if (now >= last_activity_ + kTrimAfter) keys_.trim();
   if (hold_since_ != kNever && now >= hold_since_ + options_.nagle_max) {
     hold_since_ = kNever;
@@ -242,6 +245,22 @@ Instant Session::keep_alive_at() const {
 Instant Session::timeout_at() const {
   if (awaiting_since_ == kNever) return kNever;
   const Duration unheard = awaiting_since_ - last_received_ - kUnheardFree;
+// Who is only sent to, and whose address has changed, is sought at the old one until it says something. So who hears nothing more
+// asks, once. Over a relay this is the relay's client to notice.
+Instant Session::flow_question_at() const {
+  if (flow_packets_ < kFlowPackets || awaiting_since_ != kNever || remote_.is_discard_only())
+    return kNever;
+  const Duration pause = answering_ ? kFlowPause + kFlowPause / kAnsweringDelayShare : kFlowPause;
+  return last_received_ + pause;
+}
+
+void Session::note_flow(bool of_content, Instant now) {
+  if (now >= last_content_ + kFlowPause) flow_packets_ = 0;
+  if (!of_content) return;
+  last_content_ = now;
+  if (flow_packets_ < kFlowPackets) ++flow_packets_;
+}
+
   return awaiting_since_ + options_.timeout_connected -
          std::clamp(unheard, Duration::zero(), quiet_max());
 }
@@ -313,7 +332,7 @@ Instant Session::lazy_deadline() const {
   Instant next = std::min(quality_next_, old_key_until_);
   // While it is silent, messages wait at the endpoint, which has a timeout of its own.
   if (!silent_ && channels_.flushed()) next = std::min(next, last_message_ + options_.idle_timeout);
-  if (!ping_owed_) next = std::min(next, keep_alive_at());
+  if (!ping_owed_) next = std::min({next, keep_alive_at(), flow_question_at()});
   if (keys_.has_schedules()) next = std::min(next, last_activity_ + kTrimAfter);
   return next;
 }

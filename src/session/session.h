@@ -226,6 +226,9 @@ class Session final : private FrameSink {
   // So long a quiet line is left alone; zero: for ever.
   Duration quiet_max() const;
   Instant keep_alive_at() const;
+  // When it asks whether a stream of packets that has stopped was meant to; kNever if there was none.
+  Instant flow_question_at() const;
+  void note_flow(bool of_content, Instant now);
   // When the peer is given up, and when it is asked once more before; kNever while nothing is awaited.
   Instant timeout_at() const;
   bool awaits_sign_of_life() const { return sign_of_life_until_ != kNever; }
@@ -238,6 +241,9 @@ class Session final : private FrameSink {
   // At most this often, and only along with something else.
   static constexpr Duration kQualityInterval = seconds(2);
   // So long after the last message there is nothing to tell of the line any more.
+  // A stream is so many packets with no such pause between them; the question costs little beside it.
+  static constexpr std::uint8_t kFlowPackets = 20;
+  static constexpr Duration kFlowPause = seconds(1);
   static constexpr Duration kQuietLine = seconds(10);
 
   SessionOptions options_;
@@ -261,7 +267,9 @@ class Session final : private FrameSink {
   // There is a rival: since when, and until when the peer must say something.
   Instant sign_of_life_asked_ = kNever;
   Instant sign_of_life_until_ = kNever;
-  Instant last_activity_;  // any packet either way, for keep-alives
+  Instant last_activity_;          // any packet either way, for keep-alives
+  Instant last_content_{};         // a packet with more in it than acknowledgements and PING
+  std::uint8_t flow_packets_ = 0;  // of them in a row without a pause, at most kFlowPackets
   bool confirmed_ = false;
   Rival rival_ = Rival::kClaims;
   bool answering_ = false;

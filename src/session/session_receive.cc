@@ -38,6 +38,7 @@ void Session::receive(const IpAddress& from, const DataHeader& header, MutableBy
   path_.on_packet_received(number, datagram.size(), asking.ping || asking.more, now);
   // Nothing will follow that the answer could ride on, and a timer for it costs more than the packet.
   if (asking.ping && !asking.more) path_.hurry_ack();
+  note_flow(asking.more, now);
   settle(from, is_newest, out.size() != delivered_before, datagram.size(), now);
 }
 

@@ -34,6 +34,25 @@ TEST(Quiet, APeerThatIsGoneIsNoticedWhenWhatWasInFlightIsLost) {
   EXPECT_EQ(duo.a.failures()[0].info.end_reason, kEndRemoteTimeout);
 }
 
+// Who hears a stream end asks once whether it was meant to.
+TEST(Quiet, AStreamThatEndsCostsOneQuestion) {
+  for (const int flags : {kSendReliable, kSendUnreliable}) {
+    Duo duo;
+    ASSERT_TRUE(duo.connect());
+    for (int i = 0; i < 100; ++i) {
+      duo.a.say(duo.b, 1000, flags);
+      duo.world.run_for(milliseconds(10));
+    }
+    duo.world.run_for(milliseconds(500));
+    const std::uint64_t a = duo.simulation().packets_from(duo.a.id());
+    const std::uint64_t b = duo.simulation().packets_from(duo.b.id());
+    duo.world.run_for(seconds(4));
+    EXPECT_LE(duo.simulation().packets_from(duo.a.id()) - a, 1u) << "the answer";
+    EXPECT_LE(duo.simulation().packets_from(duo.b.id()) - b, 2u)
+        << "the question, and the answer to what came with that";
+  }
+}
+
 // What quiet sessions have to do is done together: many of them wake their thread hardly more often than few.
 TEST(Quiet, ManySessionsWakeTheirThreadTogether) {
   constexpr int kClients = 200;

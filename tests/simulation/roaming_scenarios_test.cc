@@ -56,6 +56,33 @@ TEST(Roaming, QuietPeerThatMovedIsFoundByItsKeepAlive) {
   EXPECT_EQ(duo.world.finish(), "");
 }
 
+// A spectator says nothing by itself, and is sent to where it was until it does.
+TEST(Roaming, WhoOnlyListensIsFoundSoon) {
+  for (const bool opener : {false, true}) {
+    for (int phase = 0; phase < 10; ++phase) {
+      Duo duo;
+      ASSERT_TRUE(duo.connect());
+      Host& listener = opener ? duo.a : duo.b;
+      Host& speaker = opener ? duo.b : duo.a;
+      const auto speak_for = [&](Duration time) {
+        const Instant end = duo.world.now() + time;
+        while (duo.world.now() < end) {
+          speaker.say(listener, 64, kSendUnreliable);
+          duo.world.run_for(milliseconds(16));
+        }
+      };
+      speak_for(seconds(2) + milliseconds(phase * 7));
+      listener.move(duo.world.fresh_address());
+      speak_for(milliseconds(1500));
+      const std::uint64_t before = listener.messages_received();
+      speak_for(milliseconds(160));
+      EXPECT_GE(listener.messages_received(), before + 8) << phase;
+      EXPECT_TRUE(speaker.failures().empty() && listener.failures().empty());
+      EXPECT_EQ(duo.world.finish(), "");
+    }
+  }
+}
+
 TEST(Roaming, MovesManyTimes) {
   Duo duo;
   ASSERT_TRUE(duo.connect());
