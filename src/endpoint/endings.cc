@@ -43,6 +43,13 @@ void Endpoint::State::close_peer(Peer& peer, int reason, std::string_view text, 
   touch(peer, now);
 }
 
+// It answers for a session that it does not know. Which of the two it was cannot be seen from here.
+std::string Endpoint::State::forgotten_text(const Peer& peer) {
+  return peer.user.text() +
+         " does not know this session any more: it has started again, or has not heard from us for "
+         "too long";
+}
+
 // What was taken waits for a session that is still being made.
 bool Endpoint::State::lingers_unmade(const Peer& peer) {
   return !peer.loopback && peer.waits() && peer.waiting_bytes() > 0 &&
@@ -68,10 +75,13 @@ void Endpoint::State::detach(Peer& peer) {
   peer.gate->open.store(false, std::memory_order_release);
   for (const Identity& name : peer.names) by_name.erase(name);
   peer.names.clear();
-  if (peer.key) {
-    const auto it = by_key.find(*peer.key);
-    if (it != by_key.end() && it->second == peer.id) by_key.erase(it);
-  }
+  forget_key(peer);
+}
+
+void Endpoint::State::forget_key(const Peer& peer) {
+  if (!peer.key) return;
+  const auto it = by_key.find(*peer.key);
+  if (it != by_key.end() && it->second == peer.id) by_key.erase(it);
 }
 
 void Endpoint::State::erase(Peer& peer) {

@@ -401,7 +401,9 @@ void Endpoint::State::advance_peer(Peer& peer, Instant now) {
   if (peer.dial) {
     while (const auto packet = peer.dial->poll_packet(now)) {
       send_raw(packet->to, packet->bytes);
-      if (peer.session && peer.dial->repeats()) peer.session->show_address();
+      if (!peer.session || !peer.dial->repeats()) continue;
+      peer.session->show_address();
+      ask_for_reset(peer);
     }
   }
   if (peer.session) {

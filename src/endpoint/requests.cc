@@ -101,7 +101,7 @@ bool Endpoint::State::resolve_crossing(Peer& peer, Request& request, Instant now
   peer.session->close(kEndRemoteElsewhere, elsewhere_text(request), false, now);
   if (lost) {
     fail_peer(peer, ConnectionState::kProblemDetectedLocally, kEndMiscPeerSentNoConnection,
-              peer.user.text() + " started again and has forgotten this session", now);
+              forgotten_text(peer), now);
     failed.erase(peer.user);
   } else {
     peer.end_reported = true;

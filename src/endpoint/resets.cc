@@ -5,8 +5,9 @@ namespace whimbrel {
 
 void Endpoint::State::ask_for_reset(Peer& peer) {
   const IpAddress& to = peer.session->remote();
-  // Over a relay the next life has another slot. An address that has not answered yet gets nothing beside the session.
-  if (!peer.reset_token || to.is_discard_only() || !peer.session->address_validated()) return;
+  // An address that has not answered yet gets nothing beside the session. Over a relay the next life of the peer has another slot
+  // and does not hear it; but the same life does, where it gave the session up while we were away.
+  if (!peer.reset_token || !peer.session->address_validated()) return;
   std::array<std::uint8_t, 8> nonce;
   random.fill(nonce);
   peer.reset_nonce = ByteReader(nonce).u64();
@@ -42,9 +43,24 @@ void Endpoint::State::on_reset(Bytes datagram, Instant now) {
   if (!asked || !is_authentic(datagram, *peer->reset_token)) {
     return counters.add(Count::kDroppedUnknownIndex);
   }
+  if (peer->dial) return dial_again(*peer, now);
   peer->session->drain();
   fail_peer(*peer, ConnectionState::kProblemDetectedLocally, kEndMiscPeerSentNoConnection,
-            peer->user.text() + " started again and has forgotten this session", now);
+            forgotten_text(*peer), now);
+}
+
+// We wait to be let in, and there our request is forgotten: others have pushed it out before the application had answered, or the
+// peer has started again. What was taken waits here, so nothing is lost.
+void Endpoint::State::dial_again(Peer& peer, Instant now) {
+  for (const ReceiverIndex index : peer.indices) by_index.erase(index);
+  peer.indices.clear();
+  forget_key(peer);
+  peer.key.reset();
+  peer.reset_token.reset();
+  peer.dial.reset();
+  peer.session.reset();
+  peer.wants_dial = true;
+  advance_peer(peer, now);
 }
 
 }  // namespace whimbrel

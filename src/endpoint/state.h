@@ -69,6 +69,7 @@ struct Endpoint::State {
   void merge(Peer& from, Peer& into, Instant now);
   void close_peer(Peer& peer, int reason, std::string_view text, bool linger, Instant now);
   static bool lingers_unmade(const Peer& peer);
+  static std::string forgotten_text(const Peer& peer);
   void bid_farewell(Peer& peer, Instant now);
   void fail_peer(Peer& peer, ConnectionState state, int reason, const std::string& text,
                  Instant now);
@@ -83,6 +84,7 @@ struct Endpoint::State {
   void report_change(const ConnectionInfo& info);
   void report_up(Peer& peer, Instant now);
   void detach(Peer& peer);
+  void forget_key(const Peer& peer);
   void erase(Peer& peer);
   void advance_peer(Peer& peer, Instant now);
   Instant login_wait_end(const Peer& peer) const;
@@ -121,6 +123,7 @@ struct Endpoint::State {
   void ask_for_reset(Peer& peer);
   void on_reset_ask(const IpAddress& from, Bytes datagram, Instant now);
   void on_reset(Bytes datagram, Instant now);
+  void dial_again(Peer& peer, Instant now);
 
   // --- requests.cc: strangers ---------------------------------------------------------------------------------------
   // True: it would make a difference if its sender showed that it receives at its address.

@@ -31,6 +31,11 @@ ResetToken ResetKey::token(std::uint32_t index) const {
   return token;
 }
 
+bool is_reset_packet(Bytes datagram) {
+  const auto kind = handshake_kind(datagram);
+  return kind == HandshakeKind::kResetAsk || kind == HandshakeKind::kReset;
+}
+
 std::array<std::uint8_t, kResetAskSize> write_reset_ask(const ResetAsk& ask,
                                                         const ResetToken& token) {
   std::array<std::uint8_t, kResetAskSize> packet;

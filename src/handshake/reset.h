@@ -51,6 +51,8 @@ inline constexpr std::size_t kResetSize = 1 + 4 + 8 + kResetMacSize;
 std::array<std::uint8_t, kResetAskSize> write_reset_ask(const ResetAsk& ask,
                                                         const ResetToken& token);
 std::array<std::uint8_t, kResetSize> write_reset(const Reset& reset, const ResetToken& token);
+// One of the two, by its first byte.
+bool is_reset_packet(Bytes datagram);
 // What they say; whether it is true, is_authentic() tells.
 std::optional<ResetAsk> read_reset_ask(Bytes datagram);
 std::optional<Reset> read_reset(Bytes datagram);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "handshake/packets.h"
+#include "handshake/reset.h"
 
 namespace whimbrel {
 
@@ -457,7 +458,7 @@ std::optional<Transmit> Router::route_batch(const Transmit& batch, MutableBytes 
   if (remote == nullptr) return std::nullopt;
   remote->used = remote->sent = now;
   const Bytes bytes = buffer.first(batch.size);
-  if (packet_kind(bytes[0]) == PacketKind::kHandshake) {
+  if (packet_kind(bytes[0]) == PacketKind::kHandshake && !is_reset_packet(bytes)) {
     const bool consent = shows_consent(bytes);
     signal(*remote, bytes, consent, now);
     // What the peer said of itself while it asked counts from now on; what we know of a former life of it does not.
@@ -515,7 +516,8 @@ bool Router::receive(const IpAddress& from, MutableBytes datagram, Instant now) 
     return true;
   }
   // Handshake packets come as signals only: see may_come_as_signal().
-  if (received->payload.empty() || packet_kind(received->payload[0]) != PacketKind::kData) {
+  if (received->payload.empty() || (packet_kind(received->payload[0]) != PacketKind::kData &&
+                                    !is_reset_packet(received->payload))) {
     ++stats_.dropped_malformed;
     return true;
   }

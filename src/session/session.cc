@@ -25,6 +25,8 @@ constexpr Duration kGrid = milliseconds(64);
 // answered waits longer by a fifth: one of the two asks, and hears, for both.
 constexpr int kQuietShare = 2;
 constexpr int kAnsweringDelayShare = 5;
+// So often a peer that says nothing is doubted, each time after twice as long; then the last questions come.
+constexpr std::uint8_t kDoubtsMax = 8;
 // The connected timeout counts from what was heard last, and a question may come so much later without a loss of time.
 constexpr Duration kUnheardFree = milliseconds(900);
 // Probes grow rare (RFC 9002 6.2.1). Whoever is back shortly before it is given up is asked in time: so often, so many
@@ -119,9 +121,9 @@ void Session::close(int reason, std::string_view text, bool linger, Instant now)
     flush_ = true;
     return;
   }
+  channels_.drop_unreliable();
   enter_closing(now);
 }
-  channels_.drop_unreliable();
 
 void Session::fail(SessionEnd::Kind kind, int reason, std::string_view text, Instant now) {
   if (phase_ == SessionPhase::kClosing || phase_ == SessionPhase::kEnded) return;
@@ -208,7 +210,9 @@ void Session::advance(Instant now) {
     ++last_questions_;
     path_.owe_probe(*this);
   }
-  doubt_ = phase_ == SessionPhase::kUp && !probing && path_.probes_owed() > 0;
+  doubt_ =
+      phase_ == SessionPhase::kUp && ((!probing && path_.probes_owed() > 0) || now >= doubt_at());
+  if (doubt_) ++doubts_;
   advance_validation(now);
   if (now >= old_key_until_) {
     keys_.drop_old_key();
@@ -241,10 +245,6 @@ Instant Session::keep_alive_at() const {
   return quiet == Duration::zero() ? kNever : last_activity_ + quiet;
 }
 
-// Where the line was quiet, the keep-alive has come in time to ask; who has slept through it asks anew.
-Instant Session::timeout_at() const {
-  if (awaiting_since_ == kNever) return kNever;
-  const Duration unheard = awaiting_since_ - last_received_ - kUnheardFree;
 // Who is only sent to, and whose address has changed, is sought at the old one until it says something. So who hears nothing more
 // asks, once. Over a relay this is the relay's client to notice.
 Instant Session::flow_question_at() const {
@@ -261,6 +261,10 @@ void Session::note_flow(bool of_content, Instant now) {
   if (flow_packets_ < kFlowPackets) ++flow_packets_;
 }
 
+// Where the line was quiet, the keep-alive has come in time to ask; who has slept through it asks anew.
+Instant Session::timeout_at() const {
+  if (awaiting_since_ == kNever) return kNever;
+  const Duration unheard = awaiting_since_ - last_received_ - kUnheardFree;
   return awaiting_since_ + options_.timeout_connected -
          std::clamp(unheard, Duration::zero(), quiet_max());
 }
@@ -270,6 +274,13 @@ Instant Session::last_question_at() const {
   const int left = kLastQuestions - last_questions_;
   return std::min(timeout_at(), sign_of_life_until_) -
          options_.timeout_connected * (left * kLastQuestionShare) / 100;
+}
+
+// RFC 9002 6.2.1: each packet that leaves starts the probe timer anew, so who sends steadily has no probe to ask by.
+Instant Session::doubt_at() const {
+  if (awaiting_since_ == kNever || doubts_ >= kDoubtsMax || phase_ != SessionPhase::kUp)
+    return kNever;
+  return awaiting_since_ + path_.probe_timeout() * (2 << doubts_);
 }
 
 void Session::time_out(Duration waited, std::string_view text, Instant now) {
@@ -322,7 +333,7 @@ Instant Session::next_deadline() const {
     return last_activity_;  // check_timeouts() ends it
   Instant next = std::min(path_.next_deadline(), channels_.next_expiry());
   if (phase_ == SessionPhase::kLingering) return std::min(next, close_deadline_);
-  next = std::min({next, sign_of_life_until_, last_question_at(), timeout_at()});
+  next = std::min({next, sign_of_life_until_, last_question_at(), doubt_at(), timeout_at()});
   if (hold_since_ != kNever) next = std::min(next, hold_since_ + options_.nagle_max);
   if (validation_) next = std::min(next, validation_->next_send);
   return std::min(next, on_grid(lazy_deadline()));

@@ -135,7 +135,7 @@ class Session final : private FrameSink {
   void receive(const IpAddress& from, const DataHeader& header, MutableBytes datagram, Instant now,
                std::vector<ReceivedMessage>& out);
   void advance(Instant now);
-  // True, once for each probe timeout, where what we have sent is not answered: perhaps the peer has started again.
+  // True, ever more rarely, where what we have sent is not answered for a probe timeout or two: perhaps the peer has started again.
   bool take_doubt() { return std::exchange(doubt_, false); }
 
   // --- outputs ---------------------------------------------------------------------------------------------------
@@ -233,6 +233,7 @@ class Session final : private FrameSink {
   Instant timeout_at() const;
   bool awaits_sign_of_life() const { return sign_of_life_until_ != kNever; }
   Instant last_question_at() const;
+  Instant doubt_at() const;
   bool leaves_soon_behind(std::uint64_t bytes, Instant now) const;
   void time_out(Duration waited, std::string_view text, Instant now);
   void note_message(Instant now) { last_message_ = now; }
@@ -240,10 +241,10 @@ class Session final : private FrameSink {
 
   // At most this often, and only along with something else.
   static constexpr Duration kQualityInterval = seconds(2);
-  // So long after the last message there is nothing to tell of the line any more.
   // A stream is so many packets with no such pause between them; the question costs little beside it.
   static constexpr std::uint8_t kFlowPackets = 20;
   static constexpr Duration kFlowPause = seconds(1);
+  // So long after the last message there is nothing to tell of the line any more.
   static constexpr Duration kQuietLine = seconds(10);
 
   SessionOptions options_;
@@ -274,7 +275,8 @@ class Session final : private FrameSink {
   Rival rival_ = Rival::kClaims;
   bool answering_ = false;
   bool doubt_ = false;
-  std::uint8_t last_questions_ = 0;  // since awaiting_since_, shortly before the peer is given up
+  std::uint8_t doubts_ = 0;          // since awaiting_since_
+  std::uint8_t last_questions_ = 0;  // since then, shortly before the peer is given up
   bool silent_ = false;              // waits for the peer's first packet before it sends any
 
   // Control frames to say.

@@ -216,10 +216,10 @@ void Session::receive_while_closing(Bytes frames, Instant) {
 void Session::note_heard(Instant now) {
   if (path_.idle()) {
     awaiting_since_ = kNever;
-    last_questions_ = 0;
+    last_questions_ = doubts_ = 0;
   } else if (now < path_.oldest_unacked_time() + options_.timeout_connected) {
     awaiting_since_ = now;
-    last_questions_ = 0;
+    last_questions_ = doubts_ = 0;
   }
 }
 

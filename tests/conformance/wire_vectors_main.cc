@@ -160,7 +160,7 @@ void late_accept(std::string& out, Knows knows) {
   scene->simulation().touch(1);
   end(*scene);
   scene->write({.handshake = key ? "0 InitIK, 0 InitIK, 1 RespIK"
-                                 : "0 InitXX, 1 RespXX, 0 FinishXX, 0 FinishXX"},
+                                 : "0 InitXX, 1 RespXX, 0 FinishXX, 0 FinishXX, 0 ResetAsk"},
                out);
 }
 
@@ -213,7 +213,7 @@ void long_numbers(std::string& out) {
   }
   scene->simulation().set_blocked(0, 1, false);
   end(*scene);
-  scene->write({.handshake = "0 InitIK, 1 RespIK"}, out);
+  scene->write({.handshake = "0 InitIK, 1 RespIK, 0 ResetAsk"}, out);  // a question in the silence
 }
 
 void roaming(std::string& out) {

@@ -359,6 +359,29 @@ TEST(Load, PendingRequestsAreBoundedAndTheOldestGoes) {
   EXPECT_EQ(world.violations(), "");
 }
 
+// All come at once, and the application answers them a moment later, one after the other.
+TEST(Load, WhoIsPushedOutBeforeTheApplicationSaysYesGetsIn) {
+  for (const bool with_key : {false, true}) {
+    HostConfig config;
+    config.limits.pending_requests_max = 8;
+    World world(1);
+    Host& b = world.add("str:bob", std::move(config));
+    b.on_request = OnRequest::kIgnore;
+    std::vector<Host*> callers;
+    for (int i = 0; i < 40; ++i) {
+      callers.push_back(&world.add("str:caller" + std::to_string(i)));
+      callers.back()->knows(b, with_key);
+      callers.back()->say(b);
+    }
+    world.run_for(milliseconds(200));
+    b.on_request = OnRequest::kAccept;
+    for (const Host::Request& request : std::vector(b.requests())) b.accept(request.from);
+    EXPECT_TRUE(world.run_until_complete(seconds(3))) << with_key;
+    for (const Host* caller : callers) EXPECT_TRUE(caller->failures().empty());
+    EXPECT_EQ(world.finish(), "");
+  }
+}
+
 TEST(Load, HalfOpenHandshakesAreBoundedAndForgotten) {
   Duo duo;
   duo.b.config().limits.half_open_max = 16;

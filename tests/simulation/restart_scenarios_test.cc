@@ -20,6 +20,37 @@ TEST(Restart, OfThePeerIsNoticedAndASendTellsSo) {
   }
 }
 
+// Sixty times a second, and the line is far: each packet that leaves puts the probe off.
+TEST(Restart, WhoSendsSteadilyIsToldByAReset) {
+  for (const int flags : {kSendReliable, kSendUnreliable}) {
+    Duo duo(Keys::kKnown, line(milliseconds(50)));
+    ASSERT_TRUE(duo.connect());
+    duo.b.restart(true);
+    const Instant at = duo.world.now();
+    for (int i = 0; i < 120; ++i) {
+      duo.a.say(duo.b, 64, flags);
+      duo.world.run_for(milliseconds(16));
+    }
+    ASSERT_EQ(duo.a.failures().size(), 1u);
+    EXPECT_LE(duo.a.failures()[0].at - at, milliseconds(1500));
+    EXPECT_EQ(duo.a.failures()[0].info.end_reason, kEndMiscPeerSentNoConnection);
+  }
+}
+
+TEST(Restart, WhoWaitsToBeLetInAsksTheNextLife) {
+  for (const Keys keys : {Keys::kKnown, Keys::kUnknown}) {
+    Duo duo(keys);
+    duo.b.on_request = OnRequest::kIgnore;
+    duo.a.say(duo.b);
+    duo.world.run_for(seconds(2));
+    duo.b.restart(true);
+    duo.b.on_request = OnRequest::kAccept;
+    EXPECT_TRUE(duo.world.run_until_complete(seconds(2)));
+    EXPECT_TRUE(duo.a.failures().empty());
+    EXPECT_EQ(duo.world.finish(), "");
+  }
+}
+
 TEST(Restart, PeerWithTheSameKeyGetsInAtOnce) {
   for (const Keys keys : {Keys::kKnown, Keys::kUnknown}) {
     Duo duo(keys);
