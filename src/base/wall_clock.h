@@ -23,6 +23,7 @@ class WallClock {
   // What the system's clock says `now`. True: it has jumped, at once or little by little; what was dated by it before, or refused
   // because of it, is to be looked at again.
   bool set(Instant now, UnixMillis unix_now) {
+    slept_ = unix_now - anchor_.at(now) >= kSleptMs;
     anchor_ = {now, unix_now};
     // Not the sum of the corrections: each has lost a part of a millisecond, and there is one each second for months.
     const UnixMillis corrected = unix_now - jump_.at(now);
@@ -30,6 +31,11 @@ class WallClock {
     jump_ = anchor_;
     return true;
   }
+
+  // The last set() found it so far ahead of the time that has passed: the machine was asleep, during which CLOCK_MONOTONIC stands
+  // still, or the clock was set.
+  static constexpr UnixMillis kSleptMs = 5'000;
+  bool may_have_slept() const { return slept_; }
 
  private:
   // What the system said at one moment.
@@ -40,6 +46,7 @@ class WallClock {
   };
   Anchor anchor_;
   Anchor jump_;  // of the last jump, or the start
+  bool slept_ = false;
 };
 
 // When a driver is to look at the system's clock: whenever it is awake anyway, once a second at most. It costs an idle driver no wake.

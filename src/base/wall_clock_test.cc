@@ -35,6 +35,18 @@ TEST(WallClock, ASmallCorrectionIsNoJump) {
   EXPECT_EQ(clock.at(Instant{seconds(1)}), kUnixStart - 58'000);
 }
 
+TEST(WallClock, ShowsThatTheMachineMayHaveSlept) {
+  WallClock clock(Instant{}, kUnixStart);
+  clock.set(Instant{seconds(1)}, kUnixStart + 1000);
+  EXPECT_FALSE(clock.may_have_slept());
+  EXPECT_FALSE(clock.set(Instant{seconds(2)}, kUnixStart + 32'000)) << "no jump";
+  EXPECT_TRUE(clock.may_have_slept());
+  clock.set(Instant{seconds(3)}, kUnixStart + 33'000);
+  EXPECT_FALSE(clock.may_have_slept());
+  clock.set(Instant{seconds(4)}, kUnixStart + 4'000);
+  EXPECT_FALSE(clock.may_have_slept()) << "it was set back";
+}
+
 // A clock that is slowed down or hurried until it is right.
 TEST(WallClock, ManySmallCorrectionsAreAJump) {
   WallClock clock(Instant{}, kUnixStart);

@@ -39,7 +39,9 @@ void Network::advance(Instant now) {
 
 void Network::set_wall_clock(Instant now, UnixMillis unix_now) {
   const bool jumped = clock_.set(now, unix_now);
-  if (jumped && online_) online_->on_clock_jump(now);
+  if (!online_) return;
+  if (jumped) online_->on_clock_jump(now);
+  if (jumped || clock_.may_have_slept()) online_->on_sleep(now);
 }
 
 std::optional<Transmit> Network::poll_transmit(MutableBytes buffer, Instant now) {

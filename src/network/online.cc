@@ -455,6 +455,10 @@ void Network::Online::advance(Instant now) {
 void Network::Online::on_clock_jump(Instant now) {
   apply_revocations(now);
   router_.tell_all();
+}
+
+void Network::Online::on_sleep(Instant now) {
+  client_.check_server(rendezvous::Client::kPongTime, now);
   if (connect_at_ == kNever) return;
   tries_ = 0;
   connect_at_ = now;

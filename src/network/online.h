@@ -34,6 +34,8 @@ class Network::Online {
   void advance(Instant now);
   // The wall clock is another one: what was refused because of the old one is tried again.
   void on_clock_jump(Instant now);
+  // The machine may have been asleep: the server, or the way to it, may have put us out meanwhile.
+  void on_sleep(Instant now);
   std::optional<Transmit> poll_transmit(MutableBytes buffer, Instant now);
   Instant next_deadline() const;
   void set_login_token(std::string token, Instant now);

@@ -180,6 +180,44 @@ TEST(Online, ANewLifeAfterTheFormerOneWasMissed) {
   EXPECT_EQ(trio.bob.messages_received(), 2u);
 }
 
+// A laptop is opened again. Its clock (CLOCK_MONOTONIC) may have stood still, so by that nothing is due for a while: neither the ping
+// that shows that the server has put it out, nor the timeout of a session that the other side has given up.
+class Nap : public testing::TestWithParam<std::tuple<int, bool>> {};
+
+TEST_P(Nap, IsForgottenSoon) {
+  const auto [length, clock_stops] = GetParam();
+  // After a minute the other side does not know any more whose slot of the relay the question comes from.
+  const bool is_known = length < 60;
+  for (int speaker = 0; speaker < (is_known ? 2 : 1); ++speaker) {
+    const bool sleeper_speaks = speaker == 1;
+    Trio trio;
+    trio.get_online();
+    trio.alice.say(trio.bob);
+    trio.world.run_for(seconds(5));
+    trio.world.simulation().sleep(trio.bob.id(), clock_stops);
+    trio.alice.say(trio.bob);
+    trio.world.run_for(seconds(length));
+    ASSERT_EQ(trio.alice.failures().size(), 1u);
+    trio.world.simulation().wake_up(trio.bob.id());
+    Host& from = sleeper_speaks ? trio.bob : trio.alice;
+    Host& to = sleeper_speaks ? trio.alice : trio.bob;
+    const std::uint64_t before = to.messages_received();
+    const auto reached = [&] {
+      from.say(to, 64, kSendReliable | kSendAutoRestartBrokenSession);
+      return to.messages_received() > before;
+    };
+    bool done = false;
+    for (int i = 0; i < 40 && !done; ++i) {
+      trio.world.run_for(milliseconds(50));
+      done = reached();
+    }
+    EXPECT_TRUE(done) << (sleeper_speaks ? "who slept speaks" : "who was awake speaks");
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seconds, Nap,
+                         testing::Combine(testing::Values(15, 30, 80, 600), testing::Bool()));
+
 // Every session survives an outage of the server that is over well before timeout_connected, whoever speaks and whoever listens.
 class ServerOutage : public testing::TestWithParam<int> {};
 
