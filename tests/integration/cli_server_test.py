@@ -12,8 +12,8 @@ WHIMBREL = WHIMBRELD = ""
 
 
 class Server(unittest.TestCase):
-    def server(self, scene, port=0, *arguments):
-        process = scene.start("whimbreld", WHIMBRELD, "--listen", f"127.0.0.1:{port}", "--state", scene.path("state"),
+    def server(self, scene, port=0, *arguments, address="127.0.0.1"):
+        process = scene.start("whimbreld", WHIMBRELD, "--listen", f"{address}:{port}", "--state", scene.path("state"),
                               "--admin", "127.0.0.1:0", *arguments)
         port = int(process.until(r"UDP port (\d+)", "err").group(1))
         key = process.until(r"server key ([0-9a-f]{64})", "err").group(1)
@@ -22,6 +22,28 @@ class Server(unittest.TestCase):
 
     def tool(self, scene, name, *arguments, **options):
         return scene.start(name, "env", f"XDG_CONFIG_HOME={scene.path('config')}", WHIMBREL, *arguments, **options)
+
+    def own_hosts(self, scene):
+        """What to put before a command so that it finds game.test where the second result says; a mount namespace stands for the DNS."""
+        hosts = scene.path("hosts")
+
+        def move_to(*addresses):
+            with open(hosts, "r+" if os.path.exists(hosts) else "w", encoding="utf-8") as file:
+                file.write("".join(f"{address} game.test\n" for address in addresses))
+                file.truncate()
+
+        move_to("127.0.0.1")
+        command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
+                   'mount --bind "$0" /etc/hosts && exec "$@"', hosts]
+        if scene.run("allowed", *command, "true").code() != 0:
+            self.skipTest("no mount namespaces here")
+        return [*command, "env", f"XDG_CONFIG_HOME={scene.path('config')}"], move_to
+
+    def until_logged_in(self, server, client):
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while self.metric(server, "whimbrel_rendezvous_users") < 1:
+            self.assertLess(time.monotonic(), deadline, client.report())
+            time.sleep(0.02)
 
     def metric(self, server, name):
         with urllib.request.urlopen(server.admin + "/metrics", timeout=30) as page:
@@ -51,29 +73,33 @@ class Server(unittest.TestCase):
                 self.assertEqual(page.read(), b"ok\n")
 
     def test_a_server_that_moves_to_another_address(self):
-        """Its name is looked up again while it is not reached. The hosts file of a mount namespace stands for the DNS."""
+        """Its name is looked up again while it is not reached: before the first login, and when it is lost later."""
         with Scene() as scene:
             server, port, _ = self.server(scene)
-            hosts = scene.path("hosts")
-
-            def move_to(address):
-                with open(hosts, "r+" if os.path.exists(hosts) else "w", encoding="utf-8") as file:
-                    file.write(f"{address} game.test\n")
-                    file.truncate()
-
+            own_hosts, move_to = self.own_hosts(scene)
             move_to("127.0.0.9")
-            own_hosts = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
-                         'mount --bind "$0" /etc/hosts && exec "$@"', hosts]
-            if scene.run("allowed", *own_hosts, "true").code() != 0:
-                self.skipTest("no mount namespaces here")
-            recv = scene.start("recv", *own_hosts, "env", f"XDG_CONFIG_HOME={scene.path('config')}", WHIMBREL, "recv",
-                               "--name", "bob", "--server", f"game.test:{port}")
+            recv = scene.start("recv", *own_hosts, WHIMBREL, "recv", "--name", "bob", "--server", f"game.test:{port}")
             recv.until("waiting", "err")
             move_to("127.0.0.1")
-            deadline = time.monotonic() + PATIENCE_SECONDS
-            while self.metric(server, "whimbrel_rendezvous_users") < 1:
-                self.assertLess(time.monotonic(), deadline, recv.report())
-                time.sleep(0.02)
+            self.until_logged_in(server, recv)
+            server.kill()
+            move_to("127.0.0.7")
+            server, _, _ = self.server(scene, port, address="127.0.0.7")
+            self.until_logged_in(server, recv)
+            send = self.tool(scene, "send", "send", "bob", "--name", "alice", "--server", f"127.0.0.7:{port}")
+            send.write("here you are")
+            send.end_input()
+            self.assertEqual((send.code(), recv.code()), (0, 0), send.report() + recv.report())
+            self.assertEqual(recv.out, "here you are")
+
+    def test_a_name_with_addresses_where_nobody_is(self):
+        """AAAA and A, and the server listens on IPv4 only: nothing leads to the first address, and nobody is at the second."""
+        with Scene() as scene:
+            server, port, _ = self.server(scene)
+            own_hosts, move_to = self.own_hosts(scene)
+            move_to("2001:db8::1", "::1", "127.0.0.1")
+            recv = scene.start("recv", *own_hosts, WHIMBREL, "recv", "--name", "bob", "--server", f"game.test:{port}")
+            self.until_logged_in(server, recv)
 
     def test_a_user_who_is_not_here(self):
         with Scene() as scene:
