@@ -75,6 +75,7 @@ struct Lobby {
   LobbyKind kind{};
   std::uint8_t members_max = 0;
   bool joinable = true;
+  // After a restart of the server it may be one who has not come back yet, and is no member then: 20 s at most.
   Identity owner;
   std::vector<Member> members;  // the longest member first
   std::map<std::string, std::string> data;
@@ -191,7 +192,7 @@ class Lobbies {
   bool remove_member_data(LobbyId lobby, std::string_view key, Done done = {});
   // To all members, with a kChat event, oneself included. In the same order for all. See payload.h for what `body` can be.
   bool chat(LobbyId lobby, Payload body, Done done = {});
-  // The owner's. Who was sent away stays out (kKicked) as long as the lobby's server runs; 64 users are remembered.
+  // The owner's. Who was sent away stays out (kKicked) as long as there is the lobby; 64 users are remembered.
   bool kick(LobbyId lobby, const Identity& member, Done done = {});
   // The owner's. When an owner leaves, it is who is there longest.
   bool set_owner(LobbyId lobby, const Identity& member, Done done = {});

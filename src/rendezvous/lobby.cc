@@ -80,31 +80,31 @@ Lobby::Member* Lobby::find(const Identity& user) {
   return const_cast<Member*>(std::as_const(*this).find(user));
 }
 
-LobbyResult Lobby::add(const Identity& user) {
+LobbyResult Lobby::add(const Identity& user, std::uint64_t mark) {
   if (has(user)) return LobbyResult::kOk;
-  if (kicked(user)) return LobbyResult::kKicked;
+  if (kicked(mark)) return LobbyResult::kKicked;
   if (!joinable_) return LobbyResult::kNotJoinable;
   if (members_.size() >= members_max_) return LobbyResult::kFull;
   members_.push_back({user, {}});
   return LobbyResult::kOk;
 }
 
-LobbyResult Lobby::add_again(const Identity& user) {
+LobbyResult Lobby::add_again(const Identity& user, std::uint64_t mark) {
   if (has(user)) return LobbyResult::kOk;
-  if (kicked(user)) return LobbyResult::kKicked;
+  if (kicked(mark)) return LobbyResult::kKicked;
   if (members_.size() >= kLobbyMembersMax) return LobbyResult::kFull;
   members_.push_back({user, {}});
   return LobbyResult::kOk;
 }
 
-bool Lobby::kicked(const Identity& user) const {
-  return std::find(kicked_.begin(), kicked_.end(), user) != kicked_.end();
+bool Lobby::kicked(std::uint64_t mark) const {
+  return std::find(kicked_.begin(), kicked_.end(), LobbyStanding::Kicked{mark}) != kicked_.end();
 }
 
-void Lobby::kick(const Identity& user) {
-  remove(user);
-  if (kicked_.size() >= kKickedMax) kicked_.pop_front();
-  kicked_.push_back(user);
+void Lobby::kick(std::uint64_t mark) {
+  if (kicked(mark)) return;
+  if (kicked_.size() >= kLobbyKickedMax) kicked_.erase(kicked_.begin());
+  kicked_.push_back({mark});
 }
 
 void Lobby::remove(const Identity& user) {
@@ -112,13 +112,29 @@ void Lobby::remove(const Identity& user) {
   if (member == nullptr) return;
   data_bytes_ -= size_of(member->data);
   members_.erase(members_.begin() + (member - members_.data()));
-  if (user == owner_ && !members_.empty()) owner_ = members_.front().identity;
 }
 
 LobbyResult Lobby::set_owner(const Identity& user) {
   if (!has(user)) return LobbyResult::kNotMember;
   owner_ = user;
   return LobbyResult::kOk;
+}
+
+void Lobby::stand_anew(std::uint64_t unix_ms, std::uint64_t life) {
+  since_ = std::max(since_ + 1, unix_ms);
+  life_ = life;
+}
+
+bool Lobby::stand_as(const LobbyStanding& standing, std::uint64_t life) {
+  const bool made_here = life_ == life && brought_ == 0;
+  const auto owner = Identity::parse(standing.owner);
+  if (!owner || made_here || standing.life == life || standing.since <= brought_) return false;
+  owner_ = *owner;
+  kicked_ = standing.kicked;
+  since_ = brought_ = standing.since;
+  life_ = standing.life;
+  has_owners_data_ = false;
+  return true;
 }
 
 void Lobby::configure(const LobbyConfigure& configure) {
@@ -143,7 +159,8 @@ std::map<std::string, std::string> restored(const std::vector<LobbyDatum>& data,
 
 }  // namespace
 
-void Lobby::restore(const LobbyRestore& restore) {
+void Lobby::restore(const LobbyRestore& restore, bool of_owner) {
+  has_owners_data_ = of_owner;
   configure({0, id_, restore.kind, restore.members_max, restore.joinable});
   data_bytes_ -= size_of(data_);
   data_ = restored(restore.data, kLobbyKeysMax * (kLobbyKeyBytesMax + kLobbyValueBytesMax));

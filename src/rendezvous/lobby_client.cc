@@ -177,7 +177,7 @@ void LobbyClient::on(const LobbyClaimed& claimed) {
   // Of lobbies that were never entered after all.
   if (claims_.size() > kLobbiesOfUserMax)
     std::erase_if(claims_, [&](const auto& one) { return !lobbies_.contains(one.first); });
-  claims_[claimed.lobby] = {claimed.owner_since, claimed.claim};
+  claims_[claimed.lobby] = {claimed.standing, claimed.claim};
 }
 
 // A server that was restarted knows of no lobby; whether it was, it says itself.
@@ -188,7 +188,7 @@ void LobbyClient::restore(LobbyId lobby, Instant now) {
   const LobbyView::Member* self = view.find(self_);
   LobbyRestore request{0,
                        lobby,
-                       claim->second.owner_since,
+                       claim->second.standing,
                        claim->second.claim,
                        view.kind,
                        std::max<std::uint8_t>(view.members_max, 1),

@@ -142,7 +142,7 @@ class LobbyClient {
     std::vector<std::uint8_t> message;
   };
   struct Claim {
-    std::uint64_t owner_since = 0;
+    LobbyStanding standing;
     LobbyClaim claim{};
   };
 

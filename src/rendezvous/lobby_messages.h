@@ -31,6 +31,8 @@ inline constexpr std::size_t kLobbyTextMax = 128;  // for a person
 // Data in one LobbyListed; lobbies that do not fit are left out.
 inline constexpr std::size_t kLobbyListBytesMax = 64 * 1024;
 inline constexpr std::size_t kLobbiesOfUserMax = Lobbies::kJoinedMax;
+// Users that a lobby keeps out; of more, the first are forgotten.
+inline constexpr std::size_t kLobbyKickedMax = 64;
 
 struct LobbyDatum {
   std::string key;
@@ -174,15 +176,38 @@ struct LobbyConfigure {
     f.flag(joinable);
   }
 };
-// What a member takes along over a restart of the server: who may say so, as the server itself has signed it.
+// What a member takes along over a restart of the server: that it was in the lobby, and how that stood, as the server itself has
+// signed it.
 using LobbyClaim = std::array<std::uint8_t, 16>;
+// How a lobby stands: who owns it, and who was kicked. It has a new one with each owner and each kick.
+struct LobbyStanding {
+  struct Kicked {
+    std::uint64_t mark = 0;  // stands for the user's name, and does not tell it
+    bool operator==(const Kicked&) const = default;
+    template <typename Fields>
+    void fields(Fields& f) {
+      f.number(mark);
+    }
+  };
+  std::string owner;
+  std::uint64_t since = 0;  // unix time in ms; the latest counts
+  std::uint64_t life = 0;   // of the server: another one after each start
+  std::vector<Kicked> kicked;
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.text(owner, kIdentityTextSizeMax);
+    f.number(since);
+    f.number(life);
+    f.list(kicked, kLobbyKickedMax);
+  }
+};
 // Answered by LobbyEntered. Each brings what is its own to change; of who is not the owner, the lobby's data and configuration
 // count until the owner comes.
 struct LobbyRestore {
   static constexpr std::uint8_t kType = 25;
   std::uint32_t request = 0;
   LobbyId lobby{};
-  std::uint64_t owner_since = 0;  // as in LobbyClaimed
+  LobbyStanding standing;  // as in LobbyClaimed
   LobbyClaim claim{};
   LobbyKind kind{};
   std::uint8_t members_max = 0;
@@ -193,7 +218,7 @@ struct LobbyRestore {
   void fields(Fields& f) {
     f.number(request);
     f.id(lobby);
-    f.number(owner_since);
+    standing.fields(f);
     f.fixed(claim);
     f.choice(kind, LobbyKind::kInvisible);
     f.number(members_max);
@@ -360,16 +385,16 @@ struct LobbyChanged {
     f.text(owner, kIdentityTextSizeMax);
   }
 };
-// After LobbyEntered, and to who has become the owner. The latest counts.
+// Before LobbyEntered, and to all members when the lobby stands otherwise than before. The latest counts.
 struct LobbyClaimed {
   static constexpr std::uint8_t kType = 105;
   LobbyId lobby{};
-  std::uint64_t owner_since = 0;  // unix time in ms; 0: is not the owner
+  LobbyStanding standing;
   LobbyClaim claim{};
   template <typename Fields>
   void fields(Fields& f) {
     f.id(lobby);
-    f.number(owner_since);
+    standing.fields(f);
     f.fixed(claim);
   }
 };

@@ -6,6 +6,7 @@ namespace whimbrel::rendezvous {
 namespace {
 
 constexpr LobbyId kLobby{0x0102030405060708};
+const LobbyStanding kStanding{"str:alice", 1'800'000'000'000, 5, {{7}, {8}}};
 
 std::vector<LobbyRequest> requests() {
   return {LobbyCreate{1, LobbyKind::kInvisible, 250},
@@ -23,7 +24,7 @@ std::vector<LobbyRequest> requests() {
           LobbyConfigure{9, kLobby, LobbyKind::kPrivate, 4, false},
           LobbyRestore{10,
                        kLobby,
-                       1'800'000'000'000,
+                       kStanding,
                        {1, 2},
                        LobbyKind::kPublic,
                        4,
@@ -48,7 +49,7 @@ std::vector<LobbyNotice> notices() {
           LobbyDataChanged{kLobby, "", true, {"k", ""}},
           LobbyChatted{kLobby, "str:bob", {9}},
           LobbyChanged{kLobby, LobbyKind::kPrivate, 2, false, "str:bob"},
-          LobbyClaimed{kLobby, 1'800'000'000'000, {1, 2}}};
+          LobbyClaimed{kLobby, kStanding, {1, 2}}};
 }
 
 template <typename Message, typename Decode>

@@ -21,6 +21,7 @@ LobbyServer::LobbyServer(const LobbyLimits& limits, Random& random, const LobbyO
     : limits_(limits),
       random_(random),
       origin_(origin),
+      life_(random.u64()),
       send_(std::move(send)),
       now_(origin.start) {
   ASSERT(limits_.lobbies_of_user <= kLobbiesOfUserMax);
@@ -68,12 +69,12 @@ void LobbyServer::advance(Instant now) {
     leave_all(user, at->second, LobbyLeaveWhy::kDisconnected);
     users_.erase(at);
   }
-  if (!ownerless_.empty() && now >= origin_.start + limits_.restore_time) end_restoring();
+  pass_on_overdue();
 }
 
 Instant LobbyServer::next_deadline() const {
   const Instant leaving = leaving_.empty() ? kNever : leaving_.begin()->first;
-  return ownerless_.empty() ? leaving : std::min(leaving, origin_.start + limits_.restore_time);
+  return owners_due_.empty() ? leaving : std::min(leaving, owners_due_.begin()->first);
 }
 
 void LobbyServer::leave_all(const LobbyUser& user, UserState& state, LobbyLeaveWhy why) {
@@ -154,7 +155,7 @@ LobbyResult LobbyServer::on(const LobbyUser& user, UserState& state, const Lobby
     return LobbyResult::kTooMuch;
   }
   Lobby& lobby = add_lobby(new_id(), user, create);
-  lobby.set_owner_since(unix_ms(now_));
+  lobby.stand_anew(unix_ms(now_), life_);
   state.lobbies.insert(lobby.id());
   ++counters_.created;
   welcome(user, lobby, create.request);
@@ -202,12 +203,14 @@ LobbyResult LobbyServer::on(const LobbyUser& user, UserState& state, const Lobby
   if (lobby == nullptr) return LobbyResult::kNoSuchLobby;
   const bool fresh = !lobby->has(user.second);
   if (fresh && state.lobbies.size() >= limits_.lobbies_of_user) return LobbyResult::kTooMuch;
-  if (const LobbyResult result = lobby->add(user.second); result != LobbyResult::kOk) return result;
+  const LobbyResult result = lobby->add(user.second, mark_of(user, join.lobby));
+  if (result != LobbyResult::kOk) return result;
+  await_owner(*lobby);
   welcome(user, *lobby, join.request);
   if (!fresh) return LobbyResult::kOk;
   state.lobbies.insert(join.lobby);
   ++counters_.joined;
-  tell(*lobby, LobbyMemberJoined{lobby->id(), user.second.text()}, &user.second);
+  tell_joined(*lobby, user.second);
   return LobbyResult::kOk;
 }
 
@@ -267,7 +270,7 @@ LobbyResult LobbyServer::on(const LobbyUser& user, UserState&, const LobbySetOwn
   why = member ? lobby->set_owner(*member) : LobbyResult::kNotMember;
   if (why != LobbyResult::kOk) return why;
   tell(*lobby, lobby->changed());
-  settle_owner(*lobby);
+  stand_anew(*lobby);
   return why;
 }
 
@@ -289,119 +292,170 @@ std::uint64_t LobbyServer::unix_ms(Instant now) const {
   return static_cast<std::uint64_t>(origin_.clock.at(now));
 }
 
-LobbyClaim LobbyServer::claim_of(const LobbyUser& user, LobbyId lobby,
-                                 std::uint64_t owner_since) const {
-  std::array<std::uint8_t, 20> fields;
+Digest LobbyServer::sign(std::string_view what, const LobbyUser& user, LobbyId lobby,
+                         Bytes more) const {
+  std::array<std::uint8_t, 12> fields;
   ByteWriter out(fields);
   out.u32(user.first);
   out.u64(static_cast<std::uint64_t>(lobby));
-  out.u64(owner_since);
   const std::string name = user.second.text();
-  const Digest digest = hmac_sha256(
-      origin_.key.view(), {as_bytes("whimbrel lobby claim"), out.written(), as_bytes(name)});
+  return hmac_sha256(origin_.key.view(), {as_bytes(what), out.written(), more, as_bytes(name)});
+}
+
+LobbyClaim LobbyServer::claim_of(const LobbyUser& user, LobbyId lobby,
+                                 LobbyStanding standing) const {
+  FieldWriter fields(LobbyClaimed::kType);
+  standing.fields(fields);
+  const std::vector<std::uint8_t> bytes = std::move(fields).take();
+  const Digest digest = sign("whimbrel lobby claim", user, lobby, Bytes(bytes).subspan(1));
   LobbyClaim claim;
   std::copy_n(digest.begin(), claim.size(), claim.begin());
   return claim;
 }
 
+std::uint64_t LobbyServer::mark_of(const LobbyUser& user, LobbyId lobby) const {
+  return ByteReader(sign("whimbrel lobby kicked", user, lobby, {})).u64();
+}
+
 void LobbyServer::send_claim(const LobbyUser& user, const Lobby& lobby) {
-  const std::uint64_t since = lobby.owner() == user.second ? lobby.owner_since() : 0;
-  send(user, LobbyClaimed{lobby.id(), since, claim_of(user, lobby.id(), since)});
+  const LobbyStanding standing = lobby.standing();
+  send(user, LobbyClaimed{lobby.id(), standing, claim_of(user, lobby.id(), standing)});
 }
 
-// Somebody has become the owner for good.
-void LobbyServer::settle_owner(Lobby& lobby) {
-  // After the one before, even if the clock went back meanwhile: the later one counts after a restart.
-  lobby.set_owner_since(std::max(lobby.owner_since() + 1, unix_ms(now_)));
-  ownerless_.erase(lobby.id());
-  const LobbyUser owner{lobby.app_id(), lobby.owner()};
-  if (users_.at(owner).online) send_claim(owner, lobby);
+void LobbyServer::send_claims(const Lobby& lobby) {
+  for (const Lobby::Member& member : lobby.members()) {
+    const LobbyUser user{lobby.app_id(), member.identity};
+    if (users_.at(user).online) send_claim(user, lobby);
+  }
 }
 
-void LobbyServer::end_restoring() {
-  while (!ownerless_.empty()) settle_owner(lobbies_.at(*ownerless_.begin()));
+// It has another owner, or one was kicked: what members would bring over a restart is another thing.
+void LobbyServer::stand_anew(Lobby& lobby) {
+  lobby.stand_anew(unix_ms(now_), life_);
+  send_claims(lobby);
 }
 
-// Of two who both were the owner once the later one counts. Whoever it is, all that it says was its own to change before.
+// Until the owner is a member again nobody has its rights; then, or when that has taken too long, nobody is waited for.
+void LobbyServer::await_owner(Lobby& lobby) {
+  const bool here = lobby.has(lobby.owner());
+  if (here == (lobby.owner_due() == kNever)) return;
+  if (here) owners_due_.erase({lobby.owner_due(), lobby.id()});
+  lobby.set_owner_due(here ? kNever : now_ + limits_.owner_wait);
+  if (!here) owners_due_.emplace(lobby.owner_due(), lobby.id());
+}
+
+void LobbyServer::pass_on_overdue() {
+  while (!owners_due_.empty() && owners_due_.begin()->first <= now_) {
+    Lobby& lobby = lobbies_.at(owners_due_.begin()->second);
+    lobby.pass_on();
+    await_owner(lobby);
+    tell(lobby, lobby.changed());
+    stand_anew(lobby);
+  }
+}
+
+// The server's own word says who owns it and who was kicked, and the latest word counts. All else a member brings is only taken for
+// what was its own to change.
 LobbyResult LobbyServer::on(const LobbyUser& user, UserState& state, const LobbyRestore& restore) {
-  const LobbyClaim expected = claim_of(user, restore.lobby, restore.owner_since);
+  const LobbyClaim expected = claim_of(user, restore.lobby, restore.standing);
   if (!constant_time_equal(expected, restore.claim)) {
     ++counters_.bad_claims;
     return LobbyResult::kNoSuchLobby;
   }
   if (now_ >= origin_.start + limits_.restore_time) return LobbyResult::kNoSuchLobby;
   Lobby* lobby = find(user, restore.lobby);
-  const bool member = lobby != nullptr && lobby->has(user.second);
-  const bool over = state.lobbies.size() >= limits_.lobbies_of_user ||
-                    (lobby == nullptr && lobbies_.size() >= limits_.lobbies_max) ||
-                    data_bytes_ + kRestoredBytesMax > limits_.data_bytes_max;
-  if (over && !member) return LobbyResult::kTooMuch;
+  if (lobby != nullptr && lobby->has(user.second)) {
+    welcome(user, *lobby, restore.request);
+    return LobbyResult::kOk;
+  }
+  if (is_over(state, lobby == nullptr)) return LobbyResult::kTooMuch;
   if (lobby == nullptr) {
     lobby = &add_lobby(restore.lobby, user, {0, restore.kind, restore.members_max});
-    ownerless_.insert(lobby->id());
     ++counters_.restored;
-    take_restored(*lobby, user, restore);
-  } else if (!member) {
-    const LobbyResult result = lobby->add_again(user.second);
-    if (result != LobbyResult::kOk) return result;
-    take_restored(*lobby, user, restore);
   }
+  const bool later = lobby->stand_as(restore.standing, life_);
+  if (later) send_away_kicked(*lobby);
+  const LobbyResult result = lobby->add_again(user.second, mark_of(user, restore.lobby));
+  const bool all = result == LobbyResult::kOk ? take_restored(*lobby, user, restore, later) : later;
+  await_owner(*lobby);
+  if (later) send_claims(*lobby);
+  if (all) {
+    // What those have said who came before may be otherwise.
+    tell(*lobby, lobby->entered(0), &user.second);
+  } else if (result == LobbyResult::kOk) {
+    tell_joined(*lobby, user.second);
+  }
+  if (result != LobbyResult::kOk) return result;
   state.lobbies.insert(restore.lobby);
   welcome(user, *lobby, restore.request);
   return LobbyResult::kOk;
 }
 
-// `user` has just become a member.
-void LobbyServer::take_restored(Lobby& lobby, const LobbyUser& user, const LobbyRestore& restore) {
-  const bool owner = restore.owner_since > lobby.owner_since();
+bool LobbyServer::is_over(const UserState& state, bool new_lobby) const {
+  return state.lobbies.size() >= limits_.lobbies_of_user ||
+         (new_lobby && lobbies_.size() >= limits_.lobbies_max) ||
+         data_bytes_ + kRestoredBytesMax > limits_.data_bytes_max;
+}
+
+bool LobbyServer::take_restored(Lobby& lobby, const LobbyUser& user, const LobbyRestore& restore,
+                                bool later) {
+  const bool is_owner = lobby.owner() == user.second;
+  const bool replaces = later || (is_owner && !lobby.has_owners_data());
   data_bytes_ -= lobby.data_bytes();
-  if (owner || lobby.member_count() == 1) lobby.restore(restore);
+  if (replaces) lobby.restore(restore, is_owner);
   lobby.restore_data(user.second, restore.member_data);
   data_bytes_ += lobby.data_bytes();
-  if (owner) {
-    lobby.set_owner(user.second);
-    lobby.set_owner_since(restore.owner_since);
-    ownerless_.erase(lobby.id());
-    // All that whoever came first has said about it may be otherwise.
-    return tell(lobby, lobby.entered(0), &user.second);
+  return replaces;
+}
+
+void LobbyServer::tell_joined(const Lobby& lobby, const Identity& member) {
+  tell(lobby, LobbyMemberJoined{lobby.id(), member.text()}, &member);
+  for (const auto& [key, value] : lobby.find(member)->data) {
+    tell(lobby, LobbyDataChanged{lobby.id(), member.text(), false, {key, value}}, &member);
   }
-  tell(lobby, LobbyMemberJoined{lobby.id(), user.second.text()}, &user.second);
-  for (const auto& [key, value] : std::as_const(lobby).find(user.second)->data) {
-    tell(lobby, LobbyDataChanged{lobby.id(), user.second.text(), false, {key, value}},
-         &user.second);
+}
+
+void LobbyServer::send_away_kicked(Lobby& lobby) {
+  std::vector<Identity> kicked;
+  for (const Lobby::Member& member : lobby.members()) {
+    if (lobby.kicked(mark_of({lobby.app_id(), member.identity}, lobby.id())))
+      kicked.push_back(member.identity);
   }
+  for (const Identity& member : kicked) drop_member(lobby, member, LobbyLeaveWhy::kKicked);
 }
 
 // --- members -------------------------------------------------------------------------------------------------------
 
 // Ends the lobby with its last member; `lobby` may be gone afterwards. `member` is not the lobby's own copy.
 void LobbyServer::remove_member(Lobby& lobby, const Identity& member, LobbyLeaveWhy why) {
-  const LobbyId id = lobby.id();
-  const std::uint32_t app_id = lobby.app_id();
   const bool owned = lobby.owner() == member;
-  ++counters_.left;
-  tell(lobby, LobbyMemberLeft{id, member.text(), why});
-  data_bytes_ -= lobby.data_bytes();
-  if (why == LobbyLeaveWhy::kKicked) {
-    lobby.kick(member);
-  } else {
-    lobby.remove(member);
-  }
-  data_bytes_ += lobby.data_bytes();
-  users_.at({app_id, member}).lobbies.erase(id);
-  if (!lobby.empty()) {
-    if (!owned) return;
+  const bool kicked = why == LobbyLeaveWhy::kKicked;
+  drop_member(lobby, member, why);
+  if (kicked) lobby.kick(mark_of({lobby.app_id(), member}, lobby.id()));
+  if (lobby.empty()) return end_lobby(lobby);
+  if (owned) {
+    lobby.pass_on();
     tell(lobby, lobby.changed());
-    // Of one that only stood in the place stays open for who had it.
-    if (!ownerless_.contains(id)) settle_owner(lobby);
-    return;
   }
+  if (owned || kicked) stand_anew(lobby);
+}
+
+void LobbyServer::drop_member(Lobby& lobby, const Identity& member, LobbyLeaveWhy why) {
+  ++counters_.left;
+  tell(lobby, LobbyMemberLeft{lobby.id(), member.text(), why});
   data_bytes_ -= lobby.data_bytes();
-  ownerless_.erase(id);
-  lobbies_.erase(id);
-  const auto of_app = of_app_.find(app_id);
-  of_app->second.erase(id);
+  lobby.remove(member);
+  data_bytes_ += lobby.data_bytes();
+  users_.at({lobby.app_id(), member}).lobbies.erase(lobby.id());
+}
+
+void LobbyServer::end_lobby(const Lobby& lobby) {
+  data_bytes_ -= lobby.data_bytes();
+  owners_due_.erase({lobby.owner_due(), lobby.id()});
+  const auto of_app = of_app_.find(lobby.app_id());
+  of_app->second.erase(lobby.id());
   if (of_app->second.empty()) of_app_.erase(of_app);
+  lobbies_.erase(lobbies_.find(lobby.id()));
 }
 
 void LobbyServer::tell(const Lobby& lobby, const LobbyNotice& notice, const Identity* except) {

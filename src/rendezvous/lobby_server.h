@@ -20,6 +20,7 @@
 #include "base/time.h"
 #include "base/token_bucket.h"
 #include "base/wall_clock.h"
+#include "crypto/hash.h"
 #include "crypto/secret.h"
 #include "rendezvous/lobby.h"
 #include "rendezvous/lobby_messages.h"
@@ -39,7 +40,9 @@ struct LobbyLimits {
   double changes_burst = 64;
   double lists_per_second = 2;  // kTooOften
   double lists_burst = 5;
-  Duration grace = seconds(10);         // of an absent member
+  Duration grace = seconds(10);  // of an absent member
+  Duration owner_wait =
+      seconds(20);  // for the owner of a restored lobby: then the longest member is it
   Duration restore_time = seconds(60);  // from the start: later there is nothing to restore
 };
 
@@ -113,11 +116,21 @@ class LobbyServer {
   // The whole of the lobby, and what restores it.
   void welcome(const LobbyUser& user, const Lobby& lobby, std::uint32_t request);
   void send_claim(const LobbyUser& user, const Lobby& lobby);
-  LobbyClaim claim_of(const LobbyUser& user, LobbyId lobby, std::uint64_t owner_since) const;
-  void settle_owner(Lobby& lobby);
-  void take_restored(Lobby& lobby, const LobbyUser& user, const LobbyRestore& restore);
-  void end_restoring();
+  void send_claims(const Lobby& lobby);
+  Digest sign(std::string_view what, const LobbyUser& user, LobbyId lobby, Bytes more) const;
+  LobbyClaim claim_of(const LobbyUser& user, LobbyId lobby, LobbyStanding standing) const;
+  std::uint64_t mark_of(const LobbyUser& user, LobbyId lobby) const;
+  void stand_anew(Lobby& lobby);
+  bool is_over(const UserState& state, bool new_lobby) const;
+  // What a restore brings. True: the others are to be told all of it.
+  bool take_restored(Lobby& lobby, const LobbyUser& user, const LobbyRestore& restore, bool later);
+  void tell_joined(const Lobby& lobby, const Identity& member);
+  void send_away_kicked(Lobby& lobby);
+  void await_owner(Lobby& lobby);
+  void pass_on_overdue();
   void remove_member(Lobby& lobby, const Identity& member, LobbyLeaveWhy why);
+  void drop_member(Lobby& lobby, const Identity& member, LobbyLeaveWhy why);
+  void end_lobby(const Lobby& lobby);
   void tell(const Lobby& lobby, const LobbyNotice& notice, const Identity* except = nullptr);
   void send(const LobbyUser& to, const LobbyNotice& notice) { send_(to, encode(notice)); }
   void leave_all(const LobbyUser& user, UserState& state, LobbyLeaveWhy why);
@@ -127,13 +140,14 @@ class LobbyServer {
   LobbyLimits limits_;
   Random& random_;
   LobbyOrigin origin_;
+  std::uint64_t life_;  // tells claims of this life of the server from earlier ones
   Send send_;
   Instant now_;  // of the call that is running
   std::map<LobbyId, Lobby> lobbies_;
   std::map<std::uint32_t, std::set<LobbyId>> of_app_;
   std::map<LobbyUser, UserState> users_;
   std::set<std::pair<Instant, LobbyUser>> leaving_;
-  std::set<LobbyId> ownerless_;  // restored, and whoever owned it has not come
+  std::set<std::pair<Instant, LobbyId>> owners_due_;  // Lobby::owner_due()
   std::size_t data_bytes_ = 0;
   LobbyCounters counters_;
 };

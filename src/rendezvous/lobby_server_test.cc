@@ -427,7 +427,7 @@ TEST_F(Lobbies, LimitOfTheKicked) {
   online("alice");
   const LobbyId lobby = create("alice");
   const auto guest = [](std::size_t i) { return "guest" + std::to_string(i); };
-  for (std::size_t i = 0; i <= Lobby::kKickedMax; ++i) {
+  for (std::size_t i = 0; i <= kLobbyKickedMax; ++i) {
     online(guest(i));
     join(guest(i), lobby);
     ask("alice", LobbyKick{5, lobby, "str:" + guest(i)});

@@ -390,6 +390,7 @@ void lobby_messages(Writer& out) {
   filter.text = "dunes";
   filter.number = -5;
   const LobbyDatum datum{"map", "dunes"};
+  const LobbyStanding standing{"str:a", 77, 78, {{79}, {80}}};
   const std::vector<LobbyRequest> requests{
       LobbyCreate{1, LobbyKind::kInvisible, 8},
       LobbyList{2, {filter, filter}, 1, 50},
@@ -401,7 +402,7 @@ void lobby_messages(Writer& out) {
       LobbySetOwner{8, lobby, "str:bob"},
       LobbyConfigure{9, lobby, LobbyKind::kInvisible, 8, false},
       LobbyRestore{
-          10, lobby, 77, counted<16>(1), LobbyKind::kInvisible, 8, true, {datum}, {datum}}};
+          10, lobby, standing, counted<16>(1), LobbyKind::kInvisible, 8, true, {datum}, {datum}}};
   messages(out, "lobby client", decode_lobby_request, requests,
            {{16, 0, 0, 0, 1, 3, 8},
             {16, 0, 0, 0, 1, 2, 0},
@@ -419,7 +420,7 @@ void lobby_messages(Writer& out) {
       LobbyDataChanged{lobby, "str:bob", true, datum},
       LobbyChatted{lobby, "str:bob", {1}},
       LobbyChanged{lobby, LobbyKind::kInvisible, 8, true, "str:a"},
-      LobbyClaimed{lobby, 77, counted<16>(1)}};
+      LobbyClaimed{lobby, standing, counted<16>(1)}};
   messages(out, "lobby server", decode_lobby_notice, notices,
            {{96, 0, 0, 0, 1, 13, 0}, {99, 9}, {106}});
 }

@@ -17,7 +17,9 @@ LISTS = {
     "member": f"{ID} list:16:datum",
     "info": "u64 u8 u8 list:64:datum",
     "lobby": "u64",
+    "mark": "u64",
 }
+STANDING = f"{ID} u64 u64 list:64:mark"
 CLIENT = {
     1: f"u8 u32 {ID} text:4096 {CERTIFICATE}", 2: "", 3: f"u32 {ID}", 4: f"u32 {ID} bytes:2048", 5: "u32", 6: "u64",
     7: f"{ID} flag", 8: "",
@@ -30,12 +32,12 @@ SERVER = {
 LOBBY_CLIENT = {
     16: f"u32 {KIND} u8", 17: "u32 list:16:filter u8 u8", 18: "u32 u64", 19: "u32 u64",
     20: f"u32 u64 flag flag {DATUM}", 21: "u32 u64 bytes:1024", 22: f"u32 u64 {ID}", 23: f"u32 u64 {ID}",
-    24: f"u32 u64 {KIND} u8 flag", 25: f"u32 u64 u64 fixed:16 {KIND} u8 flag list:64:datum list:16:datum",
+    24: f"u32 u64 {KIND} u8 flag", 25: f"u32 u64 {STANDING} fixed:16 {KIND} u8 flag list:64:datum list:16:datum",
 }
 LOBBY_SERVER = {
     96: "u32 upto:12 text:128", 97: f"u32 u64 {KIND} u8 flag {ID} list:250:member list:64:datum", 98: "u32 list:50:info",
     99: "list:8:lobby", 100: f"u64 {ID}", 101: f"u64 {ID} upto:2", 102: f"u64 {ID} flag {DATUM}",
-    103: f"u64 {ID} bytes:1024", 104: f"u64 {KIND} u8 flag {ID}", 105: "u64 u64 fixed:16",
+    103: f"u64 {ID} bytes:1024", 104: f"u64 {KIND} u8 flag {ID}", 105: f"u64 {STANDING} fixed:16",
 }
 TABLES = {"client": CLIENT, "server": SERVER, "lobby client": LOBBY_CLIENT, "lobby server": LOBBY_SERVER}
 NUMBERS = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "i64": "q"}
