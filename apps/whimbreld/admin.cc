@@ -2,214 +2,213 @@
 
 #include <fmt/core.h>
 #include <httplib.h>
-#include <prometheus/metric_family.h>
-#include <prometheus/text_serializer.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <mutex>
 #include <stdexcept>
 #include <vector>
 
 #include "base/ip_address.h"
+#include "metrics.h"
 
 using namespace whimbrel;
 
 namespace {
 
-// Families of one metric each, or of one for each value of a label.
-class Page {
+using Clock = std::chrono::steady_clock;
+
+// From the first byte of a question to the last of its answer.
+constexpr std::chrono::seconds kRequestTime{2};
+// A question has no body.
+constexpr std::size_t kRequestBytesMax = 16 * 1024;
+// Answered at a time. Where all are taken, who has taken longest to ask gives way.
+constexpr std::size_t kWorkers = 8;
+
+// Sockets that are being served, the oldest first.
+class Connections {
  public:
-  void counter(const char* name, const char* help, std::uint64_t value) {
-    begin(name, help, prometheus::MetricType::Counter);
-    add("", "", value);
+  // False: there are to be none any more.
+  bool add(int socket) {
+    const std::lock_guard lock(mutex_);
+    if (!ended_) open_.push_back({socket, false});
+    return !ended_;
   }
-  void gauge(const char* name, const char* help, std::uint64_t value) {
-    begin(name, help, prometheus::MetricType::Gauge);
-    add("", "", value);
+  void remove(int socket) {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(open_, [socket](const One& one) { return one.socket == socket; });
   }
-  void begin(const char* name, const char* help, prometheus::MetricType type) {
-    prometheus::MetricFamily family;
-    family.name = name;
-    family.help = help;
-    family.type = type;
-    families_.push_back(std::move(family));
+  void set_asked(int socket) {
+    const std::lock_guard lock(mutex_);
+    for (One& one : open_) one.asked |= one.socket == socket;
   }
-  void add(const char* label, const char* label_value, std::uint64_t value) {
-    prometheus::ClientMetric metric;
-    if (*label != '\0') metric.label.push_back({label, label_value});
-    prometheus::MetricFamily& family = families_.back();
-    if (family.type == prometheus::MetricType::Counter) {
-      metric.counter.value = static_cast<double>(value);
-    } else {
-      metric.gauge.value = static_cast<double>(value);
-    }
-    family.metric.push_back(metric);
+  // There is one more to serve.
+  void make_room() {
+    const std::lock_guard lock(mutex_);
+    if (open_.size() < kWorkers) return;
+    const auto oldest =
+        std::find_if(open_.begin(), open_.end(), [](const One& one) { return !one.asked; });
+    if (oldest == open_.end()) return;
+    oldest->asked = true;  // the next one is another
+    ::shutdown(oldest->socket, SHUT_RDWR);
   }
-  std::string text() const { return prometheus::TextSerializer().Serialize(families_); }
+  void end_all() {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+    for (const One& one : open_) ::shutdown(one.socket, SHUT_RDWR);
+  }
 
  private:
-  std::vector<prometheus::MetricFamily> families_;
+  struct One {
+    int socket;
+    bool asked;
+  };
+  std::mutex mutex_;
+  std::vector<One> open_;
+  bool ended_ = false;
 };
 
-void add_relay(Page& page, ServerLoop& loop) {
-  relay::ServerCounters c;
-  std::size_t slots = 0;
-  bool any = false;
-  loop.with_every_site([&](Site& site, Instant) {
-    if (site.relay() == nullptr) return;
-    any = true;
-    c += site.relay()->counters();
-    c.handed_over += site.counters().handed_over;
-    c.misdirected += site.counters().handed_over;
-    c.dropped_handover += site.counters().dropped_handover;
-    slots += site.relay()->slot_count();
-  });
-  if (!any) return;
-  page.gauge("whimbrel_relay_threads", "Threads that forward", loop.threads());
-  page.gauge("whimbrel_relay_slots", "Slots that are open", slots);
-  page.counter("whimbrel_relay_forwarded_packets_total", "Packets forwarded", c.forwarded);
-  page.counter("whimbrel_relay_forwarded_bytes_total", "Bytes forwarded, with headers",
-               c.forwarded_bytes);
-  page.counter("whimbrel_relay_handed_over_total", "Handed from one thread to another",
-               c.handed_over);
-  page.counter("whimbrel_relay_misdirected_total",
-               "Of those, given to the wrong thread by the kernel", c.misdirected);
-  page.counter("whimbrel_relay_opened_total", "Slots opened", c.opened);
-  page.counter("whimbrel_relay_reopened_total", "Opens that came again, answered as before",
-               c.reopened);
-  page.counter("whimbrel_relay_closed_total", "Slots that their clients gave back", c.closed);
-  page.counter("whimbrel_relay_expired_total", "Slots that ended in silence or with their token",
-               c.expired);
-  page.counter("whimbrel_relay_asked_total", "Packets of clients to the relay itself", c.asked);
-  page.counter("whimbrel_relay_cookies_total", "Opens that were asked for a cookie", c.cookies);
-  page.counter("whimbrel_relay_bound_total", "Grants bound", c.bound);
-  page.begin("whimbrel_relay_refused_total", "Opens and grants refused",
-             prometheus::MetricType::Counter);
-  page.add("reason", "full", c.refused_full);
-  page.add("reason", "identity_limit", c.refused_identity);
-  page.add("reason", "draining", c.refused_draining);
-  page.add("reason", "expired_token", c.refused_expired);
-  page.add("reason", "bad_grant", c.bind_refused);
-  page.begin("whimbrel_relay_dropped_total", "Packets dropped", prometheus::MetricType::Counter);
-  page.add("reason", "malformed", c.dropped_malformed);
-  page.add("reason", "unknown_slot", c.dropped_unknown_slot);
-  page.add("reason", "bad_tag", c.dropped_bad_tag);
-  page.add("reason", "replayed", c.dropped_replayed);
-  page.add("reason", "rate", c.dropped_rate);
-  page.add("reason", "unbound", c.dropped_unbound);
-  page.add("reason", "gone", c.dropped_gone);
-  page.add("reason", "bad_token", c.dropped_bad_token);
-  page.add("reason", "bad_mac", c.dropped_bad_mac);
-  page.add("reason", "open_rate", c.dropped_open_rate);
-  page.add("reason", "replies", c.dropped_replies);
-  page.add("reason", "handover", c.dropped_handover);
-}
+// One connection, as long as it may last.
+class TimedStream : public httplib::Stream {
+ public:
+  TimedStream(int socket, Connections& connections) : socket_(socket), connections_(connections) {}
 
-void add_rendezvous(Page& page, const rendezvous::Server& server) {
-  const rendezvous::ServerCounters& c = server.counters();
-  page.gauge("whimbrel_rendezvous_clients", "Sessions of clients", server.client_count());
-  page.gauge("whimbrel_rendezvous_users", "Users that are logged in", server.user_count());
-  page.counter("whimbrel_rendezvous_logins_total", "Logins", c.logins);
-  page.counter("whimbrel_rendezvous_logins_refused_total", "Logins refused", c.logins_refused);
-  page.counter("whimbrel_rendezvous_lookups_total", "Look-ups of users", c.lookups);
-  page.counter("whimbrel_rendezvous_lookups_offline_total", "Look-ups of users who are not here",
-               c.lookups_offline);
-  page.counter("whimbrel_rendezvous_signals_total", "Signals between users", c.signals);
-  page.counter("whimbrel_rendezvous_signals_offline_total", "Signals to users who are not here",
-               c.signals_offline);
-  page.counter("whimbrel_rendezvous_signals_dropped_total", "Signals beyond what one user is sent",
-               c.signals_dropped);
-  page.counter("whimbrel_rendezvous_tickets_total", "Relay tickets given out", c.tickets);
-  page.begin("whimbrel_rendezvous_dropped_total", "Messages refused or lost",
-             prometheus::MetricType::Counter);
-  page.add("reason", "malformed", c.malformed);
-  page.add("reason", "not_logged_in", c.not_logged_in);
-  page.add("reason", "rate", c.rate_limited);
-  page.add("reason", "late_login", c.late);
-  page.add("reason", "silent", c.silent);
-  page.add("reason", "outputs", c.dropped_outputs);
-}
+  bool is_readable() const override { return wait(POLLIN); }
+  bool is_writable() const override { return wait(POLLOUT); }
+  ssize_t read(char* to, std::size_t size) override {
+    if (read_ >= kRequestBytesMax || !wait(POLLIN)) return -1;
+    const ssize_t got = ::recv(socket_, to, std::min(size, kRequestBytesMax - read_), 0);
+    if (got > 0) read_ += static_cast<std::size_t>(got);
+    return got;
+  }
+  ssize_t write(const char* from, std::size_t size) override {
+    if (!wait(POLLOUT)) return -1;
+    if (!asked_) connections_.set_asked(socket_);
+    asked_ = true;
+    return ::send(socket_, from, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+  }
+  // Nobody asks where a question came from.
+  void get_remote_ip_and_port(std::string&, int&) const override {}
+  void get_local_ip_and_port(std::string&, int&) const override {}
+  socket_t socket() const override { return socket_; }
 
-void add_lobbies(Page& page, const rendezvous::LobbyServer& lobbies) {
-  const rendezvous::LobbyCounters& c = lobbies.counters();
-  page.gauge("whimbrel_lobbies", "Lobbies", lobbies.lobby_count());
-  page.gauge("whimbrel_lobby_data_bytes", "Keys and values of all lobbies and members",
-             lobbies.data_bytes());
-  page.counter("whimbrel_lobbies_created_total", "Lobbies made", c.created);
-  page.counter("whimbrel_lobbies_restored_total", "Lobbies that members brought over a restart",
-               c.restored);
-  page.counter("whimbrel_lobby_joins_total", "Users who came in", c.joined);
-  page.counter("whimbrel_lobby_leaves_total", "Users who went, for any reason", c.left);
-  page.counter("whimbrel_lobby_lists_total", "Lists", c.lists);
-  page.counter("whimbrel_lobby_chats_total", "Chat messages, before they are sent to each member",
-               c.chats);
-  page.begin("whimbrel_lobby_refused_total", "Requests refused", prometheus::MetricType::Counter);
-  page.add("reason", "rate", c.rate_limited);
-  page.add("reason", "bad_claim", c.bad_claims);
-  page.add("reason", "other", c.refused - c.rate_limited - c.bad_claims);
-}
+ private:
+  bool wait(short events) const {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end_ - Clock::now());
+    pollfd one{socket_, events, 0};
+    return left.count() > 0 && ::poll(&one, 1, static_cast<int>(left.count())) == 1 &&
+           (one.revents & events) != 0;
+  }
 
-void add_sockets(Page& page, const UdpSocketStats& stats) {
-  page.counter("whimbrel_socket_send_calls_total", "System calls that send", stats.send_calls);
-  page.counter("whimbrel_socket_receive_calls_total", "System calls that receive",
-               stats.receive_calls);
-  page.counter("whimbrel_socket_send_failed_total", "Datagrams that the kernel did not take",
-               stats.send_failed);
-}
+  int socket_;
+  Connections& connections_;
+  Clock::time_point end_ = Clock::now() + kRequestTime;
+  std::size_t read_ = 0;
+  bool asked_ = false;
+};
+
+class Workers : public httplib::ThreadPool {
+ public:
+  explicit Workers(Connections& connections) : ThreadPool(kWorkers), connections_(connections) {}
+  void enqueue(std::function<void()> job) override {
+    connections_.make_room();
+    ThreadPool::enqueue(std::move(job));
+  }
+
+ private:
+  Connections& connections_;
+};
 
 }  // namespace
 
-std::string metrics_text(Service& service) {
-  Page page;
-  service.loop().with_site([&](Site& site, Instant) {
-    page.counter("whimbrel_stun_answered_total", "STUN requests answered",
-                 site.counters().stun_answered);
-    page.counter("whimbrel_stun_dropped_total", "STUN requests dropped",
-                 site.counters().dropped_stun);
-    page.counter("whimbrel_unknown_packets_total", "Datagrams that are nobody's",
-                 site.counters().dropped_unknown_type);
-    if (site.control() == nullptr) return;
-    const rendezvous::Server& server = site.control()->server();
-    add_rendezvous(page, server);
-    if (server.lobbies() != nullptr) add_lobbies(page, *server.lobbies());
-  });
-  add_relay(page, service.loop());
-  add_sockets(page, service.loop().socket_stats());
-  page.counter("whimbrel_database_unavailable_total",
-               "Questions that the database could not answer", service.unavailable_count());
-  return page.text();
+// One question each connection: a scraper that keeps its own open would keep a worker.
+class AdminHttp : public httplib::Server {
+ public:
+  AdminHttp() {
+    new_task_queue = [this] { return new Workers(connections_); };
+    // Alone on its port: httplib shares it (SO_REUSEPORT) unless told otherwise. The next start need not wait for old connections.
+    set_socket_options([](socket_t socket) {
+      const int yes = 1;
+      ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    });
+    set_pre_routing_handler([](const httplib::Request& request, httplib::Response& response) {
+      if (request.method == "GET" || request.method == "HEAD") return HandlerResponse::Unhandled;
+      response.status = 405;
+      response.set_header("Allow", "GET, HEAD");
+      return HandlerResponse::Handled;
+    });
+  }
+  void end() {
+    connections_.end_all();
+    stop();
+  }
+
+ private:
+  bool process_and_close_socket(socket_t socket) override {
+    bool answered = false;
+    if (connections_.add(socket)) {
+      TimedStream stream(socket, connections_);
+      bool closed = false;
+      answered = process_request(stream, true, closed, nullptr);
+      connections_.remove(socket);
+    }
+    ::shutdown(socket, SHUT_RDWR);
+    ::close(socket);
+    return answered;
+  }
+
+  Connections connections_;
+};
+
+IpAddress admin_address(const std::string& listen) {
+  const auto address = IpAddress::parse(listen);
+  if (!address) {
+    throw std::runtime_error(fmt::format(
+        "admin.listen: \"{}\" is no address with a port, like 127.0.0.1:4041; \"none\" is no page",
+        listen));
+  }
+  return *address;
 }
 
-Admin::Admin(const std::string& listen, Service& service)
-    : server_(std::make_unique<httplib::Server>()) {
-  const auto address = IpAddress::parse(listen);
-  if (!address)
-    throw std::runtime_error(
-        fmt::format("admin.listen: \"{}\" is no address with a port, like 127.0.0.1:4041", listen));
-  IpAddress host = *address;
+void check_admin(const std::string& listen) {
+  if (!listen.empty()) admin_address(listen);
+}
+
+Admin::Admin(const std::string& listen, Service& service) : http_(std::make_unique<AdminHttp>()) {
+  const IpAddress address = admin_address(listen);
+  IpAddress host = address;
   host.port = 0;
   // Asks the serving thread, too: a page that does not come means that it hangs.
-  server_->Get("/healthz", [&service](const httplib::Request&, httplib::Response& response) {
+  http_->Get("/healthz", [&service](const httplib::Request&, httplib::Response& response) {
     service.loop().with_site([](Site&, Instant) {});
     if (service.draining()) response.status = 503;
     response.set_content(service.draining() ? "draining\n" : "ok\n", "text/plain");
   });
-  server_->Get("/metrics", [&service](const httplib::Request&, httplib::Response& response) {
+  http_->Get("/metrics", [&service](const httplib::Request&, httplib::Response& response) {
     response.set_content(metrics_text(service), "text/plain; version=0.0.4");
   });
-  if (address->port == 0) {
-    port_ = server_->bind_to_any_port(host.text());
-  } else if (server_->bind_to_port(host.text(), address->port)) {
-    port_ = address->port;
+  if (address.port == 0) {
+    port_ = http_->bind_to_any_port(host.text());
+  } else if (http_->bind_to_port(host.text(), address.port)) {
+    port_ = address.port;
   }
   if (port_ <= 0) {
     throw std::runtime_error(
         fmt::format("admin.listen: can't listen on {}: is another program there? Choose another "
-                    "port, or \"\" for no page",
+                    "port, or \"none\" for no page",
                     listen));
   }
-  thread_ = std::thread([this] { server_->listen_after_bind(); });
+  thread_ = std::thread([this] { http_->listen_after_bind(); });
+  // Until then end() would be forgotten.
+  while (!http_->is_running()) std::this_thread::yield();
 }
 
 Admin::~Admin() {
-  server_->stop();
+  http_->end();
   thread_.join();
 }

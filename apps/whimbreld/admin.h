@@ -9,10 +9,9 @@
 
 #include "service.h"
 
-namespace httplib {
-class Server;
-}
+class AdminHttp;
 
+// A question has two seconds, 16 KiB and a connection of its own; who sends slowly keeps nobody else waiting, nor a stop.
 class Admin {
  public:
   // `listen` is IP:PORT; port 0: any. Throws std::runtime_error.
@@ -24,10 +23,10 @@ class Admin {
   int port() const { return port_; }
 
  private:
-  std::unique_ptr<httplib::Server> server_;
+  std::unique_ptr<AdminHttp> http_;
   int port_ = 0;
   std::thread thread_;
 };
 
-// What /metrics answers.
-std::string metrics_text(Service& service);
+// Throws what Admin would for an address that is none.
+void check_admin(const std::string& listen);

@@ -31,7 +31,7 @@ struct Arguments {
   std::vector<std::string> listen;
   std::optional<std::string> state;
   std::string log_level;
-  std::string admin;
+  std::optional<std::string> admin;
   std::string revoke, release;
   bool check = false;
   bool print = false;
@@ -64,8 +64,7 @@ Settings settings_of(const Arguments& arguments) {
   if (!arguments.config.empty()) read_settings(arguments.config, settings);
   if (!arguments.listen.empty()) settings.listen = arguments.listen;
   if (arguments.state) settings.state_folder = *arguments.state;
-  if (!arguments.admin.empty())
-    settings.admin_listen = arguments.admin == "none" ? "" : arguments.admin;
+  if (arguments.admin) settings.admin_listen = *arguments.admin == "none" ? "" : *arguments.admin;
   // The file's checks hold for flags, too.
   if (!arguments.log_level.empty())
     parse_settings(fmt::format("[server]\nlog_level = \"{}\"\n", arguments.log_level),
@@ -139,6 +138,7 @@ int main(int argc, char** argv) {
     if (arguments.print) return std::fputs(settings_text(settings).c_str(), stdout) < 0 ? 1 : 0;
     if (arguments.check) {
       check_service(settings);
+      check_admin(settings.admin_listen);
       fmt::print("the settings are right\n");
       return 0;
     }

@@ -134,6 +134,17 @@ Key one_or_more(std::vector<std::string>& value) {
           }};
 }
 
+// "" and "none" are none.
+Key text_or_none(std::string& value) {
+  return {[&value](const toml::node& node) -> std::string {
+            const auto* found = node.as_string();
+            if (found == nullptr) return "a text in quotes, or \"none\"";
+            value = found->get() == "none" ? "" : found->get();
+            return "";
+          },
+          [&value] { return quoted(value.empty() ? "none" : value); }};
+}
+
 constexpr std::array<std::pair<LoginMode, const char*>, 3> kModes = {
     {{LoginMode::kOpen, "open"}, {LoginMode::kToken, "token"}, {LoginMode::kNumeric, "numeric"}}};
 
@@ -189,7 +200,7 @@ Tables tables_of(Settings& s) {
         {"opens_per_second", number(s.opens_per_second, 1, 1'000'000)},
         {"threads", number(s.relay_threads, 0, 8)}}},
       {"stun", {{"enabled", flag(s.stun)}}},
-      {"admin", {{"listen", text(s.admin_listen)}}},
+      {"admin", {{"listen", text_or_none(s.admin_listen)}}},
   };
 }
 
