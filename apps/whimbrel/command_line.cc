@@ -117,6 +117,13 @@ void add_node_options(CLI::App& command, NodeOptions& options) {
                   "key in hex; of several addresses of HOST the first that answers is used")
       ->group(group);
   command
+      .add_option("--token", options.token,
+                  "What the game's backend gave us to log in with, for a server that wants that: "
+                  "the token, or @FILE; "
+                  "by default what WHIMBREL_TOKEN says")
+      ->type_name("TEXT|@FILE")
+      ->group(group);
+  command
       .add_option("--key", options.key_file,
                   "File with our secret key; made if missing (with --server: by default one for "
                   "each name in ~/.config/whimbrel)")

@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <optional>
 #include <system_error>
 
@@ -283,6 +284,37 @@ Identity parse_user(const std::string& text) {
   return *identity;
 }
 
+namespace {
+
+constexpr std::size_t kTokenFileMax = 64 * 1024;
+
+std::string token_of(const std::string& text) {
+  if (text.empty() || text[0] != '@') return text;
+  const std::string path = text.substr(1);
+  std::ifstream file(path, std::ios::binary);
+  std::string token(kTokenFileMax, '\0');
+  file.read(token.data(), static_cast<std::streamsize>(token.size()));
+  if (!file.eof())
+    throw Failure(fmt::format("the token: {} is no file with a token that can be read", path));
+  token.resize(static_cast<std::size_t>(file.gcount()));
+  // The newline with which an editor or echo ends a file.
+  token.resize(token.find_last_not_of(" \t\r\n") + 1);
+  if (token.empty()) throw Failure(fmt::format("the token: {} is empty", path));
+  return token;
+}
+
+std::string login_token(const NodeOptions& options) {
+  if (!options.token.empty()) {
+    if (options.server.empty())
+      throw UsageError("--token is for a server: name it with --server HOST:PORT");
+    return token_of(options.token);
+  }
+  const char* usual = std::getenv("WHIMBREL_TOKEN");
+  return usual == nullptr || options.server.empty() ? "" : token_of(usual);
+}
+
+}  // namespace
+
 whimbrel::Config make_config(const NodeOptions& options) {
   whimbrel::Config config;
   if (!options.name.empty()) config.identity = parse_user(options.name);
@@ -290,6 +322,7 @@ whimbrel::Config make_config(const NodeOptions& options) {
   for (const std::string& text : options.peers) config.routes.push_back(parse_route(text));
   for (const std::string& text : options.settings) config.options.push_back(parse_setting(text));
   config.server = options.server;
+  config.login_token = login_token(options);
   config.key_file = options.key_file;
   if (config.key_file.empty() && !options.server.empty() && config.identity.valid()) {
     config.key_file = default_key_file(config.identity);

@@ -14,6 +14,7 @@ struct NodeOptions {
   std::vector<std::string> listen;
   std::vector<std::string> peers;
   std::string server;
+  std::string token;  // itself, or @ and the file that has it
   std::string key_file;
   std::string certificate_file;
   std::vector<std::string> authority_files;

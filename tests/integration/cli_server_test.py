@@ -1,5 +1,8 @@
 """A server, and users who know nothing but each other's names: cli_server_test.py WHIMBREL WHIMBRELD"""
 
+import base64
+import hmac
+import json
 import os
 import sys
 import time
@@ -71,6 +74,48 @@ class Server(unittest.TestCase):
             self.assertGreater(self.metric(server, "whimbrel_relay_forwarded_packets_total"), 2000)
             with urllib.request.urlopen(server.admin + "/healthz", timeout=30) as page:
                 self.assertEqual(page.read(), b"ok\n")
+
+    def test_a_token_of_the_backend(self):
+        """As OPERATING.md says it: a secret, a token made with it, and a player who is online."""
+        def base64url(data):
+            return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+        with Scene() as scene:
+            secret = os.urandom(32).hex().encode()
+            for name, data in (("secret", secret), ("toml", f"""[login]
+mode = "token"
+token_algorithm = "HS256"
+token_key_file = "{scene.path('secret')}"
+""".encode())):
+                with open(scene.path(name), "wb") as file:
+                    file.write(data)
+            server, port, _ = self.server(scene, 0, "--config", scene.path("toml"))
+            claims = json.dumps({"sub": "str:alice", "exp": int(time.time()) + 300}).encode()
+            signed = base64url(b'{"alg":"HS256","typ":"JWT"}') + b"." + base64url(claims)
+            token = (signed + b"." + base64url(hmac.digest(secret, signed, "sha256"))).decode()
+            with open(scene.path("token"), "w", encoding="utf-8") as file:
+                file.write(token + "\n")
+            at = ("recv", "--name", "alice", "--server", f"127.0.0.1:{port}")
+            for i, (words, variable) in enumerate(((("--token", token), ""), (("--token", "@" + scene.path("token")), ""),
+                                                   ((), token), ((), "@" + scene.path("token")))):
+                os.environ["WHIMBREL_TOKEN"] = variable
+                player = self.tool(scene, f"alice{i}", *at, *words)
+                del os.environ["WHIMBREL_TOKEN"]
+                self.until_logged_in(server, player)
+                player.interrupt()
+                player.code()
+                while self.metric(server, "whimbrel_rendezvous_users") > 0:
+                    time.sleep(0.02)
+            for words, code, text in ((("--token", "@" + scene.path("none")), 1, "is no file with a token"),
+                                      (("--token", "@" + scene.folder), 1, "is no file with a token"),
+                                      (("--token", token[:-4] + "AAAA"), 1, "token"),
+                                      ((), 1, "token")):
+                refused = self.tool(scene, "refused", "info", "bob", *at[1:], *words)
+                self.assertEqual(refused.code(), code, refused.report())
+                self.assertIn(text, refused.err)
+            alone = self.tool(scene, "alone", "recv", "--name", "alice", "--token", token)
+            self.assertEqual(alone.code(), 2)
+            self.assertIn("--server", alone.err)
 
     def test_a_server_that_moves_to_another_address(self):
         """Its name is looked up again while it is not reached: before the first login, and when it is lost later."""
