@@ -16,7 +16,8 @@ Site::Site(const SiteConfig& config, rendezvous::Authority* authority, relay::Si
     : config_(config),
       clock_(now, unix_now),
       outlet_(outlet),
-      stun_rate_(config.stun_answers_per_second, config.stun_answers_per_second, now) {
+      stun_rate_(config.stun_answers_per_second, config.stun_answers_per_second, now),
+      stun_prefixes_(config.stun_answers_of_prefix, random, now) {
   if (config.rendezvous) {
     ASSERT(authority != nullptr);
     control_ = std::make_unique<SiteControl>(config_, *authority, keys, random, now, clock_);
@@ -64,7 +65,7 @@ void Site::on_stun(const IpAddress& from, Bytes datagram, Instant now) {
   static_assert(sizeof(Answer::bytes) >= kStunAnswerSizeMax);
   Answer answer;
   answer.size = static_cast<std::uint8_t>(answer_binding_request(datagram, from, answer.bytes));
-  if (answer.size == 0 || !stun_rate_.take(1, now)) {
+  if (answer.size == 0 || !stun_prefixes_.take(from, now) || !stun_rate_.take(1, now)) {
     ++counters_.dropped_stun;
     return;
   }

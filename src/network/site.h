@@ -21,6 +21,7 @@
 #include "base/wall_clock.h"
 #include "endpoint/endpoint.h"
 #include "network/site_control.h"
+#include "relay/prefix_limits.h"
 #include "relay/server.h"
 
 namespace whimbrel {
@@ -46,8 +47,10 @@ struct SiteConfig {
   std::string site_name = "home";      // also names the relay in grants
   std::vector<OtherSite> other_sites;  // at most rendezvous::kRelaySitesMax - 1
   std::int64_t ticket_seconds = 600;
-  // Answers to STUN: as many a second; further requests are dropped. An answer is larger than its request by up to 24 bytes.
+  // Answers to STUN: as many a second, and of those to one /24 of IPv4 or /48 of IPv6; further requests are dropped. An answer is
+  // larger than its request by up to 24 bytes, and the request may come from a made-up address.
   std::uint32_t stun_answers_per_second = 10'000;
+  std::uint32_t stun_answers_of_prefix = 200;
 };
 
 struct SiteCounters {
@@ -111,6 +114,7 @@ class Site {
   std::unique_ptr<SiteControl> control_;
   std::unique_ptr<relay::Server> relay_;
   TokenBucket stun_rate_;
+  relay::PrefixLimits stun_prefixes_;
   std::deque<Answer> stun_answers_;
   SiteCounters counters_;
 };

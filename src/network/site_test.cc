@@ -53,11 +53,30 @@ TEST_F(SiteTest, LimitsHowManyItTells) {
   EXPECT_EQ(site->counters().dropped_stun, 900u);
 }
 
+TEST_F(SiteTest, LimitsHowManyItTellsOnePrefix) {
+  config.stun_answers_of_prefix = 10;
+  make();
+  const auto ask = [this](std::uint8_t network) {
+    for (std::uint8_t host = 1; host <= 100; ++host) {
+      auto request = stun_request();
+      site->receive(IpAddress::v4(198, 51, network, host, 5000), request, now);
+    }
+  };
+  ask(1);
+  EXPECT_EQ(site->counters().stun_answered, 10u);
+  ask(2);
+  EXPECT_EQ(site->counters().stun_answered, 20u) << "another network has its own";
+  now += seconds(1);
+  ask(1);
+  EXPECT_EQ(site->counters().stun_answered, 30u);
+}
+
 TEST_F(SiteTest, KeepsNoMoreAnswersThanItsLimit) {
   make();
   for (int i = 0; i < 1000; ++i) {
     auto request = stun_request();
-    site->receive(client, request, now);
+    const auto network = static_cast<std::uint8_t>(i / 10);
+    site->receive(IpAddress::v4(198, 51, network, 7, 5000), request, now);
   }
   int waiting = 0;
   while (site->poll_transmit(buffer, now)) ++waiting;

@@ -11,9 +11,8 @@ OpenLimits::OpenLimits(const Rates& rates, Random& random, Instant now)
       all_(rates.all, rates.all, now),
       without_cookie_(rates.without_cookie, rates.without_cookie, now),
       cookies_(rates.cookies, rates.cookies, now),
-      prefixes_(kPlaces, TokenBucket(rates.prefix, rates.prefix, now)),
+      prefixes_(rates.prefix, random, now),
       made_at_(now) {
-  random.fill(prefix_key_);
   random.fill(current_.bytes);
   random.fill(previous_.bytes);
 }
@@ -21,16 +20,10 @@ OpenLimits::OpenLimits(const Rates& rates, Random& random, Instant now)
 bool OpenLimits::take_without_cookie(Instant now) { return without_cookie_.take(1, now); }
 
 bool OpenLimits::take_with_cookie(const IpAddress& from, Instant now) {
-  return prefix_bucket(from).take(1, now) && all_.take(1, now);
+  return prefixes_.take(from, now) && all_.take(1, now);
 }
 
 bool OpenLimits::take_cookie_reply(Instant now) { return cookies_.take(1, now); }
-
-// A /24 of IPv4, a /48 of IPv6.
-TokenBucket& OpenLimits::prefix_bucket(const IpAddress& from) {
-  const SipTag hash = siphash24(prefix_key_, Bytes(from.bytes).first(from.is_v4() ? 15 : 6));
-  return prefixes_[(static_cast<std::size_t>(hash[0]) << 8 | hash[1]) % kPlaces];
-}
 
 RelayCookie OpenLimits::cookie_of(const Secret& secret, const IpAddress& from,
                                   const Nonce& nonce) const {

@@ -3,15 +3,14 @@
 
 #include <array>
 #include <cstdint>
-#include <vector>
 
 #include "base/ip_address.h"
 #include "base/random.h"
 #include "base/time.h"
 #include "base/token_bucket.h"
 #include "crypto/secret.h"
-#include "crypto/siphash.h"
 #include "relay/framing.h"
+#include "relay/prefix_limits.h"
 
 namespace whimbrel::relay {
 
@@ -40,10 +39,6 @@ class OpenLimits {
                     Instant now);
 
  private:
-  // Prefixes share places by a keyed hash: nobody can choose whom he shares with.
-  static constexpr std::size_t kPlaces = 4096;
-
-  TokenBucket& prefix_bucket(const IpAddress& from);
   RelayCookie cookie_of(const Secret& secret, const IpAddress& from, const Nonce& nonce) const;
   void rotate(Instant now);
 
@@ -51,8 +46,7 @@ class OpenLimits {
   TokenBucket all_;  // with a cookie
   TokenBucket without_cookie_;
   TokenBucket cookies_;
-  std::vector<TokenBucket> prefixes_;
-  SipKey prefix_key_{};
+  PrefixLimits prefixes_;
   Secret current_;
   Secret previous_;
   Instant made_at_;
