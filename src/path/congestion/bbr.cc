@@ -42,6 +42,8 @@ constexpr double kUpAgain = 1.12;
 // What a probe sends too much waits in the line. In this time it is 50 ms of the line, which most buffers hold; a quarter of a
 // long round trip they do not.
 constexpr Duration kProbeTime = milliseconds(200);
+// Longer than two round trips, after which a probe is over anyway.
+constexpr Duration kProbeTimeMax = seconds(60);
 constexpr Duration kMinRttTime = seconds(10);
 // A round trip that is longer by less than this part of the least still confirms it.
 constexpr int kSameRtt = 64;
@@ -305,7 +307,9 @@ void Bbr::probe(Duration time, Instant now) {
 
 // draft-ietf-ccwg-bbr (BBRRaiseInflightLongtermSlope) is as careful: a little first, and twice as much each time that the
 // line has carried it.
-void Bbr::probe_further(Instant now) { probe(std::max(kProbeTime, 2 * probe_time_), now); }
+void Bbr::probe_further(Instant now) {
+  probe(std::clamp(2 * probe_time_, kProbeTime, kProbeTimeMax), now);
+}
 
 bool Bbr::probe_found_more() const {
   const double part = std::min(1.0, to_seconds(probe_time_) / to_seconds(min_rtt_));

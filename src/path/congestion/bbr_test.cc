@@ -117,6 +117,16 @@ TEST(Bbr, FindsTheBandwidthAndTheRoundTrip) {
   }
 }
 
+// A limit that the user has set is taken away: each of some forty probes finds more, and lasts twice as long as the one before.
+TEST(Bbr, FindsALineThatIsManyThousandTimesAsFast) {
+  Line line(20e3);
+  line.run(seconds(5));
+  line.rate = 1e9;
+  for (int i = 0; i < 60 && line.bbr.bandwidth() < 0.9 * line.rate; ++i)
+    line.run(milliseconds(100));
+  EXPECT_GE(line.bbr.bandwidth(), 0.9 * line.rate);
+}
+
 TEST(Bbr, KeepsTheQueueShortAndTheLineFull) {
   Line line(2.5e6);
   line.run(seconds(3));
