@@ -37,8 +37,14 @@ template <typename T>
 inline constexpr bool kIsCString =
     std::is_array_v<T>&& std::is_same_v<std::remove_cv_t<std::remove_extent_t<T>>, char>;
 
+// The last: an array of unknown length.
 template <typename T>
-concept CharPointer = std::is_same_v<T, const char*> || std::is_same_v<T, char*>;
+concept CharPointer =
+    std::is_same_v<T, const char*> || std::is_same_v<T, char*> || std::is_same_v<T, char[]>;
+
+constexpr std::string_view text_at(const char* text) {
+  return text == nullptr ? std::string_view() : std::string_view(text);
+}
 
 // Not std::string_view's: a buffer that was filled to the brim has no zero.
 template <std::size_t N>
@@ -68,8 +74,7 @@ class Payload {
   constexpr Payload(const void* data, std::size_t size) : data_(data), size_(size) {}
   // Up to the final zero. Null: empty.
   template <payload_detail::CharPointer T>
-  constexpr Payload(const T& text)
-      : Payload(text == nullptr ? std::string_view() : std::string_view(text)) {}
+  constexpr Payload(const T& text) : Payload(payload_detail::text_at(text)) {}
   constexpr Payload(std::nullptr_t) {}
   // Up to the first zero, and no further than the array.
   template <std::size_t N>

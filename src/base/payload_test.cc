@@ -30,6 +30,8 @@ struct Line : std::string {
 struct Point {
   std::int32_t x, y;
 };
+// Declared here, as in a header, without its length.
+extern const char greeting[];
 
 TEST(Payload, EveryHolderOfBytes) {
   const std::vector<std::uint8_t> octets = {'a', 'b', 'c'};
@@ -60,9 +62,12 @@ TEST(Payload, EveryText) {
   EXPECT_EQ(text_of(static_cast<char*>(buffer)), "abc");
   const char full[3] = {'a', 'b', 'c'};
   EXPECT_EQ(text_of(full), "abc") << "no zero: no further than the array";
+  EXPECT_EQ(text_of(greeting), "hello") << "of an unknown length: up to its zero";
   EXPECT_TRUE(Payload("").empty());
   static_assert(Payload("abc").size() == 3);
 }
+
+const char greeting[] = "hello";
 
 TEST(Payload, EveryPieceOfMemory) {
   const Point point{1, 2};
