@@ -403,12 +403,12 @@ void Endpoint::State::advance_peer(Peer& peer, Instant now) {
       send_raw(packet->to, packet->bytes);
       if (!peer.session || !peer.dial->repeats()) continue;
       peer.session->show_address();
-      ask_for_reset(peer);
+      ask_for_reset(peer, now);
     }
   }
   if (peer.session) {
     peer.session->advance(now);
-    if (peer.session->take_doubt()) ask_for_reset(peer);
+    if (peer.session->take_doubt()) ask_for_reset(peer, now);
   }
   touch(peer, now);
 }

@@ -1,13 +1,24 @@
 // Endpoint: stateless reset (RFC 9000 10.3; handshake/reset.h). A peer that says nothing is asked whether it still knows us.
+#include <algorithm>
+
 #include "endpoint/state.h"
 
 namespace whimbrel {
 
-void Endpoint::State::ask_for_reset(Peer& peer) {
+namespace {
+// Who waits to be let in and learns that it is forgotten makes a whole handshake, and may push out others who wait. So it asks ever
+// more rarely, in the end as often as InitIK comes again.
+constexpr Duration kPauseStep = milliseconds(250);
+constexpr Duration kPauseMax = seconds(1);
+}  // namespace
+
+void Endpoint::State::ask_for_reset(Peer& peer, Instant now) {
   const IpAddress& to = peer.session->remote();
   // An address that has not answered yet gets nothing beside the session. Over a relay the next life of the peer has another slot
   // and does not hear it; but the same life does, where it gave the session up while we were away.
   if (!peer.reset_token || !peer.session->address_validated()) return;
+  if (peer.dial && now < peer.reset_asked + peer.reset_pause) return;
+  peer.reset_asked = now;
   std::array<std::uint8_t, 8> nonce;
   random.fill(nonce);
   peer.reset_nonce = ByteReader(nonce).u64();
@@ -59,6 +70,7 @@ void Endpoint::State::dial_again(Peer& peer, Instant now) {
   peer.reset_token.reset();
   peer.dial.reset();
   peer.session.reset();
+  peer.reset_pause = std::min(peer.reset_pause + kPauseStep, kPauseMax);
   peer.wants_dial = true;
   advance_peer(peer, now);
 }

@@ -120,7 +120,7 @@ struct Endpoint::State {
   void set_parameters(const SessionOptions& options);
 
   // --- resets.cc: who has forgotten whom -----------------------------------------------------------------------------
-  void ask_for_reset(Peer& peer);
+  void ask_for_reset(Peer& peer, Instant now);
   void on_reset_ask(const IpAddress& from, Bytes datagram, Instant now);
   void on_reset(Bytes datagram, Instant now);
   void dial_again(Peer& peer, Instant now);

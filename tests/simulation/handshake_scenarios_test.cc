@@ -382,6 +382,28 @@ TEST(Load, WhoIsPushedOutBeforeTheApplicationSaysYesGetsIn) {
   }
 }
 
+// While the application says nothing, those who push each other out must not do so ever faster: each is a handshake, and a callback.
+TEST(Load, WhoIsPushedOutTriesAgainOnceASecondAtMost) {
+  for (const bool with_key : {false, true}) {
+    constexpr std::size_t kCallers = 10;
+    HostConfig config;
+    config.limits.pending_requests_max = 1;
+    World world(1);
+    Host& b = world.add("str:bob", std::move(config));
+    b.on_request = OnRequest::kIgnore;
+    for (std::size_t i = 0; i < kCallers; ++i) {
+      Host& caller = world.add("str:caller" + std::to_string(i));
+      caller.knows(b, with_key);
+      caller.say(b);
+    }
+    world.run_for(seconds(3));
+    const std::size_t before = b.requests().size();
+    world.run_for(seconds(6));
+    EXPECT_LE(b.requests().size() - before, 6 * kCallers + kCallers) << with_key;
+    EXPECT_EQ(world.violations(), "");
+  }
+}
+
 TEST(Load, HalfOpenHandshakesAreBoundedAndForgotten) {
   Duo duo;
   duo.b.config().limits.half_open_max = 16;
