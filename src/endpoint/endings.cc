@@ -75,13 +75,10 @@ void Endpoint::State::detach(Peer& peer) {
   peer.gate->open.store(false, std::memory_order_release);
   for (const Identity& name : peer.names) by_name.erase(name);
   peer.names.clear();
-  forget_key(peer);
-}
-
-void Endpoint::State::forget_key(const Peer& peer) {
-  if (!peer.key) return;
-  const auto it = by_key.find(*peer.key);
-  if (it != by_key.end() && it->second == peer.id) by_key.erase(it);
+  if (peer.key) {
+    const auto it = by_key.find(*peer.key);
+    if (it != by_key.end() && it->second == peer.id) by_key.erase(it);
+  }
 }
 
 void Endpoint::State::erase(Peer& peer) {

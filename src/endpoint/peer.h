@@ -57,8 +57,6 @@ struct Peer {
   std::optional<PublicKey> key;
   std::optional<ResetToken> reset_token;  // of the peer's index: to ask whether it still knows us
   std::uint64_t reset_nonce = 0;          // of the last question
-  Instant reset_asked = Instant::min();
-  Duration reset_pause{};  // so long it asks nothing more, while it waits to be let in
   std::uint64_t stamp =
       0;  // the newest of the peer's that has made a session; an older one is a replay
   CertificateStatus certificate = CertificateStatus::kAbsent;

@@ -241,6 +241,7 @@ void Endpoint::State::start_dial(Peer& peer, Instant now) {
   // An earlier session of the same user that still delivers what it was given goes first: the peer would take this
   // one for a restart and drop that.
   if (line_is_busy_with(peer.user)) return;
+  if (!target->key) target->key = peer.key;  // it has answered before: dial_again()
   if (target->key) {
     // Another name of somebody we have a session with.
     Peer* other = find_by_key(*target->key);
@@ -403,12 +404,12 @@ void Endpoint::State::advance_peer(Peer& peer, Instant now) {
       send_raw(packet->to, packet->bytes);
       if (!peer.session || !peer.dial->repeats()) continue;
       peer.session->show_address();
-      ask_for_reset(peer, now);
+      ask_for_reset(peer);
     }
   }
   if (peer.session) {
     peer.session->advance(now);
-    if (peer.session->take_doubt()) ask_for_reset(peer, now);
+    if (peer.session->take_doubt()) ask_for_reset(peer);
   }
   touch(peer, now);
 }

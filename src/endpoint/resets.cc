@@ -1,24 +1,13 @@
 // Endpoint: stateless reset (RFC 9000 10.3; handshake/reset.h). A peer that says nothing is asked whether it still knows us.
-#include <algorithm>
-
 #include "endpoint/state.h"
 
 namespace whimbrel {
 
-namespace {
-// Who waits to be let in and learns that it is forgotten makes a whole handshake, and may push out others who wait. So it asks ever
-// more rarely, in the end as often as InitIK comes again.
-constexpr Duration kPauseStep = milliseconds(250);
-constexpr Duration kPauseMax = seconds(1);
-}  // namespace
-
-void Endpoint::State::ask_for_reset(Peer& peer, Instant now) {
+void Endpoint::State::ask_for_reset(Peer& peer) {
   const IpAddress& to = peer.session->remote();
   // An address that has not answered yet gets nothing beside the session. Over a relay the next life of the peer has another slot
   // and does not hear it; but the same life does, where it gave the session up while we were away.
   if (!peer.reset_token || !peer.session->address_validated()) return;
-  if (peer.dial && now < peer.reset_asked + peer.reset_pause) return;
-  peer.reset_asked = now;
   std::array<std::uint8_t, 8> nonce;
   random.fill(nonce);
   peer.reset_nonce = ByteReader(nonce).u64();
@@ -61,16 +50,14 @@ void Endpoint::State::on_reset(Bytes datagram, Instant now) {
 }
 
 // We wait to be let in, and there our request is forgotten: others have pushed it out before the application had answered, or the
-// peer has started again. What was taken waits here, so nothing is lost.
+// peer has started again. What was taken waits here, so nothing is lost; it is for the key that has answered, so start_dial() calls
+// that by InitIK, which is not forgotten so easily: it comes again and again.
 void Endpoint::State::dial_again(Peer& peer, Instant now) {
   for (const ReceiverIndex index : peer.indices) by_index.erase(index);
   peer.indices.clear();
-  forget_key(peer);
-  peer.key.reset();
   peer.reset_token.reset();
   peer.dial.reset();
   peer.session.reset();
-  peer.reset_pause = std::min(peer.reset_pause + kPauseStep, kPauseMax);
   peer.wants_dial = true;
   advance_peer(peer, now);
 }

@@ -84,7 +84,6 @@ struct Endpoint::State {
   void report_change(const ConnectionInfo& info);
   void report_up(Peer& peer, Instant now);
   void detach(Peer& peer);
-  void forget_key(const Peer& peer);
   void erase(Peer& peer);
   void advance_peer(Peer& peer, Instant now);
   Instant login_wait_end(const Peer& peer) const;
@@ -120,7 +119,7 @@ struct Endpoint::State {
   void set_parameters(const SessionOptions& options);
 
   // --- resets.cc: who has forgotten whom -----------------------------------------------------------------------------
-  void ask_for_reset(Peer& peer, Instant now);
+  void ask_for_reset(Peer& peer);
   void on_reset_ask(const IpAddress& from, Bytes datagram, Instant now);
   void on_reset(Bytes datagram, Instant now);
   void dial_again(Peer& peer, Instant now);

@@ -51,6 +51,34 @@ TEST(Restart, WhoWaitsToBeLetInAsksTheNextLife) {
   }
 }
 
+// Called by its address, and by its name with its key: one session. Who takes its place at that address when it is called anew has not
+// its key, and must not get what was meant for it.
+TEST(Restart, WhoIsCalledAnewIsWhoWasCalledBefore) {
+  Duo duo;
+  Host& thief = duo.world.add("str:thief");
+  duo.b.on_request = OnRequest::kIgnore;
+  thief.checked = duo.b.checked = false;
+  const IpAddress place = duo.b.address();
+  duo.a.send(Identity::ip_address(place.bytes, place.port), "by address");
+  duo.world.run_for(milliseconds(100));
+  duo.a.send(duo.b.identity(), "by name");
+  duo.world.run_for(milliseconds(400));
+  duo.b.restart(true);
+  const std::uint64_t before = duo.simulation().packets_from(duo.b.id());
+  const auto reset = [&] { return duo.simulation().packets_from(duo.b.id()) > before; };
+  ASSERT_TRUE(duo.world.run_until(reset, seconds(3)));
+  duo.b.move(duo.world.fresh_address());
+  thief.move(place);
+  duo.world.run_for(seconds(3));
+  EXPECT_EQ(thief.messages_received(), 0u);
+  thief.move(duo.world.fresh_address());
+  duo.b.move(place);
+  duo.b.on_request = OnRequest::kAccept;
+  duo.world.run_for(seconds(2));
+  EXPECT_EQ(duo.b.messages_received(), 2u);
+  EXPECT_TRUE(duo.a.failures().empty());
+}
+
 TEST(Restart, PeerWithTheSameKeyGetsInAtOnce) {
   for (const Keys keys : {Keys::kKnown, Keys::kUnknown}) {
     Duo duo(keys);
