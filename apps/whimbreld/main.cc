@@ -23,6 +23,7 @@ constexpr const char* kExamples = R"(Examples:
   whimbreld --config whimbreld.toml --check-config
   whimbreld --print-config > whimbreld.toml  a file with every key and its value
   whimbreld --state DIR --revoke str:mallory nobody accepts that key any more
+  whimbreld --state DIR --backup COPY        keys and names, also of a running server
 
 Players then say: --server HOST:4040,KEY  (the key is printed at the start; without it, whoever answers is believed).)";
 
@@ -32,7 +33,8 @@ struct Arguments {
   std::optional<std::string> state;
   std::string log_level;
   std::optional<std::string> admin;
-  std::string revoke, release;
+  std::string revoke, release, backup;
+  bool make_missing = false;
   bool check = false;
   bool print = false;
 };
@@ -53,6 +55,10 @@ void describe(CLI::App& app, Arguments& arguments) {
       "server notices within seconds");
   app.add_option("--release", arguments.release,
                  "Take a name (str:alice) from its key: whoever logs in under it next has it");
+  app.add_option("--backup", arguments.backup,
+                 "Copy the state folder, also of a running server, into a new folder");
+  app.add_flag("--make-missing", arguments.make_missing,
+               "Make anew what is missing from the state folder, which else is an error");
   app.add_flag("--check-config", arguments.check, "Only look whether the settings are right");
   app.add_flag("--print-config", arguments.print, "Print the settings as a TOML file, and end");
   app.set_version_flag("--version", std::string("whimbreld ") + whimbrel::version());
@@ -73,19 +79,14 @@ Settings settings_of(const Arguments& arguments) {
   return settings;
 }
 
-// Waits for a signal that ends programs, at most `seconds` (0: for ever). The signal, or 0.
+// Waits for a signal that ends programs, at most `seconds`. The signal, or 0.
 int wait_for_signal(const sigset_t& signals, std::uint32_t seconds) {
-  if (seconds == 0) {
-    int signal = 0;
-    sigwait(&signals, &signal);
-    return signal;
-  }
   const timespec patience{static_cast<std::time_t>(seconds), 0};
   const int signal = sigtimedwait(&signals, nullptr, &patience);
   return signal > 0 ? signal : 0;
 }
 
-int serve(const Settings& settings) {
+int serve(const Settings& settings, Missing missing) {
   set_up_log(settings);
   // Before any thread: all of them leave these signals to wait_for_signal().
   sigset_t signals;
@@ -93,7 +94,7 @@ int serve(const Settings& settings) {
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  Service service(settings);
+  Service service(settings, missing);
   spdlog::info("whimbreld {} on {}", whimbrel::version(), service.listening());
   spdlog::info("server key {}", service.public_key_hex());
   if (settings.rendezvous) spdlog::info("authority {}", service.authority_hex());
@@ -111,7 +112,7 @@ int serve(const Settings& settings) {
                      std::to_string(admin->port()));
   }
   constexpr std::uint32_t kTickSeconds = 5;
-  while (wait_for_signal(signals, service.ticks() ? kTickSeconds : 0) == 0) service.tick();
+  while (wait_for_signal(signals, kTickSeconds) == 0) service.tick();
   if (settings.drain_seconds > 0) {
     spdlog::info("draining for {} s; a second signal stops at once", settings.drain_seconds);
     service.drain(std::chrono::seconds(settings.drain_seconds));
@@ -150,7 +151,11 @@ int main(int argc, char** argv) {
       fmt::print("{}", release(settings.state_folder, arguments.release));
       return 0;
     }
-    return serve(settings);
+    if (!arguments.backup.empty()) {
+      fmt::print("{}", backup_state(settings.state_folder, arguments.backup));
+      return 0;
+    }
+    return serve(settings, arguments.make_missing ? Missing::kMade : Missing::kRefused);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
     fmt::print(stderr, "whimbreld: {}. Try \"whimbreld --help\".\n", error.what());

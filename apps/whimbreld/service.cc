@@ -104,10 +104,12 @@ void check_service(const Settings& settings) {
   authority_config(settings);
 }
 
-Service::Service(const Settings& settings)
+Service::Service(const Settings& settings, Missing missing)
     : relay_names_([](const std::string& text) { spdlog::warn(text); }),
-      state_(
-          open_state(settings.state_folder, [](const std::string& text) { spdlog::warn(text); })) {
+      state_(open_state(settings.state_folder, missing,
+                        [](const std::string& text) { spdlog::warn(text); })) {
+  if (state_.database != nullptr)
+    checkpoints_ = std::make_unique<SqliteCheckpoints>(settings.state_folder + "/names.sqlite");
   ServerLoopConfig config = loop_config(settings, state_, relay_names_);
   authority_ = std::make_unique<rendezvous::Authority>(authority_config(settings), state_.authority,
                                                        *state_.registry);
@@ -126,6 +128,7 @@ Service::~Service() {
 }
 
 void Service::tick() {
+  if (checkpoints_) checkpoints_->run();
   relay_names_.tick(RelayNames::Clock::now(), [this](const std::string& name, const auto& found) {
     loop_->with_site([&](Site& site, Instant) { site.set_site_addresses(name, found); });
     spdlog::info("site \"{}\" is at {} now", name, found.front().text());

@@ -20,14 +20,13 @@ void check_service(const Settings& settings);
 class Service {
  public:
   // Opens state and sockets, and begins to serve. Throws std::runtime_error: what is wrong, and what to do.
-  explicit Service(const Settings& settings);
+  explicit Service(const Settings& settings, Missing missing = Missing::kRefused);
   // Stops at once.
   ~Service();
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;
 
-  // Whether tick() is to be called every few seconds. It does what is due, and does not wait.
-  bool ticks() const { return relay_names_.any(); }
+  // To be called every few seconds. It does what is due, and may wait for the disk.
   void tick();
   // Clients are told that the server is about to stop. It goes on until the destructor.
   void drain(std::chrono::seconds time);
@@ -45,6 +44,7 @@ class Service {
  private:
   RelayNames relay_names_;
   ServerState state_;
+  std::unique_ptr<SqliteCheckpoints> checkpoints_;  // null: the state is in memory
   std::unique_ptr<whimbrel::rendezvous::Authority> authority_;
   std::unique_ptr<whimbrel::ServerLoop> loop_;
   std::thread thread_;

@@ -234,3 +234,19 @@ bool SqliteRegistry::revoke(const PublicKey& key) {
   if (added != SQLITE_DONE) unavailable();
   return added == SQLITE_DONE;
 }
+
+std::string SqliteRegistry::copy_to(const std::string& path) {
+  const Statement copy = prepare("VACUUM INTO ?");
+  sqlite3_bind_text(copy.get(), 1, path.c_str(), -1, SQLITE_TRANSIENT);
+  return sqlite3_step(copy.get()) == SQLITE_DONE ? "" : sqlite3_errmsg(database_.get());
+}
+
+SqliteCheckpoints::SqliteCheckpoints(const std::string& path) {
+  sqlite3* opened = nullptr;
+  sqlite3_open_v2(path.c_str(), &opened, SQLITE_OPEN_READWRITE, nullptr);
+  database_.reset(opened);
+}
+
+void SqliteCheckpoints::run() {
+  sqlite3_exec(database_.get(), "PRAGMA wal_checkpoint(PASSIVE)", nullptr, nullptr, nullptr);
+}

@@ -41,6 +41,8 @@ class SqliteRegistry final : public whimbrel::rendezvous::Registry {
 
   // False: it could not be written.
   bool revoke(const whimbrel::PublicKey& key);
+  // Writes all that is in it, also while a server is at work, to a file that is not there yet. Empty, or what went wrong.
+  std::string copy_to(const std::string& path);
   // As if the disk had so many pages of 4 KiB and no more. For tests.
   bool limit_pages_for_test(int pages);
   // Answers that were kUnavailable, and what SQLite said of the last one.
@@ -74,4 +76,19 @@ class SqliteRegistry final : public whimbrel::rendezvous::Registry {
   // Gone before the database is.
   Statement find_name_, count_names_, add_name_, find_number_, add_number_, find_revoked_,
       add_revoked_, list_revoked_, find_owners_, find_version_, release_name_;
+};
+
+// Brings what was written into the file itself, so that whoever copies names.sqlite has it. With a connection of its own: the disk is
+// waited for in the thread that calls run(), and nobody else waits.
+class SqliteCheckpoints {
+ public:
+  explicit SqliteCheckpoints(const std::string& path);
+  // What can't be done now is done the next time.
+  void run();
+
+ private:
+  struct Close {
+    void operator()(sqlite3* database) const { sqlite3_close(database); }
+  };
+  std::unique_ptr<sqlite3, Close> database_;
 };

@@ -121,19 +121,20 @@ TEST_F(SqliteRegistryTest, TheStateFolderKeepsEverything) {
   PublicKey server;
   whimbrel::VerifyKey authority;
   {
-    const ServerState made = open_state(state);
+    const ServerState made = open_state(state, Missing::kRefused);
     server = made.server.public_key;
     authority = made.authority.verify_key();
     EXPECT_EQ(made.registry->claim(1, "str:alice", key_of(1)), Answer::kYes);
   }
-  const ServerState again = open_state(state);
+  const ServerState again = open_state(state, Missing::kRefused);
   EXPECT_EQ(again.server.public_key, server);
   EXPECT_EQ(again.authority.verify_key(), authority);
   EXPECT_EQ(again.registry->claim(1, "str:alice", key_of(2)), Answer::kNo);
   struct stat status {};
   ASSERT_EQ(::stat(state.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0700u);
-  EXPECT_NE(open_state("").server.public_key, open_state("").server.public_key);
+  EXPECT_NE(open_state("", Missing::kRefused).server.public_key,
+            open_state("", Missing::kRefused).server.public_key);
 }
 
 TEST_F(SqliteRegistryTest, RevocationsOfAnotherProcessAreNoticed) {

@@ -1,9 +1,17 @@
 #include "state_folder.h"
 
+#include <fcntl.h>
 #include <fmt/core.h>
+#include <fmt/ranges.h>
+#include <sys/file.h>
+#include <unistd.h>
 
+#include <array>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <stdexcept>
+#include <vector>
 
 #include "crypto/secure_random.h"
 #include "io/key_files.h"
@@ -49,9 +57,62 @@ SigningKey read_or_make_authority(const std::string& path, Random& random) {
   return value_or_throw(read_authority_secret(path));
 }
 
+// The files of a state, and what it means to have a new one.
+struct StateFile {
+  const char* name;
+  const char* loss;
+};
+constexpr std::array kFiles = {
+    StateFile{"server.key", "players who were told the old key take this server for another"},
+    StateFile{"authority", "players who were told of the old one refuse everybody"},
+    StateFile{"site.key", "servers that list this relay need a copy of the new one"},
+    StateFile{"names.sqlite", "all names can be claimed anew, and no key is revoked"},
+};
+
+bool has_content(const std::string& path) {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(path, error);
+  return !error && size > 0;
+}
+
+// Some without the others: a copy that was not whole, a disk that was full. It must not look as if all were well.
+void check_complete(const std::string& folder) {
+  std::vector<std::string> here, missing;
+  for (const StateFile& file : kFiles) {
+    if (has_content(folder + "/" + file.name)) {
+      here.emplace_back(file.name);
+    } else {
+      missing.push_back(fmt::format("{} ({})", file.name, file.loss));
+    }
+  }
+  if (here.empty() || missing.empty()) return;
+  throw std::runtime_error(
+      fmt::format("the state folder {} has {}, but not, or empty: {}. Put the missing back from a "
+                  "backup; or start once with --make-missing, and bear what stands in brackets",
+                  folder, fmt::join(here, ", "), fmt::join(missing, ", ")));
+}
+
 }  // namespace
 
-ServerState open_state(const std::string& folder, SqliteRegistry::Warn warn) {
+StateLock::StateLock(const std::string& folder) {
+  const std::string path = folder + "/lock";
+  file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (file_ < 0)
+    throw std::runtime_error(fmt::format("can't write {}: {}", path, std::strerror(errno)));
+  // Where the file system has no locks, there is none.
+  if (::flock(file_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
+  ::close(file_);
+  throw std::runtime_error(
+      fmt::format("another whimbreld uses the state folder {}: stop it, or name a folder of this "
+                  "one's own with --state",
+                  folder));
+}
+
+StateLock::~StateLock() {
+  if (file_ >= 0) ::close(file_);
+}
+
+ServerState open_state(const std::string& folder, Missing missing, SqliteRegistry::Warn warn) {
   SecureRandom random(system_random_seed());
   ServerState state;
   if (folder.empty()) {
@@ -62,6 +123,8 @@ ServerState open_state(const std::string& folder, SqliteRegistry::Warn warn) {
     return state;
   }
   make_folder(folder);
+  state.lock = StateLock(folder);
+  if (missing == Missing::kRefused) check_complete(folder);
   state.server.secret = value_or_throw(read_or_make_secret_key(folder + "/server.key", random));
   state.server.public_key = x25519_public(state.server.secret);
   state.authority = read_or_make_authority(folder + "/authority", random);
@@ -70,4 +133,24 @@ ServerState open_state(const std::string& folder, SqliteRegistry::Warn warn) {
   state.database = database.get();
   state.registry = std::move(database);
   return state;
+}
+
+std::string backup_state(const std::string& folder, const std::string& to) {
+  namespace fs = std::filesystem;
+  const std::string from = folder + "/names.sqlite";
+  if (!fs::exists(from))
+    throw std::runtime_error(
+        fmt::format("there is no {}: name the state folder with --state", from));
+  std::error_code error;
+  if (fs::exists(to) && !fs::is_empty(to, error))
+    throw std::runtime_error(fmt::format("{} is there already: name a new folder", to));
+  make_folder(to);
+  for (const char* name : {"server.key", "authority", "authority.pub", "site.key"}) {
+    if (!fs::exists(folder + "/" + name)) continue;
+    fs::copy_file(folder + "/" + name, to + "/" + name, error);
+    if (error) throw std::runtime_error(fmt::format("can't copy {}: {}", name, error.message()));
+  }
+  const std::string failed = SqliteRegistry(from).copy_to(to + "/names.sqlite");
+  if (!failed.empty()) throw std::runtime_error(fmt::format("can't copy {}: {}", from, failed));
+  return fmt::format("copied {} to {}; a server starts from it with --state {}\n", folder, to, to);
 }

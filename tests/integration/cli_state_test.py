@@ -1,0 +1,117 @@
+"""The state folder of a server: cli_state_test.py WHIMBREL WHIMBRELD"""
+
+import contextlib
+import os
+import shutil
+import signal
+import sqlite3
+import sys
+import time
+import unittest
+
+from processes import PATIENCE_SECONDS, Scene
+
+WHIMBREL = WHIMBRELD = ""
+FILES = ("server.key", "authority", "site.key", "names.sqlite")
+
+
+def start(scene, state, *arguments):
+    return scene.start("whimbreld", WHIMBRELD, "--listen", "127.0.0.1:0", "--admin", "none", "--state", state, *arguments)
+
+
+def key_of(server):
+    return server.until(r"server key ([0-9a-f]{64})", "err").group(1)
+
+
+def stop(server):
+    server.popen.send_signal(signal.SIGTERM)
+    assert server.code() == 0, server.report()
+
+
+def claim(scene, server, name):
+    """A player takes the name."""
+    port = server.until(r"UDP port (\d+)", "err").group(1)
+    player = scene.start(name, "env", f"XDG_CONFIG_HOME={scene.path('config')}", WHIMBREL, "ping", "str:nobody", "--name", name,
+                         "--server", f"127.0.0.1:{port}", "--count", "1")
+    player.code()
+
+
+def names_in(path):
+    try:
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            return {name for (name,) in database.execute("SELECT identity FROM names")}
+    except sqlite3.OperationalError:
+        return set()
+
+
+class State(unittest.TestCase):
+    def test_one_server_for_one_folder(self):
+        with Scene() as scene:
+            first = start(scene, scene.path("state"))
+            key_of(first)
+            second = start(scene, scene.path("state"))
+            self.assertEqual(second.code(), 1)
+            self.assertIn("another whimbreld uses the state folder", second.err)
+            first.kill()
+            third = start(scene, scene.path("state"))
+            key_of(third)
+
+    def test_what_is_missing_is_not_made_in_silence(self):
+        with Scene() as scene:
+            first = start(scene, scene.path("state"))
+            key = key_of(first)
+            stop(first)
+            for file in FILES:
+                for emptied in (False, True):
+                    copy = scene.path(f"{file}-{emptied}")
+                    shutil.copytree(scene.path("state"), copy)
+                    os.remove(os.path.join(copy, file))
+                    if emptied:
+                        with open(os.path.join(copy, file), "wb"):
+                            os.chmod(os.path.join(copy, file), 0o600)
+                    refused = start(scene, copy)
+                    self.assertEqual(refused.code(), 1, file)
+                    self.assertRegex(refused.err, f"but not, or empty: {file} .*--make-missing")
+                    if emptied and file != "names.sqlite":
+                        continue
+                    if file == "authority":
+                        os.remove(os.path.join(copy, "authority.pub"))
+                    made = start(scene, copy, "--make-missing")
+                    self.assertEqual(key_of(made) == key, file != "server.key")
+                    stop(made)
+
+    def test_a_copy_of_the_file_has_the_names(self):
+        with Scene() as scene:
+            server = start(scene, scene.path("state"))
+            claim(scene, server, "alice")
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while True:
+                shutil.copy(scene.path("state/names.sqlite"), scene.path("copy.sqlite"))
+                if names_in(scene.path("copy.sqlite")) == {"str:alice"}:
+                    break
+                self.assertLess(time.monotonic(), deadline, "the file alone never has the name")
+                time.sleep(0.2)
+
+    def test_a_backup_of_a_running_server(self):
+        with Scene() as scene:
+            server = start(scene, scene.path("state"))
+            key = key_of(server)
+            claim(scene, server, "alice")
+            backup = (WHIMBRELD, "--state", scene.path("state"), "--backup", scene.path("backup"))
+            done = scene.run("backup", *backup)
+            self.assertEqual(done.code(), 0, done.report())
+            self.assertEqual(names_in(scene.path("backup/names.sqlite")), {"str:alice"})
+            self.assertEqual(os.stat(scene.path("backup")).st_mode & 0o777, 0o700)
+            again = scene.run("again", *backup)
+            self.assertEqual(again.code(), 1)
+            self.assertIn("is there already", again.err)
+            none = scene.run("none", WHIMBRELD, "--state", scene.path("nothing"), "--backup", scene.path("b2"))
+            self.assertEqual(none.code(), 1)
+            self.assertIn("name the state folder", none.err)
+            restored = start(scene, scene.path("backup"))
+            self.assertEqual(key_of(restored), key)
+
+
+if __name__ == "__main__":
+    WHIMBREL, WHIMBRELD = sys.argv[1:3]
+    unittest.main(argv=sys.argv[:1], verbosity=2)
