@@ -181,9 +181,9 @@ void Endpoint::State::send_loopback(Peer& peer, SharedBytes payload, int flags, 
 
 // --- making the session ------------------------------------------------------------------------------------------
 
-bool Endpoint::State::line_is_busy_with(const Identity& user) {
-  const auto it = lingering.find(user);
-  if (it == lingering.end()) return false;
+bool Endpoint::State::line_is_busy_for(const Peer& peer) {
+  const auto it = lingering.find(peer.user);
+  if (it == lingering.end() || it->second == peer.id) return false;
   const Peer* other = find(it->second);
   if (other != nullptr && other->farewell) return true;
   if (other != nullptr && other->session && other->session->phase() == SessionPhase::kLingering) {
@@ -240,7 +240,7 @@ void Endpoint::State::start_dial(Peer& peer, Instant now) {
   }
   // An earlier session of the same user that still delivers what it was given goes first: the peer would take this
   // one for a restart and drop that.
-  if (line_is_busy_with(peer.user)) return;
+  if (line_is_busy_for(peer)) return;
   if (!target->key) target->key = peer.key;  // it has answered before: dial_again()
   if (target->key) {
     // Another name of somebody we have a session with.
@@ -263,7 +263,7 @@ void Endpoint::State::start_dial(Peer& peer, Instant now) {
   if (target->addresses.size() > 1) racing.insert(peer.id);
   if (target->key) {
     peer.key = target->key;
-    by_key.try_emplace(*target->key, peer.id);
+    if (!peer.background) by_key.try_emplace(*target->key, peer.id);
   }
   if (peer.dial->broken()) {
     fail_peer(peer, ConnectionState::kProblemDetectedLocally, kEndRemoteBadCrypt,

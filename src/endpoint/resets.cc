@@ -37,9 +37,9 @@ void Endpoint::State::on_reset(Bytes datagram, Instant now) {
   Peer* peer = it == by_index.end() || it->second.kind != Index::Kind::kPeer
                    ? nullptr
                    : find(it->second.peer);
-  const bool asked = peer != nullptr && peer->session && peer->reset_token &&
-                     peer->reset_nonce == reset->nonce &&
-                     peer->session->phase() == SessionPhase::kUp && !peer->background;
+  const bool asked =
+      peer != nullptr && peer->session && peer->reset_token && peer->reset_nonce == reset->nonce &&
+      peer->session->phase() == SessionPhase::kUp && (!peer->background || peer->farewell);
   if (!asked || !is_authentic(datagram, *peer->reset_token)) {
     return counters.add(Count::kDroppedUnknownIndex);
   }

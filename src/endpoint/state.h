@@ -89,7 +89,7 @@ struct Endpoint::State {
   Instant login_wait_end(const Peer& peer) const;
   Instant deadline_of(const Peer& peer) const;
   void put_first_right();
-  bool line_is_busy_with(const Identity& user);
+  bool line_is_busy_for(const Peer& peer);
   std::string describe(const Peer& peer, Instant now) const;
   // Why no session came about in time.
   static std::string timeout_text(const Peer& peer);

@@ -382,6 +382,27 @@ TEST(Load, WhoIsPushedOutBeforeTheApplicationSaysYesGetsIn) {
   }
 }
 
+TEST(Load, WhoIsPushedOutAndClosesIsStillHeard) {
+  HostConfig config;
+  config.limits.pending_requests_max = 1;
+  World world(1);
+  Host& b = world.add("str:bob", std::move(config));
+  b.on_request = OnRequest::kIgnore;
+  Host& first = world.add("str:first");
+  Host& second = world.add("str:second");
+  for (Host* caller : {&first, &second}) {
+    caller->knows(b, false);
+    caller->say(b);
+    world.run_for(milliseconds(100));
+  }
+  b.on_request = OnRequest::kAccept;
+  b.accept(second);
+  first.close_session(b);
+  world.run_for(seconds(2));
+  EXPECT_EQ(b.messages_received(), 2u);
+  EXPECT_EQ(world.finish(), "");
+}
+
 // While the application says nothing, those who push each other out must not do so ever faster: each is a handshake, and a callback.
 TEST(Load, WhoIsPushedOutTriesAgainOnceASecondAtMost) {
   for (const bool with_key : {false, true}) {

@@ -180,6 +180,17 @@ TEST(Online, ANewLifeAfterTheFormerOneWasMissed) {
   EXPECT_EQ(trio.bob.messages_received(), 2u);
 }
 
+TEST(Online, WhatWasSaidBeforeTheCloseArrivesThoughNoWayWasKnown) {
+  Trio trio;
+  trio.get_online();
+  trio.alice.say(trio.bob);
+  trio.alice.close_session(trio.bob);
+  trio.world.run_for(seconds(5));
+  EXPECT_EQ(trio.bob.messages_received(), 1u);
+  trio.alice.say(trio.bob);
+  EXPECT_TRUE(trio.world.run_until_complete(seconds(2)));
+}
+
 // A laptop is opened again. Its clock (CLOCK_MONOTONIC) may have stood still, so by that nothing is due for a while: neither the ping
 // that shows that the server has put it out, nor the timeout of a session that the other side has given up.
 class Nap : public testing::TestWithParam<std::tuple<int, bool>> {};
