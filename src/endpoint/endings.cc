@@ -32,14 +32,14 @@ void Endpoint::State::close_peer(Peer& peer, int reason, std::string_view text, 
   if (linger && lingers_unmade(peer)) {
     peer.farewell = std::make_unique<Peer::Farewell>(
         Peer::Farewell{reason, std::string(text), now + peer.options.linger});
-    lingering[peer.user] = peer.id;
+    lingering[peer.user].push_back(peer.id);
     return touch(peer, now);
   }
   if (!peer.session) return erase(peer);
   const bool confirmed = !peer.dial;
   peer.dial.reset();
   peer.session->close(reason, text, linger && confirmed, now);
-  if (peer.session->phase() == SessionPhase::kLingering) lingering[peer.user] = peer.id;
+  if (peer.session->phase() == SessionPhase::kLingering) lingering[peer.user].push_back(peer.id);
   touch(peer, now);
 }
 
@@ -85,8 +85,10 @@ void Endpoint::State::erase(Peer& peer) {
   detach(peer);
   for (const ReceiverIndex index : peer.indices) by_index.erase(index);
   timers.move(static_cast<std::uint64_t>(peer.id), kNever, &peer.scheduled);
-  const auto gone = lingering.find(peer.user);
-  if (gone != lingering.end() && gone->second == peer.id) lingering.erase(gone);
+  if (const auto closed = lingering.find(peer.user); closed != lingering.end()) {
+    std::erase(closed->second, peer.id);
+    if (closed->second.empty()) lingering.erase(closed);
+  }
   const SessionId id = peer.id;
   racing.erase(id);
   if (peer.refused) --refused_count;

@@ -238,11 +238,16 @@ void Endpoint::set_route(const Identity& user, const std::vector<IpAddress>& add
 
 // One that was closed while messages waited comes first: the next one waits for it.
 Peer* Endpoint::State::find_waiting_for_route(const Identity& user) {
-  const auto closed = lingering.find(user);
-  for (Peer* peer : {closed == lingering.end() ? nullptr : find(closed->second), find(user)}) {
-    if (peer != nullptr && peer->wants_dial && peer->route_asked && !peer->route) return peer;
+  const auto waits = [](const Peer* peer) {
+    return peer != nullptr && peer->wants_dial && peer->route_asked && !peer->route;
+  };
+  if (const auto closed = lingering.find(user); closed != lingering.end()) {
+    for (const SessionId id : closed->second) {
+      if (Peer* peer = find(id); waits(peer)) return peer;
+    }
   }
-  return nullptr;
+  Peer* peer = find(user);
+  return waits(peer) ? peer : nullptr;
 }
 
 void Endpoint::provide_route(const Identity& user, const IpAddress& address,

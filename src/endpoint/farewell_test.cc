@@ -46,6 +46,23 @@ TEST_P(Farewell, SoItDoesWhereTheProgramEnds) {
   EXPECT_FALSE(a.endpoint->lingering());
 }
 
+TEST_P(Farewell, AgainAndAgainInOrder) {
+  Texts said;
+  for (int gap_ms = 0; gap_ms <= 40; gap_ms += gap_ms < 10 ? 1 : 5) {
+    for (int i = 0; i < 4; ++i) {
+      said.push_back(std::to_string(i) + " after " + std::to_string(gap_ms));
+      EXPECT_EQ(send(a, b.name(), said.back()), Result::kOk);
+      EXPECT_TRUE(close(b.name()));
+      run_for(milliseconds(gap_ms));
+    }
+    run_for(seconds(2));
+    ASSERT_EQ(b.got, said);
+    EXPECT_FALSE(a.endpoint->lingering());
+  }
+  run_for(seconds(30));
+  EXPECT_EQ(a.endpoint->session_count(), 0u);
+}
+
 TEST_P(Farewell, AtAnyMomentOfTheHandshake) {
   for (int ms = 0; ms <= 60; ms += 5) {
     send(a, b.name(), "at " + std::to_string(ms));

@@ -182,14 +182,15 @@ void Endpoint::State::send_loopback(Peer& peer, SharedBytes payload, int flags, 
 // --- making the session ------------------------------------------------------------------------------------------
 
 bool Endpoint::State::line_is_busy_for(const Peer& peer) {
-  const auto it = lingering.find(peer.user);
-  if (it == lingering.end() || it->second == peer.id) return false;
-  const Peer* other = find(it->second);
-  if (other != nullptr && other->farewell) return true;
-  if (other != nullptr && other->session && other->session->phase() == SessionPhase::kLingering) {
-    return true;
+  const auto closed = lingering.find(peer.user);
+  if (closed == lingering.end()) return false;
+  for (const SessionId id : closed->second) {
+    if (id == peer.id) return false;
+    const Peer* other = find(id);
+    ASSERT(other != nullptr);
+    const bool delivers = other->session && other->session->phase() == SessionPhase::kLingering;
+    if (other->farewell || delivers) return true;
   }
-  lingering.erase(it);
   return false;
 }
 

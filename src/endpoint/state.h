@@ -156,9 +156,10 @@ struct Endpoint::State {
   UnixMillis last_stamp = 0;
 
   std::map<SessionId, std::unique_ptr<Peer>> peers;
-  std::map<Identity, SessionId> by_name;    // names and aliases of peers that the application knows
-  std::map<Identity, SessionId> lingering;  // closed sessions that may still deliver
-  std::map<PublicKey, SessionId> by_key;    // current session of a key
+  std::map<Identity, SessionId> by_name;  // names and aliases of peers that the application knows
+  // Closed sessions that may still deliver, the first one first: each waits for those before it.
+  std::map<Identity, std::vector<SessionId>> lingering;
+  std::map<PublicKey, SessionId> by_key;              // current session of a key
   std::unordered_map<ReceiverIndex, Index> by_index;  // looked up, never iterated
   std::map<ReceiverIndex, HalfOpen> half_open;
   std::deque<ReceiverIndex> half_open_order;
