@@ -28,10 +28,13 @@ std::string json_text(std::string_view text) {
   return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
+void set_log_level(const Settings& settings) {
+  spdlog::default_logger()->set_level(spdlog::level::from_str(settings.log_level));
+}
+
 void set_up_log(const Settings& settings) {
   auto log = std::make_shared<spdlog::logger>("whimbreld",
                                               std::make_shared<spdlog::sinks::stderr_sink_mt>());
-  log->set_level(spdlog::level::from_str(settings.log_level));
   auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
   formatter->add_flag<JsonMessage>('J').set_pattern(
       settings.log_format == "json"
@@ -40,4 +43,5 @@ void set_up_log(const Settings& settings) {
   log->set_formatter(std::move(formatter));
   log->flush_on(spdlog::level::info);
   spdlog::set_default_logger(log);
+  set_log_level(settings);
 }

@@ -1,10 +1,12 @@
 // `whimbreld`: rendezvous, authority and relay on one UDP port.
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
 #include <whimbrel/version.h>
 
+#include <algorithm>
 #include <CLI/CLI.hpp>
 #include <ctime>
 #include <exception>
@@ -79,21 +81,61 @@ Settings settings_of(const Arguments& arguments) {
   return settings;
 }
 
-// Waits for a signal that ends programs, at most `seconds`. The signal, or 0.
+// Those that end programs, and those that would if nobody took them.
+sigset_t our_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) sigaddset(&signals, signal);
+  return signals;
+}
+
+// Waits for a signal, at most `seconds`. The signal, or 0.
 int wait_for_signal(const sigset_t& signals, std::uint32_t seconds) {
   const timespec patience{static_cast<std::time_t>(seconds), 0};
   const int signal = sigtimedwait(&signals, nullptr, &patience);
   return signal > 0 ? signal : 0;
 }
 
-int serve(const Settings& settings, Missing missing) {
+bool ends(int signal) { return signal == SIGTERM || signal == SIGINT; }
+
+// What the file and the flags say now, as far as it can change while the server serves.
+void reload(const Arguments& arguments, Service& service) {
+  try {
+    const Settings fresh = settings_of(arguments);
+    const std::vector<std::string> changed = changed_settings(service.settings(), fresh);
+    service.reload(fresh);
+    set_log_level(service.settings());
+    const std::vector<std::string> waiting = changed_settings(service.settings(), fresh);
+    std::vector<std::string> taken;
+    for (const std::string& key : changed) {
+      if (std::find(waiting.begin(), waiting.end(), key) == waiting.end()) taken.push_back(key);
+    }
+    spdlog::info("the settings were read again; changed: {}",
+                 taken.empty() ? "nothing" : fmt::format("{}", fmt::join(taken, ", ")));
+    if (!waiting.empty()) spdlog::warn("not before the next start: {}", fmt::join(waiting, ", "));
+  } catch (const std::exception& error) {
+    spdlog::error("the settings stay as they were: {}", error.what());
+  }
+}
+
+// Until a signal that ends programs.
+void run(const Arguments& arguments, const sigset_t& signals, Service& service) {
+  constexpr std::uint32_t kTickSeconds = 5;
+  for (int signal = 0; !ends(signal);) {
+    signal = wait_for_signal(signals, kTickSeconds);
+    if (signal == SIGHUP) reload(arguments, service);
+    if (signal == SIGUSR1 || signal == SIGUSR2)
+      spdlog::info("nothing is done for this signal; SIGHUP reads the settings again");
+    service.tick();
+  }
+}
+
+int serve(const Arguments& arguments, const Settings& settings) {
   set_up_log(settings);
   // Before any thread: all of them leave these signals to wait_for_signal().
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
+  const sigset_t signals = our_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  const Missing missing = arguments.make_missing ? Missing::kMade : Missing::kRefused;
   Service service(settings, missing);
   spdlog::info("whimbreld {} on {}", whimbrel::version(), service.listening());
   spdlog::info("server key {}", service.public_key_hex());
@@ -111,15 +153,13 @@ int serve(const Settings& settings, Missing missing) {
                  settings.admin_listen.substr(0, settings.admin_listen.rfind(':') + 1) +
                      std::to_string(admin->port()));
   }
-  constexpr std::uint32_t kTickSeconds = 5;
-  while (wait_for_signal(signals, kTickSeconds) == 0) service.tick();
-  if (settings.drain_seconds > 0) {
-    spdlog::info("draining for {} s; a second signal stops at once", settings.drain_seconds);
-    service.drain(std::chrono::seconds(settings.drain_seconds));
+  run(arguments, signals, service);
+  if (const std::uint32_t drain = service.settings().drain_seconds; drain > 0) {
+    spdlog::info("draining for {} s; a second signal stops at once", drain);
+    service.drain(std::chrono::seconds(drain));
     // Once everybody has gone there is nothing to wait for.
-    for (std::uint32_t waited = 0; waited < settings.drain_seconds && !service.deserted();
-         ++waited) {
-      if (wait_for_signal(signals, 1) != 0) break;
+    for (std::uint32_t waited = 0; waited < drain && !service.deserted(); ++waited) {
+      if (ends(wait_for_signal(signals, 1))) break;
     }
   }
   spdlog::info("stopped");
@@ -155,7 +195,7 @@ int main(int argc, char** argv) {
       fmt::print("{}", backup_state(settings.state_folder, arguments.backup));
       return 0;
     }
-    return serve(settings, arguments.make_missing ? Missing::kMade : Missing::kRefused);
+    return serve(arguments, settings);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
     fmt::print(stderr, "whimbreld: {}. Try \"whimbreld --help\".\n", error.what());

@@ -105,7 +105,8 @@ void check_service(const Settings& settings) {
 }
 
 Service::Service(const Settings& settings, Missing missing)
-    : relay_names_([](const std::string& text) { spdlog::warn(text); }),
+    : settings_(settings),
+      relay_names_([](const std::string& text) { spdlog::warn(text); }),
       state_(open_state(settings.state_folder, missing,
                         [](const std::string& text) { spdlog::warn(text); })) {
   if (state_.database != nullptr)
@@ -125,6 +126,14 @@ Service::~Service() {
   if (!thread_.joinable()) return;
   loop_->stop();
   thread_.join();
+}
+
+void Service::reload(const Settings& settings) {
+  Settings fresh = settings_;
+  take_reloadable(settings, fresh);
+  rendezvous::AuthorityConfig config = authority_config(fresh);
+  loop_->with_site([&](Site&, Instant) { authority_->set_config(std::move(config)); });
+  settings_ = fresh;
 }
 
 void Service::tick() {

@@ -26,6 +26,11 @@ class Service {
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;
 
+  // Takes over what can change while it serves, and reads the key of login tokens again. Throws std::runtime_error, and nothing
+  // changes.
+  void reload(const Settings& settings);
+  // What holds now.
+  const Settings& settings() const { return settings_; }
   // To be called every few seconds. It does what is due, and may wait for the disk.
   void tick();
   // Clients are told that the server is about to stop. It goes on until the destructor.
@@ -42,6 +47,7 @@ class Service {
   whimbrel::ServerLoop& loop() { return *loop_; }
 
  private:
+  Settings settings_;
   RelayNames relay_names_;
   ServerState state_;
   std::unique_ptr<SqliteCheckpoints> checkpoints_;  // null: the state is in memory

@@ -359,3 +359,36 @@ std::string settings_text(const Settings& settings) {
   }
   return out;
 }
+
+std::vector<std::string> changed_settings(const Settings& before, const Settings& after) {
+  Settings old = before, fresh = after;
+  const Tables was = tables_of(old), is = tables_of(fresh);
+  std::vector<std::string> changed;
+  for (std::size_t i = 0; i < was.size(); ++i) {
+    for (std::size_t j = 0; j < was[i].second.size(); ++j) {
+      const auto& [name, key] = was[i].second[j];
+      if (key.show() != is[i].second[j].second.show())
+        changed.push_back(fmt::format("{}.{}", was[i].first, name));
+    }
+  }
+  const auto shown = [](std::vector<SiteSettings>& sites) {
+    std::string text;
+    for (SiteSettings& site : sites) {
+      for (const auto& [name, key] : keys_of(site)) text += key.show() + "\n";
+    }
+    return text;
+  };
+  if (shown(old.sites) != shown(fresh.sites)) changed.emplace_back("sites");
+  return changed;
+}
+
+void take_reloadable(const Settings& from, Settings& to) {
+  to.log_level = from.log_level;
+  to.drain_seconds = from.drain_seconds;
+  to.token_algorithm = from.token_algorithm;
+  to.token_key_file = from.token_key_file;
+  to.certificate_hours = from.certificate_hours;
+  to.names_of_key = from.names_of_key;
+  to.new_names_per_minute = from.new_names_per_minute;
+  to.new_names_of_network = from.new_names_of_network;
+}

@@ -74,5 +74,9 @@ void read_settings(const std::string& path, Settings& settings);
 void parse_settings(const std::string& text, const std::string& name, Settings& settings);
 // What no single key can be blamed for. Throws SettingsError.
 void check_settings(const Settings& settings);
+// Keys whose values differ, as "table.key"; "sites" for the list of them.
+std::vector<std::string> changed_settings(const Settings& before, const Settings& after);
+// Takes over what a server can change while it serves.
+void take_reloadable(const Settings& from, Settings& to);
 // All keys with their values, as a file that read_settings() takes.
 std::string settings_text(const Settings& settings);

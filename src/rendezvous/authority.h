@@ -74,6 +74,8 @@ class Authority {
   std::int64_t registry_version() { return registry_.version(); }
   bool revoked(const PublicKey& key) { return registry_.revoked(key) == Registry::Answer::kYes; }
   const VerifyKey& public_key() const { return key_.verify_key(); }
+  // Counts for whoever logs in from now on. The mode stays what it was.
+  void set_config(AuthorityConfig config);
 
  private:
   std::variant<Identity, Rejection> identify(const Login& login, const PublicKey& key,

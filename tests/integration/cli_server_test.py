@@ -4,6 +4,8 @@ import base64
 import hmac
 import json
 import os
+import re
+import signal
 import sys
 import time
 import unittest
@@ -75,11 +77,59 @@ class Server(unittest.TestCase):
             with urllib.request.urlopen(server.admin + "/healthz", timeout=30) as page:
                 self.assertEqual(page.read(), b"ok\n")
 
-    def test_a_token_of_the_backend(self):
-        """As OPERATING.md says it: a secret, a token made with it, and a player who is online."""
+    @staticmethod
+    def token_of(secret, name="str:alice"):
         def base64url(data):
             return base64.urlsafe_b64encode(data).rstrip(b"=")
 
+        claims = json.dumps({"sub": name, "exp": int(time.time()) + 300}).encode()
+        signed = base64url(b'{"alg":"HS256","typ":"JWT"}') + b"." + base64url(claims)
+        return (signed + b"." + base64url(hmac.digest(secret, signed, "sha256"))).decode()
+
+    def test_settings_are_read_again(self):
+        with Scene() as scene:
+            def write(secret, more=""):
+                with open(scene.path("secret"), "wb") as file:
+                    file.write(secret)
+                with open(scene.path("toml"), "w", encoding="utf-8") as file:
+                    file.write(f"""[login]
+mode = "token"
+token_algorithm = "HS256"
+token_key_file = "{scene.path('secret')}"
+{more}""")
+
+            def reload(pattern):
+                before = len(server.err)
+                server.popen.send_signal(signal.SIGHUP)
+                deadline = time.monotonic() + PATIENCE_SECONDS
+                while not re.search(pattern, server.err[before:]):
+                    self.assertLess(time.monotonic(), deadline, server.report())
+                    time.sleep(0.02)
+
+            def login(secret):
+                player = self.tool(scene, "alice", "recv", "--name", "alice", "--server", f"127.0.0.1:{port}", "--token",
+                                   self.token_of(secret))
+                return player
+
+            one, two = (os.urandom(32).hex().encode() for _ in range(2))
+            write(one)
+            server, port, _ = self.server(scene, 0, "--config", scene.path("toml"))
+            write(two, "names_of_key = 9\n[server]\nlog_level = \"debug\"\n[relay]\nslots_max = 5\n")
+            reload(r"changed: server.log_level, login.names_of_key\n(.*\n)*.*not before the next start: relay.slots_max")
+            self.until_logged_in(server, login(two))
+            refused = self.tool(scene, "refused", "info", "bob", "--name", "alice", "--server", f"127.0.0.1:{port}", "--token",
+                                self.token_of(one))
+            self.assertEqual(refused.code(), 1, refused.report())
+            write(two, "names_of_key = many")
+            reload("the settings stay as they were: .*toml")
+            write(b"short")
+            reload("the settings stay as they were: .*secret")
+            server.popen.send_signal(signal.SIGUSR1)
+            server.until("nothing is done for this signal", "err")
+            self.until_logged_in(server, login(two))
+
+    def test_a_token_of_the_backend(self):
+        """As OPERATING.md says it: a secret, a token made with it, and a player who is online."""
         with Scene() as scene:
             secret = os.urandom(32).hex().encode()
             for name, data in (("secret", secret), ("toml", f"""[login]
@@ -90,9 +140,7 @@ token_key_file = "{scene.path('secret')}"
                 with open(scene.path(name), "wb") as file:
                     file.write(data)
             server, port, _ = self.server(scene, 0, "--config", scene.path("toml"))
-            claims = json.dumps({"sub": "str:alice", "exp": int(time.time()) + 300}).encode()
-            signed = base64url(b'{"alg":"HS256","typ":"JWT"}') + b"." + base64url(claims)
-            token = (signed + b"." + base64url(hmac.digest(secret, signed, "sha256"))).decode()
+            token = self.token_of(secret)
             with open(scene.path("token"), "w", encoding="utf-8") as file:
                 file.write(token + "\n")
             at = ("recv", "--name", "alice", "--server", f"127.0.0.1:{port}")
