@@ -97,6 +97,7 @@ RC_GTEST_PROP(SiteProperty, JunkIsAnsweredWithLittleAndForwardedNowhere, (std::u
 RC_GTEST_PROP(SiteProperty, StunIsAnsweredSoOftenAndNoMore, (std::uint64_t seed)) {
   SiteConfig config;
   config.stun_answers_per_second = *rc::gen::inRange(1u, 400u);
+  config.stun_answers_of_prefix = 400;
   AnySite site(seed, config);
   const std::uint64_t requests = *rc::gen::inRange(1, 2000);
   const bool drained = *rc::gen::arbitrary<bool>();
