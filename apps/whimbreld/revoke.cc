@@ -24,7 +24,7 @@ std::vector<PublicKey> keys_of(SqliteRegistry& registry, const std::string& who)
     throw std::runtime_error(fmt::format(
         "\"{}\" is neither a key of 64 hex digits nor an identity like str:mallory", who));
   }
-  return registry.owners(identity->text());
+  return registry.owners(*identity);
 }
 
 }  // namespace
@@ -53,23 +53,34 @@ bool in_a_quiet_moment(Try once) {
   return done;
 }
 
+std::string revoke_keys(SqliteRegistry& registry, const std::string& path,
+                        const std::vector<PublicKey>& keys) {
+  std::string done;
+  for (const PublicKey& key : keys) {
+    const bool written = in_a_quiet_moment([&] { return registry.revoke(key); });
+    if (!written) throw std::runtime_error(fmt::format("{}: {}", path, registry.last_error()));
+    done += fmt::format("revoked {}\n", whimbrel::to_hex(key.view()));
+  }
+  return done;
+}
+
 }  // namespace
 
+// Whoever has the name, perhaps a thief, must not go on with the certificate for it.
 std::string release(const std::string& state_folder, const std::string& name) {
   const std::string path = database_of(state_folder);
   const auto identity = whimbrel::Identity::parse(name);
   if (!identity)
     throw std::runtime_error(fmt::format("\"{}\" is no identity like str:alice", name));
   SqliteRegistry registry(path);
-  std::optional<int> released;
-  const bool done = in_a_quiet_moment([&] {
-    released = registry.release(identity->text());
-    return released.has_value();
-  });
-  if (!done) throw std::runtime_error(fmt::format("{}: {}", path, registry.last_error()));
-  if (*released == 0)
+  const std::vector<PublicKey> keys = registry.owners(*identity);
+  if (keys.empty())
     throw std::runtime_error(fmt::format("nobody has claimed {} here", identity->text()));
-  return fmt::format("released {}\n", identity->text());
+  std::string done = revoke_keys(registry, path, keys);
+  const bool released =
+      in_a_quiet_moment([&] { return registry.release(identity->text()).has_value(); });
+  if (!released) throw std::runtime_error(fmt::format("{}: {}", path, registry.last_error()));
+  return done + fmt::format("released {}\n", identity->text());
 }
 
 std::string revoke(const std::string& state_folder, const std::string& who) {
@@ -82,11 +93,5 @@ std::string revoke(const std::string& state_folder, const std::string& who) {
                     "player's program shows it",
                     who));
   }
-  std::string done;
-  for (const PublicKey& key : keys) {
-    const bool written = in_a_quiet_moment([&] { return registry.revoke(key); });
-    if (!written) throw std::runtime_error(fmt::format("{}: {}", path, registry.last_error()));
-    done += fmt::format("revoked {}\n", whimbrel::to_hex(key.view()));
-  }
-  return done;
+  return revoke_keys(registry, path, keys);
 }

@@ -7,6 +7,8 @@
 #include <iterator>
 #include <stdexcept>
 
+#include "crypto/hash.h"
+#include "io/clock.h"
 #include "io/key_files.h"
 #include "rendezvous/backend_token.h"
 
@@ -43,6 +45,16 @@ rendezvous::BackendKey read_backend_key(const Settings& settings) {
   return rendezvous::Hs256Key{bytes};
 }
 
+// Stands for how players prove who they are: another one after each change of the mode or of the key of tokens.
+std::string proof_of(const Settings& settings) {
+  if (settings.login == LoginMode::kOpen) return "open";
+  if (settings.login == LoginMode::kNumeric) return "numeric";
+  const rendezvous::BackendKey key = read_backend_key(settings);
+  const auto* secret = std::get_if<rendezvous::Hs256Key>(&key);
+  const Bytes bytes = secret != nullptr ? Bytes(secret->bytes) : std::get<VerifyKey>(key).view();
+  return "token " + to_hex(sha256({as_bytes("whimbreld logins"), bytes}));
+}
+
 rendezvous::AuthorityConfig authority_config(const Settings& settings) {
   rendezvous::AuthorityConfig config;
   using Mode = rendezvous::AuthorityConfig::Mode;
@@ -51,6 +63,7 @@ rendezvous::AuthorityConfig authority_config(const Settings& settings) {
                                                       : Mode::kNumeric;
   if (settings.app_id != 0) config.app_id = settings.app_id;
   config.certificate_seconds = std::int64_t{settings.certificate_hours} * 3600;
+  config.renewal_seconds = std::int64_t{settings.renew_hours} * 3600;
   config.names_of_key_max = settings.names_of_key;
   config.new_names_per_minute = settings.new_names_per_minute;
   config.new_names_of_network_per_minute = settings.new_names_of_network;
@@ -112,8 +125,10 @@ Service::Service(const Settings& settings, Missing missing)
   if (state_.database != nullptr)
     checkpoints_ = std::make_unique<SqliteCheckpoints>(settings.state_folder + "/names.sqlite");
   ServerLoopConfig config = loop_config(settings, state_, relay_names_);
-  authority_ = std::make_unique<rendezvous::Authority>(authority_config(settings), state_.authority,
-                                                       *state_.registry);
+  rendezvous::AuthorityConfig login = authority_config(settings);
+  login.logins_since = logins_since(proof_of(settings));
+  authority_ =
+      std::make_unique<rendezvous::Authority>(std::move(login), state_.authority, *state_.registry);
   config.authority = authority_.get();
   auto loop = ServerLoop::open(config);
   if (!loop) throw std::runtime_error(loop.error());
@@ -128,11 +143,23 @@ Service::~Service() {
   thread_.join();
 }
 
+// In the serving thread, while there is one: the database is its own.
+std::int64_t Service::logins_since(const std::string& proof) {
+  if (state_.database == nullptr) return 0;
+  const std::int64_t now = unix_now() / 1000;
+  // What cannot be found out now is as if it had changed: tokens count all the same.
+  return state_.database->logins_since(proof, now).value_or(now);
+}
+
 void Service::reload(const Settings& settings) {
   Settings fresh = settings_;
   take_reloadable(settings, fresh);
   rendezvous::AuthorityConfig config = authority_config(fresh);
-  loop_->with_site([&](Site&, Instant) { authority_->set_config(std::move(config)); });
+  const std::string proof = proof_of(fresh);
+  loop_->with_site([&](Site&, Instant) {
+    config.logins_since = logins_since(proof);
+    authority_->set_config(std::move(config));
+  });
   settings_ = fresh;
 }
 

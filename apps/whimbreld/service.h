@@ -47,6 +47,8 @@ class Service {
   whimbrel::ServerLoop& loop() { return *loop_; }
 
  private:
+  std::int64_t logins_since(const std::string& proof);
+
   Settings settings_;
   RelayNames relay_names_;
   ServerState state_;

@@ -181,6 +181,7 @@ Tables tables_of(Settings& s) {
         {"token_algorithm", text(s.token_algorithm, {"", "EdDSA", "HS256"})},
         {"token_key_file", text(s.token_key_file)},
         {"certificate_hours", number(s.certificate_hours, 1, 720)},
+        {"renew_hours", number(s.renew_hours, 1, 8760)},
         {"app_id", number(s.app_id, 0, kMax)},
         {"names_of_key", number(s.names_of_key, 1, kMax)},
         {"new_names_per_minute", number(s.new_names_per_minute, 1, kMax)},
@@ -388,6 +389,7 @@ void take_reloadable(const Settings& from, Settings& to) {
   to.token_algorithm = from.token_algorithm;
   to.token_key_file = from.token_key_file;
   to.certificate_hours = from.certificate_hours;
+  to.renew_hours = from.renew_hours;
   to.names_of_key = from.names_of_key;
   to.new_names_per_minute = from.new_names_per_minute;
   to.new_names_of_network = from.new_names_of_network;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "rendezvous/authority.h"
+
 using whimbrel::PublicKey;
 
 namespace {
@@ -23,6 +25,12 @@ constexpr const char* kTables = R"(
     PRIMARY KEY (app, number), UNIQUE (app, key)) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS revoked (
     key BLOB NOT NULL PRIMARY KEY, made INTEGER NOT NULL DEFAULT (unixepoch())) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS logins (
+    app INTEGER NOT NULL, identity TEXT NOT NULL, key BLOB NOT NULL, made INTEGER NOT NULL DEFAULT (unixepoch()),
+    PRIMARY KEY (app, identity, key)) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS logins_of_identity ON logins (identity);
+  CREATE TABLE IF NOT EXISTS proof (
+    one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1), how TEXT NOT NULL, since INTEGER NOT NULL);
 )";
 
 }  // namespace
@@ -55,7 +63,16 @@ SqliteRegistry::SqliteRegistry(const std::string& path, Warn warn)
   list_revoked_ = prepare(
       "SELECT key FROM revoked WHERE made >= ? OR made < unixepoch('2026-01-01') "
       "ORDER BY made DESC LIMIT ?");
-  find_owners_ = prepare("SELECT DISTINCT key FROM names WHERE identity = ?");
+  find_owners_ = prepare(
+      "SELECT key FROM names WHERE identity = ?1 UNION SELECT key FROM logins WHERE identity = ?1 "
+      "UNION SELECT key FROM numbers WHERE number = ?2");
+  forget_logins_ = prepare("DELETE FROM logins WHERE identity = ?");
+  add_login_ = prepare("INSERT OR IGNORE INTO logins (app, identity, key) VALUES (?, ?, ?)");
+  trim_logins_ = prepare(
+      "DELETE FROM logins WHERE app = ?1 AND identity = ?2 AND key NOT IN (SELECT key FROM logins "
+      "WHERE app = ?1 AND identity = ?2 ORDER BY made DESC LIMIT ?3)");
+  find_proof_ = prepare("SELECT how, since FROM proof");
+  set_proof_ = prepare("INSERT OR REPLACE INTO proof (one, how, since) VALUES (1, ?, ?)");
   find_version_ = prepare("PRAGMA data_version");
   add_revoked_ = prepare("INSERT OR IGNORE INTO revoked (key) VALUES (?)");
 }
@@ -86,6 +103,17 @@ sqlite3_stmt* SqliteRegistry::fresh(const Statement& statement) {
 void SqliteRegistry::bind(sqlite3_stmt* statement, int place, const PublicKey& key) {
   sqlite3_bind_blob(statement, place, key.bytes.data(), static_cast<int>(key.bytes.size()),
                     SQLITE_TRANSIENT);
+}
+
+void SqliteRegistry::bind(sqlite3_stmt* statement, int place, std::string_view text) {
+  sqlite3_bind_text(statement, place, text.data(), static_cast<int>(text.size()), SQLITE_TRANSIENT);
+}
+
+bool SqliteRegistry::run(sqlite3_stmt* statement) {
+  const bool done = sqlite3_step(statement) == SQLITE_DONE;
+  sqlite3_reset(statement);
+  if (!done) unavailable();
+  return done;
 }
 
 SqliteRegistry::Answer SqliteRegistry::unavailable() {
@@ -163,6 +191,50 @@ std::optional<std::uint32_t> SqliteRegistry::number_of(std::uint32_t app_id, con
   return std::nullopt;
 }
 
+SqliteRegistry::Answer SqliteRegistry::has_number(std::uint32_t app_id, const PublicKey& key) {
+  sqlite3_stmt* find = fresh(find_number_);
+  sqlite3_bind_int64(find, 1, app_id);
+  bind(find, 2, key);
+  const int found = sqlite3_step(find);
+  sqlite3_reset(find);
+  if (found == SQLITE_ROW) return Answer::kYes;
+  return found == SQLITE_DONE ? Answer::kNo : unavailable();
+}
+
+void SqliteRegistry::note_login(std::uint32_t app_id, std::string_view identity,
+                                const PublicKey& key) {
+  constexpr int kKeysOfLoginMax = 8;
+  sqlite3_stmt* add = fresh(add_login_);
+  sqlite3_bind_int64(add, 1, app_id);
+  bind(add, 2, identity);
+  bind(add, 3, key);
+  if (!run(add) || sqlite3_changes(database_.get()) == 0) return;
+  sqlite3_stmt* trim = fresh(trim_logins_);
+  sqlite3_bind_int64(trim, 1, app_id);
+  bind(trim, 2, identity);
+  sqlite3_bind_int64(trim, 3, kKeysOfLoginMax);
+  run(trim);
+}
+
+std::optional<std::int64_t> SqliteRegistry::logins_since(const std::string& how, std::int64_t now) {
+  sqlite3_stmt* find = fresh(find_proof_);
+  const int found = sqlite3_step(find);
+  std::int64_t since = 0;
+  bool same = false;
+  if (found == SQLITE_ROW) {
+    same = how == reinterpret_cast<const char*>(sqlite3_column_text(find, 0));
+    since = same ? sqlite3_column_int64(find, 1) : now;
+  }
+  sqlite3_reset(find);
+  if (found != SQLITE_ROW && found != SQLITE_DONE) return unavailable(), std::nullopt;
+  if (same) return since;
+  sqlite3_stmt* set = fresh(set_proof_);
+  bind(set, 1, how);
+  sqlite3_bind_int64(set, 2, since);
+  if (!run(set)) return std::nullopt;
+  return since;
+}
+
 SqliteRegistry::Answer SqliteRegistry::revoked(const PublicKey& key) {
   sqlite3_stmt* find = fresh(find_revoked_);
   bind(find, 1, key);
@@ -201,9 +273,11 @@ std::int64_t SqliteRegistry::version() {
   return found;
 }
 
-std::vector<PublicKey> SqliteRegistry::owners(const std::string& identity) {
+std::vector<PublicKey> SqliteRegistry::owners(const whimbrel::Identity& identity) {
   sqlite3_stmt* find = fresh(find_owners_);
-  sqlite3_bind_text(find, 1, identity.data(), static_cast<int>(identity.size()), SQLITE_TRANSIENT);
+  const std::string name = identity.text();
+  bind(find, 1, name);
+  sqlite3_bind_int64(find, 2, whimbrel::rendezvous::given_number(identity).value_or(0));
   std::vector<PublicKey> keys;
   while (sqlite3_step(find) == SQLITE_ROW) keys.push_back(key_at(find));
   sqlite3_reset(find);
@@ -212,13 +286,13 @@ std::vector<PublicKey> SqliteRegistry::owners(const std::string& identity) {
 
 std::optional<int> SqliteRegistry::release(const std::string& identity) {
   sqlite3_stmt* release = fresh(release_name_);
-  sqlite3_bind_text(release, 1, identity.data(), static_cast<int>(identity.size()),
-                    SQLITE_TRANSIENT);
-  const int done = sqlite3_step(release);
-  sqlite3_reset(release);
-  if (done == SQLITE_DONE) return sqlite3_changes(database_.get());
-  unavailable();
-  return std::nullopt;
+  bind(release, 1, identity);
+  if (!run(release)) return std::nullopt;
+  const int released = sqlite3_changes(database_.get());
+  sqlite3_stmt* forget = fresh(forget_logins_);
+  bind(forget, 1, identity);
+  run(forget);
+  return released;
 }
 
 bool SqliteRegistry::limit_pages_for_test(int pages) {

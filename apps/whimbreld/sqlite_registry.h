@@ -2,6 +2,7 @@
 #pragma once
 
 #include <sqlite3.h>
+#include <whimbrel/identity.h>
 
 #include <chrono>
 #include <cstdint>
@@ -27,17 +28,25 @@ class SqliteRegistry final : public whimbrel::rendezvous::Registry {
                const whimbrel::PublicKey& key) override;
   std::optional<std::uint32_t> number_of(std::uint32_t app_id,
                                          const whimbrel::PublicKey& key) override;
+  Answer has_number(std::uint32_t app_id, const whimbrel::PublicKey& key) override;
+  // The last kKeysOfLoginMax of each identity.
+  void note_login(std::uint32_t app_id, std::string_view identity,
+                  const whimbrel::PublicKey& key) override;
   Answer revoked(const whimbrel::PublicKey& key) override;
 
   std::optional<std::vector<whimbrel::PublicKey>> revoked_since(std::int64_t unix_seconds,
                                                                 std::size_t keys_max) override;
   // Changes with whatever another connection writes.
   std::int64_t version() override;
-  // The keys that a name was claimed by, over all applications.
-  std::vector<whimbrel::PublicKey> owners(const std::string& identity);
+  // The keys that claimed an identity, were given it or logged in as it, over all applications.
+  std::vector<whimbrel::PublicKey> owners(const whimbrel::Identity& identity);
 
   // Makes a name nobody's, in all applications. How many there were; nothing: it could not be written.
   std::optional<int> release(const std::string& identity);
+
+  // Since when logins are proved as `how` says, which stands for the mode and the key of tokens; 0: always. Where it is another one
+  // than the last time, since `now`. Unix time. Nothing: unavailable.
+  std::optional<std::int64_t> logins_since(const std::string& how, std::int64_t now);
 
   // False: it could not be written.
   bool revoke(const whimbrel::PublicKey& key);
@@ -64,6 +73,9 @@ class SqliteRegistry final : public whimbrel::rendezvous::Registry {
   // Makes a statement ready to be run once more.
   static sqlite3_stmt* fresh(const Statement& statement);
   static void bind(sqlite3_stmt* statement, int place, const whimbrel::PublicKey& key);
+  static void bind(sqlite3_stmt* statement, int place, std::string_view text);
+  // Runs a statement that gives no row. False: it could not be done.
+  bool run(sqlite3_stmt* statement);
   Answer unavailable();
   static whimbrel::PublicKey key_at(sqlite3_stmt* statement);
 
@@ -75,7 +87,8 @@ class SqliteRegistry final : public whimbrel::rendezvous::Registry {
   std::optional<std::chrono::steady_clock::time_point> warned_;
   // Gone before the database is.
   Statement find_name_, count_names_, add_name_, find_number_, add_number_, find_revoked_,
-      add_revoked_, list_revoked_, find_owners_, find_version_, release_name_;
+      add_revoked_, list_revoked_, find_owners_, find_version_, release_name_, forget_logins_,
+      add_login_, trim_logins_, find_proof_, set_proof_;
 };
 
 // Brings what was written into the file itself, so that whoever copies names.sqlite has it. With a connection of its own: the disk is

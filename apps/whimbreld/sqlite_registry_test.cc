@@ -137,6 +137,43 @@ TEST_F(SqliteRegistryTest, TheStateFolderKeepsEverything) {
             open_state("", Missing::kRefused).server.public_key);
 }
 
+TEST_F(SqliteRegistryTest, KeysAreFoundByTheNamesThatTheyLoggedInAs) {
+  SqliteRegistry registry(path_);
+  const auto alice = *whimbrel::Identity::parse("str:alice");
+  for (int round = 0; round < 2; ++round) {
+    for (std::uint8_t i = 1; i <= 20; ++i) registry.note_login(7, "str:alice", key_of(i));
+  }
+  EXPECT_EQ(registry.owners(alice).size(), 8u) << "the table does not grow without end";
+  registry.note_login(7, "str:bob", key_of(1));
+  EXPECT_EQ(registry.release("str:alice"), 0) << "nobody had claimed it";
+  EXPECT_TRUE(registry.owners(alice).empty());
+  EXPECT_EQ(registry.owners(*whimbrel::Identity::parse("str:bob")).size(), 1u);
+
+  EXPECT_EQ(registry.has_number(7, key_of(9)), Answer::kNo);
+  const auto number = registry.number_of(7, key_of(9));
+  ASSERT_TRUE(number.has_value());
+  EXPECT_EQ(registry.has_number(7, key_of(9)), Answer::kYes);
+  EXPECT_EQ(registry.has_number(8, key_of(9)), Answer::kNo) << "another application";
+  const auto given =
+      whimbrel::Identity::steam_id((std::uint64_t{0x01100001} << 32) | number.value());
+  EXPECT_EQ(registry.owners(given), std::vector<PublicKey>{key_of(9)});
+  const auto other = whimbrel::Identity::steam_id(number.value());
+  EXPECT_TRUE(registry.owners(other).empty()) << "no number of this server's";
+}
+
+TEST_F(SqliteRegistryTest, AChangeOfHowLoginsAreProvedHasADate) {
+  {
+    SqliteRegistry registry(path_);
+    EXPECT_EQ(registry.logins_since("open", 1000), 0) << "it has always been so";
+    EXPECT_EQ(registry.logins_since("open", 2000), 0);
+    EXPECT_EQ(registry.logins_since("token 1", 3000), 3000);
+  }
+  SqliteRegistry registry(path_);
+  EXPECT_EQ(registry.logins_since("token 1", 4000), 3000);
+  EXPECT_EQ(registry.logins_since("token 2", 5000), 5000);
+  EXPECT_EQ(registry.logins_since("token 1", 6000), 6000) << "back again: a change, too";
+}
+
 TEST_F(SqliteRegistryTest, RevocationsOfAnotherProcessAreNoticed) {
   SqliteRegistry serving(path_);
   ASSERT_EQ(serving.claim(7, "str:eve", key_of(3)), Answer::kYes);
@@ -146,8 +183,8 @@ TEST_F(SqliteRegistryTest, RevocationsOfAnotherProcessAreNoticed) {
   EXPECT_EQ(serving.revoked_since(0, 10), std::vector<whimbrel::PublicKey>());
   {
     SqliteRegistry other(path_);
-    EXPECT_EQ(other.owners("str:eve").size(), 2u);
-    EXPECT_TRUE(other.owners("str:nobody").empty());
+    EXPECT_EQ(other.owners(*whimbrel::Identity::parse("str:eve")).size(), 2u);
+    EXPECT_TRUE(other.owners(*whimbrel::Identity::parse("str:nobody")).empty());
     EXPECT_TRUE(other.revoke(key_of(3)));
     EXPECT_TRUE(other.revoke(key_of(4)));
   }

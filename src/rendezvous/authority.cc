@@ -13,6 +13,8 @@ namespace {
 constexpr std::uint64_t kNumericBase = std::uint64_t{0x01100001} << 32;
 // Clocks of peers may be behind ours.
 constexpr std::int64_t kBackdateSeconds = 300;
+// No certificate lives longer, whatever certificate_seconds was when it was made.
+constexpr std::int64_t kLongestCertificateSeconds = 720 * 3600;
 
 Rejection unavailable() {
   return {RefusalCode::kUnavailable, "the server cannot look names up now: try again later"};
@@ -26,6 +28,13 @@ bool may_be_claimed(const Identity& identity) {
 
 }  // namespace
 
+std::optional<std::uint32_t> given_number(const Identity& identity) {
+  if (identity.type() != IdentityType::kSteamId) return std::nullopt;
+  const std::uint64_t id = ByteReader(identity.bytes()).u64();
+  if (id >> 32 != kNumericBase >> 32) return std::nullopt;
+  return static_cast<std::uint32_t>(id);
+}
+
 Authority::Authority(AuthorityConfig config, SigningKey key, Registry& registry)
     : config_(std::move(config)), key_(std::move(key)), registry_(registry) {}
 
@@ -35,9 +44,10 @@ void Authority::set_config(AuthorityConfig config) {
   config_ = std::move(config);
 }
 
-std::variant<Identity, Rejection> Authority::claim_name(const Login& login, const PublicKey& key,
-                                                        const IpAddress& from,
-                                                        std::int64_t unix_seconds) {
+std::variant<Authority::Proved, Rejection> Authority::claim_name(const Login& login,
+                                                                 const PublicKey& key,
+                                                                 const IpAddress& from,
+                                                                 std::int64_t unix_seconds) {
   const auto wanted = Identity::parse(login.identity);
   if (!wanted || !may_be_claimed(*wanted)) {
     return Rejection{RefusalCode::kBadIdentity, "a name is needed, like str:alice"};
@@ -49,7 +59,7 @@ std::variant<Identity, Rejection> Authority::claim_name(const Login& login, cons
   }
   switch (*answer) {
     case Registry::Answer::kYes:
-      return *wanted;
+      return Proved{*wanted};
     case Registry::Answer::kNo:
       return Rejection{
           RefusalCode::kNameTaken,
@@ -69,6 +79,10 @@ std::optional<Rejection> Authority::refuse_new_name(const PublicKey& key, const 
     return Rejection{RefusalCode::kNameTaken,
                      "this key has " + std::to_string(*names) + " names already: use one of them"};
   }
+  return refuse_new(from, unix_seconds);
+}
+
+std::optional<Rejection> Authority::refuse_new(const IpAddress& from, std::int64_t unix_seconds) {
   if (unix_seconds / 60 != minute_) {
     minute_ = unix_seconds / 60;
     new_names_ = 0;
@@ -78,18 +92,22 @@ std::optional<Rejection> Authority::refuse_new_name(const PublicKey& key, const 
   std::array<std::uint8_t, 15> network{};
   std::copy_n(from.bytes.begin(), from.is_v4() ? 15 : 6, network.begin());
   const auto of_network = new_names_of_.find(network);
-  if (new_names_ >= config_.new_names_per_minute ||
-      (of_network != new_names_of_.end() &&
-       of_network->second >= config_.new_names_of_network_per_minute)) {
-    return Rejection{RefusalCode::kTooOften, "too many new names at the moment: try again later"};
+  if (of_network != new_names_of_.end() &&
+      of_network->second >= config_.new_names_of_network_per_minute) {
+    return Rejection{RefusalCode::kTooOften,
+                     "too many new names from your network: try again in a minute"};
+  }
+  if (new_names_ >= config_.new_names_per_minute) {
+    return Rejection{RefusalCode::kTooOften, "too many new names: try again in a minute"};
   }
   ++new_names_;
   ++new_names_of_[network];
   return std::nullopt;
 }
 
-std::variant<Identity, Rejection> Authority::name_of_token(const Login& login, const PublicKey& key,
-                                                           std::int64_t unix_seconds) {
+std::variant<Authority::Proved, Rejection> Authority::name_of_token(const Login& login,
+                                                                    const PublicKey& key,
+                                                                    std::int64_t unix_seconds) {
   if (!config_.check_token || login.token.empty()) {
     return Rejection{RefusalCode::kBadToken, "this server wants a token of the game's backend"};
   }
@@ -114,25 +132,35 @@ std::variant<Identity, Rejection> Authority::name_of_token(const Login& login, c
   if (!login.identity.empty() && login.identity != identity->text()) {
     return Rejection{RefusalCode::kBadIdentity, "the token is for " + identity->text()};
   }
-  return *identity;
+  registry_.note_login(login.app_id, identity->text(), key);
+  return Proved{*identity, config_.renewal_seconds};
 }
 
-std::optional<Identity> Authority::certified(const Login& login, const PublicKey& key,
-                                             std::int64_t unix_seconds) const {
+// It ends when the last token's login does: else one token would be good for ever.
+std::optional<Authority::Proved> Authority::certified(const Login& login, const PublicKey& key,
+                                                      std::int64_t unix_seconds) const {
   const auto certificate = decode_certificate(login.certificate);
   if (!certificate) return std::nullopt;
   const auto identity = Identity::parse(certificate->identity);
   if (!identity || (!login.identity.empty() && login.identity != identity->text()))
     return std::nullopt;
+  if (certificate->not_before + kBackdateSeconds < config_.logins_since) return std::nullopt;
   TrustStore own;
   own.add_authority(key_.verify_key());
   const CertificateClaim claim{login.app_id, certificate->identity, key};
   const bool valid =
       own.verify(login.certificate, claim, unix_seconds * 1000) == CertificateStatus::kValid;
-  return valid ? identity : std::nullopt;
+  if (!valid) return std::nullopt;
+  return Proved{*identity, certificate->not_after - unix_seconds};
 }
 
-std::variant<Identity, Rejection> Authority::number(const Login& login, const PublicKey& key) {
+std::variant<Authority::Proved, Rejection> Authority::number(const Login& login,
+                                                             const PublicKey& key,
+                                                             const IpAddress& from,
+                                                             std::int64_t unix_seconds) {
+  if (registry_.has_number(login.app_id, key) == Registry::Answer::kNo) {
+    if (auto rejection = refuse_new(from, unix_seconds)) return std::move(*rejection);
+  }
   const auto number = registry_.number_of(login.app_id, key);
   if (!number) return unavailable();
   const Identity identity = Identity::steam_id(kNumericBase | *number);
@@ -140,7 +168,7 @@ std::variant<Identity, Rejection> Authority::number(const Login& login, const Pu
     return Rejection{RefusalCode::kBadIdentity,
                      "this server gives numbers away, and this key has " + identity.text()};
   }
-  return identity;
+  return Proved{identity};
 }
 
 std::optional<Rejection> Authority::refuse_revoked(const PublicKey& key) {
@@ -155,9 +183,10 @@ std::optional<Rejection> Authority::refuse_revoked(const PublicKey& key) {
   return unavailable();
 }
 
-std::variant<Identity, Rejection> Authority::identify(const Login& login, const PublicKey& key,
-                                                      const IpAddress& from,
-                                                      std::int64_t unix_seconds) {
+std::variant<Authority::Proved, Rejection> Authority::identify(const Login& login,
+                                                               const PublicKey& key,
+                                                               const IpAddress& from,
+                                                               std::int64_t unix_seconds) {
   if (login.version != kVersion) {
     return Rejection{RefusalCode::kUnsupported, "the server speaks another version"};
   }
@@ -173,7 +202,7 @@ std::variant<Identity, Rejection> Authority::identify(const Login& login, const 
     case AuthorityConfig::Mode::kNumeric:
       break;
   }
-  return number(login, key);
+  return number(login, key, from, unix_seconds);
 }
 
 std::variant<Admission, Rejection> Authority::admit(const Login& login, const PublicKey& key,
@@ -181,20 +210,20 @@ std::variant<Admission, Rejection> Authority::admit(const Login& login, const Pu
                                                     std::int64_t unix_seconds) {
   auto identified = identify(login, key, from, unix_seconds);
   if (auto* rejection = std::get_if<Rejection>(&identified)) return std::move(*rejection);
-  const Identity& identity = std::get<Identity>(identified);
-  return Admission{identity, certify(identity, login.app_id, key, unix_seconds)};
+  const auto& [identity, renewable] = std::get<Proved>(identified);
+  return Admission{identity, certify(identity, login.app_id, key, unix_seconds, renewable),
+                   renewable};
 }
 
-std::variant<std::vector<std::uint8_t>, Rejection> Authority::renew(const Identity& identity,
-                                                                    std::uint32_t app_id,
-                                                                    const PublicKey& key,
-                                                                    std::int64_t unix_seconds) {
+std::variant<std::vector<std::uint8_t>, Rejection> Authority::renew(
+    const Identity& identity, std::uint32_t app_id, const PublicKey& key, std::int64_t unix_seconds,
+    std::int64_t renewable_seconds) {
   if (auto rejection = refuse_revoked(key)) return *std::move(rejection);
-  return certify(identity, app_id, key, unix_seconds);
+  return certify(identity, app_id, key, unix_seconds, renewable_seconds);
 }
 
 std::optional<std::vector<std::uint8_t>> Authority::revocations(std::int64_t unix_seconds) {
-  const std::int64_t since = unix_seconds - config_.certificate_seconds - kBackdateSeconds;
+  const std::int64_t since = unix_seconds - kLongestCertificateSeconds - kBackdateSeconds;
   const auto keys = registry_.revoked_since(since, kRevokedKeysMax);
   if (!keys) return std::nullopt;
   if (keys->empty()) return std::vector<std::uint8_t>();
@@ -202,14 +231,16 @@ std::optional<std::vector<std::uint8_t>> Authority::revocations(std::int64_t uni
 }
 
 std::vector<std::uint8_t> Authority::certify(const Identity& identity, std::uint32_t app_id,
-                                             const PublicKey& key, std::int64_t unix_seconds) {
+                                             const PublicKey& key, std::int64_t unix_seconds,
+                                             std::int64_t renewable_seconds) {
   Certificate certificate;
   certificate.app_id = app_id;
   // Above all that an earlier run gave away, as long as it gave less than a million a second.
   serial_ = std::max(serial_ + 1, static_cast<std::uint64_t>(unix_seconds) << 20);
   certificate.serial = serial_;
   certificate.not_before = unix_seconds - kBackdateSeconds;
-  certificate.not_after = unix_seconds + config_.certificate_seconds;
+  certificate.not_after =
+      unix_seconds + std::clamp<std::int64_t>(renewable_seconds, 0, config_.certificate_seconds);
   certificate.static_key = key;
   certificate.identity = identity.text();
   return sign_certificate(std::move(certificate), key_);

@@ -39,7 +39,10 @@ struct AuthorityConfig {
   Mode mode = Mode::kOpen;
   std::optional<std::uint32_t> app_id;  // the only one served
   std::int64_t certificate_seconds = 24 * 3600;
-  TokenCheck check_token;  // of mode kToken
+  // Of mode kToken: who has shown a token is let in with its certificate alone for so long, and no longer.
+  TokenCheck check_token;
+  std::int64_t renewal_seconds = 7 * 24 * 3600;
+  std::int64_t logins_since = 0;  // Unix time: certificates that were given before are for no login
   // Of mode kOpen: names that nobody had before. Refused; names that are known are always let in.
   std::size_t names_of_key_max = 8;
   std::uint32_t new_names_per_minute = 1200;
@@ -49,7 +52,12 @@ struct AuthorityConfig {
 struct Admission {
   Identity identity;
   std::vector<std::uint8_t> certificate;
+  // How long its certificate can be renewed before something new must be shown.
+  std::int64_t renewable_seconds = kForever;
+  static constexpr std::int64_t kForever = std::int64_t{1} << 40;
 };
+// The number of an identity that mode kNumeric gives away; nothing for others.
+std::optional<std::uint32_t> given_number(const Identity& identity);
 struct Rejection {
   RefusalCode code{};
   std::string text;
@@ -63,11 +71,12 @@ class Authority {
   // `key` is what the client's session has proved.
   std::variant<Admission, Rejection> admit(const Login& login, const PublicKey& key,
                                            const IpAddress& from, std::int64_t unix_seconds);
-  // A certificate for somebody who was admitted before. kRevoked: not welcome any more.
+  // A certificate for somebody who was admitted before, and may renew it for so long still. kRevoked: not welcome any more.
   std::variant<std::vector<std::uint8_t>, Rejection> renew(const Identity& identity,
                                                            std::uint32_t app_id,
                                                            const PublicKey& key,
-                                                           std::int64_t unix_seconds);
+                                                           std::int64_t unix_seconds,
+                                                           std::int64_t renewable_seconds);
   // What was revoked while its certificates can still be valid, signed; empty where nothing is. Nothing: the registry cannot say.
   std::optional<std::vector<std::uint8_t>> revocations(std::int64_t unix_seconds);
   // Another number when revocations() may say something else.
@@ -78,22 +87,31 @@ class Authority {
   void set_config(AuthorityConfig config);
 
  private:
-  std::variant<Identity, Rejection> identify(const Login& login, const PublicKey& key,
-                                             const IpAddress& from, std::int64_t unix_seconds);
+  // Who it is, and how long that can be renewed.
+  struct Proved {
+    Identity identity;
+    std::int64_t renewable_seconds = Admission::kForever;
+  };
+  std::variant<Proved, Rejection> identify(const Login& login, const PublicKey& key,
+                                           const IpAddress& from, std::int64_t unix_seconds);
   std::optional<Rejection> refuse_revoked(const PublicKey& key);
-  std::variant<Identity, Rejection> claim_name(const Login& login, const PublicKey& key,
-                                               const IpAddress& from, std::int64_t unix_seconds);
+  std::variant<Proved, Rejection> claim_name(const Login& login, const PublicKey& key,
+                                             const IpAddress& from, std::int64_t unix_seconds);
   // Nothing: one more name may be made for this key, and is counted.
   std::optional<Rejection> refuse_new_name(const PublicKey& key, const IpAddress& from,
                                            std::int64_t unix_seconds);
-  std::variant<Identity, Rejection> name_of_token(const Login& login, const PublicKey& key,
-                                                  std::int64_t unix_seconds);
+  // The same for any key: how many there are in a minute.
+  std::optional<Rejection> refuse_new(const IpAddress& from, std::int64_t unix_seconds);
+  std::variant<Proved, Rejection> name_of_token(const Login& login, const PublicKey& key,
+                                                std::int64_t unix_seconds);
   // Of a certificate that this authority gave the same key; nothing if it does not count any more.
-  std::optional<Identity> certified(const Login& login, const PublicKey& key,
-                                    std::int64_t unix_seconds) const;
-  std::variant<Identity, Rejection> number(const Login& login, const PublicKey& key);
+  std::optional<Proved> certified(const Login& login, const PublicKey& key,
+                                  std::int64_t unix_seconds) const;
+  std::variant<Proved, Rejection> number(const Login& login, const PublicKey& key,
+                                         const IpAddress& from, std::int64_t unix_seconds);
   std::vector<std::uint8_t> certify(const Identity& identity, std::uint32_t app_id,
-                                    const PublicKey& key, std::int64_t unix_seconds);
+                                    const PublicKey& key, std::int64_t unix_seconds,
+                                    std::int64_t renewable_seconds);
 
   AuthorityConfig config_;
   SigningKey key_;

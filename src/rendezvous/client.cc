@@ -41,6 +41,7 @@ void Client::on(const LoggedIn& message, Instant now) {
   const auto identity = Identity::parse(message.identity);
   if (state_ != State::kLoggingIn || !identity || !identity->valid()) return;
   state_ = State::kOnline;
+  refusal_.clear();
   login_due_ = kNever;
   identity_ = *identity;
   lobbies_.on_online(identity_, now);
@@ -91,6 +92,7 @@ void Client::on(const Refused& message, Instant now) {
       message.code == RefusalCode::kTooOften || message.code == RefusalCode::kNotLoggedIn;
   state_ = again ? State::kOffline : State::kRefused;
   login_due_ = kNever;
+  refusal_ = message.text;
   if (!again) fail_questions(message.text);
   events_.emplace_back(LoginRefusedEvent{message.code, message.text, again});
 }
@@ -257,14 +259,19 @@ void Client::check_server(Duration patience, Instant now) {
 
 // --- time, outputs -------------------------------------------------------------------------------------------------
 
+std::string Client::why_unanswered() const {
+  if (state_ == State::kOnline) return "the server does not answer";
+  return refusal_.empty() ? "there is no connection to the server"
+                          : "the server refused the last login: " + refusal_;
+}
+
 void Client::advance(Instant now) {
   if (now >= ask_at_) ask_postponed(now);
   while (!lookups_.empty()) {
     // Requests are numbered in the order they were made, so the first is the oldest.
     const auto& [request, question] = *lookups_.begin();
     if (question.fails_at > now) break;
-    fail_question(request, state_ == State::kOnline ? "the server does not answer"
-                                                    : "there is no connection to the server");
+    fail_question(request, why_unanswered());
   }
   if (state_ == State::kOnline && now >= renew_at_) {
     renew_at_ = now + kRenewRetry;

@@ -160,6 +160,7 @@ class Client {
   void ping(Duration patience, Instant now);
   void fail_questions(const std::string& why);
   void fail_question(std::uint32_t request, const std::string& text);
+  std::string why_unanswered() const;
   void postpone_question(std::uint32_t request, Instant now);
   void ask_postponed(Instant now);
   void send_watches(Instant now);
@@ -167,7 +168,7 @@ class Client {
   ClientConfig config_;
   State state_ = State::kOffline;
   Identity identity_;
-  std::string refusal_;  // of a login
+  std::string refusal_;  // of the last login; empty once there is one that was not refused
   std::uint32_t next_request_ = 1;
   std::map<std::uint32_t, Question> lookups_;
   Instant ask_at_ = kNever;  // those that the server had no time for

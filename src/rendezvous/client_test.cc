@@ -53,6 +53,27 @@ TEST_F(RendezvousClient, WatchesOverARestartOfTheServer) {
   EXPECT_TRUE(told[5].user == name("str:bob") && !told[5].online);
 }
 
+// It is asked again and again meanwhile, so the question waits; its end says what stood in the way.
+TEST_F(RendezvousClient, AQuestionThatWaitsSaysWhyTheLoginWasRefused) {
+  authority_config.new_names_per_minute = 0;
+  restart();
+  User& alice = add("str:alice");
+  const auto ask = [&] {
+    alice.client.lookup(name("str:bob"), now);
+    run_for(seconds(30));
+    return alice.all<LookupFailedEvent>().back().text;
+  };
+  connect(alice);
+  EXPECT_FALSE(alice.online());
+  EXPECT_EQ(ask(), "the server refused the last login: too many new names: try again in a minute");
+  authority_config.new_names_per_minute = 10;
+  restart();
+  connect(alice);
+  EXPECT_TRUE(alice.online());
+  disconnect(alice);
+  EXPECT_EQ(ask(), "there is no connection to the server");
+}
+
 // The server takes no more than so many requests a second, of which a watch is one.
 TEST_F(RendezvousClient, ManyWatchesGetTheirAnswersFromABusyServer) {
   limits.requests_per_second = 16;

@@ -35,6 +35,10 @@ std::optional<std::uint32_t> MemoryRegistry::number_of(std::uint32_t app_id, con
   return last;
 }
 
+Registry::Answer MemoryRegistry::has_number(std::uint32_t app_id, const PublicKey& key) {
+  return numbers_.contains({app_id, key}) ? Answer::kYes : Answer::kNo;
+}
+
 Registry::Answer MemoryRegistry::revoked(const PublicKey& key) {
   return revoked_.contains(key) ? Answer::kYes : Answer::kNo;
 }

@@ -30,6 +30,10 @@ class Registry {
   virtual Answer claim(std::uint32_t app_id, std::string_view identity, const PublicKey& key) = 0;
   // The number of this key, from 1 on; a new one if it has none. Nothing: unavailable, or all are given away.
   virtual std::optional<std::uint32_t> number_of(std::uint32_t app_id, const PublicKey& key) = 0;
+  virtual Answer has_number(std::uint32_t app_id, const PublicKey& key) = 0;
+  // This key has shown that it is this user: so that an operator finds the key by the name. What cannot be written is left out.
+  virtual void note_login(std::uint32_t app_id, std::string_view identity,
+                          const PublicKey& key) = 0;
   virtual Answer revoked(const PublicKey& key) = 0;
   // Those revoked since then, the latest first, at most `keys_max`. Nothing: unavailable.
   virtual std::optional<std::vector<PublicKey>> revoked_since(std::int64_t unix_seconds,
@@ -48,6 +52,8 @@ class MemoryRegistry : public Registry {
   std::optional<std::size_t> names_of(const PublicKey& key) override;
   Answer claim(std::uint32_t app_id, std::string_view identity, const PublicKey& key) override;
   std::optional<std::uint32_t> number_of(std::uint32_t app_id, const PublicKey& key) override;
+  Answer has_number(std::uint32_t app_id, const PublicKey& key) override;
+  void note_login(std::uint32_t, std::string_view, const PublicKey&) override {}
   Answer revoked(const PublicKey& key) override;
 
   std::optional<std::vector<PublicKey>> revoked_since(std::int64_t unix_seconds,

@@ -132,6 +132,9 @@ void Server::close_silent(Instant now) {
     if (now - at->second.heard >= limits_.silence_max) {
       ++counters_.silent;
       close(id, now);
+    } else if (now >= at->second.renewable_until) {
+      refuse(id, 0, RefusalCode::kBadToken, "the login is over: a new token is needed");
+      close(id, now);
     } else {
       looks_due_.emplace_back(now + kSilenceInterval, id);
     }
@@ -207,7 +210,7 @@ void Server::renew_some(Instant now) {
     auto& [id, client] = *at;
     if (!client.user) continue;
     const auto& [app_id, identity] = *client.user;
-    auto renewed = authority_.renew(identity, app_id, client.key, unix_seconds);
+    auto renewed = renew(client, now);
     // One that cannot be made now is asked for by the client, later.
     auto* certificate = std::get_if<std::vector<std::uint8_t>>(&renewed);
     if (certificate == nullptr) continue;
@@ -288,6 +291,8 @@ void Server::on(ClientId id, Client& client, const Login& login, Instant now) {
   replace_older(user, id, now);
   client.user = user;
   client.certificate = admission.certificate;
+  if (admission.renewable_seconds < Admission::kForever)
+    client.renewable_until = now + seconds(admission.renewable_seconds);
   by_user_[user] = id;
   ++counters_.logins;
   LoggedIn answer;
@@ -314,9 +319,17 @@ void Server::replace_older(const User& user, ClientId newer, Instant /*now*/) {
   outputs_.push_back({older, {}});
 }
 
+std::variant<std::vector<std::uint8_t>, Rejection> Server::renew(const Client& client,
+                                                                 Instant now) {
+  const std::int64_t left = client.renewable_until == kNever
+                                ? Admission::kForever
+                                : to_milliseconds(client.renewable_until - now) / 1000;
+  return authority_.renew(client.user->second, client.user->first, client.key,
+                          clock_.seconds_at(now), left);
+}
+
 void Server::on(ClientId id, Client& client, const Renew&, Instant now) {
-  auto renewed =
-      authority_.renew(client.user->second, client.user->first, client.key, clock_.seconds_at(now));
+  auto renewed = renew(client, now);
   if (const auto* rejection = std::get_if<Rejection>(&renewed)) {
     refuse(id, 0, rejection->code, rejection->text);
     if (rejection->code == RefusalCode::kRevoked) close(id, now);

@@ -105,7 +105,8 @@ class Server {
     IpAddress from;
     std::optional<User> user;  // logged in
     std::vector<std::uint8_t> certificate;
-    Instant heard;  // last
+    Instant renewable_until = kNever;  // then it must log in with something new
+    Instant heard;                     // last
     TokenBucket requests;
     TokenBucket renewals;
     TokenBucket signals_in;  // bytes, of others
@@ -114,6 +115,7 @@ class Server {
 
   void on(ClientId id, Client& client, const Login& login, Instant now);
   void on(ClientId id, Client& client, const Renew& renew, Instant now);
+  std::variant<std::vector<std::uint8_t>, Rejection> renew(const Client& client, Instant now);
   void on(ClientId id, Client& client, const Lookup& lookup, Instant now);
   void on(ClientId id, Client& client, const Signal& signal, Instant now);
   void on(ClientId id, Client& client, const WantRelayTicket& want, Instant now);
