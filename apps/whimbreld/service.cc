@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <spdlog/spdlog.h>
 
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
@@ -101,8 +102,15 @@ ServerLoopConfig loop_config(const Settings& settings, const ServerState& state,
   site.relay_addresses = names.add(settings.site, "relay.address", settings.relay_addresses);
   for (const SiteSettings& other : settings.sites) {
     const std::string where = fmt::format("site \"{}\"", other.name);
-    auto key = read_secret_key(other.key_file);
-    if (!key) throw std::runtime_error(fmt::format("{}: {}", where, key.error()));
+    const auto key = read_secret_key(other.key_file);
+    if (!key) {
+      // A new key would be of no use: the relay has one, which it made at its first start.
+      const bool missing = !std::filesystem::exists(other.key_file);
+      throw std::runtime_error(
+          fmt::format("{}: {}. It is to be a copy of site.key, from the state folder of that relay "
+                      "on its own machine",
+                      where, missing ? other.key_file + " is missing" : key.error()));
+    }
     site.other_sites.push_back(
         {other.name, names.add(other.name, where + ": address", other.addresses), *key});
   }
@@ -165,6 +173,9 @@ void Service::reload(const Settings& settings) {
 
 void Service::tick() {
   if (checkpoints_) checkpoints_->run();
+  for (const std::string& line :
+       limit_warnings_.look(limit_counts(*loop_), LimitWarnings::Clock::now()))
+    spdlog::warn(line);
   relay_names_.tick(RelayNames::Clock::now(), [this](const std::string& name, const auto& found) {
     loop_->with_site([&](Site& site, Instant) { site.set_site_addresses(name, found); });
     spdlog::info("site \"{}\" is at {} now", name, found.front().text());

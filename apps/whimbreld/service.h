@@ -8,6 +8,7 @@
 #include <string>
 #include <thread>
 
+#include "limit_warnings.h"
 #include "relay_names.h"
 #include "server/server_loop.h"
 #include "settings.h"
@@ -53,6 +54,7 @@ class Service {
   RelayNames relay_names_;
   ServerState state_;
   std::unique_ptr<SqliteCheckpoints> checkpoints_;  // null: the state is in memory
+  LimitWarnings limit_warnings_;
   std::unique_ptr<whimbrel::rendezvous::Authority> authority_;
   std::unique_ptr<whimbrel::ServerLoop> loop_;
   std::thread thread_;

@@ -14,12 +14,12 @@ WHIMBREL = WHIMBRELD = ""
 class Servers:
     """A rendezvous without a relay, and relays beside it. `address` is what the rendezvous says of where they are."""
 
-    def __init__(self, scene, names, address="\"127.0.0.1:{port}\""):
+    def __init__(self, scene, names, address="\"127.0.0.1:{port}\"", key_file=None):
         self.scene = scene
         self.relays = {name: self.start_relay(name, 0) for name in names}
         sites = "".join(
             f"[[sites]]\nname = \"{name}\"\naddress = {address.format(port=relay.port)}\n"
-            f"key_file = \"{scene.path(name)}/site.key\"\n" for name, relay in self.relays.items())
+            f"key_file = \"{key_file or scene.path(name) + '/site.key'}\"\n" for name, relay in self.relays.items())
         self.main = self.start("main", f"[relay]\nenabled = false\n{sites}", 0)
 
     def start(self, name, settings, port):
@@ -193,6 +193,28 @@ class Revoked(unittest.TestCase):
             server = scene.run("server", WHIMBRELD, "--listen", "127.0.0.1:0", "--state", scene.path("open"))
             self.assertEqual(server.code(), 1)
             self.assertIn("can be written by others: chmod 700", server.err)
+
+    def test_the_key_of_another_site_is_to_be_copied(self):
+        with Scene() as scene:
+            with open(scene.path("toml"), "w", encoding="utf-8") as file:
+                file.write('[[sites]]\nname = "ams"\naddress = "127.0.0.1:4040"\n' f'key_file = "{scene.path("ams.key")}"\n')
+            for written in ("", "nonsense\n"):
+                if written:
+                    with open(scene.path("ams.key"), "w", encoding="utf-8") as file:
+                        file.write(written)
+                server = scene.run("server", WHIMBRELD, "--config", scene.path("toml"), "--listen", "127.0.0.1:0", "--state", "")
+                self.assertEqual(server.code(), 1)
+                self.assertIn("a copy of site.key, from the state folder of that relay", server.err)
+                self.assertNotIn("makes one", server.err)
+
+    def test_a_relay_says_that_tokens_are_of_another_key(self):
+        with Scene() as scene:
+            other = scene.path("other.key")
+            self.assertEqual(scene.run("key", WHIMBREL, "key", other).code(), 0)
+            servers = Servers(scene, ["ams"], key_file=other)
+            user = servers.user("alice", "recv")
+            servers.relays["ams"].until("must be a copy of that file", "err")
+            user.kill()
 
     def test_what_cannot_be_revoked(self):
         with Scene() as scene:
