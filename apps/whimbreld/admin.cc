@@ -2,13 +2,11 @@
 
 #include <fmt/core.h>
 #include <httplib.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <mutex>
 #include <stdexcept>
@@ -36,25 +34,28 @@ class Connections {
   // False: there are to be none any more.
   bool add(int socket) {
     const std::lock_guard lock(mutex_);
-    if (!ended_) open_.push_back({socket, false});
+    if (!ended_) open_.push_back({socket, State::kAsking});
     return !ended_;
   }
   void remove(int socket) {
     const std::lock_guard lock(mutex_);
     std::erase_if(open_, [socket](const One& one) { return one.socket == socket; });
   }
-  void set_asked(int socket) {
+  void set_answering(int socket) {
     const std::lock_guard lock(mutex_);
-    for (One& one : open_) one.asked |= one.socket == socket;
+    for (One& one : open_) {
+      if (one.socket == socket) one.state = State::kAnswering;
+    }
   }
   // There is one more to serve.
   void make_room() {
     const std::lock_guard lock(mutex_);
     if (open_.size() < kWorkers) return;
-    const auto oldest =
-        std::find_if(open_.begin(), open_.end(), [](const One& one) { return !one.asked; });
+    const auto oldest = std::find_if(open_.begin(), open_.end(),
+                                     [](const One& one) { return one.state == State::kAsking; });
     if (oldest == open_.end()) return;
-    oldest->asked = true;  // the next one is another
+    // It keeps its worker for a moment still: the next one that comes puts out another.
+    oldest->state = State::kPutOut;
     ::shutdown(oldest->socket, SHUT_RDWR);
   }
   void end_all() {
@@ -64,9 +65,10 @@ class Connections {
   }
 
  private:
+  enum class State { kAsking, kAnswering, kPutOut };
   struct One {
     int socket;
-    bool asked;
+    State state;
   };
   std::mutex mutex_;
   std::vector<One> open_;
@@ -88,8 +90,8 @@ class TimedStream : public httplib::Stream {
   }
   ssize_t write(const char* from, std::size_t size) override {
     if (!wait(POLLOUT)) return -1;
-    if (!asked_) connections_.set_asked(socket_);
-    asked_ = true;
+    if (!answering_) connections_.set_answering(socket_);
+    answering_ = true;
     return ::send(socket_, from, size, MSG_NOSIGNAL | MSG_DONTWAIT);
   }
   // Nobody asks where a question came from.
@@ -109,7 +111,7 @@ class TimedStream : public httplib::Stream {
   Connections& connections_;
   Clock::time_point end_ = Clock::now() + kRequestTime;
   std::size_t read_ = 0;
-  bool asked_ = false;
+  bool answering_ = false;
 };
 
 class Workers : public httplib::ThreadPool {

@@ -66,14 +66,15 @@ std::string revoke_keys(SqliteRegistry& registry, const std::string& path,
 
 }  // namespace
 
-// Whoever has the name, perhaps a thief, must not go on with the certificate for it.
+// Whoever has the name, perhaps a thief, must not go on with the certificate for it. Not who has only logged in under it: where names
+// come from tokens or are numbers, nobody has claimed them, and that key is the right player's.
 std::string release(const std::string& state_folder, const std::string& name) {
   const std::string path = database_of(state_folder);
   const auto identity = whimbrel::Identity::parse(name);
   if (!identity)
     throw std::runtime_error(fmt::format("\"{}\" is no identity like str:alice", name));
   SqliteRegistry registry(path);
-  const std::vector<PublicKey> keys = registry.owners(*identity);
+  const std::vector<PublicKey> keys = registry.claimants(identity->text());
   if (keys.empty())
     throw std::runtime_error(fmt::format("nobody has claimed {} here", identity->text()));
   std::string done = revoke_keys(registry, path, keys);

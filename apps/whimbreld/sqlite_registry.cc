@@ -66,7 +66,7 @@ SqliteRegistry::SqliteRegistry(const std::string& path, Warn warn)
   find_owners_ = prepare(
       "SELECT key FROM names WHERE identity = ?1 UNION SELECT key FROM logins WHERE identity = ?1 "
       "UNION SELECT key FROM numbers WHERE number = ?2");
-  forget_logins_ = prepare("DELETE FROM logins WHERE identity = ?");
+  find_claimants_ = prepare("SELECT DISTINCT key FROM names WHERE identity = ?");
   add_login_ = prepare("INSERT OR IGNORE INTO logins (app, identity, key) VALUES (?, ?, ?)");
   trim_logins_ = prepare(
       "DELETE FROM logins WHERE app = ?1 AND identity = ?2 AND key NOT IN (SELECT key FROM logins "
@@ -278,9 +278,19 @@ std::vector<PublicKey> SqliteRegistry::owners(const whimbrel::Identity& identity
   const std::string name = identity.text();
   bind(find, 1, name);
   sqlite3_bind_int64(find, 2, whimbrel::rendezvous::given_number(identity).value_or(0));
+  return keys_of(find);
+}
+
+std::vector<PublicKey> SqliteRegistry::claimants(const std::string& identity) {
+  sqlite3_stmt* find = fresh(find_claimants_);
+  bind(find, 1, identity);
+  return keys_of(find);
+}
+
+std::vector<PublicKey> SqliteRegistry::keys_of(sqlite3_stmt* statement) {
   std::vector<PublicKey> keys;
-  while (sqlite3_step(find) == SQLITE_ROW) keys.push_back(key_at(find));
-  sqlite3_reset(find);
+  while (sqlite3_step(statement) == SQLITE_ROW) keys.push_back(key_at(statement));
+  sqlite3_reset(statement);
   return keys;
 }
 
@@ -288,11 +298,7 @@ std::optional<int> SqliteRegistry::release(const std::string& identity) {
   sqlite3_stmt* release = fresh(release_name_);
   bind(release, 1, identity);
   if (!run(release)) return std::nullopt;
-  const int released = sqlite3_changes(database_.get());
-  sqlite3_stmt* forget = fresh(forget_logins_);
-  bind(forget, 1, identity);
-  run(forget);
-  return released;
+  return sqlite3_changes(database_.get());
 }
 
 bool SqliteRegistry::limit_pages_for_test(int pages) {

@@ -40,6 +40,8 @@ class SqliteRegistry final : public whimbrel::rendezvous::Registry {
   std::int64_t version() override;
   // The keys that claimed an identity, were given it or logged in as it, over all applications.
   std::vector<whimbrel::PublicKey> owners(const whimbrel::Identity& identity);
+  // Those of them that claimed it.
+  std::vector<whimbrel::PublicKey> claimants(const std::string& identity);
 
   // Makes a name nobody's, in all applications. How many there were; nothing: it could not be written.
   std::optional<int> release(const std::string& identity);
@@ -74,6 +76,8 @@ class SqliteRegistry final : public whimbrel::rendezvous::Registry {
   static sqlite3_stmt* fresh(const Statement& statement);
   static void bind(sqlite3_stmt* statement, int place, const whimbrel::PublicKey& key);
   static void bind(sqlite3_stmt* statement, int place, std::string_view text);
+  // All that a statement gives.
+  static std::vector<whimbrel::PublicKey> keys_of(sqlite3_stmt* statement);
   // Runs a statement that gives no row. False: it could not be done.
   bool run(sqlite3_stmt* statement);
   Answer unavailable();
@@ -87,7 +91,7 @@ class SqliteRegistry final : public whimbrel::rendezvous::Registry {
   std::optional<std::chrono::steady_clock::time_point> warned_;
   // Gone before the database is.
   Statement find_name_, count_names_, add_name_, find_number_, add_number_, find_revoked_,
-      add_revoked_, list_revoked_, find_owners_, find_version_, release_name_, forget_logins_,
+      add_revoked_, list_revoked_, find_owners_, find_version_, release_name_, find_claimants_,
       add_login_, trim_logins_, find_proof_, set_proof_;
 };
 

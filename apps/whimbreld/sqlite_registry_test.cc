@@ -145,8 +145,9 @@ TEST_F(SqliteRegistryTest, KeysAreFoundByTheNamesThatTheyLoggedInAs) {
   }
   EXPECT_EQ(registry.owners(alice).size(), 8u) << "the table does not grow without end";
   registry.note_login(7, "str:bob", key_of(1));
-  EXPECT_EQ(registry.release("str:alice"), 0) << "nobody had claimed it";
-  EXPECT_TRUE(registry.owners(alice).empty());
+  EXPECT_TRUE(registry.claimants("str:alice").empty());
+  EXPECT_EQ(registry.claim(7, "str:carol", key_of(3)), Answer::kYes);
+  EXPECT_EQ(registry.claimants("str:carol"), std::vector<PublicKey>{key_of(3)});
   EXPECT_EQ(registry.owners(*whimbrel::Identity::parse("str:bob")).size(), 1u);
 
   EXPECT_EQ(registry.has_number(7, key_of(9)), Answer::kNo);

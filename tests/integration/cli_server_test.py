@@ -154,6 +154,13 @@ token_key_file = "{scene.path('secret')}"
                 player.code()
                 while self.metric(server, "whimbrel_rendezvous_users") > 0:
                     time.sleep(0.02)
+            release = scene.run("release", WHIMBRELD, "--state", scene.path("state"), "--release", "str:alice")
+            self.assertEqual(release.code(), 1, "that would shut the right player out")
+            self.assertIn("nobody has claimed str:alice", release.err)
+            again = self.tool(scene, "again", *at, "--token", token)
+            self.until_logged_in(server, again)
+            again.interrupt()
+            again.code()
             for words, code, text in ((("--token", "@" + scene.path("none")), 1, "is no file with a token"),
                                       (("--token", "@" + scene.folder), 1, "is no file with a token"),
                                       (("--token", token[:-4] + "AAAA"), 1, "token"),
