@@ -5,10 +5,12 @@
 #include <fmt/format.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cerrno>
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
@@ -288,18 +290,46 @@ namespace {
 
 constexpr std::size_t kTokenFileMax = 64 * 1024;
 
+// Why there is no reading it; empty where there is.
+std::string token_file_fault(const std::string& path) {
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  if (!std::filesystem::exists(status)) return error ? error.message() : std::strerror(ENOENT);
+  if (std::filesystem::is_directory(status)) return "it is a folder";
+  if (::access(path.c_str(), R_OK) != 0) return std::strerror(errno);
+  return "";
+}
+
+// Whatever is given is sent to the server: a file with a key must not be.
+bool is_word(const std::string& token) {
+  return std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c < 0x7f; });
+}
+
 std::string token_of(const std::string& text) {
-  if (text.empty() || text[0] != '@') return text;
+  constexpr const char* kWanted = "wanted is a file with a token of the game's backend";
+  if (text.empty() || text[0] != '@') {
+    if (is_word(text)) return text;
+    throw Failure("the token is one word without spaces; --token @FILE reads it from a file");
+  }
   const std::string path = text.substr(1);
+  if (const std::string fault = token_file_fault(path); !fault.empty())
+    throw Failure(fmt::format("the token: cannot read '{}': {}; {}", path, fault, kWanted));
+  // May be a pipe.
   std::ifstream file(path, std::ios::binary);
   std::string token(kTokenFileMax, '\0');
   file.read(token.data(), static_cast<std::streamsize>(token.size()));
-  if (!file.eof())
-    throw Failure(fmt::format("the token: {} is no file with a token that can be read", path));
+  if (!file.eof()) {
+    throw Failure(fmt::format("the token: '{}' is too large: it has more than {} bytes; {}", path,
+                              kTokenFileMax, kWanted));
+  }
   token.resize(static_cast<std::size_t>(file.gcount()));
   // The newline with which an editor or echo ends a file.
   token.resize(token.find_last_not_of(" \t\r\n") + 1);
-  if (token.empty()) throw Failure(fmt::format("the token: {} is empty", path));
+  if (token.empty()) throw Failure(fmt::format("the token: '{}' is empty; {}", path, kWanted));
+  if (!is_word(token)) {
+    throw Failure(fmt::format("the token: '{}' has no token, which is one word without spaces; {}",
+                              path, kWanted));
+  }
   return token;
 }
 

@@ -4,13 +4,13 @@
 #include <spdlog/spdlog.h>
 
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <stdexcept>
 
 #include "crypto/hash.h"
+#include "crypto/secure_memory.h"
 #include "io/clock.h"
 #include "io/key_files.h"
+#include "io/small_file.h"
 #include "rendezvous/backend_token.h"
 
 using namespace whimbrel;
@@ -26,24 +26,35 @@ IpAddress parse_listen(const std::string& text) {
       "server.listen: \"{}\" is no address with a port, like 0.0.0.0:4040 or [::]:4040", text));
 }
 
+constexpr std::size_t kTokenSecretMax = 4096;
+
+// A shared secret has no form of its own; but a key or a token that lies in its place is a mistake, and is no secret perhaps.
+rendezvous::Hs256Key read_token_secret(const std::string& path) {
+  const std::string wanted = fmt::format(
+      "wanted is the secret that your backend has, {} bytes at least, as \"openssl rand -hex 32\" "
+      "makes one",
+      rendezvous::kHs256KeySizeMin);
+  const auto fail = [&](const std::string& what) {
+    throw std::runtime_error(fmt::format("login.token_key_file: {}; {}", what, wanted));
+  };
+  SmallFile file = read_small_file(path, kTokenSecretMax);
+  if (!file.fault.empty()) fail(file.fault);
+  const std::string kind = kind_of_content(file.content);
+  // Bytes that are no text are as good a secret as any.
+  if (!kind.empty() && kind != "no text")
+    fail(fmt::format("'{}' holds no secret for HS256: it is {}", path, kind));
+  if (file.content.size() < rendezvous::kHs256KeySizeMin)
+    fail(fmt::format("'{}' holds no secret for HS256: it has {} bytes", path, file.content.size()));
+  rendezvous::Hs256Key key{{file.content.begin(), file.content.end()}};
+  secure_wipe({reinterpret_cast<std::uint8_t*>(file.content.data()), file.content.size()});
+  return key;
+}
+
 rendezvous::BackendKey read_backend_key(const Settings& settings) {
-  if (settings.token_algorithm == "EdDSA") {
-    auto key = read_authority(settings.token_key_file);
-    if (!key) throw std::runtime_error("login.token_key_file: " + key.error());
-    return *key;
-  }
-  std::ifstream file(settings.token_key_file, std::ios::binary);
-  const std::vector<std::uint8_t> bytes{std::istreambuf_iterator<char>(file),
-                                        std::istreambuf_iterator<char>()};
-  if (!file && bytes.empty())
-    throw std::runtime_error(
-        fmt::format("login.token_key_file: can't read {}", settings.token_key_file));
-  if (bytes.size() < rendezvous::kHs256KeySizeMin) {
-    throw std::runtime_error(
-        fmt::format("login.token_key_file: {} has {} bytes, a secret for HS256 has at least {}",
-                    settings.token_key_file, bytes.size(), rendezvous::kHs256KeySizeMin));
-  }
-  return rendezvous::Hs256Key{bytes};
+  if (settings.token_algorithm != "EdDSA") return read_token_secret(settings.token_key_file);
+  auto key = read_authority(settings.token_key_file);
+  if (!key) throw std::runtime_error("login.token_key_file: " + key.error());
+  return *key;
 }
 
 // Stands for how players prove who they are: another one after each change of the mode or of the key of tokens.
@@ -105,7 +116,8 @@ ServerLoopConfig loop_config(const Settings& settings, const ServerState& state,
     const auto key = read_secret_key(other.key_file);
     if (!key) {
       // A new key would be of no use: the relay has one, which it made at its first start.
-      const bool missing = !std::filesystem::exists(other.key_file);
+      std::error_code unknown;
+      const bool missing = !std::filesystem::exists(other.key_file, unknown) && !unknown;
       throw std::runtime_error(
           fmt::format("{}: {}. It is to be a copy of site.key, from the state folder of that relay "
                       "on its own machine",

@@ -6,14 +6,12 @@
 #include <toml++/toml.h>
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <functional>
 #include <limits>
 #include <map>
 #include <set>
-#include <sstream>
+
+#include "io/small_file.h"
 
 namespace {
 
@@ -287,11 +285,16 @@ void parse_settings(const std::string& text, const std::string& name, Settings& 
 }
 
 void read_settings(const std::string& path, Settings& settings) {
-  std::ifstream file(path);
-  std::stringstream text;
-  text << file.rdbuf();
-  if (!file) throw SettingsError(fmt::format("{}: {}", path, std::strerror(errno)));
-  parse_settings(text.str(), path, settings);
+  constexpr std::size_t kSizeMax = 1 << 20;
+  constexpr const char* kWanted = "a file of settings, as \"whimbreld --print-config\" prints one";
+  const whimbrel::SmallFile file = whimbrel::read_small_file(path, kSizeMax);
+  if (!file.fault.empty())
+    throw SettingsError(fmt::format("--config: {}; wanted is {}", file.fault, kWanted));
+  // Said here: what a parser says of a key may have a part of it.
+  const std::string kind = whimbrel::kind_of_content(file.content);
+  if (!kind.empty() && kind != "empty")
+    throw SettingsError(fmt::format("--config: '{}' is not {}: it is {}", path, kWanted, kind));
+  parse_settings(file.content, path, settings);
 }
 
 namespace {

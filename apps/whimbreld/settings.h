@@ -33,8 +33,8 @@ struct Settings {
 
   // [login]
   LoginMode login = LoginMode::kOpen;
-  std::string token_algorithm;           // of mode token: EdDSA or HS256
-  std::string token_key_file;            // its public key (PEM) or shared secret
+  std::string token_algorithm;  // of mode token: EdDSA or HS256
+  std::string token_key_file;   // its public key (a file as of `whimbrel cert`) or shared secret
   std::uint32_t certificate_hours = 24;  // 1 to 720
   std::uint32_t renew_hours = 168;       // of mode token: without a new one, 1 to 8760
   std::uint32_t app_id = 0;              // the one application served; 0: any

@@ -72,7 +72,9 @@ TEST(Settings, AMissingFileIsNamed) {
     read_settings("/nowhere/w.toml", settings);
     FAIL();
   } catch (const SettingsError& error) {
-    EXPECT_STREQ(error.what(), "/nowhere/w.toml: No such file or directory");
+    EXPECT_STREQ(error.what(),
+                 "--config: cannot read '/nowhere/w.toml': No such file or directory; wanted is a "
+                 "file of settings, as \"whimbreld --print-config\" prints one");
   }
 }
 

@@ -71,6 +71,9 @@ constexpr std::array kFiles = {
 
 bool has_content(const std::string& path) {
   std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  // What is no file is not missing either: whoever reads it says what it is.
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) return true;
   const auto size = std::filesystem::file_size(path, error);
   return !error && size > 0;
 }

@@ -10,6 +10,7 @@
 #include "crypto/secure_memory.h"
 #include "handshake/certificate.h"
 #include "io/file_descriptor.h"
+#include "io/small_file.h"
 
 namespace whimbrel {
 
@@ -25,28 +26,6 @@ std::string quoted(const std::string& path) { return "'" + path + "'"; }
 
 std::string system_error(const std::string& what, const std::string& path, int error) {
   return "cannot " + what + " " + quoted(path) + ": " + std::strerror(error);
-}
-
-struct FileContent {
-  std::string text;
-  int error = 0;  // errno; 0 = read
-};
-
-FileContent read_file(const std::string& path) {
-  const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file.valid()) return {{}, errno};
-  FileContent content;
-  content.text.resize(kFileSizeMax + 1);
-  std::size_t size = 0;
-  while (size < content.text.size()) {
-    const ssize_t got = read(file.get(), content.text.data() + size, content.text.size() - size);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return {{}, errno};
-    if (got == 0) break;
-    size += static_cast<std::size_t>(got);
-  }
-  content.text.resize(size);
-  return content;
 }
 
 int write_all(int file, std::string_view text) {
@@ -84,14 +63,13 @@ Expected<std::vector<std::uint8_t>> parse_line(std::string_view text, std::strin
                                                const std::string& path) {
   const std::string wanted = quoted(path) + " is not a file with one line '" + std::string(word) +
                              " <hexadecimal digits>'";
-  if (text.size() > kFileSizeMax) return Error{wanted + ": it is too large"};
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ')) {
     text.remove_suffix(1);
   }
   const std::string_view found = text.substr(0, text.find(' '));
   if (found != word) {
-    if (found.starts_with("whimbrel-")) return Error{wanted + ": it is a " + std::string(found)};
-    return Error{wanted};
+    const std::string kind = kind_of_content(text);
+    return Error{kind.empty() ? wanted : wanted + ": it is " + kind};
   }
   if (found.size() == text.size()) return Error{wanted + ": nothing follows the word"};
   auto bytes = from_hex(text.substr(found.size() + 1));
@@ -107,14 +85,13 @@ std::string_view how_to_make(std::string_view word) {
 }
 
 Expected<std::vector<std::uint8_t>> read_line(const std::string& path, std::string_view word) {
-  FileContent content = read_file(path);
-  if (content.error != 0) {
-    std::string text = system_error("read", path, content.error);
-    if (content.error == ENOENT) text += how_to_make(word);
-    return Error{std::move(text)};
+  SmallFile file = read_small_file(path, kFileSizeMax);
+  if (!file.fault.empty()) {
+    if (file.missing) return Error{file.fault + std::string(how_to_make(word))};
+    return Error{file.fault + "; wanted is a " + std::string(word)};
   }
-  auto bytes = parse_line(content.text, word, path);
-  secure_wipe({reinterpret_cast<std::uint8_t*>(content.text.data()), content.text.size()});
+  auto bytes = parse_line(file.content, word, path);
+  secure_wipe({reinterpret_cast<std::uint8_t*>(file.content.data()), file.content.size()});
   return bytes;
 }
 
@@ -225,6 +202,12 @@ Expected<std::vector<std::uint8_t>> read_certificate(const std::string& path) {
 }
 
 std::string write_certificate(const std::string& path, Bytes certificate) {
+  // A slip of the pen must not cost a key.
+  const SmallFile there = read_small_file(path, kFileSizeMax);
+  const bool replaceable =
+      there.fault.empty() && (there.content.empty() || there.content.starts_with(kCertificateWord));
+  if (!replaceable && access(path.c_str(), F_OK) == 0)
+    return quoted(path) + " exists already, and is no certificate: choose another name";
   const int error = write_file(path, line_of(kCertificateWord, certificate), 0644, Overwrite::kYes);
   return error == 0 ? std::string() : system_error("write", path, error);
 }

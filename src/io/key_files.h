@@ -35,7 +35,7 @@ Expected<SigningKey> read_authority_secret(const std::string& path);
 Expected<VerifyKey> read_authority(const std::string& path);
 
 Expected<std::vector<std::uint8_t>> read_certificate(const std::string& path);
-// Overwrites. The error is empty when it worked.
+// Overwrites a certificate, and nothing else. The error is empty when it worked.
 std::string write_certificate(const std::string& path, Bytes certificate);
 
 }  // namespace whimbrel

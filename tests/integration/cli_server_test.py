@@ -161,8 +161,8 @@ token_key_file = "{scene.path('secret')}"
             self.until_logged_in(server, again)
             again.interrupt()
             again.code()
-            for words, code, text in ((("--token", "@" + scene.path("none")), 1, "is no file with a token"),
-                                      (("--token", "@" + scene.folder), 1, "is no file with a token"),
+            for words, code, text in ((("--token", "@" + scene.path("none")), 1, "No such file"),
+                                      (("--token", "@" + scene.folder), 1, "it is a folder"),
                                       (("--token", token[:-4] + "AAAA"), 1, "token"),
                                       ((), 1, "token")):
                 refused = self.tool(scene, "refused", "info", "bob", *at[1:], *words)
