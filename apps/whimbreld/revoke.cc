@@ -53,12 +53,11 @@ bool in_a_quiet_moment(Try once) {
   return done;
 }
 
-std::string revoke_keys(SqliteRegistry& registry, const std::string& path,
-                        const std::vector<PublicKey>& keys) {
+std::string revoke_keys(SqliteRegistry& registry, const std::vector<PublicKey>& keys) {
   std::string done;
   for (const PublicKey& key : keys) {
     const bool written = in_a_quiet_moment([&] { return registry.revoke(key); });
-    if (!written) throw std::runtime_error(fmt::format("{}: {}", path, registry.last_error()));
+    if (!written) throw std::runtime_error(registry.last_error());
     done += fmt::format("revoked {}\n", whimbrel::to_hex(key.view()));
   }
   return done;
@@ -77,10 +76,10 @@ std::string release(const std::string& state_folder, const std::string& name) {
   const std::vector<PublicKey> keys = registry.claimants(identity->text());
   if (keys.empty())
     throw std::runtime_error(fmt::format("nobody has claimed {} here", identity->text()));
-  std::string done = revoke_keys(registry, path, keys);
+  std::string done = revoke_keys(registry, keys);
   const bool released =
       in_a_quiet_moment([&] { return registry.release(identity->text()).has_value(); });
-  if (!released) throw std::runtime_error(fmt::format("{}: {}", path, registry.last_error()));
+  if (!released) throw std::runtime_error(registry.last_error());
   return done + fmt::format("released {}\n", identity->text());
 }
 
@@ -94,5 +93,5 @@ std::string revoke(const std::string& state_folder, const std::string& who) {
                     "player's program shows it",
                     who));
   }
-  return revoke_keys(registry, path, keys);
+  return revoke_keys(registry, keys);
 }

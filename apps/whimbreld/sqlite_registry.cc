@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "rendezvous/authority.h"
+#include "sqlite_fault.h"
 
 using whimbrel::PublicKey;
 
@@ -41,10 +42,7 @@ SqliteRegistry::SqliteRegistry(const std::string& path, Warn warn)
   const int result =
       sqlite3_open_v2(path.c_str(), &opened, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
   database_.reset(opened);
-  if (result != SQLITE_OK) {
-    throw std::runtime_error(
-        fmt::format("can't open the database {}: {}", path, sqlite3_errmsg(opened)));
-  }
+  if (result != SQLITE_OK) fail();
   sqlite3_busy_timeout(database_.get(), kBusyMilliseconds);
   execute("PRAGMA journal_mode = WAL");
   // What was answered outlives the process; the last moments before a power cut need not, and nobody waits for the disk.
@@ -77,20 +75,17 @@ SqliteRegistry::SqliteRegistry(const std::string& path, Warn warn)
   add_revoked_ = prepare("INSERT OR IGNORE INTO revoked (key) VALUES (?)");
 }
 
+void SqliteRegistry::fail() const {
+  throw std::runtime_error(sqlite_fault(database_.get(), path_));
+}
+
 void SqliteRegistry::execute(const char* sql) {
-  if (sqlite3_exec(database_.get(), sql, nullptr, nullptr, nullptr) == SQLITE_OK) return;
-  throw std::runtime_error(
-      fmt::format("the database {} can't be used: {}; put it right, or move it away to begin with "
-                  "an empty one (names can then be claimed anew)",
-                  path_, sqlite3_errmsg(database_.get())));
+  if (sqlite3_exec(database_.get(), sql, nullptr, nullptr, nullptr) != SQLITE_OK) fail();
 }
 
 SqliteRegistry::Statement SqliteRegistry::prepare(const char* sql) {
   sqlite3_stmt* statement = nullptr;
-  if (sqlite3_prepare_v2(database_.get(), sql, -1, &statement, nullptr) != SQLITE_OK) {
-    throw std::runtime_error(
-        fmt::format("the database {} can't be used: {}", path_, sqlite3_errmsg(database_.get())));
-  }
+  if (sqlite3_prepare_v2(database_.get(), sql, -1, &statement, nullptr) != SQLITE_OK) fail();
   return Statement(statement);
 }
 
@@ -117,16 +112,14 @@ bool SqliteRegistry::run(sqlite3_stmt* statement) {
 }
 
 SqliteRegistry::Answer SqliteRegistry::unavailable() {
-  last_error_ = sqlite3_errmsg(database_.get());
+  last_error_ = sqlite_fault(database_.get(), path_);
   ++unavailable_count_;
   // Waiting once was enough: nobody else shall wait for the same lock.
   sqlite3_busy_timeout(database_.get(), 0);
   const auto now = std::chrono::steady_clock::now();
   if (warn_ && (!warned_ || now - *warned_ >= kWarnInterval)) {
     warned_ = now;
-    warn_(fmt::format(
-        "the database {}: {}; new names and numbers are refused until it can be used again", path_,
-        last_error_));
+    warn_(last_error_ + ". New names and numbers are refused until it can be used again");
   }
   return Answer::kUnavailable;
 }
@@ -318,7 +311,10 @@ bool SqliteRegistry::revoke(const PublicKey& key) {
 std::string SqliteRegistry::copy_to(const std::string& path) {
   const Statement copy = prepare("VACUUM INTO ?");
   sqlite3_bind_text(copy.get(), 1, path.c_str(), -1, SQLITE_TRANSIENT);
-  return sqlite3_step(copy.get()) == SQLITE_DONE ? "" : sqlite3_errmsg(database_.get());
+  const int result = sqlite3_step(copy.get());
+  if (result == SQLITE_DONE) return "";
+  const bool ours = result == SQLITE_CORRUPT || result == SQLITE_NOTADB || result == SQLITE_BUSY;
+  return sqlite_fault(database_.get(), ours ? path_ : path);
 }
 
 SqliteCheckpoints::SqliteCheckpoints(const std::string& path) {

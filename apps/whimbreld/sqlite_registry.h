@@ -54,9 +54,11 @@ class SqliteRegistry final : public whimbrel::rendezvous::Registry {
   bool revoke(const whimbrel::PublicKey& key);
   // Writes all that is in it, also while a server is at work, to a file that is not there yet. Empty, or what went wrong.
   std::string copy_to(const std::string& path);
+  // Nothing can be written: the file or its file system does not let us.
+  bool read_only() const { return sqlite3_db_readonly(database_.get(), "main") != 0; }
   // As if the disk had so many pages of 4 KiB and no more. For tests.
   bool limit_pages_for_test(int pages);
-  // Answers that were kUnavailable, and what SQLite said of the last one.
+  // Answers that were kUnavailable, and what was wrong the last time, with what to do.
   std::uint64_t unavailable_count() const { return unavailable_count_; }
   const std::string& last_error() const { return last_error_; }
 
@@ -70,6 +72,7 @@ class SqliteRegistry final : public whimbrel::rendezvous::Registry {
   using Database = std::unique_ptr<sqlite3, Close>;
   using Statement = std::unique_ptr<sqlite3_stmt, Finalize>;
 
+  [[noreturn]] void fail() const;
   void execute(const char* sql);
   Statement prepare(const char* sql);
   // Makes a statement ready to be run once more.

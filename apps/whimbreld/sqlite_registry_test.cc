@@ -4,10 +4,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
 
+#include "sqlite_fault.h"
 #include "state_folder.h"
 
 namespace {
@@ -81,6 +83,73 @@ TEST_F(SqliteRegistryTest, AFileThatIsNoDatabaseIsNamed) {
     EXPECT_NE(std::string(error.what()).find(path_), std::string::npos) << error.what();
     EXPECT_NE(std::string(error.what()).find("not a database"), std::string::npos) << error.what();
   }
+}
+
+std::string fault_of(const std::string& path) {
+  try {
+    const SqliteRegistry registry(path);
+  } catch (const std::runtime_error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST_F(SqliteRegistryTest, EachFaultHasItsOwnCure) {
+  const auto expect = [&](const std::string& fault, const std::string& cure) {
+    EXPECT_NE(fault.find(cure), std::string::npos) << fault;
+    EXPECT_NE(fault.find(path_), std::string::npos) << fault;
+  };
+  { const SqliteRegistry made(path_); }
+  sqlite3* other = nullptr;
+  ASSERT_EQ(sqlite3_open(path_.c_str(), &other), SQLITE_OK);
+  sqlite3_exec(other, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE", nullptr, nullptr,
+               nullptr);
+  expect(fault_of(path_), "another program has locked it");
+  sqlite3_close(other);
+  fs::resize_file(path_, 5000);
+  expect(fault_of(path_), "put a copy that \"whimbreld --backup\" made in its place");
+  std::ofstream(path_) << std::string(5000, 'x');
+  expect(fault_of(path_), "put a copy that \"whimbreld --backup\" made in its place");
+  fs::remove(path_);
+  fs::create_directory(path_);
+  expect(fault_of(path_), "look whether it is a file");
+  fs::remove(path_);
+  sqlite3_open(path_.c_str(), &other);
+  sqlite3_exec(other, "CREATE TABLE names (x)", nullptr, nullptr, nullptr);
+  sqlite3_close(other);
+  expect(fault_of(path_), "of another program");
+}
+
+// Whatever happens, nobody is told to begin with an empty one.
+TEST(SqliteCure, NeverThrowsTheNamesAway) {
+  for (int result = 1; result < 0x100; ++result) {
+    for (const int system_error : {0, ENOSPC, EDQUOT, EFBIG, EIO, EACCES}) {
+      for (const bool full : {false, true}) {
+        const std::string cure = sqlite_cure(result, system_error, full, "F");
+        EXPECT_FALSE(cure.empty());
+        for (const char* bad : {"move it away", "empty", "delete", "remove", "make-missing"})
+          EXPECT_EQ(cure.find(bad), std::string::npos) << cure;
+      }
+    }
+  }
+  EXPECT_NE(sqlite_cure(SQLITE_IOERR, ENOSPC, false, "F").find("make room"), std::string::npos);
+  EXPECT_NE(sqlite_cure(SQLITE_IOERR_SHMSIZE, 0, true, "F").find("make room"), std::string::npos);
+  EXPECT_NE(sqlite_cure(SQLITE_IOERR, EIO, false, "F").find("dmesg"), std::string::npos);
+  EXPECT_NE(sqlite_cure(SQLITE_IOERR_WRITE, EFBIG, false, "F").find("LimitFSIZE"),
+            std::string::npos);
+  EXPECT_NE(sqlite_cure(SQLITE_READONLY_DIRECTORY, 0, false, "F").find("chown"), std::string::npos);
+}
+
+// The next start would take a part for a loss.
+TEST_F(SqliteRegistryTest, AStateThatCannotBeMadeWholeLeavesNothing) {
+  fs::create_directory(folder_ + "/names.sqlite-journal");
+  fs::create_directory(folder_ + "/names.sqlite-wal");
+  EXPECT_THROW(open_state(folder_, Missing::kRefused), std::runtime_error);
+  EXPECT_FALSE(fs::exists(folder_ + "/server.key"));
+  EXPECT_FALSE(fs::exists(folder_ + "/authority.pub"));
+  fs::remove(folder_ + "/names.sqlite-journal");
+  fs::remove(folder_ + "/names.sqlite-wal");
+  EXPECT_NO_THROW(open_state(folder_, Missing::kRefused));
 }
 
 TEST_F(SqliteRegistryTest, ALockedDatabaseIsUnavailableAndRecovers) {

@@ -6,6 +6,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -16,6 +17,7 @@
 #include "crypto/secure_random.h"
 #include "io/key_files.h"
 #include "io/system_random.h"
+#include "sqlite_fault.h"
 
 using namespace whimbrel;
 
@@ -115,10 +117,46 @@ StateLock::~StateLock() {
   if (file_ >= 0) ::close(file_);
 }
 
-ServerState open_state(const std::string& folder, Missing missing, SqliteRegistry::Warn warn) {
+namespace {
+
+void read_or_make_state(const std::string& folder, SqliteRegistry::Warn warn, ServerState& state) {
   SecureRandom random(system_random_seed());
+  state.server.secret = value_or_throw(read_or_make_secret_key(folder + "/server.key", random));
+  state.server.public_key = x25519_public(state.server.secret);
+  state.authority = read_or_make_authority(folder + "/authority", random);
+  state.site_master = value_or_throw(read_or_make_secret_key(folder + "/site.key", random));
+  auto database = std::make_unique<SqliteRegistry>(folder + "/names.sqlite", std::move(warn));
+  if (database->read_only()) {
+    const std::string path = folder + "/names.sqlite";
+    throw std::runtime_error(fmt::format("the database {} can't be written: {}", path,
+                                         sqlite_cure(SQLITE_READONLY, 0, false, path)));
+  }
+  state.database = database.get();
+  state.registry = std::move(database);
+}
+
+// All that a state can have, where it was just made and is of no use.
+void remove_state(const std::string& folder) {
+  for (const char* name : {"server.key", "authority", "authority.pub", "site.key", "names.sqlite",
+                           "names.sqlite-wal", "names.sqlite-shm"}) {
+    std::error_code ignored;
+    std::filesystem::remove(folder + "/" + name, ignored);
+  }
+}
+
+bool has_state(const std::string& folder) {
+  return std::any_of(kFiles.begin(), kFiles.end(), [&](const StateFile& file) {
+    std::error_code unknown;
+    return std::filesystem::exists(folder + "/" + file.name, unknown) || unknown;
+  });
+}
+
+}  // namespace
+
+ServerState open_state(const std::string& folder, Missing missing, SqliteRegistry::Warn warn) {
   ServerState state;
   if (folder.empty()) {
+    SecureRandom random(system_random_seed());
     state.server = generate_x25519(random);
     state.authority = SigningKey::generate(random);
     random.fill(state.site_master.bytes);
@@ -128,13 +166,14 @@ ServerState open_state(const std::string& folder, Missing missing, SqliteRegistr
   make_folder(folder);
   state.lock = StateLock(folder);
   if (missing == Missing::kRefused) check_complete(folder);
-  state.server.secret = value_or_throw(read_or_make_secret_key(folder + "/server.key", random));
-  state.server.public_key = x25519_public(state.server.secret);
-  state.authority = read_or_make_authority(folder + "/authority", random);
-  state.site_master = value_or_throw(read_or_make_secret_key(folder + "/site.key", random));
-  auto database = std::make_unique<SqliteRegistry>(folder + "/names.sqlite", std::move(warn));
-  state.database = database.get();
-  state.registry = std::move(database);
+  const bool is_new = !has_state(folder);
+  try {
+    read_or_make_state(folder, std::move(warn), state);
+  } catch (...) {
+    // A part of a new state would look like a loss to the next start.
+    if (is_new) remove_state(folder);
+    throw;
+  }
   return state;
 }
 
@@ -148,12 +187,21 @@ std::string backup_state(const std::string& folder, const std::string& to) {
   if (fs::exists(to) && !fs::is_empty(to, error))
     throw std::runtime_error(fmt::format("{} is there already: name a new folder", to));
   make_folder(to);
-  for (const char* name : {"server.key", "authority", "authority.pub", "site.key"}) {
-    if (!fs::exists(folder + "/" + name)) continue;
-    fs::copy_file(folder + "/" + name, to + "/" + name, error);
-    if (error) throw std::runtime_error(fmt::format("can't copy {}: {}", name, error.message()));
+  try {
+    for (const char* name : {"server.key", "authority", "authority.pub", "site.key"}) {
+      if (!fs::exists(folder + "/" + name)) continue;
+      fs::copy_file(folder + "/" + name, to + "/" + name, error);
+      if (error)
+        throw std::runtime_error(fmt::format("can't copy {} to {}: {}", name, to, error.message()));
+    }
+    const std::string failed = SqliteRegistry(from).copy_to(to + "/names.sqlite");
+    if (!failed.empty())
+      throw std::runtime_error(fmt::format("can't copy {} to {}: {}", from, to, failed));
+  } catch (...) {
+    // Half a copy is worse than none.
+    remove_state(to);
+    fs::remove(to, error);
+    throw;
   }
-  const std::string failed = SqliteRegistry(from).copy_to(to + "/names.sqlite");
-  if (!failed.empty()) throw std::runtime_error(fmt::format("can't copy {}: {}", from, failed));
   return fmt::format("copied {} to {}; a server starts from it with --state {}\n", folder, to, to);
 }

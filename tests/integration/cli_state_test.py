@@ -80,6 +80,48 @@ class State(unittest.TestCase):
                     self.assertEqual(key_of(made) == key, file != "server.key")
                     stop(made)
 
+    def test_a_full_disk(self):
+        """At the start, with a state and without one, and for a backup: nothing is lost, and nobody is told to throw names away."""
+        with Scene() as scene:
+            server = start(scene, scene.path("state"))
+            key = key_of(server)
+            claim(scene, server, "alice")
+            stop(server)
+            own_disk = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
+                        'mount -t tmpfs -o size=512k none "$0" && exec sh -c "$@"', scene.path("disk")]
+            os.mkdir(scene.path("disk"))
+            if scene.run("allowed", *own_disk, "true").code() != 0:
+                self.skipTest("no mount namespaces here")
+            serve = f"timeout 30 {WHIMBRELD} --listen 127.0.0.1:0 --admin none --state disk/state"
+            fill = "head -c 1M /dev/zero > disk/filler 2>/dev/null"
+            script = f"""
+                cp -r state disk/state || exit 9
+                {fill}
+                {serve}; echo "code $?" >&2
+                {WHIMBRELD} --state state --backup disk/backup; echo "code $?" >&2
+                ls disk
+                rm disk/filler
+                cp disk/state/names.sqlite kept.sqlite
+                ( {serve} & pid=$!; sleep 1; kill $pid; wait $pid )
+                rm -r disk/state; mkdir -m 700 disk/state
+                {fill}
+                {serve}; echo "code $?" >&2
+                rm disk/filler
+                ls disk/state"""
+            done = scene.run("full", *own_disk, f"cd {scene.folder}; " + script)
+            lines = done.err.splitlines()
+            self.assertRegex(lines[0], "disk is full|No space left|disk I/O error|make room", done.report())
+            self.assertEqual(lines[1], "code 1", done.report())
+            self.assertRegex(lines[2], "disk is full|No space left|make room", done.report())
+            self.assertEqual(lines[3], "code 1", done.report())
+            self.assertRegex(done.err, f"server key {key}", "it starts once there is room")
+            self.assertRegex(lines[-2], "No space left", done.report())
+            self.assertEqual(lines[-1], "code 1", done.report())
+            self.assertNotRegex(done.err, "move it away|claimed anew|make-missing")
+            self.assertNotRegex(done.out, "backup")
+            self.assertNotRegex(done.out, "key|names", "a state that could not be made leaves nothing")
+            self.assertEqual(names_in(scene.path("kept.sqlite")), {"str:alice"})
+
     def test_a_copy_of_the_file_has_the_names(self):
         with Scene() as scene:
             server = start(scene, scene.path("state"))
@@ -113,5 +155,5 @@ class State(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    WHIMBREL, WHIMBRELD = sys.argv[1:3]
-    unittest.main(argv=sys.argv[:1], verbosity=2)
+    WHIMBREL, WHIMBRELD = map(os.path.abspath, sys.argv[1:3])
+    unittest.main(argv=[sys.argv[0], *sys.argv[3:]], verbosity=2)
