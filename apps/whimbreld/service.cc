@@ -4,14 +4,14 @@
 #include <spdlog/spdlog.h>
 
 #include <filesystem>
+#include <optional>
 #include <stdexcept>
 
 #include "crypto/hash.h"
-#include "crypto/secure_memory.h"
 #include "io/clock.h"
 #include "io/key_files.h"
-#include "io/small_file.h"
 #include "rendezvous/backend_token.h"
+#include "token_secret.h"
 
 using namespace whimbrel;
 
@@ -26,48 +26,27 @@ IpAddress parse_listen(const std::string& text) {
       "server.listen: \"{}\" is no address with a port, like 0.0.0.0:4040 or [::]:4040", text));
 }
 
-constexpr std::size_t kTokenSecretMax = 4096;
+void warn(const std::string& text) { spdlog::warn("{}", text); }
 
-// A shared secret has no form of its own; but a key or a token that lies in its place is a mistake, and is no secret perhaps.
-rendezvous::Hs256Key read_token_secret(const std::string& path) {
-  const std::string wanted = fmt::format(
-      "wanted is the secret that your backend has, {} bytes at least, as \"openssl rand -hex 32\" "
-      "makes one",
-      rendezvous::kHs256KeySizeMin);
-  const auto fail = [&](const std::string& what) {
-    throw std::runtime_error(fmt::format("login.token_key_file: {}; {}", what, wanted));
-  };
-  SmallFile file = read_small_file(path, kTokenSecretMax);
-  if (!file.fault.empty()) fail(file.fault);
-  const std::string kind = kind_of_content(file.content);
-  // Bytes that are no text are as good a secret as any.
-  if (!kind.empty() && kind != "no text")
-    fail(fmt::format("'{}' holds no secret for HS256: it is {}", path, kind));
-  if (file.content.size() < rendezvous::kHs256KeySizeMin)
-    fail(fmt::format("'{}' holds no secret for HS256: it has {} bytes", path, file.content.size()));
-  rendezvous::Hs256Key key{{file.content.begin(), file.content.end()}};
-  secure_wipe({reinterpret_cast<std::uint8_t*>(file.content.data()), file.content.size()});
-  return key;
-}
-
-rendezvous::BackendKey read_backend_key(const Settings& settings) {
-  if (settings.token_algorithm != "EdDSA") return read_token_secret(settings.token_key_file);
+// Nothing where no tokens are taken.
+std::optional<rendezvous::BackendKey> read_backend_key(const Settings& settings) {
+  if (settings.login != LoginMode::kToken) return std::nullopt;
+  if (settings.token_algorithm != "EdDSA") return read_token_secret(settings.token_key_file, warn);
   auto key = read_authority(settings.token_key_file);
   if (!key) throw std::runtime_error("login.token_key_file: " + key.error());
   return *key;
 }
 
 // Stands for how players prove who they are: another one after each change of the mode or of the key of tokens.
-std::string proof_of(const Settings& settings) {
-  if (settings.login == LoginMode::kOpen) return "open";
-  if (settings.login == LoginMode::kNumeric) return "numeric";
-  const rendezvous::BackendKey key = read_backend_key(settings);
-  const auto* secret = std::get_if<rendezvous::Hs256Key>(&key);
-  const Bytes bytes = secret != nullptr ? Bytes(secret->bytes) : std::get<VerifyKey>(key).view();
+std::string proof_of(LoginMode mode, const std::optional<rendezvous::BackendKey>& key) {
+  if (!key) return mode == LoginMode::kOpen ? "open" : "numeric";
+  const auto* secret = std::get_if<rendezvous::Hs256Key>(&*key);
+  const Bytes bytes = secret != nullptr ? Bytes(secret->bytes) : std::get<VerifyKey>(*key).view();
   return "token " + to_hex(sha256({as_bytes("whimbreld logins"), bytes}));
 }
 
-rendezvous::AuthorityConfig authority_config(const Settings& settings) {
+rendezvous::AuthorityConfig authority_config(const Settings& settings,
+                                             const std::optional<rendezvous::BackendKey>& key) {
   rendezvous::AuthorityConfig config;
   using Mode = rendezvous::AuthorityConfig::Mode;
   config.mode = settings.login == LoginMode::kOpen    ? Mode::kOpen
@@ -79,8 +58,7 @@ rendezvous::AuthorityConfig authority_config(const Settings& settings) {
   config.names_of_key_max = settings.names_of_key;
   config.new_names_per_minute = settings.new_names_per_minute;
   config.new_names_of_network_per_minute = settings.new_names_of_network;
-  if (settings.login == LoginMode::kToken)
-    config.check_token = rendezvous::backend_token_check(read_backend_key(settings));
+  if (key) config.check_token = rendezvous::backend_token_check(*key);
   return config;
 }
 
@@ -132,21 +110,21 @@ ServerLoopConfig loop_config(const Settings& settings, const ServerState& state,
 }  // namespace
 
 void check_service(const Settings& settings) {
-  RelayNames names([](const std::string& text) { spdlog::warn(text); });
+  RelayNames names(warn);
   loop_config(settings, ServerState(), names);
-  authority_config(settings);
+  authority_config(settings, read_backend_key(settings));
 }
 
 Service::Service(const Settings& settings, Missing missing)
     : settings_(settings),
-      relay_names_([](const std::string& text) { spdlog::warn(text); }),
-      state_(open_state(settings.state_folder, missing,
-                        [](const std::string& text) { spdlog::warn(text); })) {
+      relay_names_(warn),
+      state_(open_state(settings.state_folder, missing, warn)) {
   if (state_.database != nullptr)
     checkpoints_ = std::make_unique<SqliteCheckpoints>(settings.state_folder + "/names.sqlite");
   ServerLoopConfig config = loop_config(settings, state_, relay_names_);
-  rendezvous::AuthorityConfig login = authority_config(settings);
-  login.logins_since = logins_since(proof_of(settings));
+  const auto key = read_backend_key(settings);
+  rendezvous::AuthorityConfig login = authority_config(settings, key);
+  login.logins_since = logins_since(proof_of(settings.login, key));
   authority_ =
       std::make_unique<rendezvous::Authority>(std::move(login), state_.authority, *state_.registry);
   config.authority = authority_.get();
@@ -174,8 +152,9 @@ std::int64_t Service::logins_since(const std::string& proof) {
 void Service::reload(const Settings& settings) {
   Settings fresh = settings_;
   take_reloadable(settings, fresh);
-  rendezvous::AuthorityConfig config = authority_config(fresh);
-  const std::string proof = proof_of(fresh);
+  const auto key = read_backend_key(fresh);
+  rendezvous::AuthorityConfig config = authority_config(fresh, key);
+  const std::string proof = proof_of(fresh.login, key);
   loop_->with_site([&](Site&, Instant) {
     config.logins_since = logins_since(proof);
     authority_->set_config(std::move(config));
@@ -187,7 +166,7 @@ void Service::tick() {
   if (checkpoints_) checkpoints_->run();
   for (const std::string& line :
        limit_warnings_.look(limit_counts(*loop_), LimitWarnings::Clock::now()))
-    spdlog::warn(line);
+    warn(line);
   relay_names_.tick(RelayNames::Clock::now(), [this](const std::string& name, const auto& found) {
     loop_->with_site([&](Site& site, Instant) { site.set_site_addresses(name, found); });
     spdlog::info("site \"{}\" is at {} now", name, found.front().text());

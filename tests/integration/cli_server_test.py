@@ -132,7 +132,7 @@ token_key_file = "{scene.path('secret')}"
         """As OPERATING.md says it: a secret, a token made with it, and a player who is online."""
         with Scene() as scene:
             secret = os.urandom(32).hex().encode()
-            for name, data in (("secret", secret), ("toml", f"""[login]
+            for name, data in (("secret", secret + b"\n"), ("toml", f"""[login]
 mode = "token"
 token_algorithm = "HS256"
 token_key_file = "{scene.path('secret')}"
@@ -140,6 +140,7 @@ token_key_file = "{scene.path('secret')}"
                 with open(scene.path(name), "wb") as file:
                     file.write(data)
             server, port, _ = self.server(scene, 0, "--config", scene.path("toml"))
+            self.assertRegex(server.err, "the newline at the end of .*secret' is no part of the secret")
             token = self.token_of(secret)
             with open(scene.path("token"), "w", encoding="utf-8") as file:
                 file.write(token + "\n")
