@@ -12,6 +12,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "admin_address.h"
 #include "base/ip_address.h"
 #include "metrics.h"
 
@@ -167,21 +168,8 @@ class AdminHttp : public httplib::Server {
   Connections connections_;
 };
 
-IpAddress admin_address(const std::string& listen) {
-  const auto address = IpAddress::parse(listen);
-  if (!address) {
-    throw std::runtime_error(fmt::format(
-        "admin.listen: \"{}\" is no address with a port, like 127.0.0.1:4041; \"none\" is no page",
-        listen));
-  }
-  return *address;
-}
-
-void check_admin(const std::string& listen) {
-  if (!listen.empty()) admin_address(listen);
-}
-
 Admin::Admin(const std::string& listen, Service& service) : http_(std::make_unique<AdminHttp>()) {
+  check_admin_port(listen, false);
   const IpAddress address = admin_address(listen);
   IpAddress host = address;
   host.port = 0;
@@ -200,10 +188,7 @@ Admin::Admin(const std::string& listen, Service& service) : http_(std::make_uniq
     port_ = address.port;
   }
   if (port_ <= 0) {
-    throw std::runtime_error(
-        fmt::format("admin.listen: can't listen on {}: is another program there? Choose another "
-                    "port, or \"none\" for no page",
-                    listen));
+    throw std::runtime_error(fmt::format("admin.listen: can't listen on {}", listen));
   }
   thread_ = std::thread([this] { http_->listen_after_bind(); });
   // Until then end() would be forgotten.

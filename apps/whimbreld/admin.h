@@ -27,6 +27,3 @@ class Admin {
   int port_ = 0;
   std::thread thread_;
 };
-
-// Throws what Admin would for an address that is none.
-void check_admin(const std::string& listen);

@@ -61,7 +61,8 @@ void describe(CLI::App& app, Arguments& arguments) {
                  "Copy the state folder, also of a running server, into a new folder");
   app.add_flag("--make-missing", arguments.make_missing,
                "Make anew what is missing from the state folder, which else is an error");
-  app.add_flag("--check-config", arguments.check, "Only look whether the settings are right");
+  app.add_flag("--check-config", arguments.check,
+               "Only look whether a server would start with these settings");
   app.add_flag("--print-config", arguments.print, "Print the settings as a TOML file, and end");
   app.set_version_flag("--version", std::string("whimbreld ") + whimbrel::version());
   app.footer(kExamples);
@@ -79,6 +80,10 @@ Settings settings_of(const Arguments& arguments) {
                    "--log-level", settings);
   check_settings(settings);
   return settings;
+}
+
+Missing missing_of(const Arguments& arguments) {
+  return arguments.make_missing ? Missing::kMade : Missing::kRefused;
 }
 
 // Those that end programs, and those that would if nobody took them.
@@ -135,8 +140,7 @@ int serve(const Arguments& arguments, const Settings& settings) {
   // Before any thread: all of them leave these signals to wait_for_signal().
   const sigset_t signals = our_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  const Missing missing = arguments.make_missing ? Missing::kMade : Missing::kRefused;
-  Service service(settings, missing);
+  Service service(settings, missing_of(arguments));
   spdlog::info("whimbreld {} on {}", whimbrel::version(), service.listening());
   spdlog::info("server key {}", service.public_key_hex());
   if (settings.rendezvous) spdlog::info("authority {}", service.authority_hex());
@@ -178,8 +182,8 @@ int main(int argc, char** argv) {
     const Settings settings = settings_of(arguments);
     if (arguments.print) return std::fputs(settings_text(settings).c_str(), stdout) < 0 ? 1 : 0;
     if (arguments.check) {
-      check_service(settings);
-      check_admin(settings.admin_listen);
+      set_up_log(settings);
+      check_service(settings, missing_of(arguments));
       fmt::print("the settings are right\n");
       return 0;
     }

@@ -7,6 +7,7 @@
 #include <optional>
 #include <stdexcept>
 
+#include "admin_address.h"
 #include "crypto/hash.h"
 #include "io/clock.h"
 #include "io/key_files.h"
@@ -62,8 +63,8 @@ rendezvous::AuthorityConfig authority_config(const Settings& settings,
   return config;
 }
 
-ServerLoopConfig loop_config(const Settings& settings, const ServerState& state,
-                             RelayNames& names) {
+// Without what the state has.
+ServerLoopConfig loop_config(const Settings& settings, RelayNames& names) {
   ServerLoopConfig config;
   for (const std::string& text : settings.listen) {
     const IpAddress address = parse_listen(text);
@@ -73,10 +74,8 @@ ServerLoopConfig loop_config(const Settings& settings, const ServerState& state,
     if (optional && !UdpSocket::family_available(false)) continue;
     config.listen.push_back(address);
   }
-  config.site_master = state.site_master;
   config.threads = settings.relay_threads;
   SiteConfig& site = config.site;
-  site.keys = state.server;
   site.rendezvous = settings.rendezvous;
   site.relay = settings.relay;
   site.stun = settings.stun;
@@ -109,29 +108,50 @@ ServerLoopConfig loop_config(const Settings& settings, const ServerState& state,
 
 }  // namespace
 
-void check_service(const Settings& settings) {
+Plan::Plan(const Settings& settings, RelayNames& names) {
+  if (!settings.admin_listen.empty()) admin_address(settings.admin_listen);
+  loop = loop_config(settings, names);
+  const auto key = read_backend_key(settings);
+  login = authority_config(settings, key);
+  proof = proof_of(settings.login, key);
+}
+
+namespace {
+
+// What would keep it from serving, before anything is made.
+void check_plan(const Plan& plan, const Settings& settings, Missing missing) {
+  const bool in_use = check_state(settings.state_folder, missing);
+  // Where that is this very server, the ports are its own. One without a folder cannot be told from others.
+  const bool any_port = in_use || settings.state_folder.empty();
+  const std::string fault = ServerLoop::listen_fault(plan.loop, any_port);
+  if (!fault.empty()) throw std::runtime_error(fault);
+  check_admin_port(settings.admin_listen, any_port);
+}
+
+}  // namespace
+
+void check_service(const Settings& settings, Missing missing) {
   RelayNames names(warn);
-  loop_config(settings, ServerState(), names);
-  authority_config(settings, read_backend_key(settings));
+  check_plan(Plan(settings, names), settings, missing);
 }
 
 Service::Service(const Settings& settings, Missing missing)
-    : settings_(settings),
-      relay_names_(warn),
-      state_(open_state(settings.state_folder, missing, warn)) {
+    : settings_(settings), relay_names_(warn) {
+  Plan plan(settings, relay_names_);
+  check_plan(plan, settings, missing);
+  state_ = open_state(settings.state_folder, missing, warn);
   if (state_.database != nullptr)
     checkpoints_ = std::make_unique<SqliteCheckpoints>(settings.state_folder + "/names.sqlite");
-  ServerLoopConfig config = loop_config(settings, state_, relay_names_);
-  const auto key = read_backend_key(settings);
-  rendezvous::AuthorityConfig login = authority_config(settings, key);
-  login.logins_since = logins_since(proof_of(settings.login, key));
-  authority_ =
-      std::make_unique<rendezvous::Authority>(std::move(login), state_.authority, *state_.registry);
-  config.authority = authority_.get();
-  auto loop = ServerLoop::open(config);
+  plan.login.logins_since = logins_since(plan.proof);
+  authority_ = std::make_unique<rendezvous::Authority>(std::move(plan.login), state_.authority,
+                                                       *state_.registry);
+  plan.loop.site.keys = state_.server;
+  plan.loop.site_master = state_.site_master;
+  plan.loop.authority = authority_.get();
+  auto loop = ServerLoop::open(plan.loop);
   if (!loop) throw std::runtime_error(loop.error());
   loop_ = std::move(*loop);
-  if (!loop_->warning().empty()) spdlog::warn("{}", loop_->warning());
+  if (!loop_->warning().empty()) warn(loop_->warning());
   thread_ = std::thread([this] { loop_->run(); });
 }
 

@@ -14,9 +14,18 @@
 #include "settings.h"
 #include "state_folder.h"
 
-// What check_settings() can't see: addresses that are none, key files that can't be read. Opens nothing else. Throws
-// std::runtime_error.
-void check_service(const Settings& settings);
+// What settings come to, as far as it depends on no state. Changes nothing. Throws std::runtime_error.
+struct Plan {
+  Plan(const Settings& settings, RelayNames& names);
+
+  whimbrel::ServerLoopConfig loop;
+  whimbrel::rendezvous::AuthorityConfig login;
+  std::string proof;  // how logins are proved, for logins_since()
+};
+
+// Throws what Service would throw, as far as it can be told without making or changing anything; the ports are bound for a moment.
+// A server that is at work with the same state is no fault. Throws std::runtime_error.
+void check_service(const Settings& settings, Missing missing);
 
 class Service {
  public:

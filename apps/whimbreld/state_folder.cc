@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "crypto/secure_random.h"
+#include "io/file_descriptor.h"
 #include "io/key_files.h"
 #include "io/system_random.h"
 #include "sqlite_fault.h"
@@ -41,17 +42,37 @@ void check_permissions(const std::string& folder) {
   }
 }
 
+[[noreturn]] void fail_to_make(const std::string& folder, const std::string& why) {
+  throw std::runtime_error(fmt::format(
+      "can't make the state folder {}: {}; name another one with --state", folder, why));
+}
+
 void make_folder(const std::string& folder) {
   namespace fs = std::filesystem;
   std::error_code error;
   const bool made = fs::create_directories(folder, error);
-  if (error) {
-    throw std::runtime_error(
-        fmt::format("can't make the state folder {}: {}; name another one with --state", folder,
-                    error.message()));
-  }
+  if (error) fail_to_make(folder, error.message());
   if (made) fs::permissions(folder, fs::perms::owner_all, error);
   check_permissions(folder);
+}
+
+// What make_folder() would say. True: the folder is there.
+bool check_folder(const std::string& folder) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  fs::path at = fs::absolute(folder, error).lexically_normal();
+  fs::file_status status = fs::status(at, error);
+  const bool there = fs::exists(status);
+  while (!fs::exists(status) && status.type() == fs::file_type::not_found &&
+         at.has_relative_path()) {
+    at = at.parent_path();
+    status = fs::status(at, error);
+  }
+  if (!fs::is_directory(status))
+    fail_to_make(folder, std::strerror(fs::exists(status) ? ENOTDIR : error.value()));
+  if (there) check_permissions(folder);
+  if (!there && ::access(at.c_str(), W_OK | X_OK) != 0) fail_to_make(folder, std::strerror(errno));
+  return there;
 }
 
 SigningKey read_or_make_authority(const std::string& path, Random& random) {
@@ -70,6 +91,12 @@ constexpr std::array kFiles = {
     StateFile{"site.key", "servers that list this relay need a copy of the new one"},
     StateFile{"names.sqlite", "all names can be claimed anew, and no key is revoked"},
 };
+
+// Or hidden from us.
+bool is_there(const std::string& path) {
+  std::error_code unknown;
+  return std::filesystem::exists(path, unknown) || unknown;
+}
 
 bool has_content(const std::string& path) {
   std::error_code error;
@@ -99,13 +126,32 @@ void check_complete(const std::string& folder) {
 
 }  // namespace
 
+namespace {
+
+[[noreturn]] void fail_to_lock(const std::string& path) {
+  throw std::runtime_error(fmt::format("can't write {}: {}", path, std::strerror(errno)));
+}
+
+// Where the file system has no locks, it is ours.
+bool lock(int file) { return ::flock(file, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK; }
+
+// What StateLock would say, but for one thing. True: another server has it.
+bool check_lock(const std::string& folder) {
+  const std::string path = folder + "/lock";
+  const FileDescriptor file(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  if (file.valid()) return !lock(file.get());
+  if (errno != ENOENT) fail_to_lock(path);
+  if (::access(folder.c_str(), W_OK | X_OK) != 0) fail_to_lock(path);
+  return false;
+}
+
+}  // namespace
+
 StateLock::StateLock(const std::string& folder) {
   const std::string path = folder + "/lock";
   file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (file_ < 0)
-    throw std::runtime_error(fmt::format("can't write {}: {}", path, std::strerror(errno)));
-  // Where the file system has no locks, there is none.
-  if (::flock(file_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
+  if (file_ < 0) fail_to_lock(path);
+  if (lock(file_)) return;
   ::close(file_);
   throw std::runtime_error(
       fmt::format("another whimbreld uses the state folder {}: stop it, or name a folder of this "
@@ -119,18 +165,24 @@ StateLock::~StateLock() {
 
 namespace {
 
+std::unique_ptr<SqliteRegistry> open_database(const std::string& folder,
+                                              SqliteRegistry::Warn warn) {
+  const std::string path = folder + "/names.sqlite";
+  // Before it is opened: SQLite would leave a journal that nobody can clear away.
+  const bool barred = ::access(path.c_str(), W_OK) != 0 && errno != ENOENT;
+  auto database = barred ? nullptr : std::make_unique<SqliteRegistry>(path, std::move(warn));
+  if (database != nullptr && !database->read_only()) return database;
+  throw std::runtime_error(fmt::format("the database {} can't be written: {}", path,
+                                       sqlite_cure(SQLITE_READONLY, 0, false, path)));
+}
+
 void read_or_make_state(const std::string& folder, SqliteRegistry::Warn warn, ServerState& state) {
   SecureRandom random(system_random_seed());
   state.server.secret = value_or_throw(read_or_make_secret_key(folder + "/server.key", random));
   state.server.public_key = x25519_public(state.server.secret);
   state.authority = read_or_make_authority(folder + "/authority", random);
   state.site_master = value_or_throw(read_or_make_secret_key(folder + "/site.key", random));
-  auto database = std::make_unique<SqliteRegistry>(folder + "/names.sqlite", std::move(warn));
-  if (database->read_only()) {
-    const std::string path = folder + "/names.sqlite";
-    throw std::runtime_error(fmt::format("the database {} can't be written: {}", path,
-                                         sqlite_cure(SQLITE_READONLY, 0, false, path)));
-  }
+  auto database = open_database(folder, std::move(warn));
   state.database = database.get();
   state.registry = std::move(database);
 }
@@ -145,10 +197,8 @@ void remove_state(const std::string& folder) {
 }
 
 bool has_state(const std::string& folder) {
-  return std::any_of(kFiles.begin(), kFiles.end(), [&](const StateFile& file) {
-    std::error_code unknown;
-    return std::filesystem::exists(folder + "/" + file.name, unknown) || unknown;
-  });
+  return std::any_of(kFiles.begin(), kFiles.end(),
+                     [&](const StateFile& file) { return is_there(folder + "/" + file.name); });
 }
 
 }  // namespace
@@ -175,6 +225,19 @@ ServerState open_state(const std::string& folder, Missing missing, SqliteRegistr
     throw;
   }
   return state;
+}
+
+bool check_state(const std::string& folder, Missing missing) {
+  if (folder.empty() || !check_folder(folder)) return false;
+  const bool in_use = check_lock(folder);
+  if (missing == Missing::kRefused) check_complete(folder);
+  const auto there = [&](const char* name) { return is_there(folder + "/" + name); };
+  for (const char* name : {"server.key", "site.key"}) {
+    if (there(name)) value_or_throw(read_secret_key(folder + "/" + name));
+  }
+  if (there("authority")) value_or_throw(read_authority_secret(folder + "/authority"));
+  if (there("names.sqlite")) open_database(folder, {});
+  return in_use;
 }
 
 std::string backup_state(const std::string& folder, const std::string& to) {

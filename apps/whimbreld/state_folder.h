@@ -43,5 +43,9 @@ enum class Missing { kRefused, kMade };
 // `warn` hears what goes wrong with the database later.
 ServerState open_state(const std::string& folder, Missing missing, SqliteRegistry::Warn warn = {});
 
+// Throws what open_state() would throw, as far as it can be told without making or changing anything. True: a server uses the folder
+// now.
+bool check_state(const std::string& folder, Missing missing);
+
 // Copies the state of a server, which may be at work, into a new folder. What to tell the operator. Throws std::runtime_error.
 std::string backup_state(const std::string& folder, const std::string& to);

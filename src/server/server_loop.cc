@@ -82,6 +82,21 @@ Expected<std::unique_ptr<ServerLoop>> ServerLoop::open(const ServerLoopConfig& c
   return loop;
 }
 
+std::string ServerLoop::listen_fault(const ServerLoopConfig& config, bool any_port) {
+  ServerLoopConfig tried = config;
+  for (IpAddress& address : tried.listen) {
+    if (any_port) address.port = 0;
+  }
+  std::string fault = bind_first(tried).error();
+  // As it was given.
+  for (std::size_t i = 0; i < tried.listen.size(); ++i) {
+    const std::string text = tried.listen[i].text();
+    const std::size_t at = fault.find(text);
+    if (at != std::string::npos) fault.replace(at, text.size(), config.listen[i].text());
+  }
+  return fault;
+}
+
 ServerLoop::ServerLoop(const ServerLoopConfig& config, std::vector<ServerShard::Sockets> sockets) {
   const auto count = static_cast<std::uint32_t>(sockets.size());
   for (std::uint32_t shard = 0; shard < count; ++shard) {

@@ -32,6 +32,9 @@ class ServerLoop {
   // Binds. The error says what is wrong and what to do.
   static Expected<std::unique_ptr<ServerLoop>> open(const ServerLoopConfig& config);
 
+  // What open() would say of the addresses; empty: nothing is wrong. Binds them for a moment, with any port where `any_port`.
+  static std::string listen_fault(const ServerLoopConfig& config, bool any_port);
+
   // Serves until stop().
   void run();
   // Any thread, and signal handlers.

@@ -108,7 +108,7 @@ class Admin(unittest.TestCase):
             _, port = start(scene)
             second = scene.run("second", WHIMBRELD, "--listen", "127.0.0.1:0", "--state", "", "--admin", f"127.0.0.1:{port}")
             self.assertEqual(second.code(), 1)
-            self.assertIn("is another program there?", second.err)
+            self.assertIn("Address already in use; choose another", second.err)
 
     def test_no_page_in_every_way_to_say_so(self):
         with Scene() as scene:
