@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <spdlog/spdlog.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <optional>
 #include <stdexcept>
@@ -29,11 +30,26 @@ IpAddress parse_listen(const std::string& text) {
 
 void warn(const std::string& text) { spdlog::warn("{}", text); }
 
+// A file that is named in the settings, perhaps as one that systemd hands over.
+std::string file_of(const std::string& where, const std::string& path) {
+  constexpr std::string_view kCredentials = "${CREDENTIALS_DIRECTORY}/";
+  if (!path.starts_with(kCredentials)) return path;
+  const char* folder = std::getenv("CREDENTIALS_DIRECTORY");
+  if (folder == nullptr || *folder == '\0') {
+    throw std::runtime_error(
+        fmt::format("{}: {} is not set: systemd sets it for a service that has LoadCredential=; "
+                    "elsewhere set it to the folder of that file, or name the file itself",
+                    where, kCredentials.substr(2, kCredentials.size() - 4)));
+  }
+  return fmt::format("{}/{}", folder, path.substr(kCredentials.size()));
+}
+
 // Nothing where no tokens are taken.
 std::optional<rendezvous::BackendKey> read_backend_key(const Settings& settings) {
   if (settings.login != LoginMode::kToken) return std::nullopt;
-  if (settings.token_algorithm != "EdDSA") return read_token_secret(settings.token_key_file, warn);
-  auto key = read_authority(settings.token_key_file);
+  const std::string path = file_of("login.token_key_file", settings.token_key_file);
+  if (settings.token_algorithm != "EdDSA") return read_token_secret(path, warn);
+  auto key = read_authority(path);
   if (!key) throw std::runtime_error("login.token_key_file: " + key.error());
   return *key;
 }
@@ -90,15 +106,16 @@ ServerLoopConfig loop_config(const Settings& settings, RelayNames& names) {
   site.relay_addresses = names.add(settings.site, "relay.address", settings.relay_addresses);
   for (const SiteSettings& other : settings.sites) {
     const std::string where = fmt::format("site \"{}\"", other.name);
-    const auto key = read_secret_key(other.key_file);
+    const std::string path = file_of(where, other.key_file);
+    const auto key = read_secret_key(path);
     if (!key) {
       // A new key would be of no use: the relay has one, which it made at its first start.
       std::error_code unknown;
-      const bool missing = !std::filesystem::exists(other.key_file, unknown) && !unknown;
+      const bool missing = !std::filesystem::exists(path, unknown) && !unknown;
       throw std::runtime_error(
           fmt::format("{}: {}. It is to be a copy of site.key, from the state folder of that relay "
                       "on its own machine",
-                      where, missing ? other.key_file + " is missing" : key.error()));
+                      where, missing ? path + " is missing" : key.error()));
     }
     site.other_sites.push_back(
         {other.name, names.add(other.name, where + ": address", other.addresses), *key});
