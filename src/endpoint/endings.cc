@@ -135,6 +135,10 @@ void Endpoint::State::fail_peer(Peer& peer, ConnectionState state, int reason,
 // Why no session came about in time, with what is likely, as far as the answers tell.
 std::string Endpoint::State::timeout_text(const Peer& peer) {
   const std::string waited = seconds_text(peer.options.timeout_initial);
+  if (!peer.dial && peer.route_asked && !peer.route) {
+    return peer.user.text() + " could not be looked up in " + waited +
+           ": there is no answer from the server";
+  }
   if (!peer.dial) return peer.user.text() + " did not accept or answer in " + waited;
   const std::string who = peer.user.text() + place_of(*peer.dial);
   if (peer.dial->stage() == Dial::Stage::kFinishSent) {

@@ -63,6 +63,14 @@ rendezvous::ClientConfig client_config(const OnlineConfig& users) {
   return made;
 }
 
+// The session's text, with the server called by what it is to a person.
+std::string plain_end(std::string text) {
+  const std::string name = server_name().text();
+  const std::size_t at = text.find(name);
+  return at == std::string::npos ? "the server: " + text
+                                 : text.replace(at, name.size(), "the server");
+}
+
 }  // namespace
 
 Network::Online::Online(Endpoint& users, const OnlineConfig& config, Random& random, Instant now,
@@ -205,11 +213,8 @@ void Network::Online::take_control(Instant now) {
       if (connected_ && failed->info.end_reason == kEndRemoteElsewhere) {
         give_way(now);
       } else if (connected_) {
-        // Of several addresses the text names those that were tried.
-        const bool one = config_.servers.size() == 1;
-        const std::string at = one ? " at " + server().text() : std::string();
         if (logging_in()) rank_server(IpAddress::parse(failed->info.remote_address), false);
-        lose("the server" + at + ": " + failed->info.end_debug, true, now);
+        lose(plain_end(failed->info.end_debug), true, now);
       }
     } else {
       control_.close_session(std::get<SessionRequestEvent>(*event).identity, now);
