@@ -10,9 +10,10 @@
 
 #include "failure.h"
 
-bool LineInput::wait(int other_fd, int timeout_ms) {
+bool LineInput::wait(int other_fd, int timeout_ms, bool deaf) {
   // A closed stdin is left out (-1): it would be ready for ever.
-  std::array<pollfd, 2> fds = {{{closed_ ? -1 : STDIN_FILENO, POLLIN, 0}, {other_fd, POLLIN, 0}}};
+  std::array<pollfd, 2> fds = {
+      {{closed_ || deaf ? -1 : STDIN_FILENO, POLLIN, 0}, {other_fd, POLLIN, 0}}};
   if (::poll(fds.data(), fds.size(), timeout_ms) < 0) {
     if (errno == EINTR) return false;
     throw Failure(fmt::format("can't wait for the standard input: {}", std::strerror(errno)));

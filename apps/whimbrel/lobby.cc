@@ -3,6 +3,7 @@
 #include <unistd.h>
 #include <whimbrel/lobbies.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstring>
@@ -15,8 +16,8 @@
 #include "commands.h"
 #include "failure.h"
 #include "interrupt.h"
-#include "line_input.h"
 #include "pump.h"
+#include "screen.h"
 #include "session_json.h"
 #include "text.h"
 
@@ -35,12 +36,12 @@ constexpr const char* kHelp = R"(  /who                who is in the lobby, and 
   /kick NAME          send somebody away for good (the owner)
   /owner NAME         give it to somebody else (the owner)
   /shut, /open        let nobody in, or everybody (the owner)
-  /quit               leave (as Ctrl-D does))";
+  /quit               leave (as Ctrl-D does)
+  //TEXT              says /TEXT)";
 
-void tell(std::string_view line) {
-  fmt::print("* {}\n", printable(line));
-  std::fflush(stdout);
-}
+// With what they need; without it they show how they are used.
+constexpr std::array<std::string_view, 6> kCommands = {"/help",  "/set",  "/kick",
+                                                       "/owner", "/shut", "/open"};
 
 // KEY=VALUE, as two.
 std::pair<std::string, std::string> parse_datum(const std::string& text) {
@@ -130,7 +131,7 @@ void print_json(const std::vector<LobbyListing>& lobbies) {
 }
 
 void print_table(const std::vector<LobbyListing>& lobbies) {
-  if (lobbies.empty()) return tell("no lobby");
+  if (lobbies.empty()) return fmt::print("* no lobby\n");
   fmt::print("{:<20} {:>7}  {}\n", "LOBBY", "MEMBERS", "DATA");
   for (const LobbyListing& one : lobbies) {
     fmt::print("{:<20} {:>3}/{:<3}  {}\n", to_string(one.id), one.member_count, one.members_max,
@@ -154,12 +155,13 @@ class Room {
   void on_configured(const LobbyEvent& event);
   void take_line(const std::string& line);
   void take_command(const std::string& line);
-  void show() const;
-  whimbrel::Lobbies::Done report() const;
+  void tell(std::string_view line) { screen_.tell(line); }
+  void show();
+  whimbrel::Lobbies::Done report();
 
   whimbrel::NetworkingMessages& net_;
   Pump& pump_;
-  LineInput input_;
+  Screen screen_;
   LobbyId id_{};
   whimbrel::Identity owner_;
   bool quit_ = false, lost_ = false;
@@ -171,7 +173,7 @@ void Room::entered(const Lobby& lobby) {
   tell(fmt::format("in lobby {}", to_string(lobby.id)));
 }
 
-void Room::show() const {
+void Room::show() {
   const auto lobby = net_.lobbies().find(id_);
   if (!lobby) return tell("the lobby is gone");
   for (const Lobby::Member& member : lobby->members) {
@@ -210,9 +212,7 @@ void Room::on_event(const LobbyEvent& event) {
       return tell(event.removed ? fmt::format("{}: {} is gone", who, event.key)
                                 : fmt::format("{}: {} = {}", who, event.key, event.text()));
     case Kind::kChat:
-      fmt::print("{}: {}\n", who, printable(event.text()));
-      std::fflush(stdout);
-      return;
+      return screen_.print(fmt::format("{}: {}", who, printable(event.text())));
     case Kind::kConfigured:
       return on_configured(event);
     case Kind::kReturned:
@@ -226,8 +226,8 @@ void Room::on_event(const LobbyEvent& event) {
 }
 
 // What became of a request, if it is worth a word.
-whimbrel::Lobbies::Done Room::report() const {
-  return [](LobbyResult result) {
+whimbrel::Lobbies::Done Room::report() {
+  return [this](LobbyResult result) {
     if (result != LobbyResult::kOk) tell(to_string(result));
   };
 }
@@ -253,15 +253,21 @@ void Room::take_command(const std::string& line) {
     lobbies.set_owner(id_, parse_user(first), report());
   } else if ((command == "/shut" || command == "/open") && lobby) {
     lobbies.configure(id_, lobby->kind, lobby->members_max, command == "/open", report());
+  } else if (std::find(kCommands.begin(), kCommands.end(), command) != kCommands.end()) {
+    screen_.print(kHelp);
   } else {
-    fmt::print("{}\n", kHelp);
+    tell(fmt::format(
+        "there is no {}: /who, /set, /kick, /owner, /shut, /open, /quit and /help are what "
+        "there is; //{} sends it as a line",
+        command, line.substr(1)));
   }
 }
 
 void Room::take_line(const std::string& line) {
   if (line.empty()) return;
-  if (line.front() != '/') {
-    net_.lobbies().chat(id_, line, report());
+  const bool escaped = line.starts_with("//");
+  if (line.front() != '/' || escaped) {
+    net_.lobbies().chat(id_, line.substr(escaped ? 1 : 0), report());
     return;
   }
   try {
@@ -273,12 +279,13 @@ void Room::take_line(const std::string& line) {
 
 int Room::run() {
   show();
-  while (!quit_ && !lost_ && !interrupted() && !input_.ended()) {
-    const bool news = input_.wait(net_.event_handle(), 500);
+  while (!quit_ && !lost_ && !interrupted() && !screen_.ended()) {
+    const bool news = screen_.wait(net_.event_handle(), 500);
     if (news && net_.run_callbacks() == 0) std::this_thread::sleep_for(2ms);
-    while (auto line = input_.next()) take_line(*line);
+    while (auto line = screen_.next()) take_line(*line);
   }
   if (lost_) return 1;
+  screen_.end_input();
   // What was typed last is answered before.
   ask(net_, pump_, "leave", [this](auto done) { net_.lobbies().leave(id_, done); });
   return 0;

@@ -257,8 +257,6 @@ whimbrel::DebugLevel debug_level(int verbosity) {
 
 }  // namespace
 
-void note(std::string_view line) { fmt::print(stderr, "whimbrel: {}\n", printable(line)); }
-
 bool AcceptPolicy::accepts(const Identity& user) const {
   if (!given()) return fallback == Fallback::kEverybody;
   return std::any_of(names.begin(), names.end(), [&](const std::string& name) {

@@ -9,6 +9,8 @@
 
 #include <whimbrel/networking_messages.h>
 
+#include "notes.h"
+
 struct NodeOptions {
   std::string name;
   std::vector<std::string> listen;
@@ -50,6 +52,3 @@ NodeOptions for_transfers(NodeOptions options);
 
 // The UDP port that a node listens on: of IPv4, or else of IPv6.
 int bound_port(const whimbrel::NetworkingMessages& net);
-
-// A line on stderr.
-void note(std::string_view line);
