@@ -4,3 +4,5 @@
 inline constexpr int kChatChannel = 0;
 inline constexpr int kStreamChannel = 1;
 inline constexpr int kPingChannel = 2;
+// Beside the lines of a chat (chat_words.h).
+inline constexpr int kChatWordsChannel = 3;

@@ -3,16 +3,22 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <set>
 #include <thread>
 #include <vector>
 
 #include "channels.h"
+#include "chat_peer.h"
 #include "commands.h"
 #include "interrupt.h"
-#include "line_input.h"
 #include "node_options.h"
-#include "peer_watch.h"
 #include "ping_messages.h"
+#include "screen.h"
 #include "text.h"
 
 using namespace std::chrono_literals;
@@ -27,7 +33,15 @@ constexpr const char* kHelp = R"(  /who              who is in the chat, and ove
   /accept NAME      let somebody in who asks
   /refuse NAME      or not
   /leave NAME       end the session with somebody
-  /quit             end (as Ctrl-D does))";
+  /quit             end (as Ctrl-D does)
+  //TEXT            sends /TEXT)";
+
+// Who keeps asking is named once; after such a pause it is news again.
+constexpr auto kAskedAgain = 30s;
+// Of what could not be delivered, for each user.
+constexpr std::size_t kUndeliveredShown = 20;
+
+using Clock = std::chrono::steady_clock;
 
 class Chat {
  public:
@@ -37,208 +51,321 @@ class Chat {
 
  private:
   void on_request(const Identity& who);
-  void on_failed(const ConnectionInfo& info);
-  void join(const Identity& who);
-  void leave(const Identity& who);
+  void on_changed(const Identity& who, ConnectionState state, const ConnectionInfo& info);
+  void on_server(const ServerStatus& status);
+  ChatPeer* find(const Identity& who);
+  ChatPeer& find_or_add(const Identity& who, bool called);
+  void let_in(const Identity& who);
+  void say_good_bye(const Identity& who);
   void take_line(const std::string& line);
   void take_command(const std::string& line);
-  void say_to(const Identity& who, std::string_view line);
+  void say(const std::string& line);
+  std::size_t show_lines();
   std::size_t show_messages();
-  void notice_departures();
-  void on_server(const ServerStatus& status);
   void show_users();
-  void flush();
+  bool full() const;
+  void step();
+  void wait_for_delivery();
+  void tell_undelivered(const std::string& name, const std::deque<std::string>& lines);
+  void tell_all_undelivered();
 
   whimbrel::NetworkingMessages& net_;
-  Pump pump_;
   const ChatOptions& options_;
-  LineInput input_;
-  std::vector<Identity> users_;
+  Screen screen_;
+  ChatPlace place_;
+  std::vector<std::unique_ptr<ChatPeer>> peers_;
+  std::deque<std::string> for_whoever_joins_;
+  std::map<Identity, Clock::time_point> asked_;
+  std::set<std::string> told_of_server_;  // since we were online last
+  bool was_online_ = false;
   ServerStatus::State server_ = ServerStatus::State::kNone;
-  bool server_was_online_ = false;
   bool quit_ = false;
-  bool failed_ = false;
 };
 
-void tell(std::string_view line) {
-  fmt::print("* {}\n", printable(line));
-  std::fflush(stdout);
+std::uint64_t random_run() {
+  std::random_device random;
+  return (std::uint64_t{random()} << 32 | random()) | 1;
 }
 
 Chat::Chat(whimbrel::NetworkingMessages& net, const ChatOptions& options)
-    : net_(net), pump_(net), options_(options) {
+    : net_(net),
+      options_(options),
+      place_{net,
+             screen_,
+             options.channel,
+             options.channel == kChatWordsChannel ? kChatWordsChannel + 1 : kChatWordsChannel,
+             random_run(),
+             !options.node.server.empty()} {
   net_.on_session_request([this](const Identity& who) { on_request(who); });
-  net_.on_session_failed([this](const ConnectionInfo& info) { on_failed(info); });
+  net_.on_session_changed([this](const Identity& who, ConnectionState state,
+                                 const ConnectionInfo& info) { on_changed(who, state, info); });
   net_.on_server_status_changed([this](const ServerStatus& status) { on_server(status); });
-  for (const std::string& user : options.users) users_.push_back(parse_user(user));
+  net_.on_presence_changed([this](const Identity& who, bool online) {
+    ChatPeer* peer = find(who);
+    if (online && peer != nullptr) peer->on_reachable();
+  });
+  if (::isatty(STDIN_FILENO) == 1) {
+    screen_.tell(fmt::format("{} on UDP port {}; /help lists commands, Ctrl-D ends",
+                             net.identity().valid() ? short_name(net.identity()) : "nameless",
+                             bound_port(net)));
+  }
+  if (place_.has_server) {
+    const std::string& server = options.node.server;
+    screen_.tell("connecting to " + server.substr(0, server.find(',')));
+    on_server(net.get_server_status());
+  }
+  for (const std::string& user : options.users) find_or_add(parse_user(user), true);
 }
 
-// Only what changes: the first words about it were said at the start.
-void Chat::on_server(const ServerStatus& status) {
-  using State = ServerStatus::State;
-  if (status.state == server_) return;
-  if (status.state == State::kRefused || (status.state == State::kConnecting && server_was_online_))
-    tell("server: " + status.text);
-  if (status.state == State::kOnline && server_was_online_) tell("server: online again");
-  if (status.state == State::kOnline) server_was_online_ = true;
-  server_ = status.state;
+// --- who is here -----------------------------------------------------------------------------------------------------
+
+ChatPeer* Chat::find(const Identity& who) {
+  for (const auto& peer : peers_) {
+    if (peer->who() == who) return peer.get();
+  }
+  return nullptr;
 }
 
-void Chat::join(const Identity& who) {
-  if (std::find(users_.begin(), users_.end(), who) == users_.end()) users_.push_back(who);
+ChatPeer& Chat::find_or_add(const Identity& who, bool called) {
+  if (ChatPeer* known = find(who)) return *known;
+  ChatPeer& peer = *peers_.emplace_back(std::make_unique<ChatPeer>(place_, who, called));
+  for (std::string& line : for_whoever_joins_) peer.say(std::move(line));
+  for_whoever_joins_.clear();
+  return peer;
 }
 
-void Chat::leave(const Identity& who) { std::erase(users_, who); }
+void Chat::let_in(const Identity& who) {
+  asked_.erase(who);
+  find_or_add(who, false).on_let_in();
+}
+
+void Chat::say_good_bye(const Identity& who) {
+  const auto at = std::find_if(peers_.begin(), peers_.end(),
+                               [&](const auto& peer) { return peer->who() == who; });
+  const bool known = net_.close_session_with_user(who);
+  asked_.erase(who);
+  if (!known && at == peers_.end())
+    return screen_.tell(fmt::format("no session with {}", short_name(who)));
+  screen_.tell(fmt::format("no longer with {}", short_name(who)));
+  if (at == peers_.end()) return;
+  tell_undelivered(short_name(who), (*at)->kept().lines());
+  peers_.erase(at);
+}
 
 void Chat::on_request(const Identity& who) {
-  if (options_.accept.accepts(who)) {
+  const ChatPeer* peer = find(who);
+  if (options_.accept.accepts(who) || (peer != nullptr && peer->called())) {
     net_.accept_session_with_user(who);
-    join(who);
-    tell(fmt::format("{} joined", short_name(who)));
-  } else if (options_.accept.given() || ::isatty(STDIN_FILENO) != 1) {
+    return let_in(who);
+  }
+  const std::string name = short_name(who);
+  if (options_.accept.given() || ::isatty(STDIN_FILENO) != 1) {
     net_.close_session_with_user(who);
-    tell(fmt::format(
-        "{} asked and was refused{}", short_name(who),
-        options_.accept.given()
-            ? std::string()
-            : fmt::format(": --accept {} or --accept all lets them in", short_name(who))));
-  } else {
-    tell(fmt::format("{0} wants to talk: /accept {0} or /refuse {0}", short_name(who)));
+    return screen_.tell(fmt::format(
+        "{} asked and was refused{}", name,
+        options_.accept.given() ? std::string()
+                                : fmt::format(": --accept {} or --accept all lets them in", name)));
   }
+  const auto now = Clock::now();
+  const auto asked = asked_.find(who);
+  if (asked == asked_.end() || now - asked->second > kAskedAgain)
+    screen_.tell(fmt::format("{0} wants to talk: /accept {0} or /refuse {0}", name));
+  asked_[who] = now;
 }
 
-void Chat::on_failed(const ConnectionInfo& info) {
-  failed_ = true;
-  tell(fmt::format("{}: {}", short_name(info.identity), describe_end(info)));
-  leave(info.identity);
+void Chat::on_changed(const Identity& who, ConnectionState state, const ConnectionInfo& info) {
+  ChatPeer* peer = find(who);
+  if (peer == nullptr) peer = find(info.alias);
+  if (peer != nullptr) peer->on_session_changed(state, info);
 }
 
-void Chat::say_to(const Identity& who, std::string_view line) {
-  while (true) {
-    const auto result = net_.send_message_to_user(
-        who, line, whimbrel::kSendReliable | whimbrel::kSendAutoRestartBrokenSession,
-        options_.channel);
-    if (result == whimbrel::Result::kOk) return;
-    if (result != whimbrel::Result::kLimitExceeded || interrupted()) {
-      failed_ = true;
-      tell(fmt::format("can't send to {}: {}", short_name(who),
-                       result == whimbrel::Result::kInvalidParam
-                           ? "no address known; give --peer NAME=HOST:PORT"
-                           : whimbrel::to_string(result)));
-      return;
-    }
-    pump_.wait(100ms);
-    pump_.found(show_messages());
+// --- the server ------------------------------------------------------------------------------------------------------
+
+// Each text once until we are online again: several addresses may be tried by turns.
+void Chat::on_server(const ServerStatus& status) {
+  using State = ServerStatus::State;
+  const bool changed = status.state != server_;
+  server_ = status.state;
+  if (status.state == State::kOnline) {
+    const std::size_t fault = status.text.find("; ");
+    const std::string more = fault == std::string::npos ? "" : status.text.substr(fault);
+    if (changed) told_of_server_.clear();
+    if (!changed && (more.empty() || !told_of_server_.insert(status.text).second)) return;
+    told_of_server_.insert(status.text);
+    screen_.tell(fmt::format("online as {}{}{}", short_name(net_.identity()),
+                             was_online_ && changed ? " again" : "", more));
+    was_online_ = true;
+    if (!changed) return;
+    for (const auto& peer : peers_) peer->on_reachable();
+    return;
   }
+  if (status.text == "connecting" || !told_of_server_.insert(status.text).second) return;
+  if (status.state == State::kRefused) place_.failed = true;
+  screen_.tell(fmt::format("server: {}{}", status.text,
+                           status.state == State::kConnecting ? "; trying again" : ""));
 }
+
+// --- what is typed ---------------------------------------------------------------------------------------------------
 
 void Chat::take_command(const std::string& line) {
   const std::size_t space = line.find(' ');
   const std::string command = line.substr(0, space);
   const std::string name = space == std::string::npos ? "" : line.substr(space + 1);
-  if (command == "/quit") {
+  const bool names_somebody = command == "/accept" || command == "/refuse" || command == "/leave";
+  if (names_somebody && name.empty()) {
+    screen_.tell(fmt::format("{0} whom? Write {0} NAME", command));
+  } else if (command == "/quit") {
     quit_ = true;
   } else if (command == "/who") {
     show_users();
-  } else if (command == "/accept" && !name.empty()) {
+  } else if (command == "/help") {
+    screen_.print(kHelp);
+  } else if (command == "/accept") {
     const Identity who = parse_user(name);
-    const bool known = net_.accept_session_with_user(who);
-    if (known) join(who);
-    tell(known ? fmt::format("{} joined", name) : fmt::format("{} has not asked", name));
-  } else if ((command == "/refuse" || command == "/leave") && !name.empty()) {
-    const Identity who = parse_user(name);
-    leave(who);
-    tell(net_.close_session_with_user(who) ? "done" : fmt::format("no session with {}", name));
+    if (!net_.accept_session_with_user(who))
+      return screen_.tell(fmt::format("{} does not ask, or has stopped asking", name));
+    let_in(who);
+  } else if (names_somebody) {
+    say_good_bye(parse_user(name));
   } else {
-    fmt::print("{}\n", kHelp);
+    screen_.tell(fmt::format(
+        "there is no {}: /who, /accept, /refuse, /leave, /quit and /help are what there is; //{} "
+        "sends it as a line",
+        command, line.substr(1)));
   }
 }
 
 void Chat::take_line(const std::string& line) {
-  if (!line.empty() && line.front() == '/') {
-    try {
-      take_command(line);
-    } catch (const std::exception& error) {  // a name that is none
-      tell(error.what());
-    }
-    return;
+  if (line.empty() || line.front() != '/') return say(line);
+  if (line.starts_with("//")) return say(line.substr(1));
+  try {
+    take_command(line);
+  } catch (const std::exception& error) {  // a name that is none
+    screen_.tell(error.what());
   }
-  const std::vector<Identity> to = users_;  // a failure met on the way changes the list
-  if (to.empty()) tell("nobody is here yet");
-  for (const Identity& who : to) say_to(who, line);
 }
 
-std::size_t Chat::show_messages() {
+void Chat::say(const std::string& line) {
+  for (const auto& peer : peers_) peer->say(line);
+  if (!peers_.empty()) return;
+  if (for_whoever_joins_.empty())
+    screen_.tell("nobody is here yet: what you type is kept for whoever joins first");
+  for_whoever_joins_.push_back(line);
+}
+
+// --- what comes ------------------------------------------------------------------------------------------------------
+
+std::size_t Chat::show_lines() {
   std::size_t shown = 0;
-  for (const auto& message : net_.receive_messages_on_channel(options_.channel, 64)) {
-    fmt::print("{}: {}\n", short_name(message.identity()), printable(message.text()));
-    join(message.identity());
-    ++shown;
+  while (true) {
+    const auto messages = net_.receive_messages_on_channel(options_.channel, 64);
+    if (messages.empty()) return shown;
+    for (const auto& message : messages) {
+      screen_.print(
+          fmt::format("{}: {}", short_name(message.identity()), printable(message.text())));
+      find_or_add(message.identity(), false).on_line();
+    }
+    shown += messages.size();
   }
-  if (shown > 0) std::fflush(stdout);
-  return shown;
 }
 
-void Chat::notice_departures() {
-  for (const Identity& who : std::vector<Identity>(users_)) {
-    if (net_.get_session_connection_info(who, nullptr, nullptr) != ConnectionState::kClosedByPeer) {
-      continue;
-    }
-    tell(fmt::format("{} left", short_name(who)));
-    net_.close_session_with_user(who);
-    leave(who);
+// A word that begins a session comes before the lines of that session, and behind those of the one before.
+std::size_t Chat::show_messages() {
+  const auto words = net_.receive_messages_on_channel(place_.words_channel, 64);
+  const std::size_t shown = show_lines();
+  for (const auto& message : words) {
+    const auto word = read_chat_word(message.text());
+    ChatPeer* peer = word ? find(message.identity()) : nullptr;
+    if (peer != nullptr) peer->on_word(*word);
   }
+  return words.size() + shown;
 }
 
 void Chat::show_users() {
-  for (const Identity& who : users_) {
+  for (const auto& peer : peers_) {
     ConnectionInfo info;
-    const auto state = net_.get_session_connection_info(who, &info, nullptr);
-    tell(state == ConnectionState::kNone ? fmt::format("{}: no session yet", short_name(who))
-                                         : info.debug_description);
+    net_.get_session_connection_info(peer->who(), &info, nullptr);
+    screen_.tell(peer->here() ? info.debug_description
+                              : fmt::format("{} is not here", short_name(peer->who())));
   }
-  if (users_.empty()) tell("nobody");
+  if (peers_.empty()) screen_.tell("nobody");
 }
 
-// Waits until what was typed has arrived everywhere, or turned out not to.
-void Chat::flush() {
-  const auto pending = [this](const Identity& who) {
-    whimbrel::ConnectionStatus status;
-    const auto state = net_.get_session_connection_info(who, nullptr, &status);
-    const bool alive = state == ConnectionState::kConnected ||
-                       state == ConnectionState::kConnecting ||
-                       state == ConnectionState::kFindingRoute;
-    return alive && status.pending_reliable + status.sent_unacknowledged_reliable > 0;
+// --- the course of it ------------------------------------------------------------------------------------------------
+
+bool Chat::full() const {
+  return for_whoever_joins_.size() >= KeptLines::kLinesMax ||
+         std::any_of(peers_.begin(), peers_.end(), [](const auto& peer) { return peer->full(); });
+}
+
+void Chat::step() {
+  const bool restless =
+      std::any_of(peers_.begin(), peers_.end(), [](const auto& peer) { return peer->restless(); });
+  const bool news = screen_.wait(net_.event_handle(), restless ? 50 : 500, full());
+  const std::size_t done =
+      net_.run_callbacks() + show_messages() + answer_pings(net_, kPingChannel);
+  // Unread messages on a channel that nobody reads would make this loop spin.
+  if (news && done == 0) std::this_thread::sleep_for(2ms);
+  const auto now = Clock::now();
+  for (const auto& peer : peers_) peer->advance(now);
+}
+
+// Until what was typed has arrived everywhere, or turned out not to.
+void Chat::wait_for_delivery() {
+  place_.ending = true;
+  for (const auto& peer : peers_) peer->on_ending();
+  const auto hopeful = [this] {
+    return std::any_of(peers_.begin(), peers_.end(),
+                       [](const auto& peer) { return peer->hopeful(); });
   };
-  while (!interrupted() && std::any_of(users_.begin(), users_.end(), pending)) {
-    pump_.wait(20ms);
-    pump_.found(show_messages());
+  const auto patience = Clock::now() + 1s;
+  bool told = false;
+  while (!interrupted() && hopeful()) {
+    step();
+    if (told || Clock::now() < patience || !hopeful()) continue;
+    told = true;
+    screen_.tell("not everything that was typed has arrived yet; Ctrl-C ends at once");
   }
-  net_.run_callbacks();
+}
+
+void Chat::tell_undelivered(const std::string& name, const std::deque<std::string>& lines) {
+  if (!lines.empty()) place_.failed = true;
+  for (std::size_t i = 0; i < std::min(lines.size(), kUndeliveredShown); ++i)
+    screen_.tell(fmt::format("not delivered to {}: {}", name, lines[i]));
+  if (lines.size() > kUndeliveredShown)
+    screen_.tell(
+        fmt::format("not delivered to {}: {} lines more", name, lines.size() - kUndeliveredShown));
+}
+
+void Chat::tell_all_undelivered() {
+  tell_undelivered("anybody", for_whoever_joins_);
+  for (const auto& peer : peers_) tell_undelivered(short_name(peer->who()), peer->kept().lines());
 }
 
 int Chat::run() {
-  while (!quit_ && !interrupted() && !input_.ended()) {
-    const bool news = input_.wait(net_.event_handle(), 500);
-    const std::size_t done =
-        net_.run_callbacks() + show_messages() + answer_pings(net_, kPingChannel);
-    // Unread messages on a channel that nobody reads would make this loop spin.
-    if (news && done == 0) std::this_thread::sleep_for(2ms);
-    notice_departures();
-    while (auto line = input_.next()) take_line(*line);
+  while (!quit_ && !interrupted() && !screen_.ended()) {
+    step();
+    while (!quit_ && !full()) {
+      const auto line = screen_.next();
+      if (!line) break;
+      take_line(*line);
+    }
   }
-  flush();
-  return failed_ && ::isatty(STDIN_FILENO) != 1 ? 1 : 0;
+  screen_.end_input();
+  wait_for_delivery();
+  net_.run_callbacks();
+  tell_all_undelivered();
+  const bool failed = place_.failed || std::any_of(peers_.begin(), peers_.end(),
+                                                   [](const auto& peer) { return peer->failed(); });
+  return failed && ::isatty(STDIN_FILENO) != 1 ? 1 : 0;
 }
 
 }  // namespace
 
 int chat_command(const ChatOptions& options) {
-  auto net = open_node(options.node);
-  if (::isatty(STDIN_FILENO) == 1) {
-    tell(fmt::format("{} on UDP port {}; /help lists commands, Ctrl-D ends",
-                     net->identity().valid() ? short_name(net->identity()) : "nameless",
-                     bound_port(*net)));
-  }
+  NodeOptions node = options.node;
+  // A pause in the talk is no end of it; what the user says comes later, and counts.
+  node.settings.insert(node.settings.begin(), "IdleTimeout=86400000");
+  auto net = open_node(node);
   return Chat(*net, options).run();
 }

@@ -37,7 +37,9 @@ A file through a pipe:
 "whimbrel COMMAND --help" tells more about each.)";
 
 constexpr const char* kChatExamples =
-    R"(Each line that you type goes to everybody in the chat. Lines that begin with / are commands; /help lists them.
+    R"(Each line that you type goes to everybody in the chat. Lines that begin with / are commands; /help lists them, and
+//TEXT sends /TEXT. What is typed while somebody is away is kept and sent when they are back; what could not be delivered
+in the end is said.
 
 Examples, one a terminal:
   whimbrel chat --name bob --listen 127.0.0.1:4000
