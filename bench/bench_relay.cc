@@ -45,6 +45,7 @@ int main(int argc, char** argv) {
                   {{"leg_latency", measure_latency},
                    {"turn_latency", measure_latency},
                    {"turn_plain_latency", measure_latency},
+                   {"leg_flood", measure_flood},
                    {"leg_opens", measure_opens},
                    {"turn_opens", measure_opens},
                    {"leg_junk", send_junk}},

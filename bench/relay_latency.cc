@@ -1,81 +1,15 @@
 // What a relay adds to a packet's time while it carries half of what it can: a pair that plays ping-pong through it, and by
 // turns with bare sockets, both with a thread at each end.
-#include <poll.h>
-#include <sys/prctl.h>
-
-#include <atomic>
 #include <thread>
 
+#include "ping_pong.h"
 #include "relay_rows.h"
 
 namespace bench {
 namespace {
 
-constexpr std::size_t kPingBytes = 100;
 constexpr double kMaximumSeconds = 0.4;  // for finding out what the relay carries
-constexpr int kPatienceMs = 100;
 constexpr long kBetweenPingsNs = 200'000;
-
-// One end, used by one thread: a packet out, a packet in.
-class Station {
- public:
-  explicit Station(End& end) : end_(end) {}
-
-  void send() {
-    const std::size_t size = end_.wrap(payload_, out_, bench_now());
-    ::send(end_.fd(), out_.data(), size, 0);
-  }
-  // False: none came in time.
-  bool receive() {
-    for (const double limit = now_s() + kPatienceMs * 1e-3; now_s() < limit;) {
-      pollfd readable = {end_.fd(), POLLIN, 0};
-      if (poll(&readable, 1, kPatienceMs) <= 0) return false;
-      const ssize_t size = recv(end_.fd(), in_.data(), in_.size(), 0);
-      if (size <= 0) continue;
-      const auto datagram = MutableBytes(in_).first(static_cast<std::size_t>(size));
-      if (end_.unwrap(datagram, bench_now()).size() == kPingBytes) return true;
-    }
-    return false;
-  }
-
- private:
-  End& end_;
-  std::vector<std::uint8_t> payload_ = std::vector<std::uint8_t>(kPingBytes, 0x5a);
-  std::array<std::uint8_t, kPingBytes + kRelayHeaderMax> out_;
-  std::array<std::uint8_t, 2048> in_;
-};
-
-// A pair whose second end answers.
-class PingPong {
- public:
-  explicit PingPong(const EndPair& pair) : asks_(*pair.first), answers_(*pair.second) {
-    thread_ = std::thread([this] {
-      while (!done_) {
-        if (answers_.receive()) answers_.send();
-      }
-    });
-  }
-  ~PingPong() {
-    done_ = true;
-    thread_.join();
-  }
-  // Adds the round trip to `times`, unless a packet was lost.
-  void ping(std::vector<double>& times) {
-    const double begin = now_s();
-    asks_.send();
-    if (asks_.receive()) times.push_back(now_s() - begin);
-  }
-
- private:
-  Station asks_, answers_;
-  std::atomic<bool> done_{false};
-  std::thread thread_;
-};
-
-double at_share(std::vector<double>& sorted, double share) {
-  if (sorted.empty()) fail("no ping came back");
-  return sorted[static_cast<std::size_t>(share * static_cast<double>(sorted.size() - 1))];
-}
 
 }  // namespace
 

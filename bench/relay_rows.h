@@ -14,6 +14,7 @@ inline constexpr double kSettleSeconds = 0.2;
 std::vector<EndPair> make_pairs(std::size_t count, const Arguments& arguments);
 
 void measure_latency(const Arguments& arguments);
+void measure_flood(const Arguments& arguments);
 void measure_opens(const Arguments& arguments);
 void send_junk(const Arguments& arguments);
 

@@ -226,6 +226,15 @@ MEASUREMENTS = [
         Row("relay_added_latency_p99_us", "us", of_client("added_p99_us"), higher_is_better=False, target=250),
         Row("relay_latency_bare_rtt_p50_us", "us", of_client("bare_rtt_p50_us"), higher_is_better=False),
         Row("relay_latency_load_packets_per_s", "1/s", of_client("load_packets_per_s"))], runner=relay("latency")),
+    Measurement("relay_flood", ("whimbrel",), [
+        Row("relay_quiet_rtt_p99_us", "us", of_client("quiet_rtt_p99_us"), higher_is_better=False),
+        *(Row(f"relay_flood_{kind}_added_p99_ms", "ms", of_client(f"{kind}_added_p99_ms"), higher_is_better=False,
+              target=1) for kind in ("spoofed", "shown", "full")),
+        *(Row(f"relay_flood_{kind}_login_p99_ms", "ms", of_client(f"{kind}_login_p99_ms"), higher_is_better=False)
+          for kind in ("quiet", "spoofed", "shown", "full")),
+        Row("relay_flood_full_per_s", "1/s", of_client("full_per_s")),
+        Row("relay_flood_logins_failed", "", of_client("logins_failed"), higher_is_better=False, target=0)],
+        runner=relay("flood")),
     Measurement("relay_opens", ("whimbrel", "coturn"), [
         Row("relay_opens_per_core_s", "1/s", lambda server, client: client["opens"] / client["server_cpu_s"],
             against={"coturn": 1}),
@@ -283,6 +292,9 @@ share this machine's processors: packets_per_s says less than packets_per_core_s
 server got. Clients send each packet as a datagram of its own, without segmentation offload, in trains of up to 8.
 Added latency: half of (a round trip through the relay, less the median one of bare sockets at that time), while 16 pairs put
 half of the relay's own maximum on it; with fewer processors than four, load, clients and server wait for each other.
+Flood: first packets of sessions, each under a key of its own: 2,500 a second from made-up addresses, as many from one that answers
+cookies and reads nothing else, and as many as this machine sends; added to the p99 of a round trip through the relay, and how long
+others take to log in meanwhile.
 Opens: of a slot; for coturn of an allocation, with credentials. Junk: opens with a cookie and a token of another site, or a
 wrong mac; without a cookie (most are asked for one); too short; packets of no slot.
 Memory, resident: slots and users are 100,000 of simulated clients, in one process with a relay, or with a rendezvous alone;

@@ -175,7 +175,7 @@ Admin::Admin(const std::string& listen, Service& service) : http_(std::make_uniq
   host.port = 0;
   // Asks the serving thread, too: a page that does not come means that it hangs.
   http_->Get("/healthz", [&service](const httplib::Request&, httplib::Response& response) {
-    service.loop().with_site([](Site&, Instant) {});
+    service.loop().with_every_site([](Site&, Instant) {});
     if (service.draining()) response.status = 503;
     response.set_content(service.draining() ? "draining\n" : "ok\n", "text/plain");
   });

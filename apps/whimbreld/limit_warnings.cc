@@ -9,12 +9,14 @@ std::vector<LimitCount> limit_counts(ServerLoop& loop) {
   rendezvous::ServerCounters clients;
   rendezvous::LobbyCounters lobbies;
   std::uint64_t stun = 0;
+  std::uint64_t handshakes = 0;
   loop.with_every_site([&](Site& site, Instant) {
     if (site.relay() != nullptr) relay += site.relay()->counters();
     stun += site.counters().dropped_stun;
     if (site.control() == nullptr) return;
     const rendezvous::Server& server = site.control()->server();
     clients = server.counters();
+    handshakes = site.control()->endpoint().counters()[Count::kDroppedHandshakeLoad];
     if (server.lobbies() != nullptr) lobbies = server.lobbies()->counters();
   });
   return {
@@ -28,6 +30,8 @@ std::vector<LimitCount> limit_counts(ServerLoop& loop) {
        "server "
        "lists this relay under [[sites]], its key_file must be a copy of that file",
        relay.dropped_bad_token},
+      {"first packets of clients dropped: there are too many, or too many from one network",
+       handshakes},
       {"messages refused: a client sends more than rendezvous.signals_per_second",
        clients.rate_limited},
       {"messages to clients lost: they take them too slowly", clients.dropped_outputs},

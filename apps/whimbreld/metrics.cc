@@ -98,6 +98,17 @@ void add_relay(Page& page, ServerLoop& loop) {
   page.add("reason", "handover", c.dropped_handover);
 }
 
+void add_handshakes(Page& page, const Endpoint& endpoint) {
+  const Counters& c = endpoint.counters();
+  page.gauge("whimbrel_rendezvous_sessions", "Sessions, those of nobody known yet among them",
+             endpoint.session_count());
+  page.counter("whimbrel_rendezvous_cookies_total", "First packets answered by a cookie",
+               c[Count::kCookiesSent]);
+  page.counter("whimbrel_rendezvous_handshakes_dropped_total",
+               "First packets dropped, and handshakes given up: there were too many",
+               c[Count::kDroppedHandshakeLoad]);
+}
+
 void add_rendezvous(Page& page, const rendezvous::Server& server) {
   const rendezvous::ServerCounters& c = server.counters();
   page.gauge("whimbrel_rendezvous_clients", "Sessions of clients", server.client_count());
@@ -163,6 +174,7 @@ std::string metrics_text(Service& service) {
                  site.counters().dropped_unknown_type);
     if (site.control() == nullptr) return;
     const rendezvous::Server& server = site.control()->server();
+    add_handshakes(page, site.control()->endpoint());
     add_rendezvous(page, server);
     if (server.lobbies() != nullptr) add_lobbies(page, *server.lobbies());
   });

@@ -244,7 +244,7 @@ TEST_P(DialRace, ACookieIsForItsAddressAlone) {
   EndpointConfig config;
   config.identity = b.name();
   config.keys = generate_x25519(b.random);
-  config.limits.handshakes_per_100ms_max = 0;
+  config.limits.first_packets.per_100ms_max = 0;
   b.endpoint = std::make_unique<Endpoint>(std::move(config), b.random, now, kTestClock);
   call({kBobV6, kBobV4});
   // Over IPv6 alice hears the cookie and nothing else.

@@ -92,6 +92,7 @@ void Endpoint::State::erase(Peer& peer) {
   const SessionId id = peer.id;
   racing.erase(id);
   if (peer.refused) --refused_count;
+  note_confirmed(peer);
   if (!delivered.empty()) departed.emplace_back(id, peer.user);
   peers.erase(id);
 }

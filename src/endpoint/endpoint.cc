@@ -33,9 +33,9 @@ Endpoint::State::State(EndpointConfig config_in, Random& random_in, Instant now,
       random(random_in),
       clock(clock_in),
       stamps(config.limits.stamps_max),
+      first_packets(config.limits.first_packets, random, now),
       screener(handshake, random),
-      resets(config.limits.resets_per_second, config.limits.resets_per_second / 4, now),
-      load_window_start(now) {
+      resets(config.limits.resets_per_second, config.limits.resets_per_second / 4, now) {
   // Its first call takes milliseconds, which the first handshake had better not.
   best_backend(AeadSuite::kAesGcm);
 }

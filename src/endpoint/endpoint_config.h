@@ -11,6 +11,7 @@
 #include "base/time.h"
 #include "crypto/aead.h"
 #include "crypto/keys.h"
+#include "endpoint/first_packets.h"
 #include "handshake/certificate.h"
 #include "session/session_options.h"
 
@@ -25,8 +26,11 @@ struct EndpointLimits {
   std::size_t failed_records_max = 1024;   // the oldest is forgotten
   std::size_t stamps_max = 4096;           // anti-replay stamps kept by peer key: the oldest goes
   std::size_t events_max = 4096;           // the oldest request event goes, failures stay
-  // More first messages than this in 100 ms: cookies are asked for.
-  std::uint32_t handshakes_per_100ms_max = 500;
+  FirstPacketLimits first_packets;
+  // Sessions that strangers began and have not confirmed by a packet of theirs, for unconfirmed_life at most: the one whose place
+  // is worth least goes, and nobody is told. 0: they are sessions as others are. For servers, which have nothing to say to them.
+  std::size_t unconfirmed_max = 0;
+  Duration unconfirmed_life = seconds(5);
   // Questions after forgotten sessions that are looked at; others are dropped. Each costs a few hashes.
   double resets_per_second = 4000;
   // Packets sealed with one key before it is updated; 0: as many as the cipher allows (RFC 9001 6.6).

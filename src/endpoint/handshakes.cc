@@ -7,7 +7,6 @@ namespace whimbrel {
 
 namespace {
 
-constexpr Duration kLoadWindow = milliseconds(100);
 constexpr std::size_t kRecentInitsMax = 2048;
 // FinishXX that do not fit, before the handshake is given up.
 constexpr unsigned kFinishFailuresMax = 16;
@@ -62,14 +61,6 @@ void Endpoint::State::set_parameters(const SessionOptions& options) {
   p.idle_timeout_ms = static_cast<std::uint64_t>(to_milliseconds(options.idle_timeout));
 }
 
-bool Endpoint::State::under_load(Instant now) {
-  if (now >= load_window_start + kLoadWindow) {
-    load_window_start = now;
-    load_count = 0;
-  }
-  return ++load_count > config.limits.handshakes_per_100ms_max;
-}
-
 void Endpoint::State::count_handshake_error(HandshakeError error) {
   switch (error) {
     case HandshakeError::kWrongMac1:
@@ -108,8 +99,10 @@ void Endpoint::State::receive_handshake(const IpAddress& from, Bytes datagram, I
 // --- answering ---------------------------------------------------------------------------------------------------
 
 void Endpoint::State::on_init(const IpAddress& from, Bytes datagram, Instant now) {
+  if (!first_packets.looks_at(from, now)) return counters.add(Count::kDroppedHandshakeLoad);
   const auto source = address_bytes(from);
-  const InitScreener::Result screened = screener.check(datagram, source, under_load(now), now);
+  const bool loaded = first_packets.wants_cookie(half_open.size() + unconfirmed.size(), now);
+  const InitScreener::Result screened = screener.check(datagram, source, loaded, now);
   if (screened.verdict == InitScreener::Verdict::kReply) {
     // Who floods us with what costs nothing to send gets few answers, and none that others wait behind.
     if (raw.size() >= kStatelessRepliesMax) return counters.add(Count::kDroppedHandshakeLoad);
@@ -122,11 +115,13 @@ void Endpoint::State::on_init(const IpAddress& from, Bytes datagram, Instant now
   }
   const EphemeralKey ephemeral = ephemeral_of(screened.init);
   if (on_repeated_init(ephemeral, from, now)) return;
+  // While cookies are asked for it has shown one.
+  const auto standing = loaded ? first_packets.admit(from, now) : Standing::kCommon;
+  if (!standing) return counters.add(Count::kDroppedHandshakeLoad);
   if (screened.init.kind == HandshakeKind::kInitIk) {
-    on_init_ik(screened.init, ephemeral, from, screener.shows_address(screened.init, source, now),
-               now);
+    on_init_ik(screened.init, ephemeral, from, *standing, now);
   } else {
-    on_init_xx(screened.init, ephemeral, from, now);
+    on_init_xx(screened.init, ephemeral, from, *standing, now);
   }
 }
 
@@ -161,10 +156,11 @@ bool Endpoint::State::on_repeated_init(const EphemeralKey& ephemeral, const IpAd
 }
 
 void Endpoint::State::on_init_ik(const InitView& init, const EphemeralKey& ephemeral,
-                                 const IpAddress& from, bool address_shown, Instant now) {
-  Request request{Identity(), from, 0,   ephemeral,     Responder(handshake),
-                  false,      now,  now, address_shown, init.datagram.size(),
-                  now};
+                                 const IpAddress& from, Standing standing, Instant now) {
+  const bool shown = screener.shows_address(init, address_bytes(from), now);
+  Request request{Identity(), from,    0,   ephemeral, Responder(handshake),
+                  false,      now,     now, shown,     init.datagram.size(),
+                  now,        standing};
   const HandshakeError error = request.responder.read_init(init, clock.at(now));
   if (error != HandshakeError::kNone) return count_handshake_error(error);
   const PeerInfo& peer = request.responder.peer();
@@ -182,14 +178,12 @@ void Endpoint::State::on_init_ik(const InitView& init, const EphemeralKey& ephem
 }
 
 void Endpoint::State::on_init_xx(const InitView& init, const EphemeralKey& ephemeral,
-                                 const IpAddress& from, Instant now) {
-  HalfOpen open{from, ephemeral, Responder(handshake), {}, now};
+                                 const IpAddress& from, Standing standing, Instant now) {
+  HalfOpen open{from, ephemeral, Responder(handshake), {}, now, standing, next_half_open++};
   const HandshakeError error = open.responder.read_init(init, clock.at(now));
   if (error != HandshakeError::kNone) return count_handshake_error(error);
   if (half_open.size() >= config.limits.half_open_max) {
-    by_index.erase(half_open_order.front());
-    half_open.erase(half_open_order.front());
-    half_open_order.pop_front();
+    end_half_open(half_open_order.first_to_go()->second);
     counters.add(Count::kDroppedHandshakeLoad);
   }
   set_parameters(config.session);
@@ -202,9 +196,18 @@ void Endpoint::State::on_init_xx(const InitView& init, const EphemeralKey& ephem
   send_raw(from, open.response);
   by_index[index] = Index{Index::Kind::kHalfOpen, {}, index, {}};
   remember_init(ephemeral, Index{Index::Kind::kHalfOpen, {}, index, {}});
+  half_open_order.add({open.number, index}, standing);
   half_open.emplace(index, std::move(open));
-  half_open_order.push_back(index);
   next_expiry = std::min(next_expiry, now + seconds(1));
+}
+
+void Endpoint::State::end_half_open(ReceiverIndex index) {
+  const auto it = half_open.find(index);
+  if (it == half_open.end()) return;
+  const auto at = by_index.find(index);
+  if (at != by_index.end() && at->second.kind == Index::Kind::kHalfOpen) by_index.erase(at);
+  half_open_order.erase({it->second.number, index});
+  half_open.erase(it);
 }
 
 void Endpoint::State::remember_init(const EphemeralKey& ephemeral, const Index& index) {
@@ -236,29 +239,31 @@ void Endpoint::State::on_finish(const IpAddress& from, Bytes datagram, ReceiverI
   }
   const auto it = half_open.find(index);
   if (it == half_open.end()) return counters.add(Count::kDroppedUnknownIndex);
-  Request request{Identity(),     from, index, it->second.ephemeral,    it->second.responder,
-                  true,           now,  now,   from == it->second.from, datagram.size(),
-                  it->second.made};
+  Request request{Identity(),
+                  from,
+                  index,
+                  it->second.ephemeral,
+                  it->second.responder,
+                  true,
+                  now,
+                  now,
+                  from == it->second.from,
+                  datagram.size(),
+                  it->second.made,
+                  it->second.standing};
   const HandshakeError error = request.responder.read_finish(datagram, clock.at(now));
   if (error != HandshakeError::kNone) {
     // Each costs a Diffie-Hellman.
-    if (++it->second.failures >= kFinishFailuresMax) {
-      by_index.erase(index);
-      half_open.erase(it);
-      std::erase(half_open_order, index);
-    }
+    if (++it->second.failures >= kFinishFailuresMax) end_half_open(index);
     return count_handshake_error(error);
   }
   const PublicKey key = request.responder.peer().static_key;
   on_stranger(std::move(request), now);
   // A name that somebody else still has: the caller tries again until that is settled, so its handshake stays.
   const auto left = by_index.find(index);
-  if (left != by_index.end() && left->second.kind == Index::Kind::kHalfOpen) {
-    if (find_by_key(key) == nullptr) return;
-    by_index.erase(left);
-  }
-  half_open.erase(index);
-  std::erase(half_open_order, index);
+  const bool waits = left != by_index.end() && left->second.kind == Index::Kind::kHalfOpen;
+  if (waits && find_by_key(key) == nullptr) return;
+  end_half_open(index);
 }
 
 // --- our own dials -----------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@
 #include "base/ip_address.h"
 #include "endpoint/dial.h"
 #include "endpoint/endpoint.h"
+#include "endpoint/first_packets.h"
 #include "endpoint/waiting_messages.h"
 #include "handshake/handshake.h"
 #include "session/session.h"
@@ -69,6 +70,7 @@ struct Peer {
 
   unsigned failed_dials = 0;  // in a row, before this one
   bool refused = false;       // made only to say no
+  bool unfinished = false;    // we have answered it, and no packet of it has confirmed that
   bool background = false;    // the application has closed it, or it has ended
   // It was closed while messages waited for the session: they lead to it still, and then it ends so.
   struct Farewell {
@@ -119,6 +121,7 @@ struct Request {
   bool address_shown = false;
   std::size_t bytes = 0;  // of the last message
   Instant begun{};        // when message 1 came
+  Standing standing = Standing::kCommon;
 };
 
 // InitXX was answered, FinishXX has not come.
@@ -128,7 +131,9 @@ struct HalfOpen {
   Responder responder;
   std::vector<std::uint8_t> response;
   Instant made;
-  unsigned failures = 0;  // FinishXX that did not fit
+  Standing standing = Standing::kCommon;
+  std::uint64_t number = 0;  // in the order in which they were made
+  unsigned failures = 0;     // FinishXX that did not fit
 };
 
 }  // namespace whimbrel

@@ -429,6 +429,7 @@ void Endpoint::State::touch(Peer& peer, Instant now) {
 void Endpoint::State::settle(Peer& peer, Instant now) {
   if (!peer.session && peer.farewell && now >= peer.farewell->deadline) return erase(peer);
   if (peer.session) {
+    if (peer.unfinished && peer.session->confirmed()) note_confirmed(peer);
     if (!peer.response.empty() && peer.session->confirmed()) {
       std::vector<std::uint8_t>().swap(peer.response);  // nobody needs it again
     }

@@ -231,9 +231,26 @@ Peer& Endpoint::State::answer(Request&& request, Peer* existing, Instant now) {
                                                      : AddressProof::kKeys;
     establish(peer, request.responder.result(), request.from, index, true, proof, false,
               Duration::zero(), now);
+    if (!peer.background) note_unconfirmed(peer, request.standing, now);
   }
   touch(peer, now);
   return peer;
+}
+
+void Endpoint::State::note_unconfirmed(Peer& peer, Standing standing, Instant now) {
+  note_confirmed(peer);  // its earlier one
+  const std::size_t most = config.limits.unconfirmed_max;
+  if (most > 0 && unconfirmed.size() >= most) {
+    counters.add(Count::kDroppedHandshakeLoad);
+    erase(*find(*unconfirmed.first_to_go()));
+  }
+  unconfirmed.add(peer.id, standing);
+  peer.unfinished = true;
+  if (most > 0) next_expiry = std::min(next_expiry, now + kExpiryInterval);
+}
+
+void Endpoint::State::note_confirmed(Peer& peer) {
+  if (std::exchange(peer.unfinished, false)) unconfirmed.erase(peer.id);
 }
 
 // The stranger learns of it at once: the handshake is ended, and the session with it.
@@ -284,13 +301,19 @@ void Endpoint::State::expire_requests(Instant now) {
   }
   for (const Identity& user : silent) remove_request(user);
   while (!half_open_order.empty()) {
-    const auto it = half_open.find(half_open_order.front());
-    if (it != half_open.end() && now < it->second.made + kHalfOpenLife) break;
-    by_index.erase(half_open_order.front());
-    if (it != half_open.end()) half_open.erase(it);
-    half_open_order.pop_front();
+    const ReceiverIndex index = half_open_order.oldest()->second;
+    if (now < half_open.at(index).made + kHalfOpenLife) break;
+    end_half_open(index);
   }
-  const bool more = !requests.empty() || !half_open_order.empty();
+  const bool apart = config.limits.unconfirmed_max > 0;
+  while (apart && !unconfirmed.empty()) {
+    Peer* peer = find(*unconfirmed.oldest());
+    ASSERT(peer != nullptr);
+    if (now < peer->opened + config.limits.unconfirmed_life) break;
+    erase(*peer);
+  }
+  const bool more =
+      !requests.empty() || !half_open_order.empty() || (apart && !unconfirmed.empty());
   next_expiry = more ? now + kExpiryInterval : kNever;
 }
 

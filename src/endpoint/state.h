@@ -12,9 +12,11 @@
 #include "base/token_bucket.h"
 #include "endpoint/endpoint.h"
 #include "endpoint/failure_records.h"
+#include "endpoint/first_packets.h"
 #include "endpoint/peer.h"
 #include "endpoint/stamp_table.h"
 #include "endpoint/timer_table.h"
+#include "endpoint/unfinished.h"
 #include "handshake/init_screener.h"
 
 namespace whimbrel {
@@ -43,7 +45,8 @@ struct Endpoint::State {
   bool add_name(Peer& peer, const Identity& name);
   Peer& make_peer(const Identity& user, Instant now);
   bool has_room_for_session() const {
-    return peers.size() - refused_count < config.limits.sessions_max;
+    const std::size_t apart = config.limits.unconfirmed_max > 0 ? unconfirmed.size() : 0;
+    return peers.size() - refused_count - apart < config.limits.sessions_max;
   }
   void note_stamp(Peer& peer, std::uint64_t stamp, Instant now);
   Result send_new(const Identity& user, SharedBytes payload, ChannelId channel, int flags,
@@ -101,9 +104,10 @@ struct Endpoint::State {
   void on_init(const IpAddress& from, Bytes datagram, Instant now);
   bool on_repeated_init(const EphemeralKey& ephemeral, const IpAddress& from, Instant now);
   void on_init_ik(const InitView& init, const EphemeralKey& ephemeral, const IpAddress& from,
-                  bool address_shown, Instant now);
+                  Standing standing, Instant now);
   void on_init_xx(const InitView& init, const EphemeralKey& ephemeral, const IpAddress& from,
-                  Instant now);
+                  Standing standing, Instant now);
+  void end_half_open(ReceiverIndex index);
   void on_finish(const IpAddress& from, Bytes datagram, ReceiverIndex index, Instant now);
   void on_dial_answer(Peer& peer, const IpAddress& from, Bytes datagram, Instant now);
   void take_early(Peer& peer, Instant now);
@@ -112,7 +116,6 @@ struct Endpoint::State {
   std::optional<std::string> fault_of_dialled(Peer& peer);
   void on_dial_fault(Peer& peer, int reason, const std::string& text, bool proved, Instant now);
   void count_handshake_error(HandshakeError error);
-  bool under_load(Instant now);
   UnixMillis next_stamp(Instant now);
   ReceiverIndex new_index();
   void remember_init(const EphemeralKey& ephemeral, const Index& index);
@@ -136,6 +139,9 @@ struct Endpoint::State {
   void refuse(Request&& request, int reason, std::string_view text, Instant now);
   Identity waiting_at(const DialTarget& target, const Identity& user) const;
   void expire_requests(Instant now);
+  // The session of a stranger that we have answered: until it is confirmed, its place is worth less.
+  void note_unconfirmed(Peer& peer, Standing standing, Instant now);
+  void note_confirmed(Peer& peer);
   void remove_request(const Identity& user);
   void post_request(Request& request, Instant now);
   void remember_request(const Request& request);
@@ -162,7 +168,9 @@ struct Endpoint::State {
   std::map<PublicKey, SessionId> by_key;              // current session of a key
   std::unordered_map<ReceiverIndex, Index> by_index;  // looked up, never iterated
   std::map<ReceiverIndex, HalfOpen> half_open;
-  std::deque<ReceiverIndex> half_open_order;
+  std::uint64_t next_half_open = 1;
+  Unfinished<std::pair<std::uint64_t, ReceiverIndex>> half_open_order;  // by number
+  Unfinished<SessionId> unconfirmed;
   std::map<Identity, Request> requests;
   std::deque<Identity> request_order;
   std::map<EphemeralKey, Index> recent_inits;
@@ -172,6 +180,7 @@ struct Endpoint::State {
   std::map<Identity, SessionOptions> user_options;
   FailureRecords failed;
   StampTable stamps;
+  FirstPackets first_packets;
   InitScreener screener;
   TokenBucket resets;
 
@@ -196,8 +205,6 @@ struct Endpoint::State {
   Departed departed_taken;
   std::vector<ReceivedMessage> received;  // scratch
   std::vector<SessionId> due;             // scratch
-  Instant load_window_start;
-  std::uint32_t load_count = 0;
   Instant next_expiry = kNever;
 };
 

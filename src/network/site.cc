@@ -18,11 +18,11 @@ Site::Site(const SiteConfig& config, rendezvous::Authority* authority, relay::Si
       outlet_(outlet),
       stun_rate_(config.stun_answers_per_second, config.stun_answers_per_second, now),
       stun_prefixes_(config.stun_answers_of_prefix, random, now) {
-  if (config.rendezvous) {
+  if (config.rendezvous && plays(SiteRole::kControl)) {
     ASSERT(authority != nullptr);
     control_ = std::make_unique<SiteControl>(config_, *authority, keys, random, now, clock_);
   }
-  if (config.relay) {
+  if (config.relay && plays(SiteRole::kRelayShard)) {
     config_.relay_config.relay_id = relay::site_id(config_.site_name);
     relay_ =
         std::make_unique<relay::Server>(config_.relay_config, keys, random, now, clock_, outlet);
@@ -36,13 +36,10 @@ std::optional<IpAddress> Site::receive(const IpAddress& from, MutableBytes datag
     ++counters_.dropped_empty;
   } else if (is_relayed(datagram)) {
     return relay_->receive(from, datagram, now);
-  } else if (config_.relay_config.shard != 0) {
-    // The kernel joins datagrams of one client by their size alone: one for the relay and one for another part.
-    relay::Handover astray;
-    astray.kind = relay::Handover::Kind::kDatagram;
-    astray.from = from;
-    const bool done = outlet_->hand_over(0, astray, datagram);
-    ++(done ? counters_.handed_over : counters_.dropped_handover);
+  } else if (config_.relay && relay::is_relay_packet(datagram[0])) {
+    hand_over(from, datagram, relay::shard_of(datagram, config_.relay_config.shards));
+  } else if (config_.role == SiteRole::kRelayShard) {
+    hand_over(from, datagram, relay::kControlShard);
   } else if (config_.stun && is_stun_packet(datagram[0])) {
     on_stun(from, datagram, now);
   } else if (control_ && packet_kind(datagram[0]) != PacketKind::kOther) {
@@ -51,6 +48,15 @@ std::optional<IpAddress> Site::receive(const IpAddress& from, MutableBytes datag
     ++counters_.dropped_unknown_type;
   }
   return std::nullopt;
+}
+
+// The kernel joins datagrams of one client by their size alone: one for the relay and one for another part.
+void Site::hand_over(const IpAddress& from, Bytes datagram, std::uint32_t shard) {
+  relay::Handover astray;
+  astray.kind = relay::Handover::Kind::kDatagram;
+  astray.from = from;
+  const bool done = outlet_->hand_over(shard, astray, datagram);
+  ++(done ? counters_.handed_over : counters_.dropped_handover);
 }
 
 std::optional<IpAddress> Site::take(const relay::Handover& handover, MutableBytes bytes,

@@ -19,9 +19,9 @@
 #include "base/time.h"
 #include "base/token_bucket.h"
 #include "base/wall_clock.h"
+#include "crypto/prefix_limits.h"
 #include "endpoint/endpoint.h"
 #include "network/site_control.h"
-#include "relay/prefix_limits.h"
 #include "relay/server.h"
 
 namespace whimbrel {
@@ -34,7 +34,15 @@ struct OtherSite {
   Secret master;  // what its tokens are sealed with: the relay has the same
 };
 
+// Which parts this thread of a server plays. A flood of what the one gets does not delay the other.
+enum class SiteRole : std::uint8_t {
+  kWhole,       // all that are on
+  kRelayShard,  // a shard of the relay alone: the rest is handed over
+  kControl,     // all but the relay, whose packets are handed over
+};
+
 struct SiteConfig {
+  SiteRole role = SiteRole::kWhole;
   bool rendezvous = true;
   bool relay = true;
   bool stun = true;
@@ -47,6 +55,12 @@ struct SiteConfig {
   std::string site_name = "home";      // also names the relay in grants
   std::vector<OtherSite> other_sites;  // at most rendezvous::kRelaySitesMax - 1
   std::int64_t ticket_seconds = 600;
+  // Of sessions with the server. A handshake costs it a third of a millisecond: a flood gets half of a core at most.
+  FirstPacketLimits first_packets = {.per_100ms_max = 50,
+                                     .unfinished_max = 256,
+                                     .looks_of_network = 8000,
+                                     .answers_of_network = 20,
+                                     .answers = 2000};
   // Answers to STUN: as many a second, and of those to one /24 of IPv4 or /48 of IPv6; further requests are dropped. An answer is
   // larger than its request by up to 24 bytes, and the request may come from a made-up address.
   std::uint32_t stun_answers_per_second = 10'000;
@@ -60,7 +74,7 @@ struct SiteCounters {
 
 class Site {
  public:
-  // `authority` may be null where rendezvous is off, `outlet` where there is one shard; they, `keys` and `random` must outlive
+  // `authority` may be null where rendezvous is off, `outlet` where there is one thread; they, `keys` and `random` must outlive
   // the site. `unix_now`: the wall clock at `now`.
   Site(const SiteConfig& config, rendezvous::Authority* authority, relay::SiteKeys& keys,
        Random& random, Instant now, UnixMillis unix_now, relay::HandoverOutlet* outlet = nullptr);
@@ -106,6 +120,8 @@ class Site {
   bool is_relayed(Bytes datagram) const {
     return relay_ && !datagram.empty() && relay::is_relay_packet(datagram[0]);
   }
+  bool plays(SiteRole one) const { return config_.role == SiteRole::kWhole || config_.role == one; }
+  void hand_over(const IpAddress& from, Bytes datagram, std::uint32_t shard);
   void on_stun(const IpAddress& from, Bytes datagram, Instant now);
 
   SiteConfig config_;
@@ -114,7 +130,7 @@ class Site {
   std::unique_ptr<SiteControl> control_;
   std::unique_ptr<relay::Server> relay_;
   TokenBucket stun_rate_;
-  relay::PrefixLimits stun_prefixes_;
+  PrefixLimits stun_prefixes_;
   std::deque<Answer> stun_answers_;
   SiteCounters counters_;
 };

@@ -18,8 +18,12 @@ EndpointConfig endpoint_config(const SiteConfig& config) {
   made.keys = config.keys;
   made.names_by_key = true;
   made.tells_ends = true;
-  made.limits.sessions_max = config.rendezvous_limits.clients_max + 64;
+  const rendezvous::ServerLimits& limits = config.rendezvous_limits;
+  made.limits.sessions_max = limits.clients_max + limits.waiting_max + 64;
   made.limits.pending_requests_max = 1024;
+  made.limits.unconfirmed_max = 2048;
+  made.limits.half_open_max = 2048;
+  made.limits.first_packets = config.first_packets;
   // A client is silent for as long as nobody asks it anything.
   made.session.idle_timeout = seconds(24 * 3600);
   made.session.keep_alive = Duration::zero();  // clients ping
@@ -140,12 +144,21 @@ void SiteControl::take_events(Instant now) {
 
 void SiteControl::welcome(const Identity& user, Instant now) {
   dismiss(user, now);  // who comes again without a word was gone
+  endpoint_.accept(user, now);
+}
+
+// Who only begins a handshake is no client yet: that takes a message under the keys.
+std::optional<rendezvous::ClientId> SiteControl::client_of(const Identity& user, Instant now) {
+  const auto at = by_user_.find(user);
+  if (at != by_user_.end()) return at->second;
   const auto key = public_key_from(user.bytes());
-  if (!key || !endpoint_.accept(user, now)) return;
+  const auto state = endpoint_.connection_info(user, now, nullptr, nullptr);
+  if (!key || state != ConnectionState::kConnected) return std::nullopt;
   const rendezvous::ClientId id{next_client_++};
   by_user_[user] = id;
   by_client_[id] = user;
   server_.on_connected(id, *key, address_of(user, now), now);
+  return id;
 }
 
 IpAddress SiteControl::address_of(const Identity& user, Instant now) const {
@@ -166,9 +179,9 @@ void SiteControl::take_messages(Instant now) {
   endpoint_.take_messages(delivered_);
   for (const DeliveredMessage& delivered : delivered_) {
     const ReceivedMessage& message = delivered.message;
-    const auto at = by_user_.find(endpoint_.user_of(delivered.session));
-    if (at != by_user_.end() && message.channel == kControlChannel) {
-      server_.on_message(at->second, message.payload, now);
+    if (message.channel == kControlChannel) {
+      const auto client = client_of(endpoint_.user_of(delivered.session), now);
+      if (client) server_.on_message(*client, message.payload, now);
     }
     endpoint_.consumed(delivered.session, message.place, message.reliable, message.payload.size(),
                        1, now);

@@ -67,6 +67,7 @@ class SiteControl {
   void take_messages(Instant now);
   void give_outputs(Instant now);
   void welcome(const Identity& user, Instant now);
+  std::optional<rendezvous::ClientId> client_of(const Identity& user, Instant now);
   void dismiss(const Identity& user, Instant now);
   IpAddress address_of(const Identity& user, Instant now) const;
 

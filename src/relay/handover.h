@@ -12,6 +12,8 @@
 namespace whimbrel::relay {
 
 inline constexpr std::uint32_t kShardsMax = 8;
+// Where a shard leaves what is not the relay's at all. It may be a thread of its own.
+inline constexpr std::uint32_t kControlShard = kShardsMax;
 
 // A slot is the shard's whose number its index leaves when divided by their count.
 inline std::uint32_t shard_of(SlotId slot, std::uint32_t shards) { return slot.index() % shards; }

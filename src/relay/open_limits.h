@@ -8,9 +8,9 @@
 #include "base/random.h"
 #include "base/time.h"
 #include "base/token_bucket.h"
+#include "crypto/prefix_limits.h"
 #include "crypto/secret.h"
 #include "relay/framing.h"
-#include "relay/prefix_limits.h"
 
 namespace whimbrel::relay {
 

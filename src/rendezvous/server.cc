@@ -49,11 +49,7 @@ void Server::enable_lobbies(const LobbyLimits& limits, const Secret& key, Random
 // --- clients come and go -------------------------------------------------------------------------------------------
 
 void Server::on_connected(ClientId id, const PublicKey& key, const IpAddress& from, Instant now) {
-  if (clients_.size() >= limits_.clients_max) {
-    ++counters_.logins_refused;
-    refuse(id, 0, RefusalCode::kFull, "the server is full: try again later");
-    return close(id, now);
-  }
+  make_room_to_log_in(now);
   Client& client = clients_[id];
   client.key = key;
   client.from = from;
@@ -64,6 +60,18 @@ void Server::on_connected(ClientId id, const PublicKey& key, const IpAddress& fr
   client.heard = now;
   logins_due_.emplace_back(now + limits_.login_time, id);
   looks_due_.emplace_back(now + kSilenceInterval, id);
+}
+
+// Whoever is not logged in has a place of another kind than users have, and keeps nobody from logging in.
+void Server::make_room_to_log_in(Instant now) {
+  while (clients_.size() - by_user_.size() >= limits_.waiting_max && !logins_due_.empty()) {
+    const ClientId oldest = logins_due_.front().second;
+    logins_due_.pop_front();
+    const auto at = clients_.find(oldest);
+    if (at == clients_.end() || at->second.user) continue;
+    ++counters_.late;
+    close(oldest, now);
+  }
 }
 
 void Server::on_disconnected(ClientId id, Instant now) {
@@ -288,6 +296,11 @@ void Server::on(ClientId id, Client& client, const Login& login, Instant now) {
   }
   auto& admission = std::get<Admission>(result);
   const User user{login.app_id, admission.identity};
+  if (is_full_for(user)) {
+    ++counters_.logins_refused;
+    refuse(id, 0, RefusalCode::kFull, "the server is full: try again later");
+    return close(id, now);
+  }
   replace_older(user, id, now);
   client.user = user;
   client.certificate = admission.certificate;

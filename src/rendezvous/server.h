@@ -36,7 +36,8 @@ class TicketIssuer {
 
 // What happens at each limit stands beside it.
 struct ServerLimits {
-  std::size_t clients_max = 100'000;   // refused, and its session closed
+  std::size_t clients_max = 100'000;   // logged in: refused, and its session closed
+  std::size_t waiting_max = 2048;      // connected and not logged in: the oldest goes
   Duration login_time = seconds(10);   // then the session is closed
   Duration silence_max = seconds(25);  // of a client, which pings every 10 s: its session is closed
   std::uint32_t requests_per_second = 200;            // of one client, all together: refused
@@ -73,7 +74,7 @@ class Server {
   const LobbyServer* lobbies() const { return lobbies_.get(); }
 
   // --- inputs ----------------------------------------------------------------------------------------------------
-  // `from`: where the client is, as far as is known.
+  // `from`: where the client is, as far as is known. It has proved its key by a message of its own.
   void on_connected(ClientId client, const PublicKey& key, const IpAddress& from, Instant now);
   void on_message(ClientId client, Bytes message, Instant now);
   void on_disconnected(ClientId client, Instant now);
@@ -130,6 +131,10 @@ class Server {
   bool take(Client& client, const ClientMessage& message, Instant now) const;
   void on_lobby_message(ClientId id, Client& client, Bytes message, Instant now);
   void leave(ClientId id, Client& client, Instant now);
+  void make_room_to_log_in(Instant now);
+  bool is_full_for(const User& user) const {
+    return by_user_.size() >= limits_.clients_max && !by_user_.contains(user);
+  }
   void close_late(Instant now);
   void close_silent(Instant now);
   // Looks whether somebody was revoked, and goes on telling the clients of it, some at a time.

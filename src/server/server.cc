@@ -105,7 +105,7 @@ void Server::drain(std::chrono::seconds time) {
   if (impl_->forked()) return;
   const auto bounded =
       std::clamp<std::chrono::seconds>(time, std::chrono::seconds(1), std::chrono::seconds(600));
-  impl_->loop().with_site([bounded](Site& site, Instant now) { site.drain(bounded, now); });
+  impl_->loop().with_every_site([bounded](Site& site, Instant now) { site.drain(bounded, now); });
 }
 
 std::uint16_t Server::port_v4() const { return impl_->loop().port(true); }

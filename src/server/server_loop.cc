@@ -1,5 +1,7 @@
 #include "server/server_loop.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <thread>
 
@@ -37,13 +39,16 @@ Expected<ServerShard::Sockets> bind_first(const ServerLoopConfig& config) {
   return sockets;
 }
 
-// By shard. False: this system can't.
-bool add_shards(std::vector<ServerShard::Sockets>& sockets, std::uint32_t count,
-                const UdpSocket::Settings& settings) {
+// A thread of its own for all that is not the relay.
+bool has_thread_apart(const SiteConfig& site) { return site.relay && site.rendezvous; }
+
+// Of each thread: `shards`, and one more where `apart`. False: this system can't.
+bool add_threads(std::vector<ServerShard::Sockets>& sockets, std::uint32_t shards, bool apart,
+                 const UdpSocket::Settings& settings) {
   const std::size_t families = sockets.front().size();
-  sockets.resize(count);
+  sockets.resize(shards + (apart ? 1 : 0));
   for (std::size_t family = 0; family < families; ++family) {
-    auto others = share_port(*sockets.front()[family], count, settings);
+    auto others = share_port(*sockets.front()[family], shards, apart, settings);
     for (std::size_t i = 0; i < others.size(); ++i) {
       sockets[i + 1].push_back(std::move(others[i]));
     }
@@ -60,7 +65,13 @@ SiteConfig config_of_shard(const SiteConfig& whole, std::uint32_t shard, std::ui
   config.relay_config.shard = shard;
   config.relay_config.shards = shards;
   config.relay_config.limits = whole.relay_config.limits.share_of(shard, shards);
-  if (shard != 0) config.rendezvous = config.stun = false;
+  return config;
+}
+
+SiteConfig config_of_control(const SiteConfig& whole, std::uint32_t shards) {
+  SiteConfig config = whole;
+  config.role = SiteRole::kControl;
+  config.relay_config.shards = shards;
   return config;
 }
 
@@ -72,11 +83,13 @@ Expected<std::unique_ptr<ServerLoop>> ServerLoop::open(const ServerLoopConfig& c
   std::vector<ServerShard::Sockets> sockets;
   sockets.push_back(std::move(*first));
   const std::uint32_t threads = threads_of(config);
-  const bool done = threads == 1 || add_shards(sockets, threads, config.sockets);
+  const bool apart = has_thread_apart(config.site);
+  const bool done =
+      (threads == 1 && !apart) || add_threads(sockets, threads, apart, config.sockets);
   std::unique_ptr<ServerLoop> loop(new ServerLoop(config, std::move(sockets)));
   if (!done) {
     loop->warning_ =
-        "the relay has one thread: this system can't tell sockets of one port which datagrams are "
+        "all has one thread: this system can't tell sockets of one port which datagrams are "
         "theirs (SO_ATTACH_REUSEPORT_CBPF)";
   }
   return loop;
@@ -98,20 +111,29 @@ std::string ServerLoop::listen_fault(const ServerLoopConfig& config, bool any_po
 }
 
 ServerLoop::ServerLoop(const ServerLoopConfig& config, std::vector<ServerShard::Sockets> sockets) {
-  const auto count = static_cast<std::uint32_t>(sockets.size());
-  for (std::uint32_t shard = 0; shard < count; ++shard) {
-    shards_.push_back(std::make_unique<ServerShard>(config_of_shard(config.site, shard, count),
-                                                    config.site_master,
-                                                    shard == 0 ? config.authority : nullptr, clock_,
-                                                    config.wall_clock, std::move(sockets[shard])));
+  const bool apart = has_thread_apart(config.site) && sockets.size() > 1;
+  if (apart) control_ = sockets.size() - 1;
+  const auto shards = static_cast<std::uint32_t>(sockets.size() - this->apart());
+  for (std::size_t place = 0; place < sockets.size(); ++place) {
+    SiteConfig site = place < shards
+                          ? config_of_shard(config.site, static_cast<std::uint32_t>(place), shards)
+                          : config_of_control(config.site, shards);
+    if (place < shards && place != control_) site.role = SiteRole::kRelayShard;
+    shards_.push_back(std::make_unique<ServerShard>(
+        site, config.site_master, place == control_ ? config.authority : nullptr, clock_,
+        config.wall_clock, std::move(sockets[place])));
   }
-  for (const auto& shard : shards_) shard->connect(shards_);
+  for (const auto& shard : shards_) shard->connect(shards_, control_);
 }
 
 void ServerLoop::run() {
   std::vector<std::thread> threads;
   for (std::size_t i = 1; i < shards_.size(); ++i) {
-    threads.emplace_back([&shard = *shards_[i]] { shard.run(); });
+    threads.emplace_back([&shard = *shards_[i], less_urgent = i == control_] {
+      // Of this thread alone. Who logs in waits rather than who plays.
+      if (less_urgent) setpriority(PRIO_PROCESS, 0, 5);
+      shard.run();
+    });
   }
   shards_.front()->run();
   for (std::thread& thread : threads) thread.join();
@@ -122,7 +144,7 @@ void ServerLoop::stop() {
 }
 
 void ServerLoop::with_site(const std::function<void(Site&, Instant now)>& task) {
-  shards_.front()->with_site(task);
+  shards_[control_]->with_site(task);
 }
 
 void ServerLoop::with_every_site(const std::function<void(Site&, Instant now)>& task) {

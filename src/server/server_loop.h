@@ -1,8 +1,8 @@
 // Drives a site with real sockets, on one thread or several: the caller's, inside run(), and those that run() starts. What is
 // forwarded goes from the receive buffer to the kernel as it lies there, neighbours to one address in one piece.
 //
-// With several threads each has its own sockets on the one port, its own shard of the relay's slots, and a ring to every
-// other thread; the first one also plays all other parts.
+// With several threads each has its own sockets on the one port, and a ring to every other thread. A relay has a thread for each
+// shard of its slots; what else there is has one more, so that whoever floods it delays no forwarding.
 #pragma once
 
 #include <functional>
@@ -39,16 +39,17 @@ class ServerLoop {
   void run();
   // Any thread, and signal handlers.
   void stop();
-  // Runs `task` while the thread that is inside run() does nothing, and waits for its end. Not from that thread. The relay
-  // of this site is the first shard's.
+  // Runs `task` while the thread of all that is not the relay does nothing, and waits for its end. Not from that thread. Its site
+  // has the relay's first shard too where there is no rendezvous.
   void with_site(const std::function<void(Site&, Instant now)>& task);
-  // The same for the sites of all shards, one after the other.
+  // The same for the sites of all threads, one after the other.
   void with_every_site(const std::function<void(Site&, Instant now)>& task);
 
   // In a child process, where it cannot be used any more.
   void close_descriptors();
 
-  std::uint32_t threads() const { return static_cast<std::uint32_t>(shards_.size()); }
+  // Of the relay.
+  std::uint32_t threads() const { return static_cast<std::uint32_t>(shards_.size() - apart()); }
   // Fewer threads than were asked for, and why; empty: as many.
   const std::string& warning() const { return warning_; }
   // 0 if there is no socket of this family.
@@ -59,8 +60,12 @@ class ServerLoop {
  private:
   ServerLoop(const ServerLoopConfig& config, std::vector<ServerShard::Sockets> sockets);
 
+  // 1 where all but the relay has a thread of its own, the last one.
+  std::size_t apart() const { return control_ == 0 ? 0 : 1; }
+
   Clock clock_;
   std::vector<std::unique_ptr<ServerShard>> shards_;
+  std::size_t control_ = 0;  // the place of what is not the relay
   std::string warning_;
 };
 

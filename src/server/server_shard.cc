@@ -10,8 +10,7 @@ namespace whimbrel {
 ServerShard::ServerShard(const SiteConfig& config, const Secret& site_master,
                          rendezvous::Authority* authority, const Clock& clock,
                          WallClockSource wall_clock, Sockets sockets)
-    : shard_(config.relay_config.shard),
-      clock_(clock),
+    : clock_(clock),
       wall_clock_(wall_clock),
       clock_looks_(clock.now()),
       poller_(clock),
@@ -23,8 +22,11 @@ ServerShard::ServerShard(const SiteConfig& config, const Secret& site_master,
   for (const auto& socket : sockets_) poller_.add(socket->descriptor());
 }
 
-void ServerShard::connect(const std::vector<std::unique_ptr<ServerShard>>& all) {
+void ServerShard::connect(const std::vector<std::unique_ptr<ServerShard>>& all,
+                          std::size_t control) {
+  control_ = control;
   for (const auto& shard : all) {
+    if (shard.get() == this) place_ = all_.size();
     all_.push_back(shard.get());
     incoming_.push_back(shard.get() != this ? std::make_unique<HandoverRing>() : nullptr);
   }
@@ -145,12 +147,13 @@ bool ServerShard::transmit(Instant now) {
 // --- other shards --------------------------------------------------------------------------------------------------
 
 bool ServerShard::hand_over(std::uint32_t shard, const relay::Handover& handover, Bytes bytes) {
-  return all_[shard]->incoming_[shard_]->push(handover, bytes);
+  ServerShard& to = *all_[shard == relay::kControlShard ? control_ : shard];
+  return to.incoming_[place_]->push(handover, bytes);
 }
 
 void ServerShard::publish_handovers() {
   for (ServerShard* shard : all_) {
-    if (shard != this && shard->incoming_[shard_]->publish()) shard->notify();
+    if (shard != this && shard->incoming_[place_]->publish()) shard->notify();
   }
 }
 

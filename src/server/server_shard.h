@@ -1,4 +1,5 @@
-// What one thread of a server does: its sockets, its site, and the rings that lead to it from the other threads.
+// What one thread of a server does: its sockets, its site, and the rings that lead to it from the other threads. It plays a
+// shard of the relay, or the other parts, or both.
 #pragma once
 
 #include <atomic>
@@ -24,8 +25,9 @@ class ServerShard final : private relay::HandoverOutlet {
   // `config` says which shard of how many; `clock` and `authority` must outlive it.
   ServerShard(const SiteConfig& config, const Secret& site_master, rendezvous::Authority* authority,
               const Clock& clock, WallClockSource wall_clock, Sockets sockets);
-  // All shards, itself among them, in their order; before run().
-  void connect(const std::vector<std::unique_ptr<ServerShard>>& all);
+  // All threads, itself among them: the shards in their order, and behind them the one for the rest, where that is none of the
+  // shards'. `control`: its place. Before run().
+  void connect(const std::vector<std::unique_ptr<ServerShard>>& all, std::size_t control);
 
   // Serves until stop().
   void run();
@@ -79,7 +81,8 @@ class ServerShard final : private relay::HandoverOutlet {
   // Another thread has published something for this one.
   void notify();
 
-  const std::uint32_t shard_;
+  std::size_t place_ = 0;    // in all_
+  std::size_t control_ = 0;  // the same of who gets what is not the relay's
   const Clock& clock_;
   const WallClockSource wall_clock_;
   ClockLooks clock_looks_;

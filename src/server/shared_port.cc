@@ -11,9 +11,9 @@ namespace whimbrel {
 
 namespace {
 
-// relay::shard_of() for a datagram, as a program of the classic packet filter: no privilege is needed for those. A load
-// beyond the datagram's end ends it with 0.
-bool steer_by_slot(int descriptor, std::uint32_t shards) {
+// relay::shard_of() for a datagram, as a program of the classic packet filter: no privilege is needed for those. What is not
+// the relay's goes to socket `rest`. A load beyond the datagram's end ends it with 0.
+bool steer_by_slot(int descriptor, std::uint32_t shards, std::uint32_t rest) {
   constexpr std::uint32_t kIndexMask = (1u << relay::SlotId::kIndexBits) - 1;
   constexpr auto kOpen = static_cast<std::uint32_t>(relay::Kind::kOpen);
   constexpr auto kSend = static_cast<std::uint32_t>(relay::Kind::kSend);
@@ -23,7 +23,7 @@ bool steer_by_slot(int descriptor, std::uint32_t shards) {
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kOpen, 3, 0),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kSend, 2, 0),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kAsk, 1, 0),
-      BPF_STMT(BPF_RET | BPF_K, 0),
+      BPF_STMT(BPF_RET | BPF_K, rest),
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 4),
       BPF_STMT(BPF_ALU | BPF_AND | BPF_K, kIndexMask),
       BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, shards),
@@ -36,20 +36,22 @@ bool steer_by_slot(int descriptor, std::uint32_t shards) {
 }  // namespace
 
 std::vector<std::unique_ptr<UdpSocket>> share_port(UdpSocket& first, std::uint32_t shards,
+                                                   bool apart,
                                                    const UdpSocket::Settings& settings) {
-  ASSERT(shards >= 2);
+  const std::uint32_t sockets = shards + (apart ? 1 : 0);
+  ASSERT(shards >= 1 && sockets >= 2);
   const int on = 1;
   if (setsockopt(first.descriptor(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) return {};
   UdpSocket::Settings shared = settings;
   shared.share_port = true;
   // The program's answer counts the sockets in the order in which they were bound.
   std::vector<std::unique_ptr<UdpSocket>> others;
-  for (std::uint32_t shard = 1; shard < shards; ++shard) {
+  for (std::uint32_t i = 1; i < sockets; ++i) {
     auto bound = UdpSocket::bind(first.local_address(), shared);
     if (!bound) return {};
     others.push_back(std::move(*bound));
   }
-  if (!steer_by_slot(first.descriptor(), shards)) return {};
+  if (!steer_by_slot(first.descriptor(), shards, apart ? shards : 0)) return {};
   return others;
 }
 

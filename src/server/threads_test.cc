@@ -17,12 +17,14 @@ class ServerThreads : public testing::Test {
  protected:
   ~ServerThreads() override { stop(); }
 
-  void start(std::uint32_t threads, bool v6_too = false) {
+  void start(std::uint32_t threads, bool v6_too = false, bool rendezvous = false) {
     ServerLoopConfig config;
     config.listen = {*IpAddress::parse("127.0.0.1:0")};
     if (v6_too) config.listen.push_back(*IpAddress::parse("[::1]:0"));
     config.site_master = TestClient::master();
-    config.site.rendezvous = false;
+    config.site.rendezvous = rendezvous;
+    config.site.keys = generate_x25519(random_);
+    config.authority = &authority_;
     config.threads = threads;
     auto opened = ServerLoop::open(config);
     ASSERT_TRUE(opened.ok()) << opened.error();
@@ -57,7 +59,9 @@ class ServerThreads : public testing::Test {
   }
   relay::ServerCounters counters() {
     relay::ServerCounters sum;
-    server_->with_every_site([&](Site& site, Instant) { sum += site.relay()->counters(); });
+    server_->with_every_site([&](Site& site, Instant) {
+      if (site.relay() != nullptr) sum += site.relay()->counters();
+    });
     return sum;
   }
   static std::size_t delivered(Client& from, Client& to, std::size_t count, std::size_t size) {
@@ -70,6 +74,9 @@ class ServerThreads : public testing::Test {
     return to.got.size();
   }
 
+  SecureRandom random_{system_random_seed()};
+  rendezvous::MemoryRegistry registry_;
+  rendezvous::Authority authority_{{}, SigningKey::generate(random_), registry_};
   std::unique_ptr<ServerLoop> server_;
   std::thread thread_;
   std::vector<std::unique_ptr<Client>> clients_;
@@ -152,6 +159,52 @@ TEST_F(ServerThreads, WhatIsJoinedWithAnotherShardsPacketsIsHandedOn) {
   server_->with_every_site(
       [&](Site& site, Instant) { handed_over += site.counters().handed_over; });
   EXPECT_EQ(handed_over, alice.joins() ? 1u : 0u);
+}
+
+// So that a flood of what the rendezvous gets delays no forwarding.
+TEST_F(ServerThreads, TheRendezvousHasOneOfItsOwn) {
+  for (const std::uint32_t threads : {1u, 2u}) {
+    start(threads, false, true);
+    EXPECT_EQ(server_->threads(), threads);
+    std::size_t relays = 0, rendezvous = 0, both = 0;
+    server_->with_every_site([&](Site& site, Instant) {
+      relays += site.relay() != nullptr ? 1 : 0;
+      rendezvous += site.control() != nullptr ? 1 : 0;
+      both += site.relay() != nullptr && site.control() != nullptr ? 1 : 0;
+    });
+    EXPECT_EQ(relays, threads);
+    EXPECT_EQ(rendezvous, 1u);
+    EXPECT_EQ(both, 0u);
+    server_->with_site([](Site& site, Instant) { EXPECT_NE(site.control(), nullptr); });
+    Client& alice = client_on(0);
+    Client& bob = client_on(threads - 1);
+    ASSERT_TRUE(alice.bind_to(bob));
+    EXPECT_EQ(delivered(alice, bob, 20, 1000), 20u);
+    EXPECT_EQ(counters().misdirected, 0u);
+    clients_.clear();
+    stop();
+  }
+}
+
+TEST_F(ServerThreads, WhatIsJoinedWithPacketsOfTheRendezvousIsHandedOn) {
+  start(2, false, true);
+  Client& alice = client_on(1);
+  Client& bob = client_on(1);
+  ASSERT_TRUE(alice.bind_to(bob));
+  std::array<std::uint8_t, 64> request;
+  const std::size_t size = write_binding_request(request, StunTransaction{9});
+  const std::vector<std::uint8_t> payload(size - relay::kHeaderSize, 5);
+  std::vector<std::uint8_t> relayed(size);
+  for (const bool relay_first : {true, false}) {
+    alice.other.clear();
+    bob.got.clear();
+    ASSERT_EQ(alice.leg.wrap(bob.leg.slot(), payload, relayed, alice.now()), size);
+    std::vector<std::uint8_t> batch(request.begin(), request.begin() + static_cast<long>(size));
+    batch.insert(relay_first ? batch.begin() : batch.end(), relayed.begin(), relayed.end());
+    alice.send_joined(batch, size);
+    EXPECT_TRUE(alice.run([&] { return !alice.other.empty(); })) << relay_first;
+    EXPECT_TRUE(bob.run([&] { return !bob.got.empty(); })) << relay_first;
+  }
 }
 
 TEST_F(ServerThreads, BothFamilies) {

@@ -176,7 +176,7 @@ void certificates(std::string& out, Knows knows) {
 
 void cookie(std::string& out, Knows knows) {
   PeerOptions b = bob();
-  b.limits.handshakes_per_100ms_max = 0;
+  b.limits.first_packets.per_100ms_max = 0;
   const bool key = knows == Knows::kKey;
   const auto scene = two_endpoints(key ? "cookie_ik" : "cookie_xx", alice(), b, knows);
   connect(*scene);

@@ -316,7 +316,7 @@ std::vector<std::uint8_t> forged_init(Random& random) {
 TEST(Load, CookiesLetAnHonestCallerThroughAFlood) {
   for (const Keys keys : {Keys::kKnown, Keys::kUnknown}) {
     Duo duo(keys);
-    duo.b.config().limits.handshakes_per_100ms_max = 20;
+    duo.b.config().limits.first_packets.per_100ms_max = 20;
     duo.b.restart(true);
     FastRandom random(3);
     // The same message from ten thousand addresses a second; each is answered by at most a cookie.

@@ -10,7 +10,7 @@
 #include "base/token_bucket.h"
 #include "crypto/siphash.h"
 
-namespace whimbrel::relay {
+namespace whimbrel {
 
 class PrefixLimits {
  public:
@@ -34,4 +34,4 @@ class PrefixLimits {
   SipKey key_{};
 };
 
-}  // namespace whimbrel::relay
+}  // namespace whimbrel
