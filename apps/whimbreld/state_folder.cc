@@ -30,6 +30,18 @@ Value value_or_throw(Expected<Value> result) {
   return std::move(*result);
 }
 
+// Of a file that an earlier start may have made.
+template <typename Value>
+Value state_value_or_throw(const std::string& path, Expected<Value> result) {
+  std::error_code ignored;
+  if (!result && std::filesystem::exists(path, ignored)) {
+    throw std::runtime_error(
+        result.error() +
+        "; put the copy that \"whimbreld --backup\" made, or another one, in its place");
+  }
+  return value_or_throw(std::move(result));
+}
+
 // Whoever may write there can put keys of his own in the place of ours.
 void check_permissions(const std::string& folder) {
   namespace fs = std::filesystem;
@@ -77,7 +89,7 @@ bool check_folder(const std::string& folder) {
 
 SigningKey read_or_make_authority(const std::string& path, Random& random) {
   if (!std::filesystem::exists(path)) value_or_throw(make_authority(path, random));
-  return value_or_throw(read_authority_secret(path));
+  return state_value_or_throw(path, read_authority_secret(path));
 }
 
 // The files of a state, and what it means to have a new one.
@@ -178,10 +190,12 @@ std::unique_ptr<SqliteRegistry> open_database(const std::string& folder,
 
 void read_or_make_state(const std::string& folder, SqliteRegistry::Warn warn, ServerState& state) {
   SecureRandom random(system_random_seed());
-  state.server.secret = value_or_throw(read_or_make_secret_key(folder + "/server.key", random));
+  state.server.secret = state_value_or_throw(
+      folder + "/server.key", read_or_make_secret_key(folder + "/server.key", random));
   state.server.public_key = x25519_public(state.server.secret);
   state.authority = read_or_make_authority(folder + "/authority", random);
-  state.site_master = value_or_throw(read_or_make_secret_key(folder + "/site.key", random));
+  state.site_master = state_value_or_throw(folder + "/site.key",
+                                           read_or_make_secret_key(folder + "/site.key", random));
   auto database = open_database(folder, std::move(warn));
   state.database = database.get();
   state.registry = std::move(database);
@@ -233,9 +247,11 @@ bool check_state(const std::string& folder, Missing missing) {
   if (missing == Missing::kRefused) check_complete(folder);
   const auto there = [&](const char* name) { return is_there(folder + "/" + name); };
   for (const char* name : {"server.key", "site.key"}) {
-    if (there(name)) value_or_throw(read_secret_key(folder + "/" + name));
+    if (there(name))
+      state_value_or_throw(folder + "/" + name, read_secret_key(folder + "/" + name));
   }
-  if (there("authority")) value_or_throw(read_authority_secret(folder + "/authority"));
+  if (there("authority"))
+    state_value_or_throw(folder + "/authority", read_authority_secret(folder + "/authority"));
   if (there("names.sqlite")) open_database(folder, {});
   return in_use;
 }

@@ -280,9 +280,11 @@ void Endpoint::State::on_dial_answer(Peer& peer, const IpAddress& from, Bytes da
       if (error == HandshakeError::kUnsupportedVersion ||
           error == HandshakeError::kUnsupportedSuite) {
         counters.add(Count::kDroppedBadVersion);
-        return on_dial_fault(peer, kEndRemoteBadVersion,
-                             peer.user.text() + " speaks no version of the protocol that we know",
-                             false, now);
+        return on_dial_fault(
+            peer, kEndRemoteBadVersion,
+            peer.user.text() +
+                " speaks no version of the protocol that we know: update whichever is older",
+            false, now);
       }
       break;
     default:

@@ -268,7 +268,9 @@ void Endpoint::State::start_dial(Peer& peer, Instant now) {
   }
   if (peer.dial->broken()) {
     fail_peer(peer, ConnectionState::kProblemDetectedLocally, kEndRemoteBadCrypt,
-              "the public key given for " + peer.user.text() + " is not usable", now);
+              "the public key given for " + peer.user.text() +
+                  " is no public key: copy it anew from that user's program",
+              now);
   }
 }
 

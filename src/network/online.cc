@@ -263,9 +263,12 @@ void Network::Online::on(const rendezvous::OnlineEvent& event, Instant now) {
   const CertificateClaim claim{app_id_, name, users_.public_key()};
   const CertificateStatus status = trust_.verify(event.certificate, claim, clock_.at(now));
   if (status != CertificateStatus::kValid) {
-    return lose(
-        std::string("the certificate that the server gives is not accepted: ") + to_string(status),
-        false, now);
+    const bool dated =
+        status == CertificateStatus::kExpired || status == CertificateStatus::kNotYetValid;
+    return lose(std::string("the certificate that the server gives is not accepted: ") +
+                    to_string(status) +
+                    (dated ? "; look at this computer's clock, and at the server's" : ""),
+                false, now);
   }
   // Peers know us by the first name that we had.
   if (users_.identity().valid() && users_.identity() != event.identity) {
@@ -334,7 +337,13 @@ void Network::Online::on(const rendezvous::UndeliveredEvent& event, Instant) {
   router_.on_undelivered(event.to, event.again);
 }
 
+void Network::Online::on(const rendezvous::NoRelayEvent& event, Instant) {
+  if (no_relay_ != event.text) ++texts_;
+  no_relay_ = event.text;
+}
+
 void Network::Online::on(const rendezvous::TicketsEvent& event, Instant now) {
+  no_relay_.clear();
   std::vector<SiteTicket> tickets;
   for (const rendezvous::RelayTicket& given : event.relays) {
     SiteTicket& site = tickets.emplace_back();
@@ -490,7 +499,8 @@ std::uint64_t Network::Online::status_mark() const {
   for (const auto& site : relays.sites()) {
     const bool home = site.get() == relays.home();
     const bool backup = site.get() == relays.backup();
-    mark = mark * 31 + site->id + (site->open() ? 1 : 0) + (home ? 2 : 0) + (backup ? 4 : 0);
+    mark = mark * 31 + site->id + (site->open() ? 1 : 0) + (home ? 2 : 0) + (backup ? 4 : 0) +
+           (site->fault.empty() ? 0 : 8);
   }
   return mark;
 }
@@ -519,6 +529,8 @@ NetworkStatus Network::Online::status() const {
     if (relay.open) status.observed = site->leg->observed();
   }
   if (status.text.empty()) status.text = text_;
+  if (status.state == NetworkStatus::State::kOnline && !no_relay_.empty())
+    status.text += "; " + no_relay_;
   return status;
 }
 

@@ -76,6 +76,7 @@ class Network::Online {
   void on(const rendezvous::SignalEvent& event, Instant now);
   void on(const rendezvous::UndeliveredEvent& event, Instant now);
   void on(const rendezvous::TicketsEvent& event, Instant now);
+  void on(const rendezvous::NoRelayEvent& event, Instant now);
   void on(const rendezvous::RevocationsEvent& event, Instant now);
   void on(const rendezvous::PresenceEvent& event, Instant now);
   void on(const rendezvous::SilentEvent& event, Instant now);
@@ -99,6 +100,7 @@ class Network::Online {
   rendezvous::Client client_;
   Router router_;
   std::string text_ = "connecting";
+  std::string no_relay_;     // why there is none, while there is none
   std::uint64_t texts_ = 0;  // that were said
   bool connected_ = false;
   bool leaving_ = false;

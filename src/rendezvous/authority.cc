@@ -77,7 +77,8 @@ std::optional<Rejection> Authority::refuse_new_name(const PublicKey& key, const 
   if (!names) return unavailable();
   if (*names >= config_.names_of_key_max) {
     return Rejection{RefusalCode::kNameTaken,
-                     "this key has " + std::to_string(*names) + " names already: use one of them"};
+                     "this key has all " + std::to_string(*names) +
+                         " names that a key may have here: use one of them, or another key"};
   }
   return refuse_new(from, unix_seconds);
 }
@@ -109,7 +110,8 @@ std::variant<Authority::Proved, Rejection> Authority::name_of_token(const Login&
                                                                     const PublicKey& key,
                                                                     std::int64_t unix_seconds) {
   if (!config_.check_token || login.token.empty()) {
-    return Rejection{RefusalCode::kBadToken, "this server wants a token of the game's backend"};
+    return Rejection{RefusalCode::kBadToken,
+                     "this server wants a token of the game's backend: log in with one"};
   }
   auto checked = config_.check_token(login.token, unix_seconds);
   if (const auto* fault = std::get_if<std::string>(&checked)) {
@@ -119,10 +121,14 @@ std::variant<Authority::Proved, Rejection> Authority::name_of_token(const Login&
   }
   const auto& claim = std::get<BackendClaim>(checked);
   if (claim.app_id && *claim.app_id != login.app_id) {
-    return Rejection{RefusalCode::kWrongApp, "the token is for another application"};
+    return Rejection{RefusalCode::kWrongApp,
+                     "the token is for app id " + std::to_string(*claim.app_id) +
+                         ", and this program has app id " + std::to_string(login.app_id)};
   }
   if (claim.key_thumbprint && *claim.key_thumbprint != key_thumbprint(key)) {
-    return Rejection{RefusalCode::kBadToken, "the token is for another key"};
+    return Rejection{
+        RefusalCode::kBadToken,
+        "the token is for another key than this program's: have one made for this one"};
   }
   const auto identity = Identity::parse(claim.identity);
   if (!identity || !identity->valid() || identity->type() == IdentityType::kIpAddress) {
@@ -130,7 +136,8 @@ std::variant<Authority::Proved, Rejection> Authority::name_of_token(const Login&
                      "the token's subject is not an identity, like str:alice"};
   }
   if (!login.identity.empty() && login.identity != identity->text()) {
-    return Rejection{RefusalCode::kBadIdentity, "the token is for " + identity->text()};
+    return Rejection{RefusalCode::kBadIdentity,
+                     "the token is for " + identity->text() + ": log in under that name"};
   }
   registry_.note_login(login.app_id, identity->text(), key);
   return Proved{*identity, config_.renewal_seconds};
@@ -166,7 +173,8 @@ std::variant<Authority::Proved, Rejection> Authority::number(const Login& login,
   const Identity identity = Identity::steam_id(kNumericBase | *number);
   if (!login.identity.empty() && login.identity != identity.text()) {
     return Rejection{RefusalCode::kBadIdentity,
-                     "this server gives numbers away, and this key has " + identity.text()};
+                     "this server gives numbers away, and this key has " + identity.text() +
+                         ": log in as that, or without a name"};
   }
   return Proved{identity};
 }
@@ -174,7 +182,7 @@ std::variant<Authority::Proved, Rejection> Authority::number(const Login& login,
 std::optional<Rejection> Authority::refuse_revoked(const PublicKey& key) {
   switch (registry_.revoked(key)) {
     case Registry::Answer::kYes:
-      return Rejection{RefusalCode::kRevoked, "this key was revoked"};
+      return Rejection{RefusalCode::kRevoked, kRevokedText};
     case Registry::Answer::kNo:
       return std::nullopt;
     case Registry::Answer::kUnavailable:
@@ -188,10 +196,14 @@ std::variant<Authority::Proved, Rejection> Authority::identify(const Login& logi
                                                                const IpAddress& from,
                                                                std::int64_t unix_seconds) {
   if (login.version != kVersion) {
-    return Rejection{RefusalCode::kUnsupported, "the server speaks another version"};
+    return Rejection{
+        RefusalCode::kUnsupported,
+        "the server speaks another version of the protocol: update whichever is older"};
   }
   if (config_.app_id && *config_.app_id != login.app_id) {
-    return Rejection{RefusalCode::kWrongApp, "this server serves another application"};
+    return Rejection{RefusalCode::kWrongApp,
+                     "this server serves app id " + std::to_string(*config_.app_id) +
+                         " alone, and this program has app id " + std::to_string(login.app_id)};
   }
   if (auto rejection = refuse_revoked(key)) return *std::move(rejection);
   switch (config_.mode) {

@@ -58,6 +58,10 @@ struct Admission {
 };
 // The number of an identity that mode kNumeric gives away; nothing for others.
 std::optional<std::uint32_t> given_number(const Identity& identity);
+// What is said to whoever logs in with one.
+inline constexpr const char* kRevokedText =
+    "this key was revoked, for good: ask who runs this server";
+
 struct Rejection {
   RefusalCode code{};
   std::string text;

@@ -125,7 +125,8 @@ Checked read_claims(const Json& claims, std::int64_t unix_seconds) {
   if (std::string fault = time_fault(claims, unix_seconds); !fault.empty()) return fault;
   BackendClaim claim;
   const auto subject = claims.find("sub");
-  if (subject == claims.end() || !subject->is_string()) return "the token has no sub";
+  if (subject == claims.end() || !subject->is_string())
+    return "the token has no sub: the backend must say whom it is for";
   claim.identity = subject->get<std::string>();
   if (claim.identity.empty() || claim.identity.size() > kIdentityTextSizeMax) {
     return "the token's sub is not 1 to 127 bytes";

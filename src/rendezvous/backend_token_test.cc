@@ -82,7 +82,8 @@ TEST_F(BackendToken, HmacIsThatOfTheStandard) {
       "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVl"
       "fQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
   const auto checked = check_backend_token(key, token, 1'300'819'379);
-  EXPECT_EQ(std::get<std::string>(checked), "the token has no sub");
+  EXPECT_EQ(std::get<std::string>(checked),
+            "the token has no sub: the backend must say whom it is for");
   const auto late = check_backend_token(key, token, 1'300'819'380);
   EXPECT_THAT(std::get<std::string>(late), ::testing::HasSubstr("too old"));
 }

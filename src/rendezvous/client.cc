@@ -82,6 +82,8 @@ void Client::on_message(Bytes bytes, Instant now) {
 void Client::on(const Refused& message, Instant now) {
   if (message.request != 0 && message.code == RefusalCode::kTooOften)
     return postpone_question(message.request, now);
+  if (message.code == RefusalCode::kNoRelay)
+    return void(events_.emplace_back(NoRelayEvent{message.text}));
   if (message.request != 0) return fail_question(message.request, message.text);
   if (state_ != State::kLoggingIn) {
     if (message.code == RefusalCode::kRevoked) renew_at_ = now + kRenewRetry;

@@ -64,6 +64,10 @@ struct UndeliveredEvent {
 struct TicketsEvent {
   std::vector<RelayTicket> relays;  // never empty
 };
+// There is none, in the server's words.
+struct NoRelayEvent {
+  std::string text;
+};
 struct RevocationsEvent {
   std::vector<std::uint8_t> list;
 };
@@ -78,9 +82,10 @@ struct FarewellEvent {
   bool replaced = false;
   std::uint16_t seconds = 0;
 };
-using ClientEvent = std::variant<OnlineEvent, LoginRefusedEvent, CertificateEvent, FoundEvent,
-                                 LookupFailedEvent, SignalEvent, UndeliveredEvent, TicketsEvent,
-                                 RevocationsEvent, PresenceEvent, SilentEvent, FarewellEvent>;
+using ClientEvent =
+    std::variant<OnlineEvent, LoginRefusedEvent, CertificateEvent, FoundEvent, LookupFailedEvent,
+                 SignalEvent, UndeliveredEvent, TicketsEvent, NoRelayEvent, RevocationsEvent,
+                 PresenceEvent, SilentEvent, FarewellEvent>;
 
 class Client {
  public:

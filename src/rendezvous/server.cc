@@ -192,7 +192,7 @@ void Server::tell_revocations(Instant now) {
     ++at;
     if (!client.user) continue;
     if (authority_.revoked(client.key)) {
-      refuse(id, 0, RefusalCode::kRevoked, "this key was revoked");
+      refuse(id, 0, RefusalCode::kRevoked, kRevokedText);
       close(id, now);
     } else if (!revocations_.empty()) {
       send(id, Revocations{revocations_});
@@ -398,7 +398,8 @@ void Server::on(ClientId id, Client& client, const WantRelayTicket& want, Instan
     tickets.relays =
         tickets_->issue(client.user->second, client.user->first, clock_.seconds_at(now));
   if (tickets.relays.empty()) {
-    return refuse(id, want.request, RefusalCode::kNoRelay, "this server has no relay");
+    return refuse(id, want.request, RefusalCode::kNoRelay,
+                  "this server has no relay, so users who know only each other's names can't talk");
   }
   ++counters_.tickets;
   send(id, tickets);

@@ -440,7 +440,8 @@ TEST_F(Rendezvous, LimitOfNamesOfAKey) {
   }
   const auto refused = users[2]->all<LoginRefusedEvent>();
   ASSERT_EQ(refused.size(), 1u);
-  EXPECT_EQ(refused[0].text, "this key has 2 names already: use one of them");
+  EXPECT_EQ(refused[0].text,
+            "this key has all 2 names that a key may have here: use one of them, or another key");
   disconnect(first);
   connect(first);
   EXPECT_TRUE(first.online()) << "a name that it has";

@@ -447,6 +447,29 @@ class WithServer(unittest.TestCase):
             alice.until(rf"^\* server: the server at 127.0.0.1:{port} did not .*wrong address or key.*; trying again$")
             alice.kill()
 
+    def test_relays_that_carry_nothing_are_said(self):
+        with Scene() as scene:
+            def settings(name, text):
+                with open(scene.path(name), "w", encoding="utf-8") as file:
+                    file.write(text)
+                return "--config", scene.path(name)
+
+            _, port = self.server(scene, 0, *settings("none.toml", "[relay]\nenabled = false\n"))
+            alice = chat(scene, "alice", "--server", f"127.0.0.1:{port}")
+            alice.until(r"^\* online as alice; this server has no relay, so users who know only each other's names can't talk$")
+            relay = scene.start("relay", WHIMBRELD, "--listen", "127.0.0.1:0", "--admin", "", "--state", scene.path("fra"),
+                                *settings("fra.toml", "[rendezvous]\nenabled = false\n[relay]\nsite = \"fra\"\n"))
+            at = relay.until(r"UDP port (\d+)", "err").group(1)
+            sites = (f"[relay]\nenabled = false\n[[sites]]\nname = \"ams\"\naddress = \"127.0.0.1:{at}\"\n"
+                     f"key_file = \"{scene.path('fra')}/site.key\"\n")
+            server = scene.start("server", WHIMBRELD, "--listen", "127.0.0.1:0", "--admin", "", "--state", scene.path("two"),
+                                 *settings("sites.toml", sites))
+            port = server.until(r"UDP port (\d+)", "err").group(1)
+            bob = chat(scene, "bob", "--server", f"127.0.0.1:{port}")
+            bob.until(rf'^\* online as bob; the relay at 127.0.0.1:{at} does not call itself "ams": the names of the sites differ$')
+            end(alice)
+            end(bob)
+
     def test_logged_in_elsewhere(self):
         with Scene() as scene:
             _, port = self.server(scene)
