@@ -64,6 +64,7 @@ class Chat {
   std::size_t show_messages();
   void show_users();
   bool full() const;
+  bool is_stuck() const;
   void step();
   void wait_for_delivery();
   void tell_undelivered(const std::string& name, const std::deque<std::string>& lines);
@@ -79,6 +80,7 @@ class Chat {
   std::set<std::string> told_of_server_;  // since we were online last
   bool was_online_ = false;
   ServerStatus::State server_ = ServerStatus::State::kNone;
+  const bool is_person_ = ::isatty(STDIN_FILENO) == 1;
   bool quit_ = false;
 };
 
@@ -104,7 +106,7 @@ Chat::Chat(whimbrel::NetworkingMessages& net, const ChatOptions& options)
     ChatPeer* peer = find(who);
     if (online && peer != nullptr) peer->on_reachable();
   });
-  if (::isatty(STDIN_FILENO) == 1) {
+  if (is_person_) {
     screen_.tell(fmt::format("{} on UDP port {}; /help lists commands, Ctrl-D ends",
                              net.identity().valid() ? short_name(net.identity()) : "nameless",
                              bound_port(net)));
@@ -159,7 +161,7 @@ void Chat::on_request(const Identity& who) {
     return let_in(who);
   }
   const std::string name = short_name(who);
-  if (options_.accept.given() || ::isatty(STDIN_FILENO) != 1) {
+  if (options_.accept.given() || !is_person_) {
     net_.close_session_with_user(who);
     return screen_.tell(fmt::format(
         "{} asked and was refused{}", name,
@@ -246,6 +248,11 @@ void Chat::take_line(const std::string& line) {
 }
 
 void Chat::say(const std::string& line) {
+  if (full()) {  // only a person comes here then
+    return screen_.tell(fmt::format(
+        "not taken: {} lines wait to be delivered already; wait, or /leave whoever is away",
+        KeptLines::kLinesMax));
+  }
   for (const auto& peer : peers_) peer->say(line);
   if (!peers_.empty()) return;
   if (for_whoever_joins_.empty())
@@ -298,10 +305,17 @@ bool Chat::full() const {
          std::any_of(peers_.begin(), peers_.end(), [](const auto& peer) { return peer->full(); });
 }
 
+// Nothing more is read of a pipe, and whom it is for cannot be reached.
+bool Chat::is_stuck() const {
+  return !is_person_ && std::any_of(peers_.begin(), peers_.end(), [](const auto& peer) {
+    return peer->full() && peer->failed();
+  });
+}
+
 void Chat::step() {
   const bool restless =
       std::any_of(peers_.begin(), peers_.end(), [](const auto& peer) { return peer->restless(); });
-  const bool news = screen_.wait(net_.event_handle(), restless ? 50 : 500, full());
+  const bool news = screen_.wait(net_.event_handle(), restless ? 50 : 500, !is_person_ && full());
   const std::size_t done =
       net_.run_callbacks() + show_messages() + answer_pings(net_, kPingChannel);
   // Unread messages on a channel that nobody reads would make this loop spin.
@@ -332,9 +346,11 @@ void Chat::tell_undelivered(const std::string& name, const std::deque<std::strin
   if (!lines.empty()) place_.failed = true;
   for (std::size_t i = 0; i < std::min(lines.size(), kUndeliveredShown); ++i)
     screen_.tell(fmt::format("not delivered to {}: {}", name, lines[i]));
-  if (lines.size() > kUndeliveredShown)
-    screen_.tell(
-        fmt::format("not delivered to {}: {} lines more", name, lines.size() - kUndeliveredShown));
+  if (lines.size() > kUndeliveredShown) {
+    screen_.tell(fmt::format("not delivered to {}: {} lines more{}", name,
+                             lines.size() - kUndeliveredShown,
+                             is_stuck() ? ", and what was not read any more" : ""));
+  }
 }
 
 void Chat::tell_all_undelivered() {
@@ -343,9 +359,9 @@ void Chat::tell_all_undelivered() {
 }
 
 int Chat::run() {
-  while (!quit_ && !interrupted() && !screen_.ended()) {
+  while (!quit_ && !interrupted() && !screen_.ended() && !is_stuck()) {
     step();
-    while (!quit_ && !full()) {
+    while (!quit_ && (is_person_ || !full())) {
       const auto line = screen_.next();
       if (!line) break;
       take_line(*line);
@@ -357,7 +373,7 @@ int Chat::run() {
   tell_all_undelivered();
   const bool failed = place_.failed || std::any_of(peers_.begin(), peers_.end(),
                                                    [](const auto& peer) { return peer->failed(); });
-  return failed && ::isatty(STDIN_FILENO) != 1 ? 1 : 0;
+  return failed && !is_person_ ? 1 : 0;
 }
 
 }  // namespace

@@ -27,8 +27,8 @@ def chat(scene, name, *arguments, home="config"):
                        *arguments)
 
 
-def at_terminal(scene, name, *arguments, **size):
-    command = ["env", f"XDG_CONFIG_HOME={scene.path('config')}", WHIMBREL, "chat", "--name", name, *FAST, *arguments]
+def at_terminal(scene, name, *arguments, does=("chat",), **size):
+    command = ["env", f"XDG_CONFIG_HOME={scene.path('config')}", WHIMBREL, *does, "--name", name, *FAST, *arguments]
     process = TerminalProcess(scene.folder, f"{len(scene.processes)}-{name}", command, **size)
     scene.processes.append(process)
     return process
@@ -208,6 +208,37 @@ class Alone(unittest.TestCase):
             alice.write("one\n\ttwo\n")
             end(alice, 1)
             alice.until(r"^\* not delivered to bob: one\n\* not delivered to bob: \?two$")
+
+    def test_more_than_is_kept_for_somebody_who_does_not_come(self):
+        with Scene() as scene:
+            alice = self.alice(scene, free_port())
+            alice.write("".join(f"{i}\n" for i in range(3000)))
+            self.assertEqual(alice.code(), 1, alice.report())
+            alice.until(r"^\* not delivered to bob: 0$")
+            alice.until(r"^\* not delivered to bob: 19\n\* not delivered to bob: 980 lines more, and what was not read")
+
+    def test_a_line_that_is_too_long(self):
+        with Scene() as scene:
+            bob = self.bob(scene, port := free_port())
+            alice = self.alice(scene, port)
+            alice.write("x" * 524289 + "\nshort\n")
+            alice.until("a line of 524289 bytes is too long for a message")
+            bob.until("^alice: short$")
+            end(alice, 1)
+
+    def test_by_address_and_to_oneself(self):
+        with Scene() as scene:
+            bob = self.bob(scene, port := free_port())
+            alice = chat(scene, "alice", f"127.0.0.1:{port}", "alice")
+            alice.until(rf"^\* ip:127.0.0.1:{port} is here$")
+            alice.until(r"^\* alice is here$")
+            alice.write("hello\n")
+            bob.until("^alice: hello$")
+            alice.until("^alice: hello$")
+            bob.write("and you\n")
+            alice.until(f"^ip:127.0.0.1:{port}: and you$")
+            end(alice)
+            bob.until("alice left")
 
     def test_nobody_at_all(self):
         with Scene() as scene:
@@ -426,6 +457,26 @@ class WithServer(unittest.TestCase):
                 end(bob)
                 alice.until(r"(?s)left.*bob left$" if how == "end" else r"(?s)left.*left.*left$")
             end(alice)
+
+    def test_a_lobby_at_a_terminal(self):
+        with Scene() as scene:
+            _, port = self.server(scene)
+            alice = at_terminal(scene, "alice", "--server", f"127.0.0.1:{port}", does=("lobby", "create"))
+            lobby = alice.until(r"in lobby (\d+)").group(1)
+            alice.write("half")
+            alice.until("^> half$")
+            bob = at_terminal(scene, "bob", "--server", f"127.0.0.1:{port}", does=("lobby", "join", lobby))
+            alice.until(r"^\* bob came\n> half$")
+            bob.write("/nonsense\r//shrug\r")
+            bob.until(r"^\* there is no /nonsense: /who, ")
+            alice.until("^bob: /shrug\n> half$")
+            alice.write(" done\r\x04")
+            bob.until("^alice: half done\n\* alice left")
+            self.assertEqual(alice.code(), 0, alice.report())
+            bob.write("\x04")
+            self.assertEqual(bob.code(), 0, bob.report())
+            alice.close()
+            bob.close()
 
     def test_a_name_that_is_taken(self):
         with Scene() as scene:
