@@ -53,6 +53,7 @@ class Chat {
   void on_request(const Identity& who);
   void on_changed(const Identity& who, ConnectionState state, const ConnectionInfo& info);
   void on_server(const ServerStatus& status);
+  void on_online(const ServerStatus& status, bool changed);
   ChatPeer* find(const Identity& who);
   ChatPeer& find_or_add(const Identity& who, bool called);
   void let_in(const Identity& who);
@@ -183,24 +184,29 @@ void Chat::on_changed(const Identity& who, ConnectionState state, const Connecti
 
 // --- the server ------------------------------------------------------------------------------------------------------
 
+// A text that says more than the name: of a relay that carries nothing, of a server that is about to stop.
+void Chat::on_online(const ServerStatus& status, bool changed) {
+  if (changed) told_of_server_.clear();
+  const bool named = status.text.starts_with("online as ");
+  const std::size_t fault = status.text.find("; ");
+  const std::string more = fault == std::string::npos ? "" : status.text.substr(fault);
+  const bool is_news = told_of_server_.insert(status.text).second;
+  if (!changed && named && more.empty()) return;
+  if (!changed && !is_news) return;
+  if (!named) return screen_.tell("server: " + status.text);
+  screen_.tell(fmt::format("online as {}{}{}", short_name(net_.identity()),
+                           was_online_ && changed ? " again" : "", more));
+  was_online_ = true;
+  if (!changed) return;
+  for (const auto& peer : peers_) peer->on_reachable();
+}
+
 // Each text once until we are online again: several addresses may be tried by turns.
 void Chat::on_server(const ServerStatus& status) {
   using State = ServerStatus::State;
   const bool changed = status.state != server_;
   server_ = status.state;
-  if (status.state == State::kOnline) {
-    const std::size_t fault = status.text.find("; ");
-    const std::string more = fault == std::string::npos ? "" : status.text.substr(fault);
-    if (changed) told_of_server_.clear();
-    if (!changed && (more.empty() || !told_of_server_.insert(status.text).second)) return;
-    told_of_server_.insert(status.text);
-    screen_.tell(fmt::format("online as {}{}{}", short_name(net_.identity()),
-                             was_online_ && changed ? " again" : "", more));
-    was_online_ = true;
-    if (!changed) return;
-    for (const auto& peer : peers_) peer->on_reachable();
-    return;
-  }
+  if (status.state == State::kOnline) return on_online(status, changed);
   if (status.text == "connecting" || !told_of_server_.insert(status.text).second) return;
   if (status.state == State::kRefused) place_.failed = true;
   screen_.tell(fmt::format("server: {}{}", status.text,

@@ -278,6 +278,19 @@ void Relays::post(SiteId site, const relay::LegEvent& event) {
   if (events_.size() < kEventsMax) events_.push_back({site, event});
 }
 
+namespace {
+
+// What an operator can do something about.
+std::string refusal_text(const relay::LegLost& lost) {
+  if (lost.why != relay::LegLost::Why::kRefused) return "";
+  if (lost.refusal == relay::Refusal::kFull) return " is full: try again later";
+  if (lost.refusal == relay::Refusal::kIdentityLimit)
+    return " has as many slots of ours as it gives: end other programs under this name";
+  return "";
+}
+
+}  // namespace
+
 void Relays::take_events(Site& site, Instant now) {
   bool look_around = false;
   while (const auto event = site.leg->poll_event()) {
@@ -295,6 +308,10 @@ void Relays::take_events(Site& site, Instant now) {
       site.fault.clear();
     }
     if (std::holds_alternative<relay::LegResumed>(*event)) site.avoid_until = {};
+    if (const auto* lost = std::get_if<relay::LegLost>(&*event)) {
+      const std::string fault = refusal_text(*lost);
+      if (!fault.empty()) site.fault = "the relay at " + site.ticket.relay.text() + fault;
+    }
     const bool bad = std::holds_alternative<relay::LegLost>(*event) ||
                      std::holds_alternative<relay::LegDraining>(*event);
     if (bad) site.avoid_until = now + kAvoidTime;

@@ -520,6 +520,18 @@ class WithServer(unittest.TestCase):
             bob.until(rf'^\* online as bob; the relay at 127.0.0.1:{at} does not call itself "ams": the names of the sites differ$')
             end(alice)
             end(bob)
+            full = scene.start("full", WHIMBRELD, "--listen", "127.0.0.1:0", "--admin", "", "--state", scene.path("full"),
+                               *settings("full.toml", "[relay]\nslots_max = 1\n"))
+            port = full.until(r"UDP port (\d+)", "err").group(1)
+            alice = chat(scene, "alice", "--server", f"127.0.0.1:{port}")
+            alice.until("online as alice")
+            bob = chat(scene, "bob", "--server", f"127.0.0.1:{port}")
+            carol = chat(scene, "carol", "alice", "--server", f"127.0.0.1:{port}")
+            carol.until(rf"^\* online as carol; the relay at 127.0.0.1:{port} is full: try again later$")
+            full.popen.terminate()
+            alice.until(r"^\* server: the server is about to stop$")
+            for process in (alice, bob, carol):
+                process.kill()
 
     def test_logged_in_elsewhere(self):
         with Scene() as scene:
