@@ -117,7 +117,7 @@ void reload(const Arguments& arguments, Service& service) {
     }
     spdlog::info("the settings were read again; changed: {}",
                  taken.empty() ? "nothing" : fmt::format("{}", fmt::join(taken, ", ")));
-    if (!waiting.empty()) spdlog::warn("not before the next start: {}", fmt::join(waiting, ", "));
+    if (!waiting.empty()) spdlog::warn("these need a restart: {}", fmt::join(waiting, ", "));
   } catch (const std::exception& error) {
     spdlog::error("the settings stay as they were: {}", error.what());
   }

@@ -153,8 +153,8 @@ void check_service(const Settings& settings, Missing missing) {
 }
 
 Service::Service(const Settings& settings, Missing missing)
-    : settings_(settings), relay_names_(warn) {
-  Plan plan(settings, relay_names_);
+    : settings_(settings), relay_names_(std::make_unique<RelayNames>(warn)) {
+  Plan plan(settings, *relay_names_);
   check_plan(plan, settings, missing);
   state_ = open_state(settings.state_folder, missing, warn);
   if (state_.database != nullptr)
@@ -189,13 +189,16 @@ std::int64_t Service::logins_since(const std::string& proof) {
 void Service::reload(const Settings& settings) {
   Settings fresh = settings_;
   take_reloadable(settings, fresh);
-  const auto key = read_backend_key(fresh);
-  rendezvous::AuthorityConfig config = authority_config(fresh, key);
-  const std::string proof = proof_of(fresh.login, key);
+  // Part of them is what it was, and must fit to the rest.
+  check_settings(fresh);
+  auto names = std::make_unique<RelayNames>(warn);
+  Plan plan(fresh, *names);
   loop_->with_site([&](Site&, Instant) {
-    config.logins_since = logins_since(proof);
-    authority_->set_config(std::move(config));
+    plan.login.logins_since = logins_since(plan.proof);
+    authority_->set_config(std::move(plan.login));
   });
+  loop_->with_every_site([&](Site& site, Instant now) { site.reconfigure(plan.loop.site, now); });
+  relay_names_ = std::move(names);
   settings_ = fresh;
 }
 
@@ -204,7 +207,7 @@ void Service::tick() {
   for (const std::string& line :
        limit_warnings_.look(limit_counts(*loop_), LimitWarnings::Clock::now()))
     warn(line);
-  relay_names_.tick(RelayNames::Clock::now(), [this](const std::string& name, const auto& found) {
+  relay_names_->tick(RelayNames::Clock::now(), [this](const std::string& name, const auto& found) {
     loop_->with_site([&](Site& site, Instant) { site.set_site_addresses(name, found); });
     spdlog::info("site \"{}\" is at {} now", name, found.front().text());
   });

@@ -36,7 +36,7 @@ class Service {
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;
 
-  // Takes over what can change while it serves, and reads the key of login tokens again. Throws std::runtime_error, and nothing
+  // Takes over what can change while it serves, and reads all keys of others again. Throws std::runtime_error, and nothing
   // changes.
   void reload(const Settings& settings);
   // What holds now.
@@ -60,7 +60,7 @@ class Service {
   std::int64_t logins_since(const std::string& proof);
 
   Settings settings_;
-  RelayNames relay_names_;
+  std::unique_ptr<RelayNames> relay_names_;
   ServerState state_;
   std::unique_ptr<SqliteCheckpoints> checkpoints_;  // null: the state is in memory
   LimitWarnings limit_warnings_;

@@ -396,4 +396,14 @@ void take_reloadable(const Settings& from, Settings& to) {
   to.names_of_key = from.names_of_key;
   to.new_names_per_minute = from.new_names_per_minute;
   to.new_names_of_network = from.new_names_of_network;
+  to.clients_max = from.clients_max;
+  to.signals_per_second = from.signals_per_second;
+  // Without lobbies at the start there is nobody to keep them.
+  if (from.lobbies_max != 0 && to.lobbies_max != 0) to.lobbies_max = from.lobbies_max;
+  to.relay_addresses = from.relay_addresses;
+  to.slots_max = from.slots_max;
+  to.slot_bytes_per_second = from.slot_bytes_per_second;
+  to.slot_packets_per_second = from.slot_packets_per_second;
+  to.opens_per_second = from.opens_per_second;
+  to.sites = from.sites;
 }

@@ -20,6 +20,10 @@ class PrefixLimits {
     random.fill(key_);
   }
 
+  void set_rate(std::uint32_t rate, Instant now) {
+    buckets_.assign(kPlaces, TokenBucket(rate, rate, now));
+  }
+
   // False: there are too many.
   bool take(const IpAddress& from, Instant now) {
     const SipTag hash = siphash24(key_, Bytes(from.bytes).first(from.is_v4() ? 15 : 6));

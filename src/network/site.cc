@@ -98,6 +98,15 @@ void Site::set_site_addresses(const std::string& site, const std::vector<IpAddre
   if (control_) control_->set_site_addresses(site, addresses);
 }
 
+void Site::reconfigure(const SiteConfig& config, Instant now) {
+  if (control_) {
+    control_->set_limits(config.rendezvous_limits, config.lobby_limits);
+    control_->set_sites(config.relay_addresses, config.other_sites);
+  }
+  const relay::ServerConfig& own = config_.relay_config;
+  if (relay_) relay_->set_limits(config.relay_config.limits.share_of(own.shard, own.shards), now);
+}
+
 std::optional<Transmit> Site::poll_transmit(MutableBytes buffer, Instant now) {
   if (!stun_answers_.empty()) {
     const Answer& answer = stun_answers_.front();

@@ -97,6 +97,9 @@ class Site {
   void advance(Instant now);
   // Other addresses of a site, also of this one, for the tickets to come.
   void set_site_addresses(const std::string& site, const std::vector<IpAddress>& addresses);
+  // Other limits of `config` from now on (the relay's are of all shards together), and other sites: who is here stays, with what he
+  // has. The rest of `config` is what it was.
+  void reconfigure(const SiteConfig& config, Instant now);
   // As of Network.
   void set_wall_clock(Instant now, UnixMillis unix_now);
   // Everything that is not forwarded. `buffer`: 64 KiB.

@@ -12,15 +12,20 @@ namespace {
 // Clients speak on this channel; what comes on another is dropped.
 constexpr ChannelId kControlChannel = 0;
 
+// Sessions that are on their way out are beside the clients.
+std::size_t sessions_max(const rendezvous::ServerLimits& limits) {
+  return limits.clients_max + limits.waiting_max + 64;
+}
+constexpr std::size_t kPendingRequestsMax = 1024;
+
 EndpointConfig endpoint_config(const SiteConfig& config) {
   EndpointConfig made;
   made.identity = Identity::generic_string(rendezvous::kServerName);
   made.keys = config.keys;
   made.names_by_key = true;
   made.tells_ends = true;
-  const rendezvous::ServerLimits& limits = config.rendezvous_limits;
-  made.limits.sessions_max = limits.clients_max + limits.waiting_max + 64;
-  made.limits.pending_requests_max = 1024;
+  made.limits.sessions_max = sessions_max(config.rendezvous_limits);
+  made.limits.pending_requests_max = kPendingRequestsMax;
   made.limits.unconfirmed_max = 2048;
   made.limits.half_open_max = 2048;
   made.limits.first_packets = config.first_packets;
@@ -43,8 +48,15 @@ Secret lobby_key(const KeyPair& server) {
 // --- tickets -------------------------------------------------------------------------------------------------------
 
 SiteTickets::SiteTickets(const SiteConfig& config, relay::SiteKeys& keys, Random& random)
-    : config_(config), keys_(keys), own_addresses_(config.relay_addresses), random_(random) {
-  for (const OtherSite& site : config.other_sites) {
+    : config_(config), keys_(keys), random_(random) {
+  set_sites(config.relay_addresses, config.other_sites);
+}
+
+void SiteTickets::set_sites(const std::vector<IpAddress>& own,
+                            const std::vector<OtherSite>& others) {
+  own_addresses_ = own;
+  others_.clear();
+  for (const OtherSite& site : others) {
     others_.push_back({site.name, site.addresses, relay::SiteKeys(site.master)});
   }
 }
@@ -111,6 +123,12 @@ SiteControl::SiteControl(const SiteConfig& config, rendezvous::Authority& author
       server_(config.rendezvous_limits, authority, &tickets_, now, clock) {
   if (config.lobby_limits.lobbies_max > 0)
     server_.enable_lobbies(config.lobby_limits, lobby_key(config.keys), random);
+}
+
+void SiteControl::set_limits(const rendezvous::ServerLimits& limits,
+                             const rendezvous::LobbyLimits& lobbies) {
+  endpoint_.set_limits(sessions_max(limits), kPendingRequestsMax);
+  server_.set_limits(limits, lobbies);
 }
 
 void SiteControl::receive(const IpAddress& from, MutableBytes datagram, Instant now) {

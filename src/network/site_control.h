@@ -16,6 +16,7 @@
 namespace whimbrel {
 
 struct SiteConfig;
+struct OtherSite;
 
 // Relay tickets, sealed with the site's key.
 class SiteTickets final : public rendezvous::TicketIssuer {
@@ -25,6 +26,8 @@ class SiteTickets final : public rendezvous::TicketIssuer {
   std::vector<rendezvous::RelayTicket> issue(const Identity& identity, std::uint32_t app_id,
                                              std::int64_t unix_seconds) override;
   void set_addresses(const std::string& site, const std::vector<IpAddress>& addresses);
+  // For the tickets to come; those that are out stay good.
+  void set_sites(const std::vector<IpAddress>& own, const std::vector<OtherSite>& others);
 
  private:
   struct Other {
@@ -57,6 +60,10 @@ class SiteControl {
   void set_site_addresses(const std::string& site, const std::vector<IpAddress>& addresses) {
     tickets_.set_addresses(site, addresses);
   }
+  void set_sites(const std::vector<IpAddress>& own, const std::vector<OtherSite>& others) {
+    tickets_.set_sites(own, others);
+  }
+  void set_limits(const rendezvous::ServerLimits& limits, const rendezvous::LobbyLimits& lobbies);
   void farewell(Duration left) { server_.farewell(left); }
 
   const Endpoint& endpoint() const { return endpoint_; }

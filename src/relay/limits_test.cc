@@ -30,6 +30,35 @@ TEST_F(RelayLimits, Slots) {
   EXPECT_EQ(server->slot_count(), 3u);
 }
 
+TEST_F(RelayLimits, ChangeWhileItServes) {
+  config.limits.slots_max = 3;
+  restart();
+  for (const char* name : {"str:a", "str:b", "str:c"}) opened(name);
+  ServerLimits limits = config.limits;
+  limits.slots_max = 2;
+  server->set_limits(limits, now);
+  EXPECT_EQ(server->slot_count(), 3u) << "who is there stays";
+  clients[0]->leg.close();
+  run();
+  Client& late = add("str:d");
+  late.leg.open(ticket_for(token_for(late.identity)), now);
+  run();
+  EXPECT_EQ(std::get<LegLost>(late.events.at(0)).refusal, Refusal::kFull);
+  EXPECT_EQ(server->slot_count(), 2u);
+  limits.slots_max = 50;
+  limits.packets_per_second = 1000;
+  server->set_limits(limits, now);
+  run_for(seconds(5));
+  EXPECT_EQ(late.leg.state(), Leg::State::kOpen);
+  for (int i = 0; i < 40; ++i) opened("str:e" + std::to_string(i));
+  Client& slow = opened("str:slow");
+  ASSERT_TRUE(connect(slow, *clients[1]));
+  const std::size_t before = clients[1]->got.size();
+  now += seconds(1);
+  for (int i = 0; i < 1000; ++i) send(slow, *clients[1], "x");
+  EXPECT_EQ(clients[1]->got.size() - before, 250u) << "the rate of a slot that is opened now";
+}
+
 TEST_F(RelayLimits, RateOfASlot) {
   config.limits.packets_per_second = 1000;
   restart();

@@ -17,6 +17,13 @@ OpenLimits::OpenLimits(const Rates& rates, Random& random, Instant now)
   random.fill(previous_.bytes);
 }
 
+void OpenLimits::set_rates(const Rates& rates, Instant now) {
+  all_ = TokenBucket(rates.all, rates.all, now);
+  without_cookie_ = TokenBucket(rates.without_cookie, rates.without_cookie, now);
+  cookies_ = TokenBucket(rates.cookies, rates.cookies, now);
+  prefixes_.set_rate(rates.prefix, now);
+}
+
 bool OpenLimits::take_without_cookie(Instant now) { return without_cookie_.take(1, now); }
 
 bool OpenLimits::take_with_cookie(const IpAddress& from, Instant now) {

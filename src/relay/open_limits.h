@@ -24,6 +24,7 @@ class OpenLimits {
     std::uint32_t cookies = 0;
   };
   OpenLimits(const Rates& rates, Random& random, Instant now);
+  void set_rates(const Rates& rates, Instant now);
 
   // An Open that nothing is known of. False: there are too many; then a cookie must be shown.
   bool take_without_cookie(Instant now);

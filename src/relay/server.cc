@@ -57,6 +57,15 @@ ServerCounters& ServerCounters::operator+=(const ServerCounters& other) {
   return *this = std::bit_cast<ServerCounters>(sum);
 }
 
+namespace {
+
+OpenLimits::Rates rates_of(const ServerLimits& limits) {
+  return {limits.opens_per_second_max, limits.opens_per_prefix_per_second_max,
+          limits.opens_without_cookie_per_second, limits.cookies_per_second};
+}
+
+}  // namespace
+
 Server::Server(const ServerConfig& config, SiteKeys& keys, Random& random, Instant now,
                const WallClock& clock, HandoverOutlet* outlet)
     : config_(config),
@@ -65,15 +74,23 @@ Server::Server(const ServerConfig& config, SiteKeys& keys, Random& random, Insta
       outlet_(outlet),
       place_factor_(((std::uint64_t{1} << 32) + config.shards - 1) / config.shards),
       clock_(clock),
-      open_limits_(
-          {config.limits.opens_per_second_max, config.limits.opens_per_prefix_per_second_max,
-           config.limits.opens_without_cookie_per_second, config.limits.cookies_per_second},
-          random, now) {
+      open_limits_(rates_of(config.limits), random, now) {
   ASSERT(config.shards >= 1 && config.shards <= kShardsMax && config.shard < config.shards);
   ASSERT(config.shards == 1 || outlet != nullptr);
+  make_room();
+}
+
+void Server::make_room() {
   const std::size_t indexes = std::size_t{1} << SlotId::kIndexBits;
-  ASSERT(config.limits.slots_max <= (indexes - config.shard + config.shards - 1) / config.shards);
-  slots_.reserve(config.limits.slots_max);
+  ASSERT(config_.limits.slots_max <=
+         (indexes - config_.shard + config_.shards - 1) / config_.shards);
+  slots_.reserve(config_.limits.slots_max);
+}
+
+void Server::set_limits(const ServerLimits& limits, Instant now) {
+  config_.limits = limits;
+  open_limits_.set_rates(rates_of(limits), now);
+  make_room();
 }
 
 // --- the hot path --------------------------------------------------------------------------------------------------

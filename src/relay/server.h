@@ -103,6 +103,9 @@ class Server {
   std::optional<Reply> poll_transmit(MutableBytes buffer);
   Instant next_deadline() const;
 
+  // Of this shard, from now on: slots that are open stay, with the rates that they have.
+  void set_limits(const ServerLimits& limits, Instant now);
+
   // Tells every client to be gone in `time`; no slot is opened from now on. The caller stops when it has passed.
   void drain(Duration time, Instant now);
 
@@ -150,6 +153,7 @@ class Server {
   void answer_repeated(Slot& slot, const IpAddress& from, const OpenView& open, Instant now);
   void make_slot(const IpAddress& from, const OpenView& open, const Token& token, Instant now);
   void look_after(Slot& slot, Instant now);
+  void make_room();
   std::optional<std::uint32_t> free_place();
   // False: the identity has all that it may have, and uses them.
   bool room_for(std::uint64_t identity, Instant now);

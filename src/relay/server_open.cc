@@ -73,6 +73,7 @@ void Server::on_open(const IpAddress& from, Bytes datagram, Instant now) {
 }
 
 std::optional<std::uint32_t> Server::free_place() {
+  if (open_slots_ >= config_.limits.slots_max) return std::nullopt;
   if (slots_.size() < config_.limits.slots_max) {
     // Not what an earlier life of the relay gave out: clients know each other by their slots.
     slots_.emplace_back().generation =

@@ -65,6 +65,8 @@ class LobbyServer {
   using Send = std::function<void(const LobbyUser& to, Bytes message)>;
   // `random` must outlive it, and not be guessable: ids of private lobbies come from it.
   LobbyServer(const LobbyLimits& limits, Random& random, const LobbyOrigin& origin, Send send);
+  // From now on: what is there stays.
+  void set_limits(const LobbyLimits& limits) { limits_ = limits; }
 
   // At each login, also one that replaces an older session: the user is told which lobbies it is in.
   void on_online(const LobbyUser& user, Instant now);

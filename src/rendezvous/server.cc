@@ -46,6 +46,11 @@ void Server::enable_lobbies(const LobbyLimits& limits, const Secret& key, Random
                                            });
 }
 
+void Server::set_limits(const ServerLimits& limits, const LobbyLimits& lobbies) {
+  limits_ = limits;
+  if (lobbies_) lobbies_->set_limits(lobbies);
+}
+
 // --- clients come and go -------------------------------------------------------------------------------------------
 
 void Server::on_connected(ClientId id, const PublicKey& key, const IpAddress& from, Instant now) {
@@ -53,7 +58,8 @@ void Server::on_connected(ClientId id, const PublicKey& key, const IpAddress& fr
   Client& client = clients_[id];
   client.key = key;
   client.from = from;
-  client.requests = TokenBucket(limits_.requests_per_second, limits_.requests_per_second, now);
+  client.requests_per_second = limits_.requests_per_second;
+  client.requests = TokenBucket(client.requests_per_second, client.requests_per_second, now);
   client.renewals = TokenBucket(limits_.renewals_per_second, kRenewalsAtOnce, now);
   client.signals_in =
       TokenBucket(limits_.signal_bytes_per_second, limits_.signal_bytes_per_second, now);
@@ -313,7 +319,7 @@ void Server::on(ClientId id, Client& client, const Login& login, Instant now) {
   answer.certificate = std::move(admission.certificate);
   answer.authority = authority_.public_key().bytes;
   answer.unix_ms = clock_.at(now);
-  answer.requests_per_second = limits_.requests_per_second;
+  answer.requests_per_second = client.requests_per_second;
   send(id, answer);
   if (!revocations_.empty()) send(id, Revocations{revocations_});
   if (lobbies_) lobbies_->on_online(user, now);

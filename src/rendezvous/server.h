@@ -70,6 +70,8 @@ class Server {
   // Without this, lobbies are answered by kUnsupported. Before the first client. `random`: as LobbyServer wants it; `key` is the
   // same after a restart, so that members can restore their lobbies.
   void enable_lobbies(const LobbyLimits& limits, const Secret& key, Random& random);
+  // From now on: clients who are here stay, with the rates that they were told. Lobbies where they are enabled.
+  void set_limits(const ServerLimits& limits, const LobbyLimits& lobbies);
   // Null: not enabled.
   const LobbyServer* lobbies() const { return lobbies_.get(); }
 
@@ -108,6 +110,7 @@ class Server {
     std::vector<std::uint8_t> certificate;
     Instant renewable_until = kNever;  // then it must log in with something new
     Instant heard;                     // last
+    std::uint32_t requests_per_second = 0;
     TokenBucket requests;
     TokenBucket renewals;
     TokenBucket signals_in;  // bytes, of others

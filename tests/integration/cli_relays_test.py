@@ -1,6 +1,7 @@
 """Several relays, and keys that are revoked: cli_relays_test.py WHIMBREL WHIMBRELD"""
 
 import os
+import signal
 import sys
 import time
 import unittest
@@ -95,6 +96,43 @@ class Relays(unittest.TestCase):
                 alice.write("here\n")
                 bob.until("alice: here")
                 self.assertGreater(servers.metric(servers.relays["fra"], "whimbrel_relay_forwarded_packets_total"), 0)
+
+    def test_a_relay_is_added_and_taken_away_while_the_server_serves(self):
+        with Scene() as scene:
+            servers = Servers(scene, [])
+            relay = servers.start_relay("fra", 0)
+
+            def reload(sites):
+                before = servers.main.err.count("changed: sites")
+                with open(scene.path("main.toml"), "w", encoding="utf-8") as file:
+                    file.write("[relay]\nenabled = false\n" + sites)
+                servers.main.popen.send_signal(signal.SIGHUP)
+                while servers.main.err.count("changed: sites") == before:
+                    self.assertIsNone(servers.main.popen.poll(), servers.main.report())
+                    time.sleep(0.02)
+
+            early = servers.user("early", "recv")
+            servers.wait_for(servers.main, "whimbrel_rendezvous_users", 1)
+            reload(f"""[[sites]]
+name = "fra"
+address = "127.0.0.1:{relay.port}"
+key_file = "{scene.path('fra')}/site.key"
+""")
+            alice = servers.user("alice", "chat", "bob", "--accept", "all")
+            bob = servers.user("bob", "chat", "--accept", "all")
+            servers.wait_for(relay, "whimbrel_relay_slots", 2)
+            alice.write("here\n")
+            bob.until("alice: here")
+            opened = servers.metric(relay, "whimbrel_relay_opened_total")
+            reload("")
+            bob.write("still\n")
+            alice.until("bob: still")
+            late = servers.user("late", "recv")
+            servers.wait_for(servers.main, "whimbrel_rendezvous_users", 4)
+            self.assertEqual(servers.metric(relay, "whimbrel_relay_opened_total"), opened)
+            self.assertGreaterEqual(servers.metric(relay, "whimbrel_relay_slots"), 2)
+            for process in (early, late):
+                self.assertIsNone(process.popen.poll(), process.report())
 
     def test_a_relay_that_is_no_address_is_named(self):
         with Scene() as scene:

@@ -114,9 +114,18 @@ token_key_file = "{scene.path('secret')}"
             one, two = (os.urandom(32).hex().encode() for _ in range(2))
             write(one)
             server, port, _ = self.server(scene, 0, "--config", scene.path("toml"))
-            write(two, "names_of_key = 9\n[server]\nlog_level = \"debug\"\n[relay]\nslots_max = 5\n")
-            reload(r"changed: server.log_level, login.names_of_key\n(.*\n)*.*not before the next start: relay.slots_max")
-            self.until_logged_in(server, login(two))
+            write(two, "names_of_key = 9\n[server]\nlog_level = \"debug\"\n[relay]\nthreads = 2\nsite = \"x\"\n"
+                  "slots_max = 5\n[rendezvous]\nclients_max = 1\n")
+            reload(r"changed: server.log_level, login.names_of_key, rendezvous.clients_max, relay.slots_max\n(.*\n)*"
+                   r".*need a restart: relay.site, relay.threads$")
+            first = login(two)
+            self.until_logged_in(server, first)
+            full = self.tool(scene, "full", "info", "carol", "--name", "bob", "--server", f"127.0.0.1:{port}", "--token",
+                             self.token_of(two, "str:bob"))
+            self.assertEqual(full.code(), 1, full.report())
+            self.assertIn("full", full.err)
+            first.interrupt()
+            first.code()
             refused = self.tool(scene, "refused", "info", "bob", "--name", "alice", "--server", f"127.0.0.1:{port}", "--token",
                                 self.token_of(one))
             self.assertEqual(refused.code(), 1, refused.report())
