@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <ctime>
 #include <exception>
 #include <optional>
@@ -125,7 +126,7 @@ void reload(const Arguments& arguments, Service& service) {
 
 // Until a signal that ends programs.
 void run(const Arguments& arguments, const sigset_t& signals, Service& service) {
-  constexpr std::uint32_t kTickSeconds = 5;
+  constexpr std::uint32_t kTickSeconds = 1;
   for (int signal = 0; !ends(signal);) {
     signal = wait_for_signal(signals, kTickSeconds);
     if (signal == SIGHUP) reload(arguments, service);
@@ -140,6 +141,9 @@ int serve(const Arguments& arguments, const Settings& settings) {
   // Before any thread: all of them leave these signals to wait_for_signal().
   const sigset_t signals = our_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  // A reader of the log that has gone, a file that may not grow: an error where it happens, and no end.
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   Service service(settings, missing_of(arguments));
   spdlog::info("whimbreld {} on {}", whimbrel::version(), service.listening());
   spdlog::info("server key {}", service.public_key_hex());

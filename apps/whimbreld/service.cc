@@ -44,6 +44,10 @@ std::string file_of(const std::string& where, const std::string& path) {
   return fmt::format("{}/{}", folder, path.substr(kCredentials.size()));
 }
 
+Recorded recorded(const Settings& settings) {
+  return settings.log_level == "debug" ? Recorded::kAll : Recorded::kTrouble;
+}
+
 // Nothing where no tokens are taken.
 std::optional<rendezvous::BackendKey> read_backend_key(const Settings& settings) {
   if (settings.login != LoginMode::kToken) return std::nullopt;
@@ -169,6 +173,7 @@ Service::Service(const Settings& settings, Missing missing)
   if (!loop) throw std::runtime_error(loop.error());
   loop_ = std::move(*loop);
   if (!loop_->warning().empty()) warn(loop_->warning());
+  loop_->with_every_site([&](Site& site, Instant) { site.record(recorded(settings)); });
   thread_ = std::thread([this] { loop_->run(); });
 }
 
@@ -197,12 +202,28 @@ void Service::reload(const Settings& settings) {
     plan.login.logins_since = logins_since(plan.proof);
     authority_->set_config(std::move(plan.login));
   });
-  loop_->with_every_site([&](Site& site, Instant now) { site.reconfigure(plan.loop.site, now); });
+  loop_->with_every_site([&](Site& site, Instant now) {
+    site.reconfigure(plan.loop.site, now);
+    site.record(recorded(fresh));
+  });
   relay_names_ = std::move(names);
   settings_ = fresh;
 }
 
+void Service::log_events() {
+  std::vector<SiteEvents> events;
+  loop_->with_every_site([&](Site& site, Instant) { events.push_back(site.take_events()); });
+  const bool debug = recorded(settings_) == Recorded::kAll;
+  for (const EventLog::Line& line : event_log_.look(events, debug, EventLog::Clock::now()))
+    spdlog::log(line.debug ? spdlog::level::debug : spdlog::level::info, "{}", line.text);
+}
+
 void Service::tick() {
+  constexpr std::chrono::seconds kInterval{5};
+  log_events();
+  const auto now = std::chrono::steady_clock::now();
+  if (now < next_look_) return;
+  next_look_ = now + kInterval;
   if (checkpoints_) checkpoints_->run();
   for (const std::string& line :
        limit_warnings_.look(limit_counts(*loop_), LimitWarnings::Clock::now()))

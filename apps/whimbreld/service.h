@@ -8,6 +8,7 @@
 #include <string>
 #include <thread>
 
+#include "event_log.h"
 #include "limit_warnings.h"
 #include "relay_names.h"
 #include "server/server_loop.h"
@@ -41,7 +42,7 @@ class Service {
   void reload(const Settings& settings);
   // What holds now.
   const Settings& settings() const { return settings_; }
-  // To be called every few seconds. It does what is due, and may wait for the disk.
+  // To be called every second. It does what is due, and may wait for the disk.
   void tick();
   // Clients are told that the server is about to stop. It goes on until the destructor.
   void drain(std::chrono::seconds time);
@@ -57,6 +58,7 @@ class Service {
   whimbrel::ServerLoop& loop() { return *loop_; }
 
  private:
+  void log_events();
   std::int64_t logins_since(const std::string& proof);
 
   Settings settings_;
@@ -64,6 +66,8 @@ class Service {
   ServerState state_;
   std::unique_ptr<SqliteCheckpoints> checkpoints_;  // null: the state is in memory
   LimitWarnings limit_warnings_;
+  EventLog event_log_;
+  std::chrono::steady_clock::time_point next_look_{};
   std::unique_ptr<whimbrel::rendezvous::Authority> authority_;
   std::unique_ptr<whimbrel::ServerLoop> loop_;
   std::thread thread_;

@@ -107,6 +107,18 @@ void Site::reconfigure(const SiteConfig& config, Instant now) {
   if (relay_) relay_->set_limits(config.relay_config.limits.share_of(own.shard, own.shards), now);
 }
 
+void Site::record(Recorded what) {
+  if (control_) control_->record(what);
+  if (relay_) relay_->record(what);
+}
+
+SiteEvents Site::take_events() {
+  SiteEvents taken;
+  if (control_) taken.rendezvous = control_->take_events();
+  if (relay_) taken.relay = relay_->take_events();
+  return taken;
+}
+
 std::optional<Transmit> Site::poll_transmit(MutableBytes buffer, Instant now) {
   if (!stun_answers_.empty()) {
     const Answer& answer = stun_answers_.front();

@@ -72,6 +72,12 @@ struct SiteCounters {
   std::uint64_t handed_over = 0, dropped_handover = 0;  // what is not the relay's, at other shards
 };
 
+// Since they were taken the last time, for an operator's log.
+struct SiteEvents {
+  EventRecord<rendezvous::ServerEvent>::Taken rendezvous;
+  EventRecord<relay::SlotEvent>::Taken relay;
+};
+
 class Site {
  public:
   // `authority` may be null where rendezvous is off, `outlet` where there is one thread; they, `keys` and `random` must outlive
@@ -100,6 +106,9 @@ class Site {
   // Other limits of `config` from now on (the relay's are of all shards together), and other sites: who is here stays, with what he
   // has. The rest of `config` is what it was.
   void reconfigure(const SiteConfig& config, Instant now);
+  // Nothing at first.
+  void record(Recorded what);
+  SiteEvents take_events();
   // As of Network.
   void set_wall_clock(Instant now, UnixMillis unix_now);
   // Everything that is not forwarded. `buffer`: 64 KiB.

@@ -66,6 +66,9 @@ class SiteControl {
   void set_limits(const rendezvous::ServerLimits& limits, const rendezvous::LobbyLimits& lobbies);
   void farewell(Duration left) { server_.farewell(left); }
 
+  void record(Recorded what) { server_.record(what); }
+  EventRecord<rendezvous::ServerEvent>::Taken take_events() { return server_.take_events(); }
+
   const Endpoint& endpoint() const { return endpoint_; }
   const rendezvous::Server& server() const { return server_; }
 

@@ -15,6 +15,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/event_record.h"
 #include "base/ip_address.h"
 #include "base/random.h"
 #include "base/time.h"
@@ -77,6 +78,15 @@ struct ServerCounters {
   ServerCounters& operator+=(const ServerCounters& other);
 };
 
+// Of Recorded::kAll.
+struct SlotEvent {
+  enum class Kind : std::uint8_t { kOpened, kClosed, kRefused };
+  Kind kind{};
+  IpAddress from;
+  SlotId slot{};      // but for kRefused
+  Refusal refusal{};  // of kRefused
+};
+
 class Server {
  public:
   // `keys`, `random` and `outlet` must outlive it. There is an outlet where there are several shards.
@@ -108,6 +118,10 @@ class Server {
 
   // Tells every client to be gone in `time`; no slot is opened from now on. The caller stops when it has passed.
   void drain(Duration time, Instant now);
+
+  // For an operator's log. Nothing at first.
+  void record(Recorded what) { events_.set(what); }
+  EventRecord<SlotEvent>::Taken take_events() { return events_.take(); }
 
   std::size_t slot_count() const { return open_slots_; }
   const ServerCounters& counters() const { return counters_; }
@@ -182,6 +196,7 @@ class Server {
   Instant next_sweep_ = kNever;
   Instant drain_at_ = kNever;
   std::deque<Queued> replies_;
+  EventRecord<SlotEvent> events_;
   ServerCounters counters_;
 };
 

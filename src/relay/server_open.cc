@@ -145,11 +145,14 @@ void Server::make_slot(const IpAddress& from, const OpenView& open, const Token&
   if (!first) slot.next_of_identity = std::exchange(held->second, *place);
   ++open_slots_;
   ++counters_.opened;
+  if (events_.wants(Recorded::kAll)) events_.add({SlotEvent::Kind::kOpened, from, id_of(slot), {}});
   if (next_sweep_ == kNever) next_sweep_ = now + kSweepInterval;
   send_opened(slot, from, token.secret, now);
 }
 
 void Server::release(Slot& slot) {
+  if (events_.wants(Recorded::kAll))
+    events_.add({SlotEvent::Kind::kClosed, slot.address, id_of(slot), {}});
   by_nonce_.erase(half_of(slot.nonce));
   const auto place = static_cast<std::uint32_t>(&slot - slots_.data());
   const auto held = by_identity_.find(half_of(slot.identity));
@@ -183,6 +186,7 @@ void Server::send_opened(const Slot& slot, const IpAddress& to, const Secret& se
 
 void Server::refuse(const IpAddress& to, const OpenView& open, const Secret& secret,
                     Refusal reason) {
+  if (events_.wants(Recorded::kAll)) events_.add({SlotEvent::Kind::kRefused, to, {}, reason});
   std::array<std::uint8_t, kRefusedSize> buffer;
   const MutableBytes datagram = write_refused(buffer, {reason, open.nonce});
   write_mac(secret, Kind::kRefused, datagram);

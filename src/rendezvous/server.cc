@@ -112,7 +112,7 @@ void Server::advance(Instant now) {
   while (!cut_off_.empty() && outputs_.empty()) {
     const ClientId id = *cut_off_.begin();
     cut_off_.erase(cut_off_.begin());
-    if (clients_.contains(id)) close(id, now);
+    if (clients_.contains(id)) put_out(id, "it takes its messages too slowly", now);
   }
   if (lobbies_) lobbies_->advance(now);
   if (now >= next_look_) look_at_revocations(now);
@@ -148,7 +148,7 @@ void Server::close_silent(Instant now) {
       close(id, now);
     } else if (now >= at->second.renewable_until) {
       refuse(id, 0, RefusalCode::kBadToken, "the login is over: a new token is needed");
-      close(id, now);
+      put_out(id, "its login is over, and it has given no new token", now);
     } else {
       looks_due_.emplace_back(now + kSilenceInterval, id);
     }
@@ -185,6 +185,7 @@ void Server::look_at_revocations(Instant now) {
     const auto decoded = decode_revocations(bytes);
     return decoded ? decoded->keys : std::vector<PublicKey>();
   };
+  note_revoked(keys_of(*list));
   if (keys_of(*list) == keys_of(revocations_)) return;
   revocations_ = std::move(*list);
   if (!clients_.empty()) tell_from_ = clients_.begin()->first;
@@ -199,12 +200,45 @@ void Server::tell_revocations(Instant now) {
     if (!client.user) continue;
     if (authority_.revoked(client.key)) {
       refuse(id, 0, RefusalCode::kRevoked, kRevokedText);
-      close(id, now);
+      put_out(id, "its key was revoked", now);
     } else if (!revocations_.empty()) {
       send(id, Revocations{revocations_});
     }
   }
   tell_from_ = at == clients_.end() ? std::nullopt : std::optional(at->first);
+}
+
+// --- for an operator's log -----------------------------------------------------------------------------------------
+
+void Server::put_out(ClientId id, std::string why, Instant now) {
+  const auto at = clients_.find(id);
+  if (at != clients_.end() && events_.wants(Recorded::kTrouble)) {
+    const Client& client = at->second;
+    ServerEvent event{
+        ServerEvent::Kind::kPutOut, client.from, {}, 0, "", std::move(why), client.key};
+    if (client.user) event.app_id = client.user->first;
+    if (client.user) event.identity = client.user->second.text();
+    events_.add(std::move(event));
+  }
+  close(id, now);
+}
+
+void Server::note_refused(const Client& client, const Login& login, const Rejection& why) {
+  if (!events_.wants(Recorded::kTrouble)) return;
+  events_.add({ServerEvent::Kind::kLoginRefused, client.from, why.code, login.app_id,
+               login.identity, why.text, client.key});
+}
+
+// What was revoked before the start is no news.
+void Server::note_revoked(const std::vector<PublicKey>& keys) {
+  std::set<PublicKey> now(keys.begin(), keys.end());
+  if (noted_revoked_ && events_.wants(Recorded::kTrouble)) {
+    for (const PublicKey& key : now) {
+      if (!noted_revoked_->contains(key))
+        events_.add({ServerEvent::Kind::kRevoked, {}, {}, 0, "", "", key});
+    }
+  }
+  noted_revoked_ = std::move(now);
 }
 
 // --- the wall clock ------------------------------------------------------------------------------------------------
@@ -297,6 +331,7 @@ void Server::on(ClientId id, Client& client, const Login& login, Instant now) {
   auto result = authority_.admit(login, client.key, client.from, clock_.seconds_at(now));
   if (auto* rejection = std::get_if<Rejection>(&result)) {
     ++counters_.logins_refused;
+    note_refused(client, login, *rejection);
     refuse(id, 0, rejection->code, rejection->text);
     return close(id, now);
   }
@@ -304,6 +339,7 @@ void Server::on(ClientId id, Client& client, const Login& login, Instant now) {
   const User user{login.app_id, admission.identity};
   if (is_full_for(user)) {
     ++counters_.logins_refused;
+    note_refused(client, login, {RefusalCode::kFull, "the server is full"});
     refuse(id, 0, RefusalCode::kFull, "the server is full: try again later");
     return close(id, now);
   }
@@ -314,6 +350,15 @@ void Server::on(ClientId id, Client& client, const Login& login, Instant now) {
     client.renewable_until = now + seconds(admission.renewable_seconds);
   by_user_[user] = id;
   ++counters_.logins;
+  if (events_.wants(Recorded::kAll)) {
+    events_.add({ServerEvent::Kind::kLogin,
+                 client.from,
+                 {},
+                 user.first,
+                 user.second.text(),
+                 "",
+                 client.key});
+  }
   LoggedIn answer;
   answer.identity = admission.identity.text();
   answer.certificate = std::move(admission.certificate);
@@ -351,7 +396,7 @@ void Server::on(ClientId id, Client& client, const Renew&, Instant now) {
   auto renewed = renew(client, now);
   if (const auto* rejection = std::get_if<Rejection>(&renewed)) {
     refuse(id, 0, rejection->code, rejection->text);
-    if (rejection->code == RefusalCode::kRevoked) close(id, now);
+    if (rejection->code == RefusalCode::kRevoked) put_out(id, "its key was revoked", now);
     return;
   }
   client.certificate = std::get<std::vector<std::uint8_t>>(std::move(renewed));

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "base/event_record.h"
 #include "base/ip_address.h"
 #include "base/time.h"
 #include "base/token_bucket.h"
@@ -58,6 +59,23 @@ struct ServerCounters {
   std::uint64_t dropped_outputs = 0;
 };
 
+// Of Recorded::kTrouble unless said otherwise.
+struct ServerEvent {
+  enum class Kind : std::uint8_t {
+    kLogin,         // Recorded::kAll
+    kLoginRefused,  // code; the text is what the client was told, and may have names in it
+    kPutOut,        // text: why
+    kRevoked,       // key: nobody accepts it any more
+  };
+  Kind kind{};
+  IpAddress from{};
+  RefusalCode code{};
+  std::uint32_t app_id = 0;
+  std::string identity;  // as the client gave it: any bytes; empty: none
+  std::string text;
+  PublicKey key{};
+};
+
 class Server {
  public:
   // `authority`, `tickets` (null: no relay) and `clock` must outlive it.
@@ -87,6 +105,10 @@ class Server {
   void on_not_taken(ClientId client, Bytes message, Instant now);
   // Everybody is told that the server stops.
   void farewell(Duration left);
+
+  // For an operator's log. Nothing at first.
+  void record(Recorded what) { events_.set(what); }
+  EventRecord<ServerEvent>::Taken take_events() { return events_.take(); }
 
   // --- outputs ---------------------------------------------------------------------------------------------------
   struct Output {
@@ -152,6 +174,10 @@ class Server {
   void push(ClientId to, std::vector<std::uint8_t> message);
   void refuse(ClientId to, std::uint32_t request, RefusalCode code, std::string text);
   void close(ClientId id, Instant now);
+  // As close(), for what an operator may want to know of.
+  void put_out(ClientId id, std::string why, Instant now);
+  void note_refused(const Client& client, const Login& login, const Rejection& why);
+  void note_revoked(const std::vector<PublicKey>& keys);
 
   ServerLimits limits_;
   Authority& authority_;
@@ -174,6 +200,8 @@ class Server {
   std::optional<ClientId>
       renew_from_;  // the next one that gets a certificate and tickets of the right time
   std::unique_ptr<LobbyServer> lobbies_;
+  std::optional<std::set<PublicKey>> noted_revoked_;  // nothing: the list was not looked at yet
+  EventRecord<ServerEvent> events_;
   ServerCounters counters_;
 };
 
