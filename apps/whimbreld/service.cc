@@ -132,6 +132,8 @@ ServerLoopConfig loop_config(const Settings& settings, RelayNames& names) {
 Plan::Plan(const Settings& settings, RelayNames& names) {
   if (!settings.admin_listen.empty()) admin_address(settings.admin_listen);
   loop = loop_config(settings, names);
+  for (std::size_t i = 0; i < settings.sites.size(); ++i)
+    sites.push_back({loop.site.other_sites[i], settings.sites[i].key_file});
   const auto key = read_backend_key(settings);
   login = authority_config(settings, key);
   proof = proof_of(settings.login, key);
@@ -174,6 +176,7 @@ Service::Service(const Settings& settings, Missing missing)
   loop_ = std::move(*loop);
   if (!loop_->warning().empty()) warn(loop_->warning());
   loop_->with_every_site([&](Site& site, Instant) { site.record(recorded(settings)); });
+  site_check_ = std::make_unique<SiteCheck>(std::move(plan.sites), warn);
   thread_ = std::thread([this] { loop_->run(); });
 }
 
@@ -207,6 +210,7 @@ void Service::reload(const Settings& settings) {
     site.record(recorded(fresh));
   });
   relay_names_ = std::move(names);
+  site_check_ = std::make_unique<SiteCheck>(std::move(plan.sites), warn);
   settings_ = fresh;
 }
 
@@ -222,6 +226,7 @@ void Service::tick() {
   constexpr std::chrono::seconds kInterval{5};
   log_events();
   const auto now = std::chrono::steady_clock::now();
+  site_check_->tick(now);
   if (now < next_look_) return;
   next_look_ = now + kInterval;
   if (checkpoints_) checkpoints_->run();
@@ -230,6 +235,7 @@ void Service::tick() {
     warn(line);
   relay_names_->tick(RelayNames::Clock::now(), [this](const std::string& name, const auto& found) {
     loop_->with_site([&](Site& site, Instant) { site.set_site_addresses(name, found); });
+    site_check_->set_addresses(name, found);
     spdlog::info("site \"{}\" is at {} now", name, found.front().text());
   });
 }

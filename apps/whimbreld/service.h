@@ -13,6 +13,7 @@
 #include "relay_names.h"
 #include "server/server_loop.h"
 #include "settings.h"
+#include "site_check.h"
 #include "state_folder.h"
 
 // What settings come to, as far as it depends on no state. Changes nothing. Throws std::runtime_error.
@@ -21,6 +22,7 @@ struct Plan {
 
   whimbrel::ServerLoopConfig loop;
   whimbrel::rendezvous::AuthorityConfig login;
+  std::vector<SiteCheck::Target> sites;
   std::string proof;  // how logins are proved, for logins_since()
 };
 
@@ -67,6 +69,7 @@ class Service {
   std::unique_ptr<SqliteCheckpoints> checkpoints_;  // null: the state is in memory
   LimitWarnings limit_warnings_;
   EventLog event_log_;
+  std::unique_ptr<SiteCheck> site_check_;
   std::chrono::steady_clock::time_point next_look_{};
   std::unique_ptr<whimbrel::rendezvous::Authority> authority_;
   std::unique_ptr<whimbrel::ServerLoop> loop_;

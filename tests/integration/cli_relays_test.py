@@ -97,6 +97,33 @@ class Relays(unittest.TestCase):
                 bob.until("alice: here")
                 self.assertGreater(servers.metric(servers.relays["fra"], "whimbrel_relay_forwarded_packets_total"), 0)
 
+    def test_a_relay_with_another_key_is_named_at_both_ends(self):
+        with Scene() as scene:
+            key = scene.path("other.key")
+            made = scene.run("key", WHIMBREL, "key", key)
+            self.assertEqual(made.code(), 0)
+            servers = Servers(scene, ["fra"], key_file=key)
+            port = servers.relays["fra"].port
+            servers.main.until(rf'warning site "fra" at 127.0.0.1:{port} answers, but takes no tickets of this server: its site.key is '
+                               rf'another one than {key} here. Compare "sha256sum {key}" with', "err")
+            servers.relays["fra"].until("their tokens are not sealed with this relay's site.key", "err")
+
+    def test_a_relay_that_is_right_is_not_warned_of(self):
+        with Scene() as scene:
+            servers = Servers(scene, ["fra"])
+            servers.wait_for(servers.relays["fra"], "whimbrel_relay_closed_total", 1)
+            self.assertNotIn("warning", servers.main.err)
+            self.assertNotIn("warning", servers.relays["fra"].err)
+
+    def test_a_relay_of_another_name_is_named(self):
+        with Scene() as scene:
+            servers = Servers(scene, ["fra"])
+            servers.main.kill()
+            with open(scene.path("main.toml"), encoding="utf-8") as file:
+                settings = file.read().replace('name = "fra"', 'name = "ams"')
+            servers.main = servers.start("main", settings, 0)
+            servers.main.until('warning site "ams" at .* calls itself by another name.*relay.site', "err")
+
     def test_a_relay_is_added_and_taken_away_while_the_server_serves(self):
         with Scene() as scene:
             servers = Servers(scene, [])
@@ -120,7 +147,7 @@ key_file = "{scene.path('fra')}/site.key"
 """)
             alice = servers.user("alice", "chat", "bob", "--accept", "all")
             bob = servers.user("bob", "chat", "--accept", "all")
-            servers.wait_for(relay, "whimbrel_relay_slots", 2)
+            servers.wait_for(relay, "whimbrel_relay_opened_total", 3)  # the server tries it, too
             alice.write("here\n")
             bob.until("alice: here")
             opened = servers.metric(relay, "whimbrel_relay_opened_total")
