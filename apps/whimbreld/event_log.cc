@@ -41,6 +41,18 @@ const char* reason_of(RefusalCode code) {
   }
 }
 
+const char* reason_of(rendezvous::PutOut why) {
+  switch (why) {
+    case rendezvous::PutOut::kRevoked:
+      return "its key was revoked";
+    case rendezvous::PutOut::kLoginOver:
+      return "its login is over, and it has given no new token";
+    case rendezvous::PutOut::kTooSlow:
+      return "it takes its messages too slowly";
+  }
+  return "";
+}
+
 const char* reason_of(relay::Refusal refusal) {
   switch (refusal) {
     case relay::Refusal::kFull:
@@ -96,7 +108,7 @@ void EventLog::tell(const ServerEvent& event, bool debug) {
       }
       return;
     case ServerEvent::Kind::kPutOut:
-      tell_limited(fmt::format("a user is put out: {}", event.text), event.from);
+      tell_limited(fmt::format("a user is put out: {}", reason_of(event.put_out)), event.from);
       if (debug) lines_.push_back({true, "put out: " + who});
       return;
     case ServerEvent::Kind::kRevoked:

@@ -112,7 +112,7 @@ void Server::advance(Instant now) {
   while (!cut_off_.empty() && outputs_.empty()) {
     const ClientId id = *cut_off_.begin();
     cut_off_.erase(cut_off_.begin());
-    if (clients_.contains(id)) put_out(id, "it takes its messages too slowly", now);
+    if (clients_.contains(id)) put_out(id, PutOut::kTooSlow, now);
   }
   if (lobbies_) lobbies_->advance(now);
   if (now >= next_look_) look_at_revocations(now);
@@ -148,7 +148,7 @@ void Server::close_silent(Instant now) {
       close(id, now);
     } else if (now >= at->second.renewable_until) {
       refuse(id, 0, RefusalCode::kBadToken, "the login is over: a new token is needed");
-      put_out(id, "its login is over, and it has given no new token", now);
+      put_out(id, PutOut::kLoginOver, now);
     } else {
       looks_due_.emplace_back(now + kSilenceInterval, id);
     }
@@ -200,7 +200,7 @@ void Server::tell_revocations(Instant now) {
     if (!client.user) continue;
     if (authority_.revoked(client.key)) {
       refuse(id, 0, RefusalCode::kRevoked, kRevokedText);
-      put_out(id, "its key was revoked", now);
+      put_out(id, PutOut::kRevoked, now);
     } else if (!revocations_.empty()) {
       send(id, Revocations{revocations_});
     }
@@ -210,12 +210,11 @@ void Server::tell_revocations(Instant now) {
 
 // --- for an operator's log -----------------------------------------------------------------------------------------
 
-void Server::put_out(ClientId id, std::string why, Instant now) {
+void Server::put_out(ClientId id, PutOut why, Instant now) {
   const auto at = clients_.find(id);
   if (at != clients_.end() && events_.wants(Recorded::kTrouble)) {
     const Client& client = at->second;
-    ServerEvent event{
-        ServerEvent::Kind::kPutOut, client.from, {}, 0, "", std::move(why), client.key};
+    ServerEvent event{ServerEvent::Kind::kPutOut, client.from, {}, 0, "", "", client.key, why};
     if (client.user) event.app_id = client.user->first;
     if (client.user) event.identity = client.user->second.text();
     events_.add(std::move(event));
@@ -396,7 +395,7 @@ void Server::on(ClientId id, Client& client, const Renew&, Instant now) {
   auto renewed = renew(client, now);
   if (const auto* rejection = std::get_if<Rejection>(&renewed)) {
     refuse(id, 0, rejection->code, rejection->text);
-    if (rejection->code == RefusalCode::kRevoked) put_out(id, "its key was revoked", now);
+    if (rejection->code == RefusalCode::kRevoked) put_out(id, PutOut::kRevoked, now);
     return;
   }
   client.certificate = std::get<std::vector<std::uint8_t>>(std::move(renewed));

@@ -59,12 +59,15 @@ struct ServerCounters {
   std::uint64_t dropped_outputs = 0;
 };
 
+// Why a client that was logged in is sent away.
+enum class PutOut : std::uint8_t { kRevoked, kLoginOver, kTooSlow };
+
 // Of Recorded::kTrouble unless said otherwise.
 struct ServerEvent {
   enum class Kind : std::uint8_t {
     kLogin,         // Recorded::kAll
     kLoginRefused,  // code; the text is what the client was told, and may have names in it
-    kPutOut,        // text: why
+    kPutOut,        // put_out
     kRevoked,       // key: nobody accepts it any more
   };
   Kind kind{};
@@ -74,6 +77,7 @@ struct ServerEvent {
   std::string identity;  // as the client gave it: any bytes; empty: none
   std::string text;
   PublicKey key{};
+  PutOut put_out{};
 };
 
 class Server {
@@ -175,7 +179,7 @@ class Server {
   void refuse(ClientId to, std::uint32_t request, RefusalCode code, std::string text);
   void close(ClientId id, Instant now);
   // As close(), for what an operator may want to know of.
-  void put_out(ClientId id, std::string why, Instant now);
+  void put_out(ClientId id, PutOut why, Instant now);
   void note_refused(const Client& client, const Login& login, const Rejection& why);
   void note_revoked(const std::vector<PublicKey>& keys);
 
