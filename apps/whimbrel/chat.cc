@@ -38,6 +38,8 @@ constexpr const char* kHelp = R"(  /who              who is in the chat, and ove
 
 // Who keeps asking is named once; after such a pause it is news again.
 constexpr auto kAskedAgain = 30s;
+// Users at a time, those included who have left. With a server each is watched: whimbrel::kWatchesMax.
+constexpr std::size_t kPeersMax = whimbrel::kWatchesMax;
 // Of what could not be delivered, for each user.
 constexpr std::size_t kUndeliveredShown = 20;
 
@@ -57,6 +59,8 @@ class Chat {
   ChatPeer* find(const Identity& who);
   ChatPeer& find_or_add(const Identity& who, bool called);
   void let_in(const Identity& who);
+  bool make_room();
+  void forget(ChatPeer& peer);
   void say_good_bye(const Identity& who);
   void take_line(const std::string& line);
   void take_command(const std::string& line);
@@ -142,26 +146,44 @@ void Chat::let_in(const Identity& who) {
   find_or_add(who, false).on_let_in();
 }
 
+void Chat::forget(ChatPeer& peer) {
+  tell_undelivered(short_name(peer.who()), peer.kept().lines());
+  std::erase_if(peers_, [&](const auto& one) { return one.get() == &peer; });
+}
+
+// For one more; in the place of the first who came and went.
+bool Chat::make_room() {
+  if (peers_.size() < kPeersMax) return true;
+  for (const auto& peer : peers_) {
+    if (peer->called() || peer->here()) continue;
+    forget(*peer);
+    return true;
+  }
+  return false;
+}
+
 void Chat::say_good_bye(const Identity& who) {
-  const auto at = std::find_if(peers_.begin(), peers_.end(),
-                               [&](const auto& peer) { return peer->who() == who; });
+  ChatPeer* const peer = find(who);
   const bool known = net_.close_session_with_user(who);
   asked_.erase(who);
-  if (!known && at == peers_.end())
+  if (!known && peer == nullptr)
     return screen_.tell(fmt::format("no session with {}", short_name(who)));
   screen_.tell(fmt::format("no longer with {}", short_name(who)));
-  if (at == peers_.end()) return;
-  tell_undelivered(short_name(who), (*at)->kept().lines());
-  peers_.erase(at);
+  if (peer != nullptr) forget(*peer);
 }
 
 void Chat::on_request(const Identity& who) {
   const ChatPeer* peer = find(who);
+  const std::string name = short_name(who);
   if (options_.accept.accepts(who) || (peer != nullptr && peer->called())) {
+    if (peer == nullptr && !make_room()) {
+      net_.close_session_with_user(who);
+      return screen_.tell(
+          fmt::format("{} asked and was refused: there are {} users here", name, kPeersMax));
+    }
     net_.accept_session_with_user(who);
     return let_in(who);
   }
-  const std::string name = short_name(who);
   if (options_.accept.given() || !is_person_) {
     net_.close_session_with_user(who);
     return screen_.tell(fmt::format(
@@ -173,6 +195,7 @@ void Chat::on_request(const Identity& who) {
   const auto asked = asked_.find(who);
   if (asked == asked_.end() || now - asked->second > kAskedAgain)
     screen_.tell(fmt::format("{0} wants to talk: /accept {0} or /refuse {0}", name));
+  std::erase_if(asked_, [&](const auto& one) { return now - one.second > kAskedAgain; });
   asked_[who] = now;
 }
 

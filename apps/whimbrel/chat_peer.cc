@@ -46,6 +46,10 @@ ChatPeer::ChatPeer(ChatPlace& place, const whimbrel::Identity& who, bool called)
   if (place_.has_server) place_.net.watch(who_);
 }
 
+ChatPeer::~ChatPeer() {
+  if (place_.has_server) place_.net.watch(who_, false);
+}
+
 bool ChatPeer::restless() const {
   const bool settling = live_ && connected_ && (!here_ || !(in_step_ || wordless_));
   return settling || owes_word_ || (!live_ && wanted_) || !kept_.empty();
@@ -144,6 +148,11 @@ void ChatPeer::on_unreached(const ConnectionInfo& info) {
     return place_.screen.tell(fmt::format("{} has gone meanwhile", name_));
   }
   failed_ = true;
+  // Who came to us comes again by themselves.
+  if (!called_ && info.end_reason == whimbrel::kEndMiscRendezvous && !place_.ending) {
+    wanted_ = false;
+    return;
+  }
   const bool refused =
       info.state == ConnectionState::kClosedByPeer && is_of_the_application(info.end_reason);
   if (refused || place_.ending) wanted_ = false;

@@ -32,6 +32,9 @@ class ChatPeer {
 
   // `called`: whom we want to talk to, and dial by ourselves. Others come to us.
   ChatPeer(ChatPlace& place, const whimbrel::Identity& who, bool called);
+  ~ChatPeer();
+  ChatPeer(const ChatPeer&) = delete;
+  ChatPeer& operator=(const ChatPeer&) = delete;
 
   const whimbrel::Identity& who() const { return who_; }
   bool called() const { return called_; }

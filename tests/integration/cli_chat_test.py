@@ -350,6 +350,34 @@ class Terminal(unittest.TestCase):
             bob.kill()
             alice.close()
 
+    def test_it_is_stopped_and_goes_on(self):
+        """Ctrl-Z and fg, in a shell that has the terminal."""
+        with Scene() as scene:
+            shell = TerminalProcess(scene.folder, "shell", ["setsid", "-c", "-w", "bash", "--norc", "--noprofile", "-i"])
+            scene.processes.append(shell)
+            shell.write("bind 'set enable-bracketed-paste off'; exec 2>&1; PS1='$ '\n")
+            shell.write(f"{WHIMBREL} chat --name alice --listen 127.0.0.1:0 --accept all\n")
+            port = shell.until(r"alice on UDP port (\d+)").group(1)
+            bob = chat(scene, "bob", "alice", "--peer", f"alice=127.0.0.1:{port}", "--set", "TimeoutConnected=10000")
+            shell.until("bob joined")
+            shell.write("half")
+            shell.until("^> half$")
+            shell.write("\x1a")
+            shell.until("Stopped")
+            shell.write("echo in $((1+1)) shell; stty -a | grep -o -- '[^ ]icanon' || echo gathers lines\n")
+            shell.until("^in 2 shell\ngathers lines$")
+            bob.write("meanwhile\n")
+            shell.write("fg\n")
+            shell.until("^bob: meanwhile\n> half$")
+            shell.write(" done\r")
+            bob.until("^alice: half done$")
+            shell.write("\x04")
+            bob.until("alice left")
+            shell.write("echo back $((2+2)); exit\n")
+            shell.until("^back 4$")
+            self.assertEqual(shell.code(), 0, shell.report())
+            shell.close()
+
     def test_someone_asks_and_goes(self):
         with Scene() as scene:
             bob = at_terminal(scene, "bob", "--listen", "127.0.0.1:0")
