@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "control_client.h"
+#include "rendezvous_rows.h"
 
 namespace bench {
 namespace {
@@ -139,18 +140,6 @@ void hold_sessions(const Arguments& arguments) {
 
 // --- strangers -----------------------------------------------------------------------------------------------------
 
-std::unique_ptr<NetworkingMessages> player(const std::string& name, std::uint16_t port) {
-  Config config;
-  config.identity = *Identity::parse(name);
-  config.bind_v4 = "127.0.0.1:0";
-  config.bind_v6 = "";
-  config.server = "127.0.0.1:" + std::to_string(port);
-  std::string error;
-  auto net = NetworkingMessages::create(config, &error);
-  if (net == nullptr) fail(error.c_str());
-  return net;
-}
-
 void await_relay(NetworkingMessages& net) {
   for (const double limit = now_s() + 5;;) {
     const ServerStatus status = net.get_server_status();
@@ -198,7 +187,8 @@ void meet_strangers(const Arguments& arguments) {
 
 int main(int argc, char** argv) {
   using namespace bench;
-  return run_part(start(argc, argv), measure_signals,
-                  {{"sessions", hold_sessions}, {"first_message", meet_strangers}},
-                  measure_signals);
+  return run_part(
+      start(argc, argv), measure_signals,
+      {{"sessions", hold_sessions}, {"first_message", meet_strangers}, {"returns", hold_users}},
+      measure_signals);
 }

@@ -5,6 +5,7 @@ The load is that of bench_relay: 16 pairs over loopback, both ends of each on th
 `coturn_plain` is what TURN does cheapest: one end is a peer without an allocation, so that each packet passes the server
 once, and half of the clients have no relay at all. Targets are held against this one.
 """
+import json
 import shutil
 import socket
 import subprocess
@@ -13,7 +14,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from harness import Failure, Measurement, Row, finish, free_port, memory_per_session, read_line, start
+from harness import Failure, Measurement, Row, finish, free_port, TIME_LIMIT_S, memory_per_session, read_line, start
 
 RIVALS = ("coturn", "coturn_plain")
 SECONDS_MAX = 0.5  # of one run: the part shall be over soon
@@ -28,8 +29,17 @@ class Server:
     def __init__(self, command, folder):
         self.folder = folder
         self.log = folder / "log"
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.command = command
+        self.start()
+
+    def start(self):
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def restart(self, port):
+        """After its end."""
+        self.start()
+        return self.wait(port)
 
     def wait(self, port):
         """Until it answers to STUN, as both do."""
@@ -183,6 +193,52 @@ def rendezvous(what, settings=""):
     return run
 
 
+IDLE_SECONDS = 10
+
+
+RETURN_LIMIT_S = 30
+
+
+def metric(admin, name):
+    with urllib.request.urlopen(f"http://{admin}/metrics", timeout=5) as page:
+        lines = page.read().decode().splitlines()
+    return next(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name + " "))
+
+
+def return_times(admin, users):
+    """When the first, half and all of them are logged in, counted from now on."""
+    begin, seen = time.monotonic(), {}
+    wanted = {"first_s": 1, "p50_s": users / 2, "last_s": users}
+    while len(seen) < len(wanted):
+        here, now = metric(admin, "whimbrel_rendezvous_users"), time.monotonic() - begin
+        if now > RETURN_LIMIT_S:
+            raise Failure(f"{here:g} of {users} are back after {RETURN_LIMIT_S} s")
+        seen |= {name: now for name, count in wanted.items() if here >= count and name not in seen}
+        time.sleep(0.01)
+    return seen
+
+
+def run_returns(program, build, seconds):
+    """Two thousand who do nothing; then the server is killed and started again."""
+    port, admin = free_port(), f"127.0.0.1:{free_port()}"
+    with start_whimbreld(build, port, admin=admin) as server:
+        client = start(build / "bench_rendezvous", "client", "returns", port, 60)
+        try:
+            users = json.loads(read_line(client, TIME_LIMIT_S))["up"]
+            time.sleep(3)  # what comes after a login
+            before = cpu_seconds(server.process.pid)
+            time.sleep(IDLE_SECONDS)
+            idle = (cpu_seconds(server.process.pid) - before) / IDLE_SECONDS / users
+            server.process.kill()
+            server.process.wait()
+            server.restart(port)
+            times = return_times(admin, users)
+            return {}, times | {"idle_cpu_us": idle * 1e6,
+                                "login_cpu_us": cpu_seconds(server.process.pid) / users * 1e6}
+        finally:
+            end(client)
+
+
 def of_client(name):
     return lambda server, client: client[name]
 
@@ -252,6 +308,13 @@ MEASUREMENTS = [
     Measurement("rendezvous_session_memory", ("whimbrel",), [
         Row("rendezvous_session_bytes", "B", of_client("bytes_per_session"), higher_is_better=False)],
         runner=rendezvous("sessions"), once=True),
+    Measurement("returns", ("whimbrel",), [
+        Row("idle_user_cpu_us_per_s", "us", of_client("idle_cpu_us"), higher_is_better=False, target=5),
+        Row("return_first_s", "s", of_client("first_s"), higher_is_better=False),
+        Row("return_p50_s", "s", of_client("p50_s"), higher_is_better=False),
+        Row("return_of_2000_s", "s", of_client("last_s"), higher_is_better=False, target=3),
+        Row("return_cpu_us_per_user", "us", of_client("login_cpu_us"), higher_is_better=False)],
+        runner=run_returns, once=True),
     Measurement("signals", ("whimbrel",), [
         Row("signal_idle_p50_ms", "ms", of_client("idle_p50_ms"), higher_is_better=False),
         Row("signal_idle_p99_ms", "ms", of_client("idle_p99_ms"), higher_is_better=False, target=5),

@@ -171,12 +171,15 @@ Service::Service(const Settings& settings, Missing missing)
   plan.loop.site.keys = state_.server;
   plan.loop.site_master = state_.site_master;
   plan.loop.authority = authority_.get();
+  plan.loop.site.clients = open_clients(settings);
   auto loop = ServerLoop::open(plan.loop);
   if (!loop) throw std::runtime_error(loop.error());
   loop_ = std::move(*loop);
   if (!loop_->warning().empty()) warn(loop_->warning());
   loop_->with_every_site([&](Site& site, Instant) { site.record(recorded(settings)); });
   site_check_ = std::make_unique<SiteCheck>(std::move(plan.sites), warn);
+  if (clients_ && clients_->last_count() > 0)
+    spdlog::info("clients of the life before, who are called back: {}", clients_->last_count());
   thread_ = std::thread([this] { loop_->run(); });
 }
 
@@ -222,6 +225,18 @@ void Service::log_events() {
     spdlog::log(line.debug ? spdlog::level::debug : spdlog::level::info, "{}", line.text);
 }
 
+// The clients of the last life, who are told that there is a new one. Without it they notice by themselves, later.
+ClientBook* Service::open_clients(const Settings& settings) {
+  if (settings.state_folder.empty() || !settings.rendezvous) return nullptr;
+  auto file = ClientFile::open(settings.state_folder + "/clients");
+  if (!file) {
+    spdlog::warn("{}. After a restart the clients come back some seconds later", file.error());
+    return nullptr;
+  }
+  clients_ = std::move(*file);
+  return clients_.get();
+}
+
 void Service::tick() {
   constexpr std::chrono::seconds kInterval{5};
   log_events();
@@ -230,6 +245,7 @@ void Service::tick() {
   if (now < next_look_) return;
   next_look_ = now + kInterval;
   if (checkpoints_) checkpoints_->run();
+  if (clients_) clients_->touch();
   for (const std::string& line :
        limit_warnings_.look(limit_counts(*loop_), LimitWarnings::Clock::now()))
     warn(line);

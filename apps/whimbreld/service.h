@@ -11,6 +11,7 @@
 #include "event_log.h"
 #include "limit_warnings.h"
 #include "relay_names.h"
+#include "server/client_file.h"
 #include "server/server_loop.h"
 #include "settings.h"
 #include "site_check.h"
@@ -61,11 +62,13 @@ class Service {
 
  private:
   void log_events();
+  whimbrel::ClientBook* open_clients(const Settings& settings);
   std::int64_t logins_since(const std::string& proof);
 
   Settings settings_;
   std::unique_ptr<RelayNames> relay_names_;
   ServerState state_;
+  std::unique_ptr<whimbrel::ClientFile> clients_;   // null: the state is in memory
   std::unique_ptr<SqliteCheckpoints> checkpoints_;  // null: the state is in memory
   LimitWarnings limit_warnings_;
   EventLog event_log_;

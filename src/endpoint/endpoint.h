@@ -44,6 +44,14 @@ struct Transmit {
 // Numbers sessions in the order they were made; never used twice.
 enum class SessionId : std::uint64_t {};
 
+// How the two sides of a session know it.
+struct SessionLine {
+  IpAddress remote;
+  std::uint32_t local_index = 0;   // in packets to us
+  std::uint32_t remote_index = 0;  // in packets to the peer
+  bool operator==(const SessionLine&) const = default;
+};
+
 // What the application's sending side may know of a session without asking the core: read by any thread, written by
 // the core. Shared, so that it outlives the session.
 struct SendGate {
@@ -129,6 +137,8 @@ class Endpoint {
   void refuse_route(const Identity& user, int reason, const std::string& text, Instant now);
   // The way to this user was closed, and is open again. `says_so`: the user hears of it where we wait for nothing, too.
   void reach_again(const Identity& user, bool says_so, Instant now);
+  // To the peer of a session of an earlier life under the same key, of which we know nothing any more.
+  void tell_forgotten(const SessionLine& line);
   // What handshakes show from now on, and an authority more to trust. False: `key` is not usable, or known already.
   void set_certificate(std::vector<std::uint8_t> encoded);
   // Dials wait for a certificate that is to come: for half of their time at most. False: they don't any more.
@@ -170,6 +180,8 @@ class Endpoint {
   // The user of a session that delivered messages: while it lives, and for those of the last take_messages(). After
   // that the invalid identity.
   const Identity& user_of(SessionId session) const;
+  // Nothing where there is no session.
+  std::optional<SessionLine> line_of(const Identity& user) const;
   // -1 where nothing was set, or it is over.
   std::int64_t user_data_of(SessionId session) const;
   // The gate of the user's current session; null when there is none.

@@ -6,6 +6,13 @@
 
 namespace whimbrel {
 
+std::optional<SessionLine> Endpoint::line_of(const Identity& user) const {
+  const Peer* peer = state_->find(user);
+  if (peer == nullptr || !peer->session) return std::nullopt;
+  return SessionLine{peer->session->remote(), peer->session->local_index(),
+                     peer->session->remote_index()};
+}
+
 namespace {
 constexpr float kUnknown = -1;
 

@@ -10,7 +10,7 @@ void Endpoint::State::ask_for_reset(Peer& peer) {
   if (!peer.reset_token || !peer.session->address_validated()) return;
   std::array<std::uint8_t, 8> nonce;
   random.fill(nonce);
-  peer.reset_nonce = ByteReader(nonce).u64();
+  peer.reset_nonce = ByteReader(nonce).u64() | 1;  // never 0
   const ResetAsk ask{.sender_index = peer.session->local_index(),
                      .receiver_index = peer.session->remote_index(),
                      .nonce = peer.reset_nonce};
@@ -30,6 +30,14 @@ void Endpoint::State::on_reset_ask(const IpAddress& from, Bytes datagram, Instan
   send_raw(from, write_reset({.receiver_index = ask->sender_index, .nonce = ask->nonce}, token));
 }
 
+// A Reset that nobody has asked for has the nonce 0.
+void Endpoint::tell_forgotten(const SessionLine& line) {
+  State& s = *state_;
+  if (s.by_index.contains(line.local_index)) return;
+  s.send_raw(line.remote, write_reset({.receiver_index = line.remote_index, .nonce = 0},
+                                      s.handshake.reset_key->token(line.local_index)));
+}
+
 void Endpoint::State::on_reset(Bytes datagram, Instant now) {
   const auto reset = read_reset(datagram);
   if (!reset) return counters.add(Count::kDroppedMalformed);
@@ -37,12 +45,15 @@ void Endpoint::State::on_reset(Bytes datagram, Instant now) {
   Peer* peer = it == by_index.end() || it->second.kind != Index::Kind::kPeer
                    ? nullptr
                    : find(it->second.peer);
-  const bool asked =
-      peer != nullptr && peer->session && peer->reset_token && peer->reset_nonce == reset->nonce &&
-      peer->session->phase() == SessionPhase::kUp && (!peer->background || peer->farewell);
-  if (!asked || !is_authentic(datagram, *peer->reset_token)) {
+  const bool expected = peer != nullptr && peer->session && peer->reset_token &&
+                        (peer->reset_nonce == reset->nonce || reset->nonce == 0) &&
+                        peer->session->phase() == SessionPhase::kUp &&
+                        (!peer->background || peer->farewell);
+  if (!expected || !is_authentic(datagram, *peer->reset_token)) {
     return counters.add(Count::kDroppedUnknownIndex);
   }
+  // It may be old and played back: only an answer to a question of ours ends anything.
+  if (reset->nonce == 0) return ask_for_reset(*peer);
   if (peer->dial) return dial_again(*peer, now);
   peer->session->drain();
   fail_peer(*peer, ConnectionState::kProblemDetectedLocally, kEndMiscPeerSentNoConnection,

@@ -21,6 +21,7 @@
 #include "base/wall_clock.h"
 #include "crypto/prefix_limits.h"
 #include "endpoint/endpoint.h"
+#include "network/client_book.h"
 #include "network/site_control.h"
 #include "relay/server.h"
 
@@ -55,6 +56,7 @@ struct SiteConfig {
   std::string site_name = "home";      // also names the relay in grants
   std::vector<OtherSite> other_sites;  // at most rendezvous::kRelaySitesMax - 1
   std::int64_t ticket_seconds = 600;
+  ClientBook* clients = nullptr;  // must outlive the site; null: the next life knows nobody
   // Of sessions with the server. A handshake costs it a third of a millisecond: a flood gets half of a core at most.
   FirstPacketLimits first_packets = {.per_100ms_max = 50,
                                      .unfinished_max = 256,

@@ -120,7 +120,9 @@ SiteControl::SiteControl(const SiteConfig& config, rendezvous::Authority& author
                          relay::SiteKeys& keys, Random& random, Instant now, const WallClock& clock)
     : endpoint_(endpoint_config(config), random, now, clock),
       tickets_(config, keys, random),
-      server_(config.rendezvous_limits, authority, &tickets_, now, clock) {
+      server_(config.rendezvous_limits, authority, &tickets_, now, clock),
+      book_(config.clients),
+      returns_(book_ != nullptr ? book_->take_last() : std::vector<SessionLine>(), now) {
   if (config.lobby_limits.lobbies_max > 0)
     server_.enable_lobbies(config.lobby_limits, lobby_key(config.keys), random);
 }
@@ -142,6 +144,7 @@ void SiteControl::advance(Instant now) {
   endpoint_.advance(now);
   take_events(now);
   server_.advance(now);
+  call_back(now);
   give_outputs(now);
 }
 
@@ -168,27 +171,47 @@ void SiteControl::welcome(const Identity& user, Instant now) {
 // Who only begins a handshake is no client yet: that takes a message under the keys.
 std::optional<rendezvous::ClientId> SiteControl::client_of(const Identity& user, Instant now) {
   const auto at = by_user_.find(user);
-  if (at != by_user_.end()) return at->second;
+  if (at != by_user_.end()) {
+    note(by_client_.at(at->second));
+    return at->second;
+  }
   const auto key = public_key_from(user.bytes());
   const auto state = endpoint_.connection_info(user, now, nullptr, nullptr);
   if (!key || state != ConnectionState::kConnected) return std::nullopt;
   const rendezvous::ClientId id{next_client_++};
   by_user_[user] = id;
-  by_client_[id] = user;
-  server_.on_connected(id, *key, address_of(user, now), now);
+  Client& client = by_client_[id];
+  client.user = user;
+  if (free_places_.empty()) {
+    client.place = places_++;
+  } else {
+    client.place = free_places_.back();
+    free_places_.pop_back();
+  }
+  note(client);
+  returns_.on_login();
+  server_.on_connected(id, *key, client.noted.remote, now);
   return id;
 }
 
-IpAddress SiteControl::address_of(const Identity& user, Instant now) const {
-  ConnectionInfo info;
-  endpoint_.connection_info(user, now, &info, nullptr);
-  return IpAddress::parse(info.remote_address).value_or(IpAddress());
+void SiteControl::note(Client& client) {
+  const auto line = endpoint_.line_of(client.user);
+  if (!line || *line == client.noted) return;
+  client.noted = *line;
+  if (book_ != nullptr) book_->note(client.place, *line);
+}
+
+void SiteControl::call_back(Instant now) {
+  while (const auto line = returns_.next(now)) endpoint_.tell_forgotten(*line);
 }
 
 void SiteControl::dismiss(const Identity& user, Instant now) {
   const auto at = by_user_.find(user);
   if (at == by_user_.end()) return;
   server_.on_disconnected(at->second, now);
+  const std::size_t place = by_client_.at(at->second).place;
+  free_places_.push_back(place);
+  if (book_ != nullptr) book_->erase(place);
   by_client_.erase(at->second);
   by_user_.erase(at);
 }
@@ -211,7 +234,7 @@ void SiteControl::give_outputs(Instant now) {
   while (auto output = server_.poll_output()) {
     const auto at = by_client_.find(output->to);
     if (at == by_client_.end()) continue;
-    const Identity user = at->second;
+    const Identity user = at->second.user;
     const bool sent = !output->message.empty() &&
                       endpoint_.send(user, SharedBytes::copy(output->message), kSendReliable,
                                      kControlChannel, now) == Result::kOk;
@@ -233,7 +256,7 @@ std::optional<Transmit> SiteControl::poll_transmit(MutableBytes buffer, Instant 
 }
 
 Instant SiteControl::next_deadline() const {
-  return std::min(endpoint_.next_deadline(), server_.next_deadline());
+  return std::min({endpoint_.next_deadline(), server_.next_deadline(), returns_.next_deadline()});
 }
 
 }  // namespace whimbrel

@@ -10,6 +10,8 @@
 #include "base/random.h"
 #include "base/time.h"
 #include "endpoint/endpoint.h"
+#include "network/client_book.h"
+#include "network/returns.h"
 #include "relay/token.h"
 #include "rendezvous/server.h"
 
@@ -73,19 +75,31 @@ class SiteControl {
   const rendezvous::Server& server() const { return server_; }
 
  private:
+  struct Client {
+    Identity user;
+    std::size_t place = 0;  // in the book
+    SessionLine noted;
+  };
+
   void take_events(Instant now);
   void take_messages(Instant now);
   void give_outputs(Instant now);
   void welcome(const Identity& user, Instant now);
   std::optional<rendezvous::ClientId> client_of(const Identity& user, Instant now);
   void dismiss(const Identity& user, Instant now);
-  IpAddress address_of(const Identity& user, Instant now) const;
+  // In the book, if it is not so already.
+  void note(Client& client);
+  void call_back(Instant now);
 
   Endpoint endpoint_;
   SiteTickets tickets_;
   rendezvous::Server server_;
   std::map<Identity, rendezvous::ClientId> by_user_;  // the endpoint's names: keys
-  std::map<rendezvous::ClientId, Identity> by_client_;
+  std::map<rendezvous::ClientId, Client> by_client_;
+  ClientBook* book_;
+  std::size_t places_ = 0;                // that were given out so far
+  std::vector<std::size_t> free_places_;  // of these
+  Returns returns_;
   std::uint64_t next_client_ = 1;
   std::vector<DeliveredMessage> delivered_;  // scratch
 };

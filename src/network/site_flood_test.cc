@@ -1,85 +1,17 @@
 // A server whose port is flooded with first packets: who is one of its users, or wants to be, notices nothing.
 #include <gtest/gtest.h>
 
-#include <map>
+#include <deque>
 #include <vector>
 
 #include "handshake/handshake.h"
-#include "network/site.h"
-#include "rendezvous/client.h"
+#include "network/test_callers.h"
 
 namespace whimbrel {
 namespace {
 
-constexpr UnixMillis kUnixNow = 1'800'000'000'000;
-
-// Somebody who logs in, over a line without delay.
-class Caller {
- public:
-  Caller(const std::string& name, const IpAddress& address, const IpAddress& server,
-         const std::optional<PublicKey>& key, Instant now)
-      : address(address),
-        random_(std::hash<std::string>()(name)),
-        clock_(now, kUnixNow),
-        endpoint(config(random_), random_, now, clock_),
-        client({0, name, ""}) {
-    endpoint.set_route(server_name(), server, key);
-    client.on_connected(now);
-  }
-  static Identity server_name() { return Identity::generic_string(rendezvous::kServerName); }
-  void settle(Instant now) {
-    endpoint.advance(now);
-    client.advance(now);
-    endpoint.take_messages(delivered_);
-    for (const DeliveredMessage& one : delivered_) {
-      client.on_message(one.message.payload, now);
-      endpoint.consumed(one.session, one.message.place, one.message.reliable,
-                        one.message.payload.size(), 1, now);
-    }
-    delivered_.clear();
-    while (const auto event = endpoint.poll_event())
-      lost = lost || std::holds_alternative<SessionFailedEvent>(*event);
-    while (client.poll_event()) {
-    }
-    while (const auto message = client.poll_output()) {
-      endpoint.send(server_name(), SharedBytes::copy(*message),
-                    kSendReliable | kSendAutoRestartBrokenSession, 0, now);
-    }
-  }
-  bool online() const { return client.state() == rendezvous::Client::State::kOnline; }
-
- private:
-  static EndpointConfig config(Random& random) {
-    EndpointConfig config;
-    config.keys = generate_x25519(random);
-    config.tells_ends = true;
-    return config;
-  }
-
- public:
-  const IpAddress address;
-
- private:
-  FastRandom random_;
-  WallClock clock_;
-  std::vector<DeliveredMessage> delivered_;
-
- public:
-  Endpoint endpoint;
-  rendezvous::Client client;
-  bool lost = false;  // a session that was up
-};
-
-class SiteFlood : public testing::Test {
+class SiteFlood : public SiteWithCallers {
  protected:
-  SiteFlood() {
-    config.keys = generate_x25519(random);
-    make();
-  }
-  void make() { site = std::make_unique<Site>(config, &authority, keys, random, now, kUnixNow); }
-  const Endpoint& endpoint() const { return site->control()->endpoint(); }
-  const rendezvous::Server& server() const { return site->control()->server(); }
-
   // A first packet under a fresh key; the server's key is known to the attacker, or not.
   std::vector<std::uint8_t> first_packet(bool known) {
     HandshakeConfig& own = attackers_.emplace_back();
@@ -89,45 +21,6 @@ class SiteFlood : public testing::Test {
     packet.resize(initiator.write_init(random.u32() | 1, kUnixNow, random, packet));
     inits_.push_back(std::move(initiator));
     return packet;
-  }
-  void give(const IpAddress& from, std::vector<std::uint8_t> packet) {
-    site->receive(from, packet, now);
-  }
-  // What the server says goes to the callers, and to whom `others` is.
-  void exchange() {
-    for (bool moved = true; moved;) {
-      moved = false;
-      site->advance(now);
-      while (const auto out = site->poll_transmit(buffer, now)) {
-        moved = true;
-        for (std::size_t at = 0; at < out->size; at += out->segment_size) {
-          const std::size_t size = std::min(out->segment_size, out->size - at);
-          deliver(out->to, MutableBytes(buffer).subspan(at, size));
-        }
-      }
-      for (auto& caller : callers) {
-        caller->settle(now);
-        while (const auto out = caller->endpoint.poll_transmit(buffer, now)) {
-          moved = true;
-          for (std::size_t at = 0; at < out->size; at += out->segment_size) {
-            const std::size_t size = std::min(out->segment_size, out->size - at);
-            give(caller->address, {buffer.begin() + static_cast<long>(at),
-                                   buffer.begin() + static_cast<long>(at + size)});
-          }
-        }
-      }
-    }
-  }
-  void deliver(const IpAddress& to, MutableBytes datagram) {
-    for (auto& caller : callers) {
-      if (caller->address == to) return caller->endpoint.receive(kServer, datagram, now);
-    }
-    answers[to].assign(datagram.begin(), datagram.end());
-  }
-  Caller& add(const std::string& name, const IpAddress& address) {
-    callers.push_back(
-        std::make_unique<Caller>(name, address, kServer, config.keys.public_key, now));
-    return *callers.back();
   }
   static IpAddress spoofed(std::uint32_t i) {
     return IpAddress::v4(static_cast<std::uint8_t>(20 + (i >> 16)),
@@ -152,18 +45,6 @@ class SiteFlood : public testing::Test {
       now += Duration(seconds(1)) / count;
     }
   }
-
-  const IpAddress kServer = IpAddress::v4(192, 0, 2, 1, 4040);
-  Instant now{};
-  FastRandom random{1};
-  relay::SiteKeys keys{Secret()};
-  rendezvous::MemoryRegistry registry;
-  rendezvous::Authority authority{{}, SigningKey::generate(random), registry};
-  SiteConfig config;
-  std::unique_ptr<Site> site;
-  std::vector<std::uint8_t> buffer = std::vector<std::uint8_t>(65536);
-  std::vector<std::unique_ptr<Caller>> callers;
-  std::map<IpAddress, std::vector<std::uint8_t>> answers;
 
  private:
   std::deque<HandshakeConfig> attackers_;
@@ -230,6 +111,7 @@ TEST_F(SiteFlood, OfClientsThatDoNotLogInKeepsNobodyOut) {
   ASSERT_TRUE(alice.online());
   for (std::uint32_t i = 0; i < 200; ++i) {
     Caller& idler = add("str:idler" + std::to_string(i), spoofed(i));
+    idler.comes_back = false;
     while (idler.client.poll_output()) {  // does not say its login
     }
     idler.endpoint.send(Caller::server_name(), SharedBytes::copy(as_bytes("hello")), kSendReliable,

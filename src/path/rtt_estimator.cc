@@ -12,7 +12,7 @@ constexpr Duration kForgetAfter = seconds(2);
 
 void RttEstimator::on_sample(Duration latest, Duration ack_delay, Duration ack_delay_max,
                              Instant now) {
-  latest_ = std::max(latest, Duration(1));
+  latest_ = std::max(latest, kSampleMin);
   const bool pause = now - last_sample_time_ >= kForgetAfter;
   last_sample_time_ = now;
   // RFC 9002 5.3: the first sample sets everything, the peer's delay included.

@@ -1,6 +1,8 @@
 // Round-trip time of one path: RFC 9002 section 5. Not thread-safe; driven by LossRecovery.
 #pragma once
 
+#include <algorithm>
+
 #include "base/time.h"
 
 namespace whimbrel {
@@ -11,7 +13,11 @@ inline constexpr Duration kGranularity = milliseconds(1);
 class RttEstimator {
  public:
   // `initial` stands for the round trip until the first sample (RFC 9002 6.2.2).
-  explicit RttEstimator(Duration initial) : smoothed_(initial), variation_(initial / 2) {}
+  explicit RttEstimator(Duration initial)
+      : smoothed_(std::max(initial, kSampleMin)), variation_(smoothed_ / 2) {}
+
+  // A clock may stand still for a round trip; what is divided by one goes on.
+  static constexpr Duration kSampleMin = microseconds(1);
 
   // `latest`: from sending the packet to its acknowledgement. `ack_delay`: what the peer says it
   // waited; at most `ack_delay_max` of it is believed.

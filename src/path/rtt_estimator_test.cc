@@ -24,6 +24,14 @@ TEST(RttEstimator, FirstSampleSetsEverything) {
   EXPECT_EQ(rtt.min(), milliseconds(40));
 }
 
+TEST(RttEstimator, IsNeverZero) {
+  RttEstimator rtt(Duration::zero());
+  EXPECT_GT(rtt.smoothed(), Duration::zero());
+  for (int i = 0; i < 10; ++i) rtt.on_sample(Duration::zero(), {}, kDelayMax, kStart);
+  EXPECT_GT(rtt.smoothed(), Duration::zero());
+  EXPECT_GT(rtt.min(), Duration::zero());
+}
+
 TEST(RttEstimator, SmoothsAndTakesOffTheAckDelay) {
   RttEstimator rtt(milliseconds(333));
   rtt.on_sample(milliseconds(40), {}, kDelayMax, kStart);

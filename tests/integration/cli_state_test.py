@@ -56,6 +56,28 @@ class State(unittest.TestCase):
             third = start(scene, scene.path("state"))
             key_of(third)
 
+    def test_those_who_were_connected_are_called_back(self):
+        with Scene() as scene:
+            first = start(scene, scene.path("state"))
+            port = first.until(r"UDP port (\d+)", "err").group(1)
+            player = scene.start("alice", "env", f"XDG_CONFIG_HOME={scene.path('config')}", WHIMBREL, "recv", "--name", "alice",
+                                 "--server", f"127.0.0.1:{port}")
+            clients = scene.path("state") + "/clients"
+            self.until(lambda: os.path.getsize(clients) > 0, first)
+            self.assertEqual(os.stat(clients).st_mode & 0o777, 0o600)
+            first.kill()
+            second = scene.start("whimbreld", WHIMBRELD, "--listen", f"127.0.0.1:{port}", "--admin", "none", "--state", scene.path("state"))
+            second.until(r"called back: 1", "err")
+            self.until(lambda: os.path.getsize(clients) > 0, second)
+            player.kill()
+            second.kill()
+
+    def until(self, done, process):
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not done():
+            self.assertLess(time.monotonic(), deadline, process.report())
+            time.sleep(0.02)
+
     def test_what_is_missing_is_not_made_in_silence(self):
         with Scene() as scene:
             first = start(scene, scene.path("state"))

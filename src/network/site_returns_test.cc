@@ -1,0 +1,161 @@
+// A server that was killed and comes back: its clients are told, and log in again.
+#include <gtest/gtest.h>
+
+#include "network/test_callers.h"
+
+namespace whimbrel {
+namespace {
+
+class MemoryBook final : public ClientBook {
+ public:
+  std::vector<SessionLine> take_last() override {
+    std::vector<SessionLine> all;
+    for (const auto& [place, line] : lines) all.push_back(line);
+    lines.clear();
+    return all;
+  }
+  void note(std::size_t place, const SessionLine& line) override { lines[place] = line; }
+  void erase(std::size_t place) override { lines.erase(place); }
+
+  std::map<std::size_t, SessionLine> lines;
+};
+
+class SiteReturns : public SiteWithCallers {
+ protected:
+  SiteReturns() {
+    config.clients = &book;
+    make();
+  }
+  static IpAddress address(std::size_t i) {
+    return IpAddress::v4(10, 1, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i),
+                         7000);
+  }
+  std::size_t online() const {
+    return static_cast<std::size_t>(std::count_if(callers.begin(), callers.end(),
+                                                  [](const auto& one) { return one->online(); }));
+  }
+  void all_log_in(std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      add("str:user" + std::to_string(i), address(i));
+      if (i % 10 == 9) run_for(milliseconds(20));
+    }
+    run_for(seconds(1));
+    ASSERT_EQ(online(), count);
+  }
+  void restart() {
+    make();
+    for (auto& caller : callers) caller->lost = false;
+  }
+
+  MemoryBook book;
+};
+
+TEST_F(SiteReturns, AreAskedForAtOnce) {
+  all_log_in(300);
+  EXPECT_EQ(book.lines.size(), 300u);
+  restart();
+  EXPECT_EQ(server().user_count(), 0u);
+  run_for(seconds(1));
+  EXPECT_EQ(server().user_count(), 300u);
+  EXPECT_EQ(online(), 300u);
+  EXPECT_EQ(book.lines.size(), 300u);
+}
+
+TEST_F(SiteReturns, AreOfThoseWhoWereThereAtTheEnd) {
+  all_log_in(3);
+  callers[1]->endpoint.close_session(Caller::server_name(), now);
+  exchange();
+  callers.erase(callers.begin() + 1);
+  EXPECT_EQ(book.lines.size(), 2u);
+  // Whoever comes next has the free place.
+  add("str:late", address(77));
+  run_for(seconds(1));
+  EXPECT_EQ(book.lines.size(), 3u);
+  EXPECT_EQ(book.lines.rbegin()->first, 2u);
+}
+
+TEST_F(SiteReturns, FollowTheClientThatMoved) {
+  all_log_in(1);
+  const IpAddress moved = address(500);
+  Caller& caller = *callers[0];
+  const_cast<IpAddress&>(caller.address) = moved;
+  run_for(seconds(15));  // its ping comes from there
+  EXPECT_EQ(book.lines.at(0).remote, moved);
+}
+
+// What an old life said, or somebody else, ends no session: the client only asks.
+TEST_F(SiteReturns, EndNoSessionThatIsKnown) {
+  all_log_in(1);
+  const SessionLine line = book.lines.at(0);
+  restart();
+  const auto told = [&] {
+    const auto out = site->poll_transmit(buffer, now);
+    return out ? std::vector<std::uint8_t>(buffer.begin(),
+                                           buffer.begin() + static_cast<long>(out->size))
+               : std::vector<std::uint8_t>();
+  };
+  site->advance(now);
+  const std::vector<std::uint8_t> reset = told();
+  ASSERT_FALSE(reset.empty());
+  std::vector<std::uint8_t> forged = reset;
+  forged.back() ^= 1;
+  Caller& caller = *callers[0];
+  caller.endpoint.receive(kServer, forged, now);
+  EXPECT_FALSE(caller.endpoint.poll_transmit(buffer, now)) << "not even a question";
+  std::vector<std::uint8_t> genuine = reset;
+  caller.endpoint.receive(kServer, genuine, now);
+  EXPECT_TRUE(caller.online());
+  exchange();
+  EXPECT_TRUE(caller.lost) << "its question was answered";
+  run_for(seconds(1));
+  EXPECT_TRUE(caller.online());
+  // Played back into the new session.
+  caller.lost = false;
+  genuine = reset;
+  caller.endpoint.receive(kServer, genuine, now);
+  run_for(seconds(1));
+  EXPECT_FALSE(caller.lost);
+  EXPECT_NE(book.lines.at(0).local_index, line.local_index);
+}
+
+// --- how fast ------------------------------------------------------------------------------------------------------
+
+std::vector<SessionLine> lines(std::size_t count) { return std::vector<SessionLine>(count); }
+
+TEST(Returns, AreCalledAtARateThatTheServerCanBear) {
+  Instant now{};
+  Returns returns(lines(100'000), now);
+  std::size_t called = 0;
+  for (; now < Instant() + seconds(10); now += milliseconds(1)) {
+    while (returns.next(now)) {
+      ++called;
+      returns.on_login();
+    }
+  }
+  EXPECT_NEAR(static_cast<double>(called), 10 * Returns::kPerSecond + Returns::kAtOnce, 10);
+}
+
+TEST(Returns, WaitForThoseWhoAreUnderWay) {
+  Instant now{};
+  Returns returns(lines(100'000), now);
+  std::size_t called = 0;
+  for (; now < Instant() + Returns::kPatience; now += milliseconds(1))
+    while (returns.next(now)) ++called;
+  EXPECT_EQ(called, Returns::kUnderWayMax);
+  EXPECT_GE(returns.next_deadline(), now);
+  for (; now < Instant() + seconds(20); now += milliseconds(1))
+    while (returns.next(now)) ++called;
+  EXPECT_GT(called, 15 * Returns::kUnderWayMax)
+      << "whoever does not come keeps nobody out for long";
+}
+
+TEST(Returns, EndWithTheLast) {
+  Instant now{};
+  Returns returns(lines(2), now);
+  EXPECT_TRUE(returns.next(now) && returns.next(now));
+  EXPECT_FALSE(returns.next(now));
+  EXPECT_EQ(returns.next_deadline(), kNever);
+}
+
+}  // namespace
+}  // namespace whimbrel
