@@ -36,9 +36,8 @@ def keys():
     for line in PAGE.splitlines():
         if not line.startswith("| ") or line.startswith("| ---"):
             continue
-        first = re.split(r"(?<!\\)\|", line)[1]
-        for key in re.findall(r"(?<!\\)`((?:[^`\\]|\\.)+)(?<!\\)`", first):
-            yield key.replace("\\`", "`")
+        for double, single in re.findall(r"``(.+?)``|`([^`]+)`", line.split("|")[1]):
+            yield double or single
 
 
 def consists_of(text, printed, pieces, begin=""):
