@@ -17,6 +17,7 @@
 #include "log.h"
 #include "revoke.h"
 #include "service.h"
+#include "text.h"
 
 namespace {
 
@@ -31,12 +32,12 @@ constexpr const char* kExamples = R"(Examples:
 Players then say: --server HOST:4040,KEY  (the key is printed at the start; without it, whoever answers is believed).)";
 
 struct Arguments {
-  std::string config;
+  std::optional<std::string> config;
   std::vector<std::string> listen;
   std::optional<std::string> state;
-  std::string log_level;
+  std::optional<std::string> log_level;
   std::optional<std::string> admin;
-  std::string revoke, release, backup;
+  std::optional<std::string> revoke, release, backup;
   bool make_missing = false;
   bool check = false;
   bool print = false;
@@ -71,14 +72,14 @@ void describe(CLI::App& app, Arguments& arguments) {
 
 Settings settings_of(const Arguments& arguments) {
   Settings settings;
-  if (!arguments.config.empty()) read_settings(arguments.config, settings);
-  if (!arguments.listen.empty()) settings.listen = arguments.listen;
-  if (arguments.state) settings.state_folder = *arguments.state;
-  if (arguments.admin) settings.admin_listen = *arguments.admin == "none" ? "" : *arguments.admin;
-  // The file's checks hold for flags, too.
-  if (!arguments.log_level.empty())
-    parse_settings(fmt::format("[server]\nlog_level = \"{}\"\n", arguments.log_level),
-                   "--log-level", settings);
+  if (arguments.config) read_settings(*arguments.config, settings);
+  if (!arguments.listen.empty())
+    set_by_flag(settings, "--listen", "server", "listen", arguments.listen);
+  if (arguments.state)
+    set_by_flag(settings, "--state", "server", "state_folder", {*arguments.state});
+  if (arguments.admin) set_by_flag(settings, "--admin", "admin", "listen", {*arguments.admin});
+  if (arguments.log_level)
+    set_by_flag(settings, "--log-level", "server", "log_level", {*arguments.log_level});
   check_settings(settings);
   return settings;
 }
@@ -174,6 +175,11 @@ int serve(const Arguments& arguments, const Settings& settings) {
   return 0;
 }
 
+int fail(int code, const std::string& why) {
+  fmt::print(stderr, "whimbreld: {}\n", for_operator(why));
+  return code;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -191,28 +197,25 @@ int main(int argc, char** argv) {
       fmt::print("the settings are right\n");
       return 0;
     }
-    if (!arguments.revoke.empty()) {
-      fmt::print("{}", revoke(settings.state_folder, arguments.revoke));
+    if (arguments.revoke) {
+      fmt::print("{}", revoke(settings.state_folder, *arguments.revoke));
       return 0;
     }
-    if (!arguments.release.empty()) {
-      fmt::print("{}", release(settings.state_folder, arguments.release));
+    if (arguments.release) {
+      fmt::print("{}", release(settings.state_folder, *arguments.release));
       return 0;
     }
-    if (!arguments.backup.empty()) {
-      fmt::print("{}", backup_state(settings.state_folder, arguments.backup));
+    if (arguments.backup) {
+      fmt::print("{}", backup_state(settings.state_folder, *arguments.backup));
       return 0;
     }
     return serve(arguments, settings);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
-    fmt::print(stderr, "whimbreld: {}. Try \"whimbreld --help\".\n", error.what());
-    return 2;
+    return fail(2, fmt::format("{}. Try \"whimbreld --help\".", error.what()));
   } catch (const SettingsError& error) {
-    fmt::print(stderr, "whimbreld: {}\n", error.what());
-    return 2;
+    return fail(2, error.what());
   } catch (const std::exception& error) {
-    fmt::print(stderr, "whimbreld: {}\n", error.what());
-    return 1;
+    return fail(1, error.what());
   }
 }

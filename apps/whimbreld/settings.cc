@@ -12,21 +12,36 @@
 #include <set>
 
 #include "io/small_file.h"
+#include "text.h"
 
 namespace {
 
 constexpr std::uint32_t kMax = std::numeric_limits<std::uint32_t>::max();
 
+// Longer ones are no names, addresses or paths.
+constexpr std::size_t kTextMax = 4096;
+
 [[noreturn]] void fail(const std::string& name, const toml::source_region& where,
                        std::string_view what) {
-  throw SettingsError(fmt::format("{}:{}: {}", name, where.begin.line, what));
+  throw SettingsError(on_one_line(fmt::format("{}:{}: {}", name, where.begin.line, what)));
+}
+
+std::string quoted(std::string_view text);
+
+std::string shortened(const std::string& text) {
+  constexpr std::size_t kShown = 60;
+  if (text.size() <= kShown) return quoted(text);
+  // Not in the middle of a character.
+  std::size_t end = kShown;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+  return fmt::format("{}... ({} bytes)", quoted(text.substr(0, end)), text.size());
 }
 
 // What stands there, for "..., not this".
 std::string describe(const toml::node& node) {
   switch (node.type()) {
     case toml::node_type::string:
-      return fmt::format("\"{}\"", node.as_string()->get());
+      return shortened(node.as_string()->get());
     case toml::node_type::integer:
       return fmt::format("{}", node.as_integer()->get());
     case toml::node_type::floating_point:
@@ -47,62 +62,79 @@ struct Key {
   // Empty, or what was expected.
   std::function<std::string(const toml::node&)> read;
   std::function<std::string()> show;
+  std::string values;      // which it may have, for a comment
+  const char* about = "";  // what it is, with its unit
 };
 
 Key flag(bool& value) {
+  constexpr const char* kExpected = "true or false";
   return {[&value](const toml::node& node) -> std::string {
-            if (!node.is_boolean()) return "true or false";
+            if (!node.is_boolean()) return kExpected;
             value = node.as_boolean()->get();
             return "";
           },
-          [&value] { return value ? "true" : "false"; }};
+          [&value] { return value ? "true" : "false"; }, kExpected};
 }
 
 Key number(std::uint32_t& value, std::uint32_t least, std::uint32_t most) {
-  return {[&value, least, most](const toml::node& node) -> std::string {
+  const std::string expected = fmt::format("a whole number from {} to {}", least, most);
+  return {[&value, least, most, expected](const toml::node& node) -> std::string {
             const auto* found = node.as_integer();
-            if (found == nullptr || found->get() < least || found->get() > most) {
-              return fmt::format("a whole number from {} to {}", least, most);
-            }
+            if (found == nullptr || found->get() < least || found->get() > most) return expected;
             value = static_cast<std::uint32_t>(found->get());
             return "";
           },
-          [&value] { return fmt::format("{}", value); }};
+          [&value] { return fmt::format("{}", value); }, expected};
 }
 
+// TOML 1.0, Basic strings.
 std::string quoted(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f) {
+      out += fmt::format("\\u{:04x}", byte);
+      continue;
+    }
     if (c == '"' || c == '\\') out += '\\';
     out += c;
   }
   return out + '"';
 }
 
+// Empty, or what is wrong with such a text.
+std::string text_fault(const std::string& text) {
+  if (text.size() > kTextMax) return fmt::format("a text of {} bytes at most", kTextMax);
+  return is_plain_text(text) ? "" : "a text (UTF-8) without control characters";
+}
+
 Key text(std::string& value, const std::vector<std::string>& choices = {}) {
-  return {[&value, choices](const toml::node& node) -> std::string {
+  const std::string expected = choices.empty()
+                                   ? "a text in quotes"
+                                   : fmt::format("one of \"{}\"", fmt::join(choices, "\", \""));
+  return {[&value, choices, expected](const toml::node& node) -> std::string {
             const auto* found = node.as_string();
             const bool known =
                 found != nullptr && (choices.empty() || std::find(choices.begin(), choices.end(),
                                                                   found->get()) != choices.end());
-            if (!known)
-              return choices.empty() ? "a text in quotes"
-                                     : fmt::format("one of \"{}\"", fmt::join(choices, "\", \""));
+            if (!known) return expected;
             value = found->get();
-            return "";
+            return text_fault(value);
           },
-          [&value] { return quoted(value); }};
+          [&value] { return quoted(value); }, expected};
 }
 
 Key texts(std::vector<std::string>& value) {
+  constexpr const char* kExpected = "a list of texts in quotes";
   return {[&value](const toml::node& node) -> std::string {
-            constexpr const char* kExpected = "a list of texts in quotes";
             const auto* found = node.as_array();
             if (found == nullptr) return kExpected;
             std::vector<std::string> read;
             for (const auto& item : *found) {
               if (!item.is_string()) return kExpected;
               read.push_back(item.as_string()->get());
+              const std::string fault = text_fault(read.back());
+              if (!fault.empty()) return "a list, each of it " + fault;
             }
             value = std::move(read);
             return "";
@@ -112,55 +144,68 @@ Key texts(std::vector<std::string>& value) {
             all.reserve(value.size());
             for (const std::string& one : value) all.push_back(quoted(one));
             return fmt::format("[{}]", fmt::join(all, ", "));
-          }};
+          },
+          kExpected};
 }
 
 // One text, or a list of some; "" is none.
 Key one_or_more(std::vector<std::string>& value) {
+  constexpr const char* kExpected = "a text in quotes, or a list of such";
   const Key list = texts(value);
   return {[&value, list](const toml::node& node) -> std::string {
             if (const auto* one = node.as_string()) {
               value.clear();
               if (!one->get().empty()) value.push_back(one->get());
-              return "";
+              return text_fault(one->get());
             }
-            return list.read(node).empty() ? "" : "a text in quotes, or a list of such";
+            if (!node.is_array()) return kExpected;
+            const std::string fault = list.read(node);
+            return fault == list.values ? kExpected : fault;
           },
           [&value, list] {
             if (value.empty()) return quoted("");
             return value.size() == 1 ? quoted(value[0]) : list.show();
-          }};
+          },
+          kExpected};
 }
 
 // "" and "none" are none.
 Key text_or_none(std::string& value) {
+  constexpr const char* kExpected = "a text in quotes, or \"none\"";
   return {[&value](const toml::node& node) -> std::string {
             const auto* found = node.as_string();
-            if (found == nullptr) return "a text in quotes, or \"none\"";
+            if (found == nullptr) return kExpected;
             value = found->get() == "none" ? "" : found->get();
-            return "";
+            return text_fault(value);
           },
-          [&value] { return quoted(value.empty() ? "none" : value); }};
+          [&value] { return quoted(value.empty() ? "none" : value); }, kExpected};
+}
+
+Key with(const char* about, Key key) {
+  key.about = about;
+  return key;
 }
 
 constexpr std::array<std::pair<LoginMode, const char*>, 3> kModes = {
     {{LoginMode::kOpen, "open"}, {LoginMode::kToken, "token"}, {LoginMode::kNumeric, "numeric"}}};
 
 Key mode(LoginMode& value) {
+  constexpr const char* kExpected = R"("open", "token" or "numeric")";
   return {[&value](const toml::node& node) -> std::string {
             for (const auto& [each, name] : kModes) {
               if (!node.is_string() || node.as_string()->get() != name) continue;
               value = each;
               return "";
             }
-            return R"("open", "token" or "numeric")";
+            return kExpected;
           },
           [&value] {
             for (const auto& [each, name] : kModes) {
               if (each == value) return quoted(name);
             }
             return std::string();
-          }};
+          },
+          kExpected};
 }
 
 using Tables = std::vector<std::pair<std::string, std::vector<std::pair<std::string, Key>>>>;
@@ -169,44 +214,73 @@ using Tables = std::vector<std::pair<std::string, std::vector<std::pair<std::str
 Tables tables_of(Settings& s) {
   return {
       {"server",
-       {{"listen", texts(s.listen)},
-        {"state_folder", text(s.state_folder)},
-        {"log_level", text(s.log_level, {"debug", "info", "warning", "error"})},
-        {"log_format", text(s.log_format, {"text", "json"})},
-        {"drain_seconds", number(s.drain_seconds, 0, 600)}}},
+       {{"listen",
+         with("UDP addresses, IP:PORT or [V6]:PORT, at most one of each family", texts(s.listen))},
+        {"state_folder",
+         with("folder of keys and names, made if missing; \"\" keeps them in memory",
+              text(s.state_folder))},
+        {"log_level", with("the least of what the log has",
+                           text(s.log_level, {"debug", "info", "warning", "error"}))},
+        {"log_format", with("how its lines are written", text(s.log_format, {"text", "json"}))},
+        {"drain_seconds",
+         with("seconds between SIGTERM and the end", number(s.drain_seconds, 0, 600))}}},
       {"login",
-       {{"mode", mode(s.login)},
-        {"token_algorithm", text(s.token_algorithm, {"", "EdDSA", "HS256"})},
-        {"token_key_file", text(s.token_key_file)},
-        {"certificate_hours", number(s.certificate_hours, 1, 720)},
-        {"renew_hours", number(s.renew_hours, 1, 8760)},
-        {"app_id", number(s.app_id, 0, kMax)},
-        {"names_of_key", number(s.names_of_key, 1, kMax)},
-        {"new_names_per_minute", number(s.new_names_per_minute, 1, kMax)},
-        {"new_names_of_network", number(s.new_names_of_network, 1, kMax)}}},
+       {{"mode", with("who says what a user is called: the first key, your backend, or the server "
+                      "by numbers",
+                      mode(s.login))},
+        {"token_algorithm", with("of mode \"token\": how your backend signs",
+                                 text(s.token_algorithm, {"", "EdDSA", "HS256"}))},
+        {"token_key_file", with("of mode \"token\": file with its public key or the shared secret",
+                                text(s.token_key_file))},
+        {"certificate_hours",
+         with("hours that a certificate is valid", number(s.certificate_hours, 1, 720))},
+        {"renew_hours",
+         with("of mode \"token\": hours until somebody who stays online needs a new token",
+              number(s.renew_hours, 1, 8760))},
+        {"app_id",
+         with("number of the one application that is served; 0 is any", number(s.app_id, 0, kMax))},
+        {"names_of_key",
+         with("of mode \"open\": names that one key may have", number(s.names_of_key, 1, kMax))},
+        {"new_names_per_minute",
+         with("new names of everybody, a minute", number(s.new_names_per_minute, 1, kMax))},
+        {"new_names_of_network", with("new names from one /24 or /48, a minute",
+                                      number(s.new_names_of_network, 1, kMax))}}},
       {"rendezvous",
-       {{"enabled", flag(s.rendezvous)},
-        {"clients_max", number(s.clients_max, 1, 1'000'000)},
-        {"signals_per_second", number(s.signals_per_second, 1, 100'000)},
-        {"lobbies_max", number(s.lobbies_max, 0, 1'000'000)}}},
+       {{"enabled", with("users are found here", flag(s.rendezvous))},
+        {"clients_max", with("users who are here at a time", number(s.clients_max, 1, 1'000'000))},
+        {"signals_per_second", with("messages of one user to the server, a second",
+                                    number(s.signals_per_second, 1, 100'000))},
+        {"lobbies_max",
+         with("lobbies at a time; 0: there are none", number(s.lobbies_max, 0, 1'000'000))}}},
       {"relay",
-       {{"enabled", flag(s.relay)},
-        {"address", one_or_more(s.relay_addresses)},
-        {"site", text(s.site)},
-        {"slots_max", number(s.slots_max, 1, 1 << 20)},
-        {"slot_bytes_per_second", number(s.slot_bytes_per_second, 1000, kMax)},
-        {"slot_packets_per_second", number(s.slot_packets_per_second, 10, kMax)},
-        {"opens_per_second", number(s.opens_per_second, 1, 1'000'000)},
-        {"threads", number(s.relay_threads, 0, 8)}}},
-      {"stun", {{"enabled", flag(s.stun)}}},
-      {"admin", {{"listen", text_or_none(s.admin_listen)}}},
+       {{"enabled", with("packets of users are carried here", flag(s.relay))},
+        {"address", with("where users reach this relay, HOST:PORT or IP:PORT, 4 at most; \"\": "
+                         "where they reached the server",
+                         one_or_more(s.relay_addresses))},
+        {"site",
+         with("name of this relay, 1 to 16 letters, other than every other relay's", text(s.site))},
+        {"slots_max",
+         with("slots at a time; each user has one or two", number(s.slots_max, 1, 1 << 20))},
+        {"slot_bytes_per_second",
+         with("bytes of one slot, a second", number(s.slot_bytes_per_second, 1000, kMax))},
+        {"slot_packets_per_second",
+         with("packets of one slot, a second", number(s.slot_packets_per_second, 10, kMax))},
+        {"opens_per_second",
+         with("slots that are opened, a second", number(s.opens_per_second, 1, 1'000'000))},
+        {"threads",
+         with("threads that forward; 0: one for each core", number(s.relay_threads, 0, 8))}}},
+      {"stun", {{"enabled", with("users are told their address as seen from here", flag(s.stun))}}},
+      {"admin",
+       {{"listen",
+         with("TCP address of /metrics and /healthz, IP:PORT", text_or_none(s.admin_listen))}}},
   };
 }
 
 std::vector<std::pair<std::string, Key>> keys_of(SiteSettings& site) {
-  return {{"name", text(site.name)},
-          {"address", one_or_more(site.addresses)},
-          {"key_file", text(site.key_file)}};
+  return {{"name", with("its own relay.site, 1 to 16 letters", text(site.name))},
+          {"address", with("where users reach it, HOST:PORT or IP:PORT, 4 at most",
+                           one_or_more(site.addresses))},
+          {"key_file", with("a copy of its site.key", text(site.key_file))}};
 }
 
 // The names of a list, for "there is no ...".
@@ -350,18 +424,55 @@ void check_settings(const Settings& settings) {
   check_sites(settings);
 }
 
+namespace {
+
+// "# What it is. Which values; the default."
+std::string comment_of(const Key& key, const std::string& usual) {
+  std::string values = key.values;
+  return fmt::format("# {}: {}{}\n", key.about, values,
+                     usual.empty() ? "" : fmt::format("; {} unless told otherwise", usual));
+}
+
+}  // namespace
+
 std::string settings_text(const Settings& settings) {
-  Settings copy = settings;
+  Settings copy = settings, usual;
+  const Tables tables = tables_of(copy), defaults = tables_of(usual);
   std::string out;
-  for (const auto& [table, keys] : tables_of(copy)) {
+  for (std::size_t i = 0; i < tables.size(); ++i) {
+    const auto& [table, keys] = tables[i];
     out += fmt::format("{}[{}]\n", out.empty() ? "" : "\n", table);
-    for (const auto& [name, key] : keys) out += fmt::format("{} = {}\n", name, key.show());
+    for (std::size_t j = 0; j < keys.size(); ++j) {
+      const auto& [name, key] = keys[j];
+      out += comment_of(key, defaults[i].second[j].second.show());
+      out += fmt::format("{} = {}\n", name, key.show());
+    }
   }
+  out += "\n# Relays on other machines, at most 15: a table [[sites]] for each.\n";
   for (SiteSettings& site : copy.sites) {
-    out += "\n[[sites]]\n";
-    for (const auto& [name, key] : keys_of(site)) out += fmt::format("{} = {}\n", name, key.show());
+    out += "[[sites]]\n";
+    for (const auto& [name, key] : keys_of(site))
+      out += comment_of(key, "") + fmt::format("{} = {}\n", name, key.show());
   }
   return out;
+}
+
+void set_by_flag(Settings& settings, const std::string& flag, const std::string& table,
+                 const std::string& name, const std::vector<std::string>& values) {
+  const Tables tables = tables_of(settings);
+  const Key& key = find_named(find_named(tables, table)->second, name)->second;
+  std::string expected;
+  if (key.show().starts_with('[')) {
+    toml::array list;
+    for (const std::string& one : values) list.push_back(one);
+    expected = key.read(list);
+  } else {
+    expected = key.read(toml::value<std::string>(values.front()));
+  }
+  if (expected.empty()) return;
+  throw SettingsError(
+      fmt::format("{}: {}.{} is {}, not {}", flag, table, name, expected,
+                  is_utf8(values.front()) ? shortened(values.front()) : "these bytes"));
 }
 
 std::vector<std::string> changed_settings(const Settings& before, const Settings& after) {

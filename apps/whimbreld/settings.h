@@ -79,5 +79,8 @@ void check_settings(const Settings& settings);
 std::vector<std::string> changed_settings(const Settings& before, const Settings& after);
 // Takes over what a server can change while it serves.
 void take_reloadable(const Settings& from, Settings& to);
-// All keys with their values, as a file that read_settings() takes.
+// What a flag of the command line says for one key; the file's checks hold for it, too. A list has several values. Throws SettingsError.
+void set_by_flag(Settings& settings, const std::string& flag, const std::string& table,
+                 const std::string& name, const std::vector<std::string>& values);
+// All keys with their values, as a file that read_settings() takes: with a comment on each.
 std::string settings_text(const Settings& settings);

@@ -16,6 +16,16 @@ std::string fault_of(const std::string& text) {
   return "";
 }
 
+TEST(Settings, AreShownAsTomlWhateverIsInThem) {
+  Settings settings;
+  settings.state_folder = "tab\t newline\n quote\" \\u0041 \x1b\x7f";
+  // Of such a text every reader of TOML makes the same.
+  EXPECT_NE(settings_text(settings).find(
+                R"(state_folder = "tab\u0009 newline\u000a quote\" \\u0041 \u001b\u007f")"),
+            std::string::npos)
+      << settings_text(settings);
+}
+
 TEST(Settings, AreReadBackAsTheyAreShown) {
   Settings settings;
   settings.login = LoginMode::kNumeric;
