@@ -133,7 +133,8 @@ Plan::Plan(const Settings& settings, RelayNames& names) {
   if (!settings.admin_listen.empty()) admin_address(settings.admin_listen);
   loop = loop_config(settings, names);
   for (std::size_t i = 0; i < settings.sites.size(); ++i)
-    sites.push_back({loop.site.other_sites[i], settings.sites[i].key_file});
+    sites.push_back(
+        {loop.site.other_sites[i], file_of("sites.key_file", settings.sites[i].key_file)});
   const auto key = read_backend_key(settings);
   login = authority_config(settings, key);
   proof = proof_of(settings.login, key);

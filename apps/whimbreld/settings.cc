@@ -80,7 +80,8 @@ Key number(std::uint32_t& value, std::uint32_t least, std::uint32_t most) {
   const std::string expected = fmt::format("a whole number from {} to {}", least, most);
   return {[&value, least, most, expected](const toml::node& node) -> std::string {
             const auto* found = node.as_integer();
-            if (found == nullptr || found->get() < least || found->get() > most) return expected;
+            if (found == nullptr || found->get() < least || found->get() > most)
+              return std::string(expected);
             value = static_cast<std::uint32_t>(found->get());
             return "";
           },
@@ -117,7 +118,7 @@ Key text(std::string& value, const std::vector<std::string>& choices = {}) {
             const bool known =
                 found != nullptr && (choices.empty() || std::find(choices.begin(), choices.end(),
                                                                   found->get()) != choices.end());
-            if (!known) return expected;
+            if (!known) return std::string(expected);
             value = found->get();
             return text_fault(value);
           },

@@ -17,11 +17,11 @@ ANALYZE = shutil.which("systemd-analyze")
 KEPT = ("ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "PATH")
 
 
-def drop_in():
-    """As OPERATING.md has it: a comment with the path, and what is in the file."""
+def drop_ins():
+    """As OPERATING.md has them: a comment with the path, and what is in the file."""
     with open(DOCUMENT, encoding="utf-8") as file:
-        found = re.search(r"^    # (/etc/systemd/system/whimbreld\.service\.d/\S+)\n((?:    \S.*\n)+)", file.read(), re.MULTILINE)
-    return found.group(1), re.sub(r"^    ", "", found.group(2), flags=re.MULTILINE)
+        found = re.findall(r"^```ini\n# (/etc/systemd/system/whimbreld\.service\.d/\S+)\n(.*?)^```$", file.read(), re.MULTILINE | re.DOTALL)
+    return sorted(found)
 
 
 class Unit(unittest.TestCase):
@@ -60,12 +60,12 @@ class Unit(unittest.TestCase):
         path, _ = self.installed("/usr")
         self.verify(path)
 
-    def test_systemd_takes_the_drop_in(self):
+    def test_systemd_takes_the_drop_ins(self):
         path, _ = self.installed("/usr")
-        name, content = drop_in()
         os.mkdir(path + ".d")
-        with open(os.path.join(path + ".d", os.path.basename(name)), "w", encoding="utf-8") as file:
-            file.write(content)
+        for name, content in drop_ins():
+            with open(os.path.join(path + ".d", os.path.basename(name)), "w", encoding="utf-8") as file:
+                file.write(content)
         self.verify(path)
 
     def test_its_command_serves_with_the_keys_that_are_handed_over(self):
@@ -74,12 +74,12 @@ class Unit(unittest.TestCase):
         command = re.search("^ExecStart=(.*)$", unit, re.MULTILINE).group(1)
         settings = os.path.join(self.folder, "w.toml")
         command = command.replace("/etc/whimbreld.toml", settings).replace("/usr/bin/whimbreld", WHIMBRELD)
-        names = [line.split("=")[1].split(":")[0] for line in drop_in()[1].splitlines() if line.startswith("LoadCredential=")]
+        names = [name for _, content in drop_ins() for name in re.findall("(?m)^LoadCredential=([^:]+):/etc/whimbreld/", content)]
         with open(DOCUMENT, encoding="utf-8") as file:
             text = file.read()
-        secret = re.search(r'`(token_key_file = "\$\{CREDENTIALS_DIRECTORY\}/(\S+)")`', text)
-        key = re.search(r'`(key_file = "\$\{CREDENTIALS_DIRECTORY\}/(\S+)")`', text)
-        self.assertEqual([secret.group(2), key.group(2)], names)
+        secret = re.search(r'(?m)^(token_key_file = "\$\{CREDENTIALS_DIRECTORY\}/(\S+)")$', text)
+        key = re.search(r'(?m)^(key_file = "\$\{CREDENTIALS_DIRECTORY\}/(\S+)")$', text)
+        self.assertEqual([key.group(2), secret.group(2)], names)
         handed = os.path.join(self.folder, "credentials")
         os.mkdir(handed)
         for name, content in ((secret.group(2), "0" * 64 + "\n"), (key.group(2), "whimbrel-secret-key " + "0" * 64 + "\n")):
