@@ -75,13 +75,16 @@ struct Lobby {
   LobbyKind kind{};
   std::uint8_t members_max = 0;
   bool joinable = true;
-  // After a restart of the server it may be one who has not come back yet, and is no member then: 20 s at most.
+  // After a restart of the server it may be one who has not come back yet, and is no member then: 20 s at most. Who is the host follows
+  // from it only when owner_is_here().
   Identity owner;
   std::vector<Member> members;  // the longest member first
   std::map<std::string, std::string> data;
 
   // Null: not a member. Valid as long as `members` does not change.
   const Member* find(const Identity& user) const;
+  // Not: it is waited for, and nobody has its rights.
+  bool owner_is_here() const { return find(owner) != nullptr; }
 };
 
 // One line of a list.
@@ -194,8 +197,11 @@ class Lobbies {
   bool chat(LobbyId lobby, Payload body, Done done = {});
   // The owner's. Who was sent away stays out (kKicked) as long as there is the lobby; 64 users are remembered.
   bool kick(LobbyId lobby, const Identity& member, Done done = {});
-  // The owner's. When an owner leaves, it is who is there longest.
+  // The owner's. When an owner leaves, or the server hears nothing of it (25 s, or 5 s after a report), it is who is there longest.
   bool set_owner(LobbyId lobby, const Identity& member, Done done = {});
+  // `member` does not answer: the server asks whether it is there, and if no answer comes in 5 s it counts as disconnected, and what it
+  // owns passes on. This is done without being asked for when a session with a member ends in a timeout.
+  bool report(LobbyId lobby, const Identity& member, Done done = {});
   // The owner's. `members_max` below the count of members sends nobody away and lets nobody in.
   bool configure(LobbyId lobby, LobbyKind kind, std::size_t members_max, bool joinable,
                  Done done = {});

@@ -46,12 +46,23 @@ Inbox::Sender NetworkingMessages::Impl::sender_of(SessionId session) {
   return {endpoint.user_of(session), endpoint.user_data_of(session)};
 }
 
+// Somebody who does not answer and is in a lobby with us: a host that crashed shall not own it for long.
+void NetworkingMessages::Impl::report_silence(const Event& event) {
+  const auto* failed = std::get_if<SessionFailedEvent>(&event);
+  auto* lobbies = core_->lobbies();
+  if (failed == nullptr || lobbies == nullptr) return;
+  const int reason = failed->info.end_reason;
+  if (reason == kEndRemoteTimeout || reason == kEndMiscTimeout)
+    lobbies->report_silent(failed->info.identity, clock_.now());
+}
+
 bool NetworkingMessages::Impl::give_to_application() {
   Endpoint& endpoint = core_->endpoint();
   endpoint.take_messages(delivered_);
   bool given = !delivered_.empty();
   inbox_.deliver(delivered_, [this](SessionId session) { return sender_of(session); });
   while (auto event = endpoint.poll_event()) {
+    report_silence(*event);
     callbacks_.post(std::move(*event));
     given = true;
   }

@@ -139,6 +139,7 @@ class NetworkingMessages::Impl : private LobbyDesk {
   // True if there was something for it. Then whoever is not the driver calls tell_waiting(), after the core lock.
   Inbox::Sender sender_of(SessionId session);
   bool give_to_application();
+  void report_silence(const Event& event);
   // The same for what get_server_status() says.
   bool notice_status();
   bool transmit(Instant now);

@@ -140,6 +140,13 @@ bool Lobbies::set_owner(LobbyId lobby, const Identity& member, Done done) {
       std::move(done));
 }
 
+bool Lobbies::report(LobbyId lobby, const Identity& member, Done done) {
+  if (!member.valid()) return impl_->desk().refuse(LobbyResult::kNotMember, std::move(done));
+  return impl_->desk().call(
+      [&](LobbyClient& client, Instant now) { return client.report(lobby, member, now); },
+      std::move(done));
+}
+
 bool Lobbies::configure(LobbyId lobby, LobbyKind kind, std::size_t members_max, bool joinable,
                         Done done) {
   if (!members_fit(members_max) || kind > LobbyKind::kInvisible)

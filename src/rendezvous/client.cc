@@ -177,6 +177,8 @@ void Client::on(const RelayTickets& message, Instant) {
   if (!message.relays.empty()) events_.emplace_back(TicketsEvent{message.relays});
 }
 
+void Client::on(const Check&, Instant now) { check_server(kPongTime, now); }
+
 void Client::on(const Pong& message, Instant now) {
   if (message.number != ping_number_) return;
   pong_due_ = kNever;

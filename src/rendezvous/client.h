@@ -156,6 +156,7 @@ class Client {
   void on(const RelayTickets& message, Instant now);
   void on(const Revocations& message, Instant now);
   void on(const Pong& message, Instant now);
+  void on(const Check& message, Instant now);
   void on(const Presence& message, Instant now);
   void on(const Renewed& message, Instant now);
   void on(const Farewell& message, Instant now);

@@ -101,6 +101,16 @@ std::uint32_t LobbyClient::configure(LobbyId lobby, LobbyKind kind, std::uint8_t
   ASSERT(members_max >= 1 && members_max <= kLobbyMembersMax);
   return ask(LobbyConfigure{0, lobby, kind, members_max, joinable}, now);
 }
+std::uint32_t LobbyClient::report(LobbyId lobby, const Identity& member, Instant now) {
+  return ask(LobbyReport{0, lobby, member.text()}, now);
+}
+
+void LobbyClient::report_silent(const Identity& user, Instant now) {
+  for (const auto& [id, lobby] : lobbies_) {
+    if (!online_ || open_.size() >= kOpenMax) return;
+    if (lobby.find(user) != nullptr) reports_.insert(report(id, user, now));
+  }
+}
 
 // --- the connection ------------------------------------------------------------------------------------------------
 
@@ -142,7 +152,8 @@ void LobbyClient::on_message(Bytes bytes, Instant now) {
 }
 
 void LobbyClient::on(const LobbyAnswer& answer) {
-  if (restores_.contains(answer.request)) return done(answer.request, answer.result);
+  if (restores_.contains(answer.request) || reports_.contains(answer.request))
+    return done(answer.request, answer.result);
   if (open_.erase(answer.request) == 0) return;
   push(LobbyDoneEvent{answer.request, answer.result, answer.text});
 }
@@ -289,6 +300,7 @@ void LobbyClient::push(LobbyEvent event) {
 
 void LobbyClient::done(std::uint32_t request, LobbyResult result) {
   open_.erase(request);
+  if (reports_.erase(request) > 0) return;
   const auto restored = restores_.find(request);
   if (restored == restores_.end())
     return push(LobbyDoneEvent{request, result, std::string(to_string(result))});

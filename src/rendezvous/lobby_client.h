@@ -13,6 +13,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -100,6 +101,11 @@ class LobbyClient {
   std::uint32_t configure(LobbyId lobby, LobbyKind kind, std::uint8_t members_max, bool joinable,
                           Instant now);
 
+  // `member` does not answer us: the server asks it whether it is there.
+  std::uint32_t report(LobbyId lobby, const Identity& member, Instant now);
+  // Likewise in every lobby that it is in with us; no event follows.
+  void report_silent(const Identity& user, Instant now);
+
   // --- the mirror ------------------------------------------------------------------------------------------------
   // Null: the user is not in it. Valid until the next call that is not const.
   const LobbyView* find(LobbyId lobby) const;
@@ -155,6 +161,7 @@ class LobbyClient {
   Instant memberships_due_ = kNever;
   std::map<LobbyId, Claim> claims_;  // of lobbies_, and of one that is about to be entered
   std::map<std::uint32_t, LobbyId> restores_;  // open requests that nobody asked for
+  std::set<std::uint32_t> reports_;            // likewise
   std::deque<Output> outputs_;                 // of requests that are open
   std::deque<LobbyEvent> events_;
   std::uint64_t dropped_events_ = 0;

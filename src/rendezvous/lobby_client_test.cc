@@ -286,6 +286,56 @@ TEST_F(LobbyClients, LimitsOfEventsAndLobbies) {
   EXPECT_EQ(lobbies.dropped_events(), kLobbiesOfUserMax);
 }
 
+// A program that has crashed, or a machine that is gone: nothing says so.
+TEST_F(LobbyClients, AHostThatIsSilentIsReplacedSoon) {
+  User& alice = logged_in("str:alice");
+  User& bob = logged_in("str:bob");
+  User& carol = logged_in("str:carol");
+  const LobbyId lobby = create(alice);
+  join(bob, lobby);
+  join(carol, lobby);
+  alice.connected = false;  // nothing reaches her, and nothing comes from her
+  run_for(seconds(1));
+  carol.client.lobbies().report_silent(name("str:alice"), now);
+  bob.client.lobbies().report(lobby, name("str:alice"), now);
+  run_for(milliseconds(4900));
+  EXPECT_EQ(bob.client.lobbies().find(lobby)->owner, name("str:alice"));
+  run_for(milliseconds(200));
+  EXPECT_EQ(bob.client.lobbies().find(lobby)->owner, name("str:bob"));
+  EXPECT_EQ(carol.client.lobbies().find(lobby)->owner, name("str:bob"));
+  EXPECT_EQ(bob.client.lobbies().find(lobby)->members.size(), 3u) << "her place is kept";
+  EXPECT_EQ(take<LobbyDoneEvent>(bob).size(), 1u) << "of his own report";
+  EXPECT_TRUE(take<LobbyDoneEvent>(carol).empty());
+  connect(alice);
+  EXPECT_EQ(alice.client.lobbies().find(lobby)->owner, name("str:bob"));
+  run_for(seconds(30));
+  EXPECT_EQ(bob.client.lobbies().find(lobby)->members.size(), 3u);
+}
+
+TEST_F(LobbyClients, AHostThatAnswersTheServerStays) {
+  User& alice = logged_in("str:alice");
+  User& bob = logged_in("str:bob");
+  const LobbyId lobby = create(alice);
+  join(bob, lobby);
+  for (int i = 0; i < 10; ++i) {
+    bob.client.lobbies().report_silent(name("str:alice"), now);
+    run_for(seconds(2));
+  }
+  EXPECT_TRUE(alice.connected);
+  EXPECT_EQ(bob.client.lobbies().find(lobby)->owner, name("str:alice"));
+}
+
+// Not reported by anybody: the server notices by itself.
+TEST_F(LobbyClients, AHostThatIsSilentIsReplacedWhenTheServerNotices) {
+  User& alice = logged_in("str:alice");
+  User& bob = logged_in("str:bob");
+  const LobbyId lobby = create(alice);
+  join(bob, lobby);
+  alice.connected = false;
+  run_for(seconds(31));
+  EXPECT_EQ(bob.client.lobbies().find(lobby)->owner, name("str:bob"));
+}
+
 TEST_F(LobbyClients, NobodyAsksBeforeLogin) {
   const ClientId id{99};
   server->on_connected(id, generate_x25519(random).public_key, {}, now);

@@ -227,11 +227,24 @@ struct LobbyRestore {
     f.list(member_data, kMemberKeysMax);
   }
 };
+// A member does not answer: the server asks whether it is there.
+struct LobbyReport {
+  static constexpr std::uint8_t kType = 26;
+  std::uint32_t request = 0;
+  LobbyId lobby{};
+  std::string member;
+  template <typename Fields>
+  void fields(Fields& f) {
+    f.number(request);
+    f.id(lobby);
+    f.text(member, kIdentityTextSizeMax);
+  }
+};
 using LobbyRequest =
     std::variant<LobbyCreate, LobbyList, LobbyJoin, LobbyLeave, LobbySetData, LobbyChat, LobbyKick,
-                 LobbySetOwner, LobbyConfigure, LobbyRestore>;
+                 LobbySetOwner, LobbyConfigure, LobbyRestore, LobbyReport>;
 inline bool is_lobby_request(Bytes message) {
-  return !message.empty() && message[0] >= LobbyCreate::kType && message[0] <= LobbyRestore::kType;
+  return !message.empty() && message[0] >= LobbyCreate::kType && message[0] <= LobbyReport::kType;
 }
 
 // --- server to client ----------------------------------------------------------------------------------------------

@@ -30,7 +30,8 @@ std::vector<LobbyRequest> requests() {
                        4,
                        true,
                        {{"map", "dust"}},
-                       {{"ready", "1"}}}};
+                       {{"ready", "1"}}},
+          LobbyReport{11, kLobby, "str:alice"}};
 }
 std::vector<LobbyNotice> notices() {
   return {LobbyAnswer{1, LobbyResult::kNotOwner, "only the owner may"},

@@ -17,12 +17,13 @@ constexpr std::size_t kRestoredBytesMax =
 }  // namespace
 
 LobbyServer::LobbyServer(const LobbyLimits& limits, Random& random, const LobbyOrigin& origin,
-                         Send send)
+                         Send send, Doubt doubt)
     : limits_(limits),
       random_(random),
       origin_(origin),
       life_(random.u64()),
       send_(std::move(send)),
+      doubt_(std::move(doubt)),
       now_(origin.start) {
   ASSERT(limits_.lobbies_of_user <= kLobbiesOfUserMax);
 }
@@ -53,6 +54,25 @@ void LobbyServer::on_offline(const LobbyUser& user, Instant now) {
   at->second.online = false;
   at->second.leaves_at = now + limits_.grace;
   leaving_.emplace(at->second.leaves_at, user);
+}
+
+void LobbyServer::on_silent(const LobbyUser& user, Instant now) {
+  now_ = now;
+  const auto at = users_.find(user);
+  if (at == users_.end()) return;
+  for (const LobbyId id : at->second.lobbies) {
+    Lobby& lobby = lobbies_.at(id);
+    if (lobby.owner() != user.second) continue;
+    const auto& members = lobby.members();
+    const auto next = std::find_if(members.begin(), members.end(), [&](const auto& member) {
+      return member.identity != user.second && users_.at({user.first, member.identity}).online;
+    });
+    if (next == members.end()) continue;  // nobody who could do more
+    const Identity owner = next->identity;
+    lobby.set_owner(owner);
+    tell(lobby, lobby.changed());
+    stand_anew(lobby);
+  }
 }
 
 void LobbyServer::on_left(const LobbyUser& user) {
@@ -283,6 +303,17 @@ LobbyResult LobbyServer::on(const LobbyUser& user, UserState&, const LobbyConfig
   }
   lobby->configure(configure);
   tell(*lobby, lobby->changed());
+  return why;
+}
+
+LobbyResult LobbyServer::on(const LobbyUser& user, UserState&, const LobbyReport& report) {
+  LobbyResult why{};
+  const Lobby* lobby = find_as_member(user, report.lobby, why);
+  if (lobby == nullptr) return why;
+  const auto member = Identity::parse(report.member);
+  if (!member || !lobby->has(*member)) return LobbyResult::kNotMember;
+  const LobbyUser reported{user.first, *member};
+  if (doubt_ && *member != user.second && users_.at(reported).online) doubt_(reported);
   return why;
 }
 

@@ -63,8 +63,11 @@ class LobbyServer {
  public:
   // Called with each message for a user who is online, from within the calls below; must not call back.
   using Send = std::function<void(const LobbyUser& to, Bytes message)>;
+  // Likewise: others say that a user who is online does not answer. Who does not answer the server either is to be on_silent().
+  using Doubt = std::function<void(const LobbyUser& user)>;
   // `random` must outlive it, and not be guessable: ids of private lobbies come from it.
-  LobbyServer(const LobbyLimits& limits, Random& random, const LobbyOrigin& origin, Send send);
+  LobbyServer(const LobbyLimits& limits, Random& random, const LobbyOrigin& origin, Send send,
+              Doubt doubt = {});
   // From now on: what is there stays.
   void set_limits(const LobbyLimits& limits) { limits_ = limits; }
 
@@ -73,6 +76,9 @@ class LobbyServer {
   void on_offline(const LobbyUser& user, Instant now);
   // No place is kept for a user who says that he goes. Before on_offline().
   void on_left(const LobbyUser& user);
+  // Of a user who has not answered for too long, before on_offline(): what it owns passes on at once; its places are kept as for any
+  // who goes offline.
+  void on_silent(const LobbyUser& user, Instant now);
   // Ignored unless the user is online.
   void on_request(const LobbyUser& user, const LobbyRequest& request, Instant now);
   void advance(Instant now);
@@ -107,6 +113,7 @@ class LobbyServer {
   LobbyResult on(const LobbyUser& user, UserState& state, const LobbySetOwner& set);
   LobbyResult on(const LobbyUser& user, UserState& state, const LobbyConfigure& configure);
   LobbyResult on(const LobbyUser& user, UserState& state, const LobbyRestore& restore);
+  LobbyResult on(const LobbyUser& user, UserState& state, const LobbyReport& report);
 
   // Null: there is none, or not of this application.
   Lobby* find(const LobbyUser& user, LobbyId id);
@@ -144,6 +151,7 @@ class LobbyServer {
   LobbyOrigin origin_;
   std::uint64_t life_;  // tells claims of this life of the server from earlier ones
   Send send_;
+  Doubt doubt_;
   Instant now_;  // of the call that is running
   std::map<LobbyId, Lobby> lobbies_;
   std::map<std::uint32_t, std::set<LobbyId>> of_app_;

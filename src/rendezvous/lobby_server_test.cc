@@ -75,6 +75,45 @@ TEST_F(Lobbies, OwnershipPassesToTheLongestMember) {
   EXPECT_EQ(join("alice", lobby), LobbyResult::kNoSuchLobby);
 }
 
+TEST_F(Lobbies, MembersReportWhoIsSilent) {
+  for (const char* who : {"alice", "bob", "carol", "eve"}) online(who);
+  const LobbyId lobby = create("alice");
+  join("bob", lobby);
+  join("carol", lobby);
+  const auto report = [&](const std::string& who, const std::string& whom) {
+    ask(who, LobbyReport{7, lobby, whom});
+    return result(who);
+  };
+  EXPECT_EQ(report("eve", "str:alice"), LobbyResult::kNotMember);
+  EXPECT_EQ(report("bob", "str:eve"), LobbyResult::kNotMember);
+  EXPECT_EQ(report("bob", "nonsense"), LobbyResult::kNotMember);
+  EXPECT_EQ(report("bob", "str:bob"), LobbyResult::kOk);
+  offline("carol");
+  EXPECT_EQ(report("bob", "str:carol"), LobbyResult::kOk) << "nobody is asked who is not there";
+  EXPECT_TRUE(doubted.empty());
+  EXPECT_EQ(report("bob", "str:alice"), LobbyResult::kOk);
+  EXPECT_EQ(doubted, std::vector{user("alice")});
+}
+
+TEST_F(Lobbies, WhatASilentUserOwnsPassesToTheLongestWhoIsOnline) {
+  for (const char* who : {"alice", "bob", "carol"}) online(who);
+  const LobbyId lobby = create("alice");
+  join("bob", lobby);
+  join("carol", lobby);
+  offline("bob");
+  server->on_silent(user("alice"), now);
+  offline("alice");
+  EXPECT_EQ(look("carol", lobby).owner, "str:carol");
+  EXPECT_EQ(look("carol", lobby).members.size(), 3u);
+  // Nobody else is there: it stays hers, for when she comes back in time.
+  server->on_silent(user("carol"), now);
+  offline("carol");
+  online("carol");
+  EXPECT_EQ(look("carol", lobby).owner, "str:carol");
+  online("alice");
+  EXPECT_EQ(look("alice", lobby).owner, "str:carol") << "who comes back is a member";
+}
+
 TEST_F(Lobbies, OnlyTheOwnerRules) {
   for (const char* who : {"alice", "bob", "carol", "eve"}) online(who);
   const LobbyId lobby = create("alice");

@@ -269,8 +269,14 @@ struct Revocations {
     f.blob(list, kRevocationsSizeMax);
   }
 };
+// Is the client there? It answers by a Ping.
+struct Check {
+  static constexpr std::uint8_t kType = 75;
+  template <typename Fields>
+  void fields(Fields&) {}
+};
 using ServerMessage = std::variant<LoggedIn, Refused, Found, SignalDone, Signalled, RelayTickets,
-                                   Pong, Presence, Renewed, Farewell, Revocations>;
+                                   Pong, Presence, Renewed, Farewell, Revocations, Check>;
 
 // Of the server's: what others cause, and what is no answer. A client that is slow to take it must not be put out for it.
 bool may_be_lost(Bytes message);

@@ -38,12 +38,13 @@ Server::Server(const ServerLimits& limits, Authority& authority, TicketIssuer* t
 void Server::enable_lobbies(const LobbyLimits& limits, const Secret& key, Random& random) {
   ASSERT(clients_.empty());
   const LobbyOrigin origin{key, start_, clock_};
-  lobbies_ = std::make_unique<LobbyServer>(limits, random, origin,
-                                           [this](const LobbyUser& to, Bytes message) {
-                                             const auto at = by_user_.find(to);
-                                             if (at != by_user_.end())
-                                               push(at->second, {message.begin(), message.end()});
-                                           });
+  lobbies_ = std::make_unique<LobbyServer>(
+      limits, random, origin,
+      [this](const LobbyUser& to, Bytes message) {
+        const auto at = by_user_.find(to);
+        if (at != by_user_.end()) push(at->second, {message.begin(), message.end()});
+      },
+      [this](const LobbyUser& user) { doubt(user); });
 }
 
 void Server::set_limits(const ServerLimits& limits, const LobbyLimits& lobbies) {
@@ -122,6 +123,7 @@ void Server::advance(Instant now) {
   if (now >= tell_again_at_ && outputs_.empty()) tell_again();
   close_late(now);
   close_silent(now);
+  close_unanswered(now);
 }
 
 void Server::close_late(Instant now) {
@@ -144,8 +146,7 @@ void Server::close_silent(Instant now) {
     const auto at = clients_.find(id);
     if (at == clients_.end()) continue;
     if (now - at->second.heard >= limits_.silence_max) {
-      ++counters_.silent;
-      close(id, now);
+      close_as_silent(id, now);
     } else if (now >= at->second.renewable_until) {
       refuse(id, 0, RefusalCode::kBadToken, "the login is over: a new token is needed");
       put_out(id, PutOut::kLoginOver, now);
@@ -155,12 +156,41 @@ void Server::close_silent(Instant now) {
   }
 }
 
+void Server::close_as_silent(ClientId id, Instant now) {
+  ++counters_.silent;
+  const auto& user = clients_.at(id).user;
+  if (lobbies_ && user) lobbies_->on_silent(*user, now);
+  close(id, now);
+}
+
+void Server::doubt(const LobbyUser& user) {
+  const auto at = by_user_.find(user);
+  if (at == by_user_.end()) return;
+  Client& client = clients_.at(at->second);
+  if (client.answer_due != kNever) return;
+  client.answer_due = now_ + limits_.answer_time;
+  answers_due_.emplace_back(client.answer_due, at->second);
+  send(at->second, Check{});
+}
+
+void Server::close_unanswered(Instant now) {
+  while (!answers_due_.empty() && answers_due_.front().first <= now) {
+    const auto [due, id] = answers_due_.front();
+    answers_due_.pop_front();
+    const auto at = clients_.find(id);
+    if (at == clients_.end()) continue;
+    at->second.answer_due = kNever;
+    if (at->second.heard < due - limits_.answer_time) close_as_silent(id, now);
+  }
+}
+
 Instant Server::next_deadline() const {
   if (!outputs_.empty()) return kNow;
   if (tell_from_ || renew_from_ || !cut_off_.empty()) return kNow;
   const Instant login = logins_due_.empty() ? kNever : logins_due_.front().first;
   const Instant look = looks_due_.empty() ? kNever : looks_due_.front().first;
-  const Instant next = std::min({login, look, next_look_, tell_again_at_});
+  const Instant answer = answers_due_.empty() ? kNever : answers_due_.front().first;
+  const Instant next = std::min({login, look, answer, next_look_, tell_again_at_});
   return lobbies_ ? std::min(next, lobbies_->next_deadline()) : next;
 }
 
@@ -276,7 +306,7 @@ void Server::on_message(ClientId id, Bytes bytes, Instant now) {
   const auto at = clients_.find(id);
   if (at == clients_.end()) return;
   Client& client = at->second;
-  client.heard = now;
+  client.heard = now_ = now;
   if (is_lobby_request(bytes)) return on_lobby_message(id, client, bytes, now);
   const auto message = decode_client_message(bytes);
   if (!message) {

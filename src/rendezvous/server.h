@@ -41,6 +41,8 @@ struct ServerLimits {
   std::size_t waiting_max = 2048;      // connected and not logged in: the oldest goes
   Duration login_time = seconds(10);   // then the session is closed
   Duration silence_max = seconds(25);  // of a client, which pings every 10 s: its session is closed
+  // From the question whether a client is there, because others say that it does not answer: likewise.
+  Duration answer_time = seconds(5);
   std::uint32_t requests_per_second = 200;            // of one client, all together: refused
   double renewals_per_second = 0.1;                   // of one client, apart from those: refused
   std::uint32_t signal_bytes_per_second = 256 << 10;  // to one client, of all others: dropped
@@ -136,6 +138,7 @@ class Server {
     std::vector<std::uint8_t> certificate;
     Instant renewable_until = kNever;  // then it must log in with something new
     Instant heard;                     // last
+    Instant answer_due = kNever;       // it was asked whether it is there
     std::uint32_t requests_per_second = 0;
     TokenBucket requests;
     TokenBucket renewals;
@@ -166,6 +169,10 @@ class Server {
   }
   void close_late(Instant now);
   void close_silent(Instant now);
+  // Asks whether it is there, once at a time.
+  void doubt(const LobbyUser& user);
+  void close_unanswered(Instant now);
+  void close_as_silent(ClientId id, Instant now);
   // Looks whether somebody was revoked, and goes on telling the clients of it, some at a time.
   void look_at_revocations(Instant now);
   void tell_revocations(Instant now);
@@ -193,6 +200,8 @@ class Server {
   std::map<User, std::set<ClientId>> watchers_;
   std::deque<std::pair<Instant, ClientId>> logins_due_;
   std::deque<std::pair<Instant, ClientId>> looks_due_;  // one of each client: is it silent?
+  std::deque<std::pair<Instant, ClientId>> answers_due_;
+  Instant now_;  // of the message that is looked at
   std::deque<Output> outputs_;
   std::set<ClientId> cut_off_;             // have missed something
   std::set<ClientId> untold_;              // have missed that a user whom they watch came or went

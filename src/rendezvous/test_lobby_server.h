@@ -21,12 +21,14 @@ struct Lobbies : ::testing::Test {
 
   void restart() {
     const LobbyOrigin origin{origin_key, now, clock};
-    server = std::make_unique<LobbyServer>(limits, random, origin,
-                                           [this](const LobbyUser& to, Bytes bytes) {
-                                             const auto notice = decode_lobby_notice(bytes);
-                                             ASSERT_TRUE(notice.has_value());
-                                             seen[to.second].push_back(*notice);
-                                           });
+    server = std::make_unique<LobbyServer>(
+        limits, random, origin,
+        [this](const LobbyUser& to, Bytes bytes) {
+          const auto notice = decode_lobby_notice(bytes);
+          ASSERT_TRUE(notice.has_value());
+          seen[to.second].push_back(*notice);
+        },
+        [this](const LobbyUser& who) { doubted.push_back(who); });
     seen.clear();
   }
   static Identity name(const std::string& text) { return *Identity::parse("str:" + text); }
@@ -105,6 +107,7 @@ struct Lobbies : ::testing::Test {
     return wide;
   }();
   std::map<Identity, std::vector<LobbyNotice>> seen;
+  std::vector<LobbyUser> doubted;
   std::unique_ptr<LobbyServer> server;
 };
 

@@ -373,10 +373,11 @@ void server_messages(Writer& out) {
       Presence{"str:bob", true},
       Renewed{{1}},
       Farewell{true, 30},
-      Revocations{Buffer(83, 3)}};
+      Revocations{Buffer(83, 3)},
+      Check{}};
   messages(out, "server", decode_server_message, all,
            {{63},
-            {75},
+            {76},
             {69, 0, 0, 0, 1, 0},   // no site
             {69, 0, 0, 0, 1, 17},  // too many
             {65, 0, 0, 0, 1, 1, 0, 0},
@@ -402,12 +403,13 @@ void lobby_messages(Writer& out) {
       LobbySetOwner{8, lobby, "str:bob"},
       LobbyConfigure{9, lobby, LobbyKind::kInvisible, 8, false},
       LobbyRestore{
-          10, lobby, standing, counted<16>(1), LobbyKind::kInvisible, 8, true, {datum}, {datum}}};
+          10, lobby, standing, counted<16>(1), LobbyKind::kInvisible, 8, true, {datum}, {datum}},
+      LobbyReport{11, lobby, "str:bob"}};
   messages(out, "lobby client", decode_lobby_request, requests,
            {{16, 0, 0, 0, 1, 3, 8},
             {16, 0, 0, 0, 1, 2, 0},
             {17, 0, 0, 0, 1, 17, 0, 0},
-            {26},
+            {27},
             {17, 0, 0, 0, 1, 0, 0, 51}});
   const std::vector<LobbyNotice> notices{
       LobbyAnswer{1, LobbyResult::kKicked, "no"},

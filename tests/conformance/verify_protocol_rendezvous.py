@@ -27,12 +27,13 @@ CLIENT = {
 SERVER = {
     64: f"{ID} {CERTIFICATE} fixed:32 i64 u32", 65: "u32 u16 text:256", 66: f"u32 {ID} flag {CERTIFICATE}", 67: "u32 flag",
     68: f"{ID} bytes:2048", 69: "u32 list:16:ticket", 70: "u64", 71: f"{ID} flag", 72: CERTIFICATE, 73: "flag u16",
-    74: "bytes:65619",
+    74: "bytes:65619", 75: "",
 }
 LOBBY_CLIENT = {
     16: f"u32 {KIND} u8", 17: "u32 list:16:filter u8 u8", 18: "u32 u64", 19: "u32 u64",
     20: f"u32 u64 flag flag {DATUM}", 21: "u32 u64 bytes:1024", 22: f"u32 u64 {ID}", 23: f"u32 u64 {ID}",
     24: f"u32 u64 {KIND} u8 flag", 25: f"u32 u64 {STANDING} fixed:16 {KIND} u8 flag list:64:datum list:16:datum",
+    26: "u32 u64 text:127",
 }
 LOBBY_SERVER = {
     96: "u32 upto:12 text:128", 97: f"u32 u64 {KIND} u8 flag {ID} list:250:member list:64:datum", 98: "u32 list:50:info",

@@ -111,6 +111,28 @@ class LobbiesOfAServer : public testing::Test {
   std::vector<std::unique_ptr<User>> users;
 };
 
+// Its machine is gone: nothing of it comes, and nothing reaches it. Nobody asks for what follows.
+TEST_F(LobbiesOfAServer, AHostThatIsGoneIsReplacedByWhoNoticesFirst) {
+  User& host = add("host");
+  const LobbyId lobby = create(host);
+  User& bob = add("bob");
+  ASSERT_EQ(join(bob, lobby), LobbyResult::kOk);
+  bob.net->set_option(Option::kTimeoutConnected, 1000);
+  bob.net->send_message_to_user(host.net->identity(), "hello", kSendReliable, 0);
+  ASSERT_TRUE(wait_for([&] {
+    return bob.net->get_session_connection_info(host.net->identity(), nullptr, nullptr) ==
+           ConnectionState::kConnected;
+  }));
+  host.net->set_option(Option::kFakePacketLossSend, 100);
+  host.net->set_option(Option::kFakePacketLossRecv, 100);
+  bob.net->send_message_to_user(host.net->identity(), "still there?", kSendReliable, 0);
+  EXPECT_TRUE(wait_for([&] { return bob.lobbies().find(lobby)->owner == bob.net->identity(); }));
+  EXPECT_TRUE(bob.lobbies().find(lobby)->owner_is_here());
+  EXPECT_EQ(bob.lobbies().find(lobby)->members.size(), 2u);
+  EXPECT_EQ(answer([&](auto done) { return bob.lobbies().report(lobby, Identity(), done); }),
+            LobbyResult::kNotMember);
+}
+
 TEST_F(LobbiesOfAServer, StrangersMeetAndTalk) {
   User& alice = add("alice");
   const LobbyId lobby = create(alice);  // before the login is done, too
