@@ -103,6 +103,8 @@ ServerLoopConfig loop_config(const Settings& settings, RelayNames& names) {
   site.rendezvous_limits.clients_max = settings.clients_max;
   site.rendezvous_limits.requests_per_second = settings.signals_per_second;
   site.lobby_limits.lobbies_max = settings.lobbies_max;
+  site.lobby_limits.grace = seconds(settings.lobby_grace_seconds);
+  site.rendezvous_limits.answer_time = seconds(settings.lobby_answer_seconds);
   site.relay_config.limits.slots_max = settings.slots_max;
   site.relay_config.limits.bytes_per_second = settings.slot_bytes_per_second;
   site.relay_config.limits.packets_per_second = settings.slot_packets_per_second;

@@ -252,7 +252,13 @@ Tables tables_of(Settings& s) {
         {"signals_per_second", with("messages of one user to the server, a second",
                                     number(s.signals_per_second, 1, 100'000))},
         {"lobbies_max",
-         with("lobbies at a time; 0: there are none", number(s.lobbies_max, 0, 1'000'000))}}},
+         with("lobbies at a time; 0: there are none", number(s.lobbies_max, 0, 1'000'000))},
+        {"lobby_grace_seconds", with("how long a member who is gone keeps its place in a lobby",
+                                     number(s.lobby_grace_seconds, 1, 600))},
+        {"lobby_answer_seconds",
+         with("time to answer for a member whom others report as silent; then what it owns passes "
+              "on",
+              number(s.lobby_answer_seconds, 1, 60))}}},
       {"relay",
        {{"enabled", with("packets of users are carried here", flag(s.relay))},
         {"address", with("where users reach this relay, HOST:PORT or IP:PORT, 4 at most; \"\": "
@@ -512,6 +518,8 @@ void take_reloadable(const Settings& from, Settings& to) {
   to.signals_per_second = from.signals_per_second;
   // Without lobbies at the start there is nobody to keep them.
   if (from.lobbies_max != 0 && to.lobbies_max != 0) to.lobbies_max = from.lobbies_max;
+  to.lobby_grace_seconds = from.lobby_grace_seconds;
+  to.lobby_answer_seconds = from.lobby_answer_seconds;
   to.relay_addresses = from.relay_addresses;
   to.slots_max = from.slots_max;
   to.slot_bytes_per_second = from.slot_bytes_per_second;

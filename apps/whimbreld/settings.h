@@ -48,6 +48,8 @@ struct Settings {
   std::uint32_t clients_max = 100'000;
   std::uint32_t signals_per_second = 200;  // of one client
   std::uint32_t lobbies_max = 10'000;      // 0: none
+  std::uint32_t lobby_grace_seconds = 10;  // that an absent member keeps its place
+  std::uint32_t lobby_answer_seconds = 5;  // for a member whom others report
 
   // [relay]
   bool relay = true;

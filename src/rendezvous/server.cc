@@ -167,20 +167,20 @@ void Server::doubt(const LobbyUser& user) {
   const auto at = by_user_.find(user);
   if (at == by_user_.end()) return;
   Client& client = clients_.at(at->second);
-  if (client.answer_due != kNever) return;
-  client.answer_due = now_ + limits_.answer_time;
-  answers_due_.emplace_back(client.answer_due, at->second);
+  if (client.asked != kNever) return;
+  client.asked = now_;
+  answers_due_.emplace_back(now_ + limits_.answer_time, at->second);
   send(at->second, Check{});
 }
 
 void Server::close_unanswered(Instant now) {
   while (!answers_due_.empty() && answers_due_.front().first <= now) {
-    const auto [due, id] = answers_due_.front();
+    const ClientId id = answers_due_.front().second;
     answers_due_.pop_front();
     const auto at = clients_.find(id);
     if (at == clients_.end()) continue;
-    at->second.answer_due = kNever;
-    if (at->second.heard < due - limits_.answer_time) close_as_silent(id, now);
+    const Instant asked = std::exchange(at->second.asked, kNever);
+    if (at->second.heard < asked) close_as_silent(id, now);
   }
 }
 

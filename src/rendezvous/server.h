@@ -138,7 +138,7 @@ class Server {
     std::vector<std::uint8_t> certificate;
     Instant renewable_until = kNever;  // then it must log in with something new
     Instant heard;                     // last
-    Instant answer_due = kNever;       // it was asked whether it is there
+    Instant asked = kNever;            // whether it is there; no answer is due yet
     std::uint32_t requests_per_second = 0;
     TokenBucket requests;
     TokenBucket renewals;
