@@ -72,6 +72,7 @@ void Endpoint::State::bid_farewell(Peer& peer, Instant now) {
 void Endpoint::State::detach(Peer& peer) {
   if (peer.background) return;
   peer.background = true;
+  if (!peer.unfinished) leaving.insert(peer.id);
   peer.gate->open.store(false, std::memory_order_release);
   for (const Identity& name : peer.names) by_name.erase(name);
   peer.names.clear();
@@ -93,6 +94,7 @@ void Endpoint::State::erase(Peer& peer) {
   racing.erase(id);
   if (peer.refused) --refused_count;
   note_confirmed(peer);
+  leaving.erase(id);
   if (!delivered.empty()) departed.emplace_back(id, peer.user);
   peers.erase(id);
 }

@@ -113,6 +113,9 @@ void Endpoint::advance(Instant now) {
     if (Peer* peer = s.find(id)) s.advance_peer(*peer, now);
   }
   if (now >= s.next_expiry) s.expire_requests(now);
+  const EndpointLimits& limits = s.config.limits;
+  while (limits.unconfirmed_max > 0 && s.leaving.size() > limits.leaving_max)
+    s.erase(*s.find(*s.leaving.begin()));
 }
 
 // --- commands ----------------------------------------------------------------------------------------------------

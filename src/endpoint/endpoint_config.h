@@ -31,6 +31,8 @@ struct EndpointLimits {
   // is worth least goes, and nobody is told. 0: they are sessions as others are. For servers, which have nothing to say to them.
   std::size_t unconfirmed_max = 0;
   Duration unconfirmed_life = seconds(5);
+  // With those limits, sessions that are on their way out are apart as well: the oldest is forgotten at once.
+  std::size_t leaving_max = 4096;
   // Questions after forgotten sessions that are looked at; others are dropped. Each costs a few hashes.
   double resets_per_second = 4000;
   // Packets sealed with one key before it is updated; 0: as many as the cipher allows (RFC 9001 6.6).

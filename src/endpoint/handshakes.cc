@@ -146,6 +146,7 @@ bool Endpoint::State::on_repeated_init(const EphemeralKey& ephemeral, const IpAd
     return true;
   }
   Peer* peer = find(index.peer);
+  if (peer == nullptr && config.limits.unconfirmed_max > 0) return false;  // see drop_unconfirmed()
   if (peer != nullptr && peer->session && !peer->session->confirmed() && !peer->response.empty()) {
     peer->session->answered_to(from);
     send_raw(from, peer->response);

@@ -242,7 +242,7 @@ void Endpoint::State::note_unconfirmed(Peer& peer, Standing standing, Instant no
   const std::size_t most = config.limits.unconfirmed_max;
   if (most > 0 && unconfirmed.size() >= most) {
     counters.add(Count::kDroppedHandshakeLoad);
-    erase(*find(*unconfirmed.first_to_go()));
+    drop_unconfirmed(*unconfirmed.first_to_go());
   }
   unconfirmed.add(peer.id, standing);
   peer.unfinished = true;
@@ -250,7 +250,17 @@ void Endpoint::State::note_unconfirmed(Peer& peer, Standing standing, Instant no
 }
 
 void Endpoint::State::note_confirmed(Peer& peer) {
-  if (std::exchange(peer.unfinished, false)) unconfirmed.erase(peer.id);
+  if (!std::exchange(peer.unfinished, false)) return;
+  unconfirmed.erase(peer.id);
+  if (peer.background) leaving.insert(peer.id);
+}
+
+// The caller may repeat its first message, and is to be answered then. Who plays it back gets no more than that again.
+void Endpoint::State::drop_unconfirmed(SessionId id) {
+  Peer* peer = find(id);
+  ASSERT(peer != nullptr);
+  if (peer->key) stamps.forget(*peer->key, peer->stamp);
+  erase(*peer);
 }
 
 // The stranger learns of it at once: the handshake is ended, and the session with it.
@@ -307,10 +317,9 @@ void Endpoint::State::expire_requests(Instant now) {
   }
   const bool apart = config.limits.unconfirmed_max > 0;
   while (apart && !unconfirmed.empty()) {
-    Peer* peer = find(*unconfirmed.oldest());
-    ASSERT(peer != nullptr);
-    if (now < peer->opened + config.limits.unconfirmed_life) break;
-    erase(*peer);
+    const SessionId oldest = *unconfirmed.oldest();
+    if (now < find(oldest)->opened + config.limits.unconfirmed_life) break;
+    drop_unconfirmed(oldest);
   }
   const bool more =
       !requests.empty() || !half_open_order.empty() || (apart && !unconfirmed.empty());

@@ -33,6 +33,13 @@ class StampTable {
       order_.pop_front();
     }
   }
+  // The last one counts for nothing, if it is not newer than `stamp`: what it stood for never came about.
+  void forget(const PublicKey& key, std::uint64_t stamp) {
+    const auto it = stamps_.find(key);
+    if (it == stamps_.end() || it->second.stamp > stamp) return;
+    order_.erase(it->second.order);
+    stamps_.erase(it);
+  }
   std::size_t size() const { return stamps_.size(); }
 
  private:

@@ -45,8 +45,9 @@ struct Endpoint::State {
   bool add_name(Peer& peer, const Identity& name);
   Peer& make_peer(const Identity& user, Instant now);
   bool has_room_for_session() const {
-    const std::size_t apart = config.limits.unconfirmed_max > 0 ? unconfirmed.size() : 0;
-    return peers.size() - refused_count - apart < config.limits.sessions_max;
+    const bool apart = config.limits.unconfirmed_max > 0;
+    const std::size_t others = apart ? unconfirmed.size() + leaving.size() : refused_count;
+    return peers.size() - others < config.limits.sessions_max;
   }
   void note_stamp(Peer& peer, std::uint64_t stamp, Instant now);
   Result send_new(const Identity& user, SharedBytes payload, ChannelId channel, int flags,
@@ -142,6 +143,8 @@ struct Endpoint::State {
   // The session of a stranger that we have answered: until it is confirmed, its place is worth less.
   void note_unconfirmed(Peer& peer, Standing standing, Instant now);
   void note_confirmed(Peer& peer);
+  // It is not confirmed in time: as if it had never been answered.
+  void drop_unconfirmed(SessionId id);
   void remove_request(const Identity& user);
   void post_request(Request& request, Instant now);
   void remember_request(const Request& request);
@@ -171,6 +174,7 @@ struct Endpoint::State {
   std::uint64_t next_half_open = 1;
   Unfinished<std::pair<std::uint64_t, ReceiverIndex>> half_open_order;  // by number
   Unfinished<SessionId> unconfirmed;
+  std::set<SessionId> leaving;  // Peer::background, but for those that are not confirmed
   std::map<Identity, Request> requests;
   std::deque<Identity> request_order;
   std::map<EphemeralKey, Index> recent_inits;

@@ -12,7 +12,7 @@ namespace {
 // Clients speak on this channel; what comes on another is dropped.
 constexpr ChannelId kControlChannel = 0;
 
-// Sessions that are on their way out are beside the clients.
+// Those that are not confirmed, or on their way out, are beside these.
 std::size_t sessions_max(const rendezvous::ServerLimits& limits) {
   return limits.clients_max + limits.waiting_max + 64;
 }

@@ -127,5 +127,33 @@ TEST_F(SiteFlood, OfClientsThatDoNotLogInKeepsNobodyOut) {
   EXPECT_TRUE(alice.online());
 }
 
+// Whoever is sent away and is not there any more leaves a session that is on its way out for a while.
+TEST_F(SiteFlood, OfClientsThatVanishKeepsNobodyOut) {
+  config.rendezvous_limits.clients_max = 5;
+  config.rendezvous_limits.waiting_max = 50;
+  make();
+  Caller& alice = add("str:alice", IpAddress::v4(203, 0, 113, 5, 7000));
+  exchange();
+  ASSERT_TRUE(alice.online());
+  const auto flood_for = [&](std::uint32_t first, std::uint32_t count) {
+    for (std::uint32_t i = first; i < first + count; ++i) {
+      Caller& idler = add("str:idler" + std::to_string(i), spoofed(i));
+      while (idler.client.poll_output()) {  // does not say its login
+      }
+      idler.endpoint.send(Caller::server_name(), SharedBytes::copy(as_bytes("hello")),
+                          kSendReliable, 0, now);
+      exchange();
+      callers.pop_back();
+      now += milliseconds(5);
+    }
+  };
+  flood_for(0, 300);
+  Caller& bob = add("str:bob", IpAddress::v4(198, 51, 100, 5, 7000));
+  exchange();
+  EXPECT_TRUE(bob.online());
+  EXPECT_TRUE(alice.online());
+  EXPECT_EQ(endpoint().counters()[Count::kDroppedSessionLimit], 0u);
+}
+
 }  // namespace
 }  // namespace whimbrel
