@@ -1,14 +1,19 @@
 // `whimbreld`: rendezvous, authority and relay on one UDP port.
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 #include <whimbrel/version.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <CLI/CLI.hpp>
 #include <csignal>
+#include <cstdio>
+#include <cstring>
 #include <ctime>
 #include <exception>
 #include <optional>
@@ -180,36 +185,54 @@ int fail(int code, const std::string& why) {
   return code;
 }
 
+// For whoever asked. Throws where it does not arrive.
+void print(const std::string& text) {
+  const bool printed = std::fputs(text.c_str(), stdout) >= 0;
+  if (!printed || std::fflush(stdout) != 0) {
+    throw std::runtime_error(
+        fmt::format("can't write to the standard output: {}", std::strerror(errno)));
+  }
+}
+
+int run(const Arguments& arguments) {
+  const Settings settings = settings_of(arguments);
+  const std::string& state = settings.state_folder;
+  if (arguments.print) {
+    print(settings_text(settings));
+  } else if (arguments.check) {
+    set_up_log(settings);
+    check_service(settings, missing_of(arguments));
+    print("the settings are right\n");
+  } else if (arguments.revoke) {
+    print(revoke(state, *arguments.revoke));
+  } else if (arguments.release) {
+    print(release(state, *arguments.release));
+  } else if (arguments.backup) {
+    print(backup_state(state, *arguments.backup));
+  } else {
+    return serve(arguments, settings);
+  }
+  return 0;
+}
+
+// Where one is closed, a file that is opened later would have its number: the log would be written into the state.
+void fill_standard_files() {
+  for (int file = STDIN_FILENO; file <= STDERR_FILENO; ++file) {
+    if (::fcntl(file, F_GETFD) < 0 && errno == EBADF) (void)!::open("/dev/null", O_RDWR);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  fill_standard_files();
   CLI::App app("Lets players find and reach each other: names, certificates and a relay.",
                "whimbreld");
   Arguments arguments;
   describe(app, arguments);
   try {
     app.parse(argc, argv);
-    const Settings settings = settings_of(arguments);
-    if (arguments.print) return std::fputs(settings_text(settings).c_str(), stdout) < 0 ? 1 : 0;
-    if (arguments.check) {
-      set_up_log(settings);
-      check_service(settings, missing_of(arguments));
-      fmt::print("the settings are right\n");
-      return 0;
-    }
-    if (arguments.revoke) {
-      fmt::print("{}", revoke(settings.state_folder, *arguments.revoke));
-      return 0;
-    }
-    if (arguments.release) {
-      fmt::print("{}", release(settings.state_folder, *arguments.release));
-      return 0;
-    }
-    if (arguments.backup) {
-      fmt::print("{}", backup_state(settings.state_folder, *arguments.backup));
-      return 0;
-    }
-    return serve(arguments, settings);
+    return run(arguments);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
     return fail(2, fmt::format("{}. Try \"whimbreld --help\".", error.what()));

@@ -133,6 +133,13 @@ class Config(unittest.TestCase):
         # An empty text is a value for some; a list of one for an address.
         self.assertLess(len(accepted), 15, accepted)
 
+    def test_an_output_that_is_full_is_an_error(self):
+        for words in (("--print-config",), ("--check-config", "--state", "", "--listen", "127.0.0.1:0", "--admin", "none")):
+            with open("/dev/full", "w", encoding="utf-8") as full:
+                process = self.scene.run("full", WHIMBRELD, *words, stdout=full)
+            self.assertEqual(process.code(), 1, process.report())
+            self.assertIn("can't write to the standard output: No space left", process.err)
+
     def test_numbers_at_their_ends(self):
         ends = re.findall(r"(?m)^# .*: a whole number from (\d+) to (\d+).*\n(\w+) = ", self.print_config())
         self.assertGreater(len(ends), 10)

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -128,6 +129,31 @@ class Readers(unittest.TestCase):
         self.assertEqual(healthz(admin), b"ok\n")
         server.terminate()
         self.assertEqual(server.wait(PATIENCE_SECONDS), 0)
+
+    def test_no_standard_files_at_all(self):
+        """The files of the state must not take their numbers: the log would be written into one of them."""
+        with open(self.scene.path("w.toml"), "w", encoding="utf-8") as file:
+            file.write("[server]\ndrain_seconds = 0\n")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            admin = f"127.0.0.1:{free.getsockname()[1]}"
+        server = self.scene.start("closed", "sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', WHIMBRELD, "--config", self.scene.path("w.toml"),
+                                  "--listen", "127.0.0.1:0", "--state", self.scene.path("state"), "--admin", admin)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                self.assertEqual(healthz("http://" + admin), b"ok\n")
+                break
+            except OSError:
+                self.assertLess(time.monotonic(), deadline)
+                self.assertIsNone(server.popen.poll())
+                time.sleep(0.02)
+        server.popen.send_signal(signal.SIGHUP)
+        for number in range(3):
+            self.assertEqual(os.readlink(f"/proc/{server.popen.pid}/fd/{number}"), "/dev/null")
+        server.popen.terminate()
+        self.assertEqual(server.code(), 0)
+        self.assertEqual(os.path.getsize(self.scene.path("state/lock")), 0)
 
     def test_one_that_reads_no_more(self):
         server, reader, admin = self.start()
