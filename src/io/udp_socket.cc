@@ -37,15 +37,42 @@ void set_buffer(int descriptor, int forced, int plain, int bytes) {
     set_int(descriptor, SOL_SOCKET, plain, bytes);
 }
 
-// Asks the kernel to cut what the header sends. Its control area holds one value.
-void set_segment_size(msghdr& header, std::size_t segment_size) {
-  cmsghdr* segment = CMSG_FIRSTHDR(&header);
-  segment->cmsg_level = SOL_UDP;
-  segment->cmsg_type = UDP_SEGMENT;
-  segment->cmsg_len = CMSG_LEN(sizeof(std::uint16_t));
-  const auto size = static_cast<std::uint16_t>(segment_size);
-  std::memcpy(CMSG_DATA(segment), &size, sizeof size);
-}
+// What the kernel is told beside the bytes: how to cut them, and which address they leave from.
+class SendControl {
+ public:
+  // The header is to have no control area yet, and not to outlive this.
+  void cut(msghdr& header, std::size_t segment_size) {
+    add(header, SOL_UDP, UDP_SEGMENT, static_cast<std::uint16_t>(segment_size));
+  }
+  void leave_from(msghdr& header, const IpAddress& local, bool v4) {
+    if (v4) {
+      in_pktinfo info{};
+      std::memcpy(&info.ipi_spec_dst, local.bytes.data() + 12, 4);
+      add(header, IPPROTO_IP, IP_PKTINFO, info);
+    } else {
+      in6_pktinfo info{};
+      std::memcpy(&info.ipi6_addr, local.bytes.data(), 16);
+      add(header, IPPROTO_IPV6, IPV6_PKTINFO, info);
+    }
+  }
+
+ private:
+  template <typename Value>
+  void add(msghdr& header, int level, int type, const Value& value) {
+    cmsghdr message{};
+    message.cmsg_level = level;
+    message.cmsg_type = type;
+    message.cmsg_len = CMSG_LEN(sizeof value);
+    char* at = bytes_.data() + header.msg_controllen;
+    std::memcpy(at, &message, sizeof message);
+    std::memcpy(at + CMSG_LEN(0), &value, sizeof value);
+    header.msg_control = bytes_.data();
+    header.msg_controllen += CMSG_SPACE(sizeof value);
+  }
+
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(std::uint16_t)) +
+                                        CMSG_SPACE(sizeof(in6_pktinfo))> bytes_{};
+};
 
 std::string bind_error(const IpAddress& address, int error) {
   std::string text = "cannot bind UDP " + address.text();
@@ -107,7 +134,8 @@ IpAddress from_socket_address(const sockaddr_storage& storage) {
 // touched.
 struct UdpSocket::ReceiveBuffers {
   struct Control {
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> bytes;
+    alignas(
+        cmsghdr) std::array<char, CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(in6_pktinfo))> bytes;
   };
 
   ReceiveBuffers() : memory(new std::uint8_t[kBatchesMax * kReceiveBufferSize]) {
@@ -120,11 +148,11 @@ struct UdpSocket::ReceiveBuffers {
     }
   }
   // What the kernel overwrote.
-  void reset(std::size_t used, bool gro) {
+  void reset(std::size_t used, bool with_control) {
     for (std::size_t i = 0; i < used; ++i) {
       messages[i].msg_hdr.msg_namelen = sizeof names[i];
-      messages[i].msg_hdr.msg_control = gro ? controls[i].bytes.data() : nullptr;
-      messages[i].msg_hdr.msg_controllen = gro ? controls[i].bytes.size() : 0;
+      messages[i].msg_hdr.msg_control = with_control ? controls[i].bytes.data() : nullptr;
+      messages[i].msg_hdr.msg_controllen = with_control ? controls[i].bytes.size() : 0;
       messages[i].msg_hdr.msg_flags = 0;
     }
   }
@@ -150,6 +178,29 @@ std::size_t gro_segment_size(msghdr& header, std::size_t received) {
     if (size > 0) return static_cast<std::size_t>(size);
   }
   return received;
+}
+
+// The address of ours that it came to; none where that is nobody's alone.
+std::optional<IpAddress> reached_address(msghdr& header) {
+  IpAddress reached;
+  for (cmsghdr* control = CMSG_FIRSTHDR(&header); control != nullptr;
+       control = CMSG_NXTHDR(&header, control)) {
+    if (control->cmsg_level == IPPROTO_IP && control->cmsg_type == IP_PKTINFO) {
+      in_pktinfo info{};
+      std::memcpy(&info, CMSG_DATA(control), sizeof info);
+      reached = IpAddress::v4(0, 0, 0, 0, 0);
+      std::memcpy(reached.bytes.data() + 12, &info.ipi_spec_dst, 4);
+      return reached;
+    }
+    if (control->cmsg_level == IPPROTO_IPV6 && control->cmsg_type == IPV6_PKTINFO) {
+      in6_pktinfo info{};
+      std::memcpy(&info, CMSG_DATA(control), sizeof info);
+      if (IN6_IS_ADDR_MULTICAST(&info.ipi6_addr)) return std::nullopt;
+      std::memcpy(reached.bytes.data(), &info.ipi6_addr, 16);
+      return reached;
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -209,19 +260,37 @@ Expected<std::unique_ptr<UdpSocket>> UdpSocket::bind(const IpAddress& address,
     return Error{bind_error(address, errno)};
   }
   bound->local_ = from_socket_address(local);
+  if (settings.answer_from_reached && bound->local_.is_unspecified() &&
+      (v4 ? set_int(fd, IPPROTO_IP, IP_PKTINFO, 1)
+          : set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1))) {
+    bound->sources_ = std::make_unique<ReplySources>(v4);
+  }
   return bound;
 }
 
 std::size_t UdpSocket::send(const IpAddress& to, Bytes batch, std::size_t segment_size) {
   ASSERT(segment_size > 0);
-  const SocketAddress name = to_socket_address(to, v4_);
-  if (gso_) return send_segmented(name, batch, segment_size);
+  Way way = way_to(to);
+  if (gso_) return send_segmented(way, batch, segment_size);
   std::size_t refused = 0;
-  return send_each(name, batch, segment_size, &refused);
+  return send_each(way, batch, segment_size, &refused);
 }
 
-std::size_t UdpSocket::send_segmented(const SocketAddress& to, Bytes batch,
-                                      std::size_t segment_size) {
+UdpSocket::Way UdpSocket::way_to(const IpAddress& to) const {
+  return {to, to_socket_address(to, v4_), sources_ ? sources_->find(to) : nullptr};
+}
+
+bool UdpSocket::give_up_source(Way& way, int error) {
+  if (way.from == nullptr || (error != EINVAL && error != EADDRNOTAVAIL && error != ENETUNREACH &&
+                              error != EHOSTUNREACH)) {
+    return false;
+  }
+  sources_->forget(way.to);
+  way.from = nullptr;
+  return true;
+}
+
+std::size_t UdpSocket::send_segmented(Way way, Bytes batch, std::size_t segment_size) {
   const std::size_t count =
       std::clamp<std::size_t>(kSuperDatagramMax / segment_size, 1, kSegmentsMax);
   const std::size_t piece_max = count * segment_size;
@@ -229,14 +298,14 @@ std::size_t UdpSocket::send_segmented(const SocketAddress& to, Bytes batch,
   while (sent < batch.size()) {
     const Bytes piece = batch.subspan(sent, std::min(piece_max, batch.size() - sent));
     int error = 0;
-    const SendOutcome outcome = send_one(to, piece, segment_size, &error);
+    const SendOutcome outcome = send_one(way, piece, segment_size, &error);
     if (outcome == SendOutcome::kBlocked) return sent;
     const bool joined = piece.size() > segment_size;
     if (outcome == SendOutcome::kRefused && joined &&
         (error == EIO || error == EINVAL || error == EMSGSIZE)) {
       // No checksum offload on the device (EIO), or segments over its MTU. If single datagrams pass, it was the joining.
       std::size_t refused = 0;
-      const std::size_t done = send_each(to, piece, segment_size, &refused);
+      const std::size_t done = send_each(way, piece, segment_size, &refused);
       if (refused == 0) gso_ = false;
       sent += done;
       if (done < piece.size()) return sent;
@@ -252,51 +321,51 @@ std::size_t UdpSocket::send_segmented(const SocketAddress& to, Bytes batch,
   return sent;
 }
 
-UdpSocket::SendOutcome UdpSocket::send_one(const SocketAddress& to, Bytes bytes,
-                                           std::size_t segment_size, int* error) {
+UdpSocket::SendOutcome UdpSocket::send_one(Way& way, Bytes bytes, std::size_t segment_size,
+                                           int* error) {
   iovec vector{const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(std::uint16_t))> control{};
-  msghdr header{};
-  header.msg_name = const_cast<sockaddr_storage*>(&to.storage);
-  header.msg_namelen = to.size;
-  header.msg_iov = &vector;
-  header.msg_iovlen = 1;
-  if (bytes.size() > segment_size) {
-    header.msg_control = control.data();
-    header.msg_controllen = control.size();
-    set_segment_size(header, segment_size);
-  }
   for (;;) {
+    SendControl control;
+    msghdr header{};
+    header.msg_name = &way.name.storage;
+    header.msg_namelen = way.name.size;
+    header.msg_iov = &vector;
+    header.msg_iovlen = 1;
+    if (way.from != nullptr) control.leave_from(header, *way.from, v4_);
+    if (bytes.size() > segment_size) control.cut(header, segment_size);
     ++stats_.send_calls;
     if (sendmsg(descriptor_.get(), &header, 0) >= 0) return SendOutcome::kSent;
     *error = errno;
-    if (*error == EINTR) continue;
+    if (*error == EINTR || give_up_source(way, *error)) continue;
     if (*error != EAGAIN && *error != EWOULDBLOCK) return SendOutcome::kRefused;
     ++stats_.blocked;
     return SendOutcome::kBlocked;
   }
 }
 
-std::size_t UdpSocket::send_each(const SocketAddress& to, Bytes batch, std::size_t segment_size,
+std::size_t UdpSocket::send_each(Way& way, Bytes batch, std::size_t segment_size,
                                  std::size_t* refused) {
   std::array<mmsghdr, kSendMessagesMax> messages;
   std::array<iovec, kSendMessagesMax> vectors;
   std::size_t sent = 0;
   while (sent < batch.size()) {
+    SendControl control;  // the same for all
+    msghdr header{};
+    header.msg_name = &way.name.storage;
+    header.msg_namelen = way.name.size;
+    header.msg_iovlen = 1;
+    if (way.from != nullptr) control.leave_from(header, *way.from, v4_);
     unsigned count = 0;
     for (std::size_t at = sent; at < batch.size() && count < kSendMessagesMax; ++count) {
       const std::size_t size = std::min(segment_size, batch.size() - at);
       vectors[count] = {const_cast<std::uint8_t*>(batch.data()) + at, size};
-      messages[count] = {};
-      messages[count].msg_hdr.msg_name = const_cast<sockaddr_storage*>(&to.storage);
-      messages[count].msg_hdr.msg_namelen = to.size;
+      messages[count] = {header, 0};
       messages[count].msg_hdr.msg_iov = &vectors[count];
-      messages[count].msg_hdr.msg_iovlen = 1;
       at += size;
     }
     ++stats_.send_calls;
     const int done = sendmmsg(descriptor_.get(), messages.data(), count, 0);
-    if (done < 0 && errno == EINTR) continue;
+    if (done < 0 && (errno == EINTR || give_up_source(way, errno))) continue;
     if (done < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
       ++stats_.blocked;
       return sent;
@@ -317,9 +386,9 @@ namespace {
 struct SegmentedMessage {
   SocketAddress name;
   iovec vector{};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(std::uint16_t))> control{};
+  SendControl control;
 
-  void fill(const UdpSocket::Outgoing& out, bool v4, mmsghdr& message) {
+  void fill(const UdpSocket::Outgoing& out, const IpAddress* from, bool v4, mmsghdr& message) {
     name = to_socket_address(out.to, v4);
     vector = {const_cast<std::uint8_t*>(out.bytes.data()), out.bytes.size()};
     message = {};
@@ -328,10 +397,8 @@ struct SegmentedMessage {
     header.msg_namelen = name.size;
     header.msg_iov = &vector;
     header.msg_iovlen = 1;
-    if (out.bytes.size() <= out.segment_size) return;
-    header.msg_control = control.data();
-    header.msg_controllen = control.size();
-    set_segment_size(header, out.segment_size);
+    if (from != nullptr) control.leave_from(header, *from, v4);
+    if (out.bytes.size() > out.segment_size) control.cut(header, out.segment_size);
   }
 };
 
@@ -344,7 +411,8 @@ void UdpSocket::send_many(std::span<const Outgoing> all) {
     unsigned count = 0;
     while (count < kSendMessagesMax && count < all.size() &&
            (gso_ || all[count].bytes.size() <= all[count].segment_size)) {
-      parts[count].fill(all[count], v4_, messages[count]);
+      parts[count].fill(all[count], sources_ ? sources_->find(all[count].to) : nullptr, v4_,
+                        messages[count]);
       ++count;
     }
     int done = 0;
@@ -371,7 +439,7 @@ void UdpSocket::send_many(std::span<const Outgoing> all) {
 
 std::span<UdpSocket::Batch> UdpSocket::receive() {
   ReceiveBuffers& buffers = *buffers_;
-  buffers.reset(buffers.dirty, gro_);
+  buffers.reset(buffers.dirty, gro_ || sources_);
   ++stats_.receive_calls;
   const int received = recvmmsg(descriptor_.get(), buffers.messages.data(),
                                 static_cast<unsigned>(kBatchesMax), MSG_DONTWAIT, nullptr);
@@ -390,6 +458,8 @@ std::span<UdpSocket::Batch> UdpSocket::receive() {
     batch.from = from_socket_address(buffers.names[i]);
     batch.bytes = {static_cast<std::uint8_t*>(buffers.vectors[i].iov_base), size};
     batch.segment_size = gro_ ? gro_segment_size(header, size) : size;
+    if (!sources_) continue;
+    if (const auto reached = reached_address(header)) sources_->note(batch.from, *reached);
   }
   return {buffers.batches.data(), count};
 }

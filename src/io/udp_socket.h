@@ -14,6 +14,7 @@
 #include "base/expected.h"
 #include "base/ip_address.h"
 #include "io/file_descriptor.h"
+#include "io/reply_sources.h"
 
 namespace whimbrel {
 
@@ -42,6 +43,9 @@ class UdpSocket {
     bool offload = true;  // GSO and GRO
     int buffer_bytes = 4 << 20;
     bool share_port = false;  // with sockets of this user that have the same option
+    // Bound to all addresses: what goes to a peer leaves from the address at which that peer reached us. For servers. Who
+    // dials leaves the choice to the kernel, whose routes may change.
+    bool answer_from_reached = false;
   };
   // `from` sent `size` bytes, cut every `segment_size` bytes; the last piece may be shorter. Valid until the next call
   // of receive(), and may be written to.
@@ -95,16 +99,25 @@ class UdpSocket {
 
   UdpSocket(FileDescriptor descriptor, bool v4, const Settings& settings);
   void set_options(const Settings& settings);
-  std::size_t send_segmented(const SocketAddress& to, Bytes batch, std::size_t segment_size);
-  std::size_t send_each(const SocketAddress& to, Bytes batch, std::size_t segment_size,
-                        std::size_t* refused);
-  SendOutcome send_one(const SocketAddress& to, Bytes bytes, std::size_t segment_size, int* error);
+  // Where something goes, and which address of ours it leaves from; null: the kernel chooses.
+  struct Way {
+    const IpAddress& to;
+    SocketAddress name;
+    const IpAddress* from = nullptr;
+  };
+  Way way_to(const IpAddress& to) const;
+  // The kernel refuses: true if that was for `from`, which it does not use any more then.
+  bool give_up_source(Way& way, int error);
+  std::size_t send_segmented(Way way, Bytes batch, std::size_t segment_size);
+  std::size_t send_each(Way& way, Bytes batch, std::size_t segment_size, std::size_t* refused);
+  SendOutcome send_one(Way& way, Bytes bytes, std::size_t segment_size, int* error);
 
   FileDescriptor descriptor_;
   bool v4_;
   bool gso_ = false;
   bool gro_ = false;
   IpAddress local_;
+  std::unique_ptr<ReplySources> sources_;  // null: the kernel chooses
   UdpSocketStats stats_;
   std::unique_ptr<ReceiveBuffers> buffers_;
 };

@@ -91,6 +91,39 @@ TEST_P(UdpSocketTest, BatchesForManyLeaveTogether) {
   }
 }
 
+TEST_P(UdpSocketTest, AnAnswerLeavesFromTheAddressThatWasReached) {
+  const auto [offload_out, offload_in] = GetParam();
+  UdpSocket::Settings settings;
+  settings.offload = offload_in;
+  settings.answer_from_reached = true;
+  const auto server = std::move(*UdpSocket::bind(*IpAddress::parse("0.0.0.0:0"), settings));
+  const std::uint16_t port = server->local_address().port;
+  const auto batch = pattern(3 * 1200);
+  std::vector<std::unique_ptr<UdpSocket>> clients;
+  std::vector<IpAddress> reached;
+  for (const int host : {1, 5, 6, 1}) {
+    clients.push_back(bind_loopback(offload_out));
+    reached.push_back(IpAddress::v4(127, 0, 0, static_cast<std::uint8_t>(host), port));
+    clients.back()->send(reached.back(), batch, 1200);
+    ASSERT_EQ(receive_datagrams(*server, batch.size()).size(), 3u);
+  }
+  std::vector<UdpSocket::Outgoing> all;
+  for (const auto& client : clients) all.push_back({client->local_address(), batch, 1200});
+  server->send_many(all);
+  for (const auto& client : clients) server->send(client->local_address(), batch, 1200);
+  for (std::size_t i = 0; i < clients.size(); ++i) {
+    for (std::size_t got = 0; got < 2 * batch.size();) {
+      pollfd waiting{clients[i]->descriptor(), POLLIN, 0};
+      ASSERT_GT(poll(&waiting, 1, 5000), 0);
+      for (const UdpSocket::Batch& one : clients[i]->receive()) {
+        EXPECT_EQ(one.from, reached[i]);
+        got += one.bytes.size();
+      }
+    }
+  }
+  EXPECT_EQ(server->stats().send_failed, 0u);
+}
+
 INSTANTIATE_TEST_SUITE_P(Offload, UdpSocketTest,
                          testing::Combine(testing::Bool(), testing::Bool()));
 

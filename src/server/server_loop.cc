@@ -22,6 +22,13 @@ std::uint32_t threads_of(const ServerLoopConfig& config) {
       std::clamp<std::size_t>(asked, 1, std::max<std::size_t>(most, 1)));
 }
 
+// Who dialled us at one of several addresses takes an answer from that one alone.
+UdpSocket::Settings socket_settings(const ServerLoopConfig& config) {
+  UdpSocket::Settings settings = config.sockets;
+  settings.answer_from_reached = true;
+  return settings;
+}
+
 Expected<ServerShard::Sockets> bind_first(const ServerLoopConfig& config) {
   ServerShard::Sockets sockets;
   for (const IpAddress& address : config.listen) {
@@ -31,7 +38,7 @@ Expected<ServerShard::Sockets> bind_first(const ServerLoopConfig& config) {
             "two addresses of one family to listen on: give one of IPv4 and one of IPv6 at most"};
       }
     }
-    auto socket = UdpSocket::bind(address, config.sockets);
+    auto socket = UdpSocket::bind(address, socket_settings(config));
     if (!socket) return Error{socket.error()};
     sockets.push_back(std::move(*socket));
   }
@@ -85,7 +92,7 @@ Expected<std::unique_ptr<ServerLoop>> ServerLoop::open(const ServerLoopConfig& c
   const std::uint32_t threads = threads_of(config);
   const bool apart = has_thread_apart(config.site);
   const bool done =
-      (threads == 1 && !apart) || add_threads(sockets, threads, apart, config.sockets);
+      (threads == 1 && !apart) || add_threads(sockets, threads, apart, socket_settings(config));
   std::unique_ptr<ServerLoop> loop(new ServerLoop(config, std::move(sockets)));
   if (!done) {
     loop->warning_ =

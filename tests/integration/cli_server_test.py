@@ -211,6 +211,18 @@ token_key_file = "{scene.path('secret')}"
             recv = scene.start("recv", *own_hosts, WHIMBREL, "recv", "--name", "bob", "--server", f"game.test:{port}")
             self.until_logged_in(server, recv)
 
+    def test_a_machine_with_several_addresses(self):
+        """It listens on all of them. What a player sent to one of them is answered from that one, else the player takes no answer."""
+        with Scene() as scene:
+            server, port, key = self.server(scene, address="0.0.0.0")
+            recv = self.tool(scene, "recv", "recv", "--name", "bob", "--server", f"127.0.0.5:{port},{key}")
+            self.until_logged_in(server, recv)
+            send = self.tool(scene, "send", "send", "bob", "--name", "alice", "--server", f"127.0.0.6:{port},{key}")
+            send.write("here you are")
+            send.end_input()
+            self.assertEqual((send.code(), recv.code()), (0, 0), send.report() + recv.report())
+            self.assertEqual(recv.out, "here you are")
+
     def test_a_user_who_is_not_here(self):
         with Scene() as scene:
             _, port, _ = self.server(scene)
