@@ -315,6 +315,11 @@ MEASUREMENTS = [
         Row("return_of_2000_s", "s", of_client("last_s"), higher_is_better=False, target=3),
         Row("return_cpu_us_per_user", "us", of_client("login_cpu_us"), higher_is_better=False)],
         runner=run_returns, once=True),
+    Measurement("returns_simulated", ("whimbrel",), [
+        Row("return_of_10000_simulated_s", "s", of_client("all_s"), higher_is_better=False, target=9),
+        Row("login_without_kernel_us", "us", of_client("login_us"), higher_is_better=False, target=250)],
+        runner=lambda program, build, seconds: ({}, finish(start(build / "bench_returns", "local", "10000", 0, seconds))),
+        once=True),
     Measurement("signals", ("whimbrel",), [
         Row("signal_idle_p50_ms", "ms", of_client("idle_p50_ms"), higher_is_better=False),
         Row("signal_idle_p99_ms", "ms", of_client("idle_p99_ms"), higher_is_better=False, target=5),
@@ -362,6 +367,9 @@ Opens: of a slot; for coturn of an allocation, with credentials. Junk: opens wit
 wrong mac; without a cookie (most are asked for one); too short; packets of no slot.
 Memory, resident: slots and users are 100,000 of simulated clients, in one process with a relay, or with a rendezvous alone;
 sessions 1,000 of real ones that are logged in, with all that whimbreld has of them.
+Returns: 2,000 instances of the library, logged in and idle; then the server is killed and started again, and time runs from its first answer.
+Simulated: users over lines of 25 ms each way, down for a second, and a server whose time is this machine's; with 100,000 (bench_returns local
+--row 100000) it takes two minutes.
 Signals: half of the time there and back, 300 bytes; alone, and while others send 1,000 a second. First message: 50 pairs who
 know each other's names only and have a slot already, from the send to the arrival.
 Rows that begin with sim_ are simulated: two users behind symmetric translators, one or two relays; 200 meetings over legs of 50 ms,
