@@ -41,10 +41,14 @@ void LobbyServer::on_online(const LobbyUser& user, Instant now) {
   leaving_.erase({state.leaves_at, user});
   state.leaves_at = kNever;
   state.online = true;
+  state.silent = false;
   LobbyMemberships memberships;
   for (const LobbyId id : state.lobbies) memberships.lobbies.push_back({id});
   send(user, memberships);
-  for (const LobbyId id : state.lobbies) welcome(user, lobbies_.at(id), 0);
+  for (const LobbyId id : state.lobbies) {
+    replace_silent_owner(lobbies_.at(id));
+    welcome(user, lobbies_.at(id), 0);
+  }
 }
 
 // The state is kept without places too, so that reconnecting does not fill the buckets.
@@ -60,19 +64,24 @@ void LobbyServer::on_silent(const LobbyUser& user, Instant now) {
   now_ = now;
   const auto at = users_.find(user);
   if (at == users_.end()) return;
-  for (const LobbyId id : at->second.lobbies) {
-    Lobby& lobby = lobbies_.at(id);
-    if (lobby.owner() != user.second) continue;
-    const auto& members = lobby.members();
-    const auto next = std::find_if(members.begin(), members.end(), [&](const auto& member) {
-      return member.identity != user.second && users_.at({user.first, member.identity}).online;
-    });
-    if (next == members.end()) continue;  // nobody who could do more
-    const Identity owner = next->identity;
-    lobby.set_owner(owner);
-    tell(lobby, lobby.changed());
-    stand_anew(lobby);
-  }
+  at->second.silent = true;
+  for (const LobbyId id : at->second.lobbies) replace_silent_owner(lobbies_.at(id));
+}
+
+void LobbyServer::replace_silent_owner(Lobby& lobby) {
+  const auto& members = lobby.members();
+  const auto state = [&](const Identity& member) -> const UserState& {
+    return users_.at({lobby.app_id(), member});
+  };
+  if (!lobby.has(lobby.owner()) || !state(lobby.owner()).silent) return;
+  const auto next = std::find_if(members.begin(), members.end(), [&](const auto& member) {
+    return member.identity != lobby.owner() && state(member.identity).online;
+  });
+  if (next == members.end()) return;  // nobody who could do more
+  const Identity owner = next->identity;
+  lobby.set_owner(owner);
+  tell(lobby, lobby.changed());
+  stand_anew(lobby);
 }
 
 void LobbyServer::on_left(const LobbyUser& user) {
@@ -231,6 +240,7 @@ LobbyResult LobbyServer::on(const LobbyUser& user, UserState& state, const Lobby
   state.lobbies.insert(join.lobby);
   ++counters_.joined;
   tell_joined(*lobby, user.second);
+  replace_silent_owner(*lobby);
   return LobbyResult::kOk;
 }
 
@@ -312,8 +322,7 @@ LobbyResult LobbyServer::on(const LobbyUser& user, UserState&, const LobbyReport
   if (lobby == nullptr) return why;
   const auto member = Identity::parse(report.member);
   if (!member || !lobby->has(*member)) return LobbyResult::kNotMember;
-  const LobbyUser reported{user.first, *member};
-  if (doubt_ && *member != user.second && users_.at(reported).online) doubt_(reported);
+  if (doubt_ && *member != user.second) doubt_({user.first, *member});
   return why;
 }
 

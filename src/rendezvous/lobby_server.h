@@ -63,7 +63,8 @@ class LobbyServer {
  public:
   // Called with each message for a user who is online, from within the calls below; must not call back.
   using Send = std::function<void(const LobbyUser& to, Bytes message)>;
-  // Likewise: others say that a user who is online does not answer. Who does not answer the server either is to be on_silent().
+  // Likewise: others say that a user does not answer. Who does not answer the server either, or is away for as long, is to be
+  // on_silent().
   using Doubt = std::function<void(const LobbyUser& user)>;
   // `random` must outlive it, and not be guessable: ids of private lobbies come from it.
   LobbyServer(const LobbyLimits& limits, Random& random, const LobbyOrigin& origin, Send send,
@@ -76,8 +77,8 @@ class LobbyServer {
   void on_offline(const LobbyUser& user, Instant now);
   // No place is kept for a user who says that he goes. Before on_offline().
   void on_left(const LobbyUser& user);
-  // Of a user who has not answered for too long, before on_offline(): what it owns passes on at once; its places are kept as for any
-  // who goes offline.
+  // Of a user who has not answered for too long, before on_offline() or after it: what it owns passes on, at once or to the first who
+  // is there again; its places are kept as for any who goes offline.
   void on_silent(const LobbyUser& user, Instant now);
   // Ignored unless the user is online.
   void on_request(const LobbyUser& user, const LobbyRequest& request, Instant now);
@@ -97,6 +98,7 @@ class LobbyServer {
  private:
   struct UserState {
     bool online = false;
+    bool silent = false;  // and owns nothing that others could have
     std::set<LobbyId> lobbies;
     TokenBucket changes, lists;
     Instant leaves_at = kNever;  // while offline
@@ -137,6 +139,7 @@ class LobbyServer {
   void send_away_kicked(Lobby& lobby);
   void await_owner(Lobby& lobby);
   void pass_on_overdue();
+  void replace_silent_owner(Lobby& lobby);
   void remove_member(Lobby& lobby, const Identity& member, LobbyLeaveWhy why);
   void drop_member(Lobby& lobby, const Identity& member, LobbyLeaveWhy why);
   void end_lobby(const Lobby& lobby);

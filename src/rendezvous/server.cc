@@ -163,24 +163,25 @@ void Server::close_as_silent(ClientId id, Instant now) {
   close(id, now);
 }
 
+// Whoever is gone has the same time to come back.
 void Server::doubt(const LobbyUser& user) {
+  if (!asked_.try_emplace(user, now_).second) return;
+  answers_due_.emplace_back(now_ + limits_.answer_time, user);
   const auto at = by_user_.find(user);
-  if (at == by_user_.end()) return;
-  Client& client = clients_.at(at->second);
-  if (client.asked != kNever) return;
-  client.asked = now_;
-  answers_due_.emplace_back(now_ + limits_.answer_time, at->second);
-  send(at->second, Check{});
+  if (at != by_user_.end()) send(at->second, Check{});
 }
 
 void Server::close_unanswered(Instant now) {
   while (!answers_due_.empty() && answers_due_.front().first <= now) {
-    const ClientId id = answers_due_.front().second;
+    const User user = answers_due_.front().second;
     answers_due_.pop_front();
-    const auto at = clients_.find(id);
-    if (at == clients_.end()) continue;
-    const Instant asked = std::exchange(at->second.asked, kNever);
-    if (at->second.heard < asked) close_as_silent(id, now);
+    const Instant asked = asked_.extract(user).mapped();
+    const auto at = by_user_.find(user);
+    if (at == by_user_.end()) {
+      lobbies_->on_silent(user, now);
+    } else if (clients_.at(at->second).heard < asked) {
+      close_as_silent(at->second, now);
+    }
   }
 }
 

@@ -138,7 +138,6 @@ class Server {
     std::vector<std::uint8_t> certificate;
     Instant renewable_until = kNever;  // then it must log in with something new
     Instant heard;                     // last
-    Instant asked = kNever;            // whether it is there; no answer is due yet
     std::uint32_t requests_per_second = 0;
     TokenBucket requests;
     TokenBucket renewals;
@@ -200,8 +199,9 @@ class Server {
   std::map<User, std::set<ClientId>> watchers_;
   std::deque<std::pair<Instant, ClientId>> logins_due_;
   std::deque<std::pair<Instant, ClientId>> looks_due_;  // one of each client: is it silent?
-  std::deque<std::pair<Instant, ClientId>> answers_due_;
-  Instant now_;  // of the message that is looked at
+  std::map<User, Instant> asked_;  // whether it is there, since when: it is time for an answer
+  std::deque<std::pair<Instant, User>> answers_due_;  // of each of these
+  Instant now_;                                       // of the message that is looked at
   std::deque<Output> outputs_;
   std::set<ClientId> cut_off_;             // have missed something
   std::set<ClientId> untold_;              // have missed that a user whom they watch came or went
