@@ -240,6 +240,9 @@ void Endpoint::State::on_finish(const IpAddress& from, Bytes datagram, ReceiverI
   }
   const auto it = half_open.find(index);
   if (it == half_open.end()) return counters.add(Count::kDroppedUnknownIndex);
+  // Each costs a Diffie-Hellman; the first packet was let in for one.
+  if (it->second.failures > 0 && !first_packets.admit(from, now))
+    return counters.add(Count::kDroppedHandshakeLoad);
   Request request{Identity(),
                   from,
                   index,
@@ -254,7 +257,6 @@ void Endpoint::State::on_finish(const IpAddress& from, Bytes datagram, ReceiverI
                   it->second.standing};
   const HandshakeError error = request.responder.read_finish(datagram, clock.at(now));
   if (error != HandshakeError::kNone) {
-    // Each costs a Diffie-Hellman.
     if (++it->second.failures >= kFinishFailuresMax) end_half_open(index);
     return count_handshake_error(error);
   }

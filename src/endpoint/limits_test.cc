@@ -196,6 +196,26 @@ TEST_F(Meddlers, ManyEndTheHandshake) {
   EXPECT_EQ(b.endpoint->pending_request_count(), 0u);
 }
 
+// Where answers are limited the further ones count as such: else who finishes his handshakes wrongly gets sixteen for each.
+TEST_F(Meddlers, ManyInAllAreNotLookedAtByAServer) {
+  EndpointConfig config;
+  config.identity = b.name();
+  config.keys = generate_x25519(b.random);
+  config.limits.first_packets.answers_of_network = 3;
+  config.limits.first_packets.answers = 4;
+  b.endpoint = std::make_unique<Endpoint>(std::move(config), b.random, now, kTestClock);
+  std::vector<std::vector<std::uint8_t>> all;
+  for (std::uint8_t i = 0; i < 10; ++i) {
+    Host caller("str:caller", a.address.bytes[15], 10u + i);
+    all.push_back(finish_of(caller));
+  }
+  for (const auto& finish : all) give_forged(finish, 15);
+  EXPECT_EQ(b.endpoint->counters()[Count::kDroppedBadHandshake], 10u + 3 + 4);
+  now += seconds(1);
+  give(b, a.address, all.back());
+  EXPECT_EQ(b.endpoint->pending_request_count(), 1u);
+}
+
 TEST_F(Meddlers, AHandshakeThatWasEndedKeepsNoOtherBeyondTheLimit) {
   EndpointConfig config;
   config.identity = b.name();
