@@ -122,9 +122,16 @@ SiteControl::SiteControl(const SiteConfig& config, rendezvous::Authority& author
       tickets_(config, keys, random),
       server_(config.rendezvous_limits, authority, &tickets_, now, clock),
       book_(config.clients),
-      returns_(book_ != nullptr ? book_->take_last() : std::vector<SessionLine>(), now) {
+      returns_(last_clients(), now) {
   if (config.lobby_limits.lobbies_max > 0)
     server_.enable_lobbies(config.lobby_limits, lobby_key(config.keys), random);
+}
+
+std::vector<SessionLine> SiteControl::last_clients() {
+  if (book_ == nullptr) return {};
+  std::vector<SessionLine> last = book_->take_last();
+  for (const SessionLine& line : last) book_->note(places_++, line);
+  return last;
 }
 
 void SiteControl::set_limits(const rendezvous::ServerLimits& limits,
@@ -202,16 +209,26 @@ void SiteControl::note(Client& client) {
 }
 
 void SiteControl::call_back(Instant now) {
-  while (const auto line = returns_.next(now)) endpoint_.tell_forgotten(*line);
+  while (const auto line = returns_.next(now)) {
+    endpoint_.tell_forgotten(*line);
+    places_due_.emplace_back(now + Returns::kPatience, called_back_++);
+  }
+  while (!places_due_.empty() && places_due_.front().first <= now) {
+    free_place(places_due_.front().second);
+    places_due_.pop_front();
+  }
+}
+
+void SiteControl::free_place(std::size_t place) {
+  free_places_.push_back(place);
+  if (book_ != nullptr) book_->erase(place);
 }
 
 void SiteControl::dismiss(const Identity& user, Instant now) {
   const auto at = by_user_.find(user);
   if (at == by_user_.end()) return;
   server_.on_disconnected(at->second, now);
-  const std::size_t place = by_client_.at(at->second).place;
-  free_places_.push_back(place);
-  if (book_ != nullptr) book_->erase(place);
+  free_place(by_client_.at(at->second).place);
   by_client_.erase(at->second);
   by_user_.erase(at);
 }
@@ -256,7 +273,9 @@ std::optional<Transmit> SiteControl::poll_transmit(MutableBytes buffer, Instant 
 }
 
 Instant SiteControl::next_deadline() const {
-  return std::min({endpoint_.next_deadline(), server_.next_deadline(), returns_.next_deadline()});
+  const Instant place = places_due_.empty() ? kNever : places_due_.front().first;
+  return std::min(
+      {endpoint_.next_deadline(), server_.next_deadline(), returns_.next_deadline(), place});
 }
 
 }  // namespace whimbrel

@@ -2,9 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
+#include <utility>
+#include <vector>
 
 #include "base/ip_address.h"
 #include "base/random.h"
@@ -90,6 +93,8 @@ class SiteControl {
   // In the book, if it is not so already.
   void note(Client& client);
   void call_back(Instant now);
+  void free_place(std::size_t place);
+  std::vector<SessionLine> last_clients();
 
   Endpoint endpoint_;
   SiteTickets tickets_;
@@ -100,6 +105,9 @@ class SiteControl {
   std::size_t places_ = 0;                // that were given out so far
   std::vector<std::size_t> free_places_;  // of these
   Returns returns_;
+  // Clients of the last life stay in the book, at the first places, until they have had the time to come back: this life may be short.
+  std::size_t called_back_ = 0;
+  std::deque<std::pair<Instant, std::size_t>> places_due_;
   std::uint64_t next_client_ = 1;
   std::vector<DeliveredMessage> delivered_;  // scratch
 };

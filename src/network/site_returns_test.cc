@@ -83,6 +83,21 @@ TEST_F(SiteReturns, FollowTheClientThatMoved) {
   EXPECT_EQ(book.lines.at(0).remote, moved);
 }
 
+// A server that crashes again and again: whoever was not called back yet is called back by the next life.
+TEST_F(SiteReturns, AreAskedForAfterSeveralRestartsInARow) {
+  all_log_in(300);
+  for (int life = 0; life < 3; ++life) {
+    restart();
+    run_for(milliseconds(1));
+    EXPECT_GE(book.lines.size(), 300u);
+  }
+  restart();
+  run_for(seconds(1));
+  EXPECT_GE(server().user_count(), 260u)
+      << "those who have lost two sessions at once wait a little";
+  EXPECT_EQ(book.lines.size(), server().user_count()) << "nothing stays that is over";
+}
+
 // What an old life said, or somebody else, ends no session: the client only asks.
 TEST_F(SiteReturns, EndNoSessionThatIsKnown) {
   all_log_in(1);
@@ -115,7 +130,8 @@ TEST_F(SiteReturns, EndNoSessionThatIsKnown) {
   caller.endpoint.receive(kServer, genuine, now);
   run_for(seconds(1));
   EXPECT_FALSE(caller.lost);
-  EXPECT_NE(book.lines.at(0).local_index, line.local_index);
+  ASSERT_EQ(book.lines.size(), 1u);
+  EXPECT_NE(book.lines.begin()->second.local_index, line.local_index);
 }
 
 // --- how fast ------------------------------------------------------------------------------------------------------
