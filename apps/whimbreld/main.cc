@@ -174,6 +174,7 @@ int serve(const Arguments& arguments, const Settings& settings) {
     // Once everybody has gone there is nothing to wait for.
     for (std::uint32_t waited = 0; waited < drain && !service.deserted(); ++waited) {
       if (ends(wait_for_signal(signals, 1))) break;
+      service.tick();
     }
   }
   spdlog::info("stopped");

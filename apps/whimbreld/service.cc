@@ -190,6 +190,7 @@ Service::~Service() {
   if (!thread_.joinable()) return;
   loop_->stop();
   thread_.join();
+  if (clients_) clients_->touch();
 }
 
 // In the serving thread, while there is one: the database is its own.

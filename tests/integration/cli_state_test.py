@@ -56,6 +56,20 @@ class State(unittest.TestCase):
             third = start(scene, scene.path("state"))
             key_of(third)
 
+    def test_a_long_drain_makes_the_book_of_clients_no_older(self):
+        with Scene() as scene:
+            server = start(scene, scene.path("state"))
+            key_of(server)
+            clients = scene.path("state") + "/clients"
+            os.utime(clients, (0, 0))
+            self.until(lambda: os.stat(clients).st_mtime > 0, server)  # touched; the next time is seconds away
+            server.popen.send_signal(signal.SIGSTOP)
+            os.utime(clients, (0, 0))
+            server.popen.send_signal(signal.SIGTERM)
+            server.popen.send_signal(signal.SIGCONT)
+            self.assertEqual(server.code(), 0, server.report())
+            self.assertGreater(os.stat(clients).st_mtime, time.time() - 30)
+
     def test_those_who_were_connected_are_called_back(self):
         with Scene() as scene:
             first = start(scene, scene.path("state"))
