@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/ip_address.h"
@@ -19,6 +20,9 @@ class RelayNames {
   static constexpr std::chrono::seconds kInterval{60};
   // While there is one that is not found.
   static constexpr std::chrono::seconds kIntervalMissing{5};
+  // What add() waits for name servers, all calls together; a name that comes later has kLatePatience.
+  static constexpr std::chrono::milliseconds kPatience{2000};
+  static constexpr std::chrono::milliseconds kLatePatience{100};
 
   // As resolve_addresses().
   using Resolve =
@@ -28,8 +32,12 @@ class RelayNames {
   explicit RelayNames(Say warn, Resolve resolve = resolver())
       : warn_(std::move(warn)), resolve_(std::move(resolve)) {}
 
-  // HOST:PORT or IP:PORT each: all their addresses. What can't be looked up at the moment is left out, with a warning. Throws
-  // std::runtime_error, whose text begins with `where`: a text is no address, or none that a client could send to.
+  // Those that are added again with the same texts, and cannot be looked up now, have the addresses that they had there.
+  void remember(const RelayNames& before);
+
+  // HOST:PORT or IP:PORT each: all their addresses. What can't be looked up at the moment is left out, with a warning; tick()
+  // tells of it when it is there. Throws std::runtime_error, whose text begins with `where`: a text is no address, or none that
+  // a client could send to.
   std::vector<whimbrel::IpAddress> add(const std::string& site, const std::string& where,
                                        const std::vector<std::string>& texts);
 
@@ -41,7 +49,9 @@ class RelayNames {
                                      const std::vector<whimbrel::IpAddress>& addresses)>& changed);
 
  private:
+  struct FirstAnswer;
   struct Site {
+    std::vector<std::string> texts;
     std::vector<whimbrel::IpAddress> known;
     std::unique_ptr<whimbrel::NameLookup> lookup;
     Clock::time_point ask_at{};
@@ -50,8 +60,13 @@ class RelayNames {
 
   // The system's.
   static Resolve resolver();
+  whimbrel::NameLookup::Answer look_up_in_time(Site& site, const std::vector<std::string>& texts,
+                                               std::string* not_yet);
 
   Say warn_;
   Resolve resolve_;
   std::map<std::string, Site> sites_;  // those with a name among their addresses
+  std::map<std::string, std::pair<std::vector<std::string>, std::vector<whimbrel::IpAddress>>>
+      remembered_;
+  Clock::time_point patient_until_{};  // set by the first name
 };

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <condition_variable>
+#include <map>
 #include <mutex>
 #include <thread>
 
@@ -119,6 +121,57 @@ TEST_F(ChangingNamesTest, WhatIsNotFoundIsKeptAndAskedAgainSooner) {
   answer({});
   EXPECT_TRUE(told_after(RelayNames::kInterval).empty()) << "it may come back";
   EXPECT_EQ(warnings.size(), 2u);
+}
+
+TEST_F(ChangingNamesTest, WhatWasKnownBeforeASignalIsKeptWhileNothingIsFound) {
+  answer({"192.0.2.7:4040"});
+  names.add("fra", "site \"fra\"", {"fra.example:4040"});
+  RelayNames later([](const std::string&) {},
+                   [](const std::string&, std::string* not_yet) {
+                     *not_yet = "no answer";
+                     return NameLookup::Answer(std::vector<IpAddress>());
+                   });
+  later.remember(names);
+  EXPECT_EQ(later.add("fra", "", {"fra.example:4040"}).size(), 1u);
+  EXPECT_TRUE(later.add("fra", "", {"other.example:4040"}).empty()) << "another name";
+}
+
+// Name servers that do not answer keep nobody from starting; and when they do, the answer is told.
+TEST(SlowRelayNames, AreNotWaitedForLong) {
+  struct Gate {
+    std::mutex mutex;
+    std::condition_variable opens;
+    bool open = false;
+  };
+  const auto gate = std::make_shared<Gate>();
+  std::vector<std::string> warnings;
+  RelayNames names([&](const std::string& text) { warnings.push_back(text); },
+                   [gate](const std::string& text, std::string*) {
+                     if (const auto address = IpAddress::parse(text))
+                       return NameLookup::Answer({*address});
+                     std::unique_lock lock(gate->mutex);
+                     gate->opens.wait(lock, [&] { return gate->open; });
+                     return NameLookup::Answer({*IpAddress::parse("192.0.2.7:4040")});
+                   });
+  EXPECT_TRUE(names.add("fra", "site \"fra\"", {"fra.example:4040"}).empty());
+  EXPECT_EQ(names.add("syd", "site \"syd\"", {"syd.example:4040", "192.0.2.9:4040"}).size(), 1u);
+  ASSERT_EQ(warnings.size(), 2u);
+  EXPECT_EQ(warnings[0],
+            "site \"fra\": the name servers have not answered yet; it is looked up again");
+  {
+    const std::lock_guard lock(gate->mutex);
+    gate->open = true;
+    gate->opens.notify_all();
+  }
+  std::map<std::string, std::size_t> told;
+  for (int i = 0; i < 5000 && told.size() < 2; ++i) {
+    names.tick(RelayNames::Clock::now(), [&](const std::string& site, const auto& addresses) {
+      told[site] = addresses.size();
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_EQ(told["fra"], 1u);
+  EXPECT_EQ(told["syd"], 2u);
 }
 
 }  // namespace

@@ -207,6 +207,7 @@ void Service::reload(const Settings& settings) {
   // Part of them is what it was, and must fit to the rest.
   check_settings(fresh);
   auto names = std::make_unique<RelayNames>(warn);
+  names->remember(*relay_names_);
   Plan plan(fresh, *names);
   loop_->with_site([&](Site&, Instant) {
     plan.login.logins_since = logins_since(plan.proof);
