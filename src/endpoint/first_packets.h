@@ -22,7 +22,8 @@ struct FirstPacketLimits {
   std::uint32_t per_100ms_max = 500;
   std::size_t unfinished_max = 256;
   // The rest is for servers; 0: no such limit.
-  // First packets of one network (a /24 of IPv4, a /48 of IPv6) a second that are looked at at all.
+  // First packets of one network (a /24 of IPv4, a /48 of IPv6) a second that are looked at at all, and questions after forgotten
+  // sessions.
   std::uint32_t looks_of_network = 0;
   // Handshakes a second that are answered while cookies are asked for: of one network for certain, and of all beyond that.
   std::uint32_t answers_of_network = 0;

@@ -22,7 +22,8 @@ void Endpoint::State::on_reset_ask(const IpAddress& from, Bytes datagram, Instan
   const auto ask = read_reset_ask(datagram);
   if (!ask) return counters.add(Count::kDroppedMalformed);
   if (by_index.contains(ask->receiver_index)) return;
-  if (raw.size() >= kStatelessRepliesMax || !resets.take(1, now)) {
+  if (raw.size() >= kStatelessRepliesMax || !first_packets.looks_at(from, now) ||
+      !resets.take(1, now)) {
     return counters.add(Count::kDroppedHandshakeLoad);
   }
   const ResetToken token = handshake.reset_key->token(ask->receiver_index);

@@ -29,6 +29,7 @@ EndpointConfig endpoint_config(const SiteConfig& config) {
   made.limits.unconfirmed_max = 2048;
   made.limits.half_open_max = 2048;
   made.limits.first_packets = config.first_packets;
+  made.limits.resets_per_second = config.questions_per_second;
   // A client is silent for as long as nobody asks it anything.
   made.session.idle_timeout = seconds(24 * 3600);
   made.session.keep_alive = Duration::zero();  // clients ping

@@ -1,6 +1,7 @@
 // A server that was killed and comes back: its clients are told, and log in again.
 #include <gtest/gtest.h>
 
+#include "handshake/reset.h"
 #include "network/test_callers.h"
 
 namespace whimbrel {
@@ -96,6 +97,20 @@ TEST_F(SiteReturns, AreAskedForAfterSeveralRestartsInARow) {
   EXPECT_GE(server().user_count(), 260u)
       << "those who have lost two sessions at once wait a little";
   EXPECT_EQ(book.lines.size(), server().user_count()) << "nothing stays that is over";
+}
+
+// Questions after sessions that there never were: whoever was called back asks such a one, too, and is answered among them.
+TEST_F(SiteReturns, AreAnsweredInAFloodOfQuestions) {
+  all_log_in(30);
+  restart();
+  const auto junk = write_reset_ask({.sender_index = 1, .receiver_index = 2, .nonce = 3}, {});
+  const std::vector<std::uint8_t> packet(junk.begin(), junk.end());
+  for (std::uint8_t i = 0; i < 200; ++i) {
+    for (int n = 0; n < (i == 0 ? 1500 : 20); ++n)
+      give(IpAddress::v4(198, 51, 100, i, 999), packet);
+    run_for(milliseconds(1));
+  }
+  EXPECT_EQ(server().user_count(), 30u);
 }
 
 // What an old life said, or somebody else, ends no session: the client only asks.
