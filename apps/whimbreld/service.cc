@@ -234,6 +234,7 @@ void Service::log_events() {
 ClientBook* Service::open_clients(const Settings& settings) {
   if (settings.state_folder.empty() || !settings.rendezvous) return nullptr;
   auto file = ClientFile::open(settings.state_folder + "/clients");
+  give_to_owner_of(settings.state_folder);
   if (!file) {
     spdlog::warn("{}. After a restart the clients come back some seconds later", file.error());
     return nullptr;

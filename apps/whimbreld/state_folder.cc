@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -141,7 +142,12 @@ void check_complete(const std::string& folder) {
 namespace {
 
 [[noreturn]] void fail_to_lock(const std::string& path) {
-  throw std::runtime_error(fmt::format("can't write {}: {}", path, std::strerror(errno)));
+  const int error = errno;
+  throw std::runtime_error(fmt::format("can't write {}: {}{}", path, std::strerror(error),
+                                       error == EACCES || error == EPERM
+                                           ? "; the folder and all that is in it are to belong to "
+                                             "the user that runs whimbreld (\"chown -R\")"
+                                           : ""));
 }
 
 // Where the file system has no locks, it is ours.
@@ -217,6 +223,38 @@ bool has_state(const std::string& folder) {
 
 }  // namespace
 
+void give_to_owner_of(const std::string& folder) {
+  struct stat owner {};
+  if (::geteuid() != 0 || ::stat(folder.c_str(), &owner) != 0 || owner.st_uid == 0) return;
+  for (const char* name : {"lock", "server.key", "authority", "authority.pub", "site.key",
+                           "clients", "names.sqlite", "names.sqlite-wal", "names.sqlite-shm"}) {
+    const std::string path = folder + "/" + name;
+    const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    struct stat status {};
+    // Of ours alone: whoever owns the folder may have put something else there under this name.
+    const bool made_by_us = file.valid() && ::fstat(file.get(), &status) == 0 &&
+                            S_ISREG(status.st_mode) && status.st_nlink == 1 && status.st_uid == 0;
+    // What cannot be given away the other user will complain about.
+    if (made_by_us) (void)!::fchown(file.get(), owner.st_uid, owner.st_gid);
+  }
+}
+
+namespace {
+
+// However it ends.
+class OwnerIsKept {
+ public:
+  explicit OwnerIsKept(const std::string& folder) : folder_(folder) {}
+  ~OwnerIsKept() { give_to_owner_of(folder_); }
+  OwnerIsKept(const OwnerIsKept&) = delete;
+  OwnerIsKept& operator=(const OwnerIsKept&) = delete;
+
+ private:
+  const std::string& folder_;
+};
+
+}  // namespace
+
 ServerState open_state(const std::string& folder, Missing missing, SqliteRegistry::Warn warn) {
   ServerState state;
   if (folder.empty()) {
@@ -228,6 +266,7 @@ ServerState open_state(const std::string& folder, Missing missing, SqliteRegistr
     return state;
   }
   make_folder(folder);
+  const OwnerIsKept kept(folder);
   state.lock = StateLock(folder);
   if (missing == Missing::kRefused) check_complete(folder);
   const bool is_new = !has_state(folder);

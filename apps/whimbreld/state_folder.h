@@ -43,6 +43,10 @@ enum class Missing { kRefused, kMade };
 // `warn` hears what goes wrong with the database later.
 ServerState open_state(const std::string& folder, Missing missing, SqliteRegistry::Warn warn = {});
 
+// Where root has worked in the folder of another user, as that of a service: what root made there becomes that user's, who could
+// not write it otherwise. open_state() does it by itself.
+void give_to_owner_of(const std::string& folder);
+
 // Throws what open_state() would throw, as far as it can be told without making or changing anything. True: a server uses the folder
 // now.
 bool check_state(const std::string& folder, Missing missing);

@@ -116,6 +116,36 @@ class State(unittest.TestCase):
                     self.assertEqual(key_of(made) == key, file != "server.key")
                     stop(made)
 
+    def test_a_start_by_root_in_the_folder_of_a_service(self):
+        """The service can go on with what root has made there; and where it can't, the error says what to do."""
+        if os.geteuid() != 0:
+            self.skipTest("this is about root")
+        nobody = 65534
+        with Scene() as scene:
+            state = scene.path("state")
+            os.mkdir(state, 0o700)
+            os.chown(state, nobody, nobody)
+            server = start(scene, state)
+            key = key_of(server)
+            claim(scene, server, "alice")
+            stop(server)
+            self.assertIn("names.sqlite", os.listdir(state))
+            for name in os.listdir(state):
+                self.assertEqual(os.stat(os.path.join(state, name)).st_uid, nobody, name)
+            os.chmod(os.path.dirname(state), 0o755)
+            as_nobody = ["setpriv", f"--reuid={nobody}", f"--regid={nobody}", "--clear-groups"]
+            if scene.run("allowed", *as_nobody, WHIMBRELD, "--version").code() != 0:
+                self.skipTest("another user can't run the program where it lies")
+            service = scene.start("service", *as_nobody, WHIMBRELD, "--listen", "127.0.0.1:0", "--admin", "none",
+                                  "--state", state)
+            self.assertEqual(key_of(service), key)
+            stop(service)
+            os.chown(os.path.join(state, "lock"), 0, 0)
+            refused = scene.start("refused", *as_nobody, WHIMBRELD, "--listen", "127.0.0.1:0", "--admin", "none",
+                                  "--state", state)
+            self.assertEqual(refused.code(), 1)
+            self.assertIn("belong to the user that runs whimbreld", refused.err)
+
     def test_a_full_disk(self):
         """At the start, with a state and without one, and for a backup: nothing is lost, and nobody is told to throw names away."""
         with Scene() as scene:
