@@ -391,6 +391,7 @@ void LobbyServer::pass_on_overdue() {
     await_owner(lobby);
     tell(lobby, lobby.changed());
     stand_anew(lobby);
+    replace_silent_owner(lobby);
   }
 }
 
@@ -478,6 +479,7 @@ void LobbyServer::remove_member(Lobby& lobby, const Identity& member, LobbyLeave
     tell(lobby, lobby.changed());
   }
   if (owned || kicked) stand_anew(lobby);
+  if (owned) replace_silent_owner(lobby);
 }
 
 void LobbyServer::drop_member(Lobby& lobby, const Identity& member, LobbyLeaveWhy why) {

@@ -114,6 +114,18 @@ TEST_F(Lobbies, WhatASilentUserOwnsPassesToTheLongestWhoIsOnline) {
   EXPECT_EQ(look("alice", lobby).owner, "str:carol") << "who comes back is a member";
 }
 
+TEST_F(Lobbies, WhatSomebodyLeavesBehindIsNotForWhoIsSilent) {
+  for (const char* who : {"alice", "bob", "carol"}) online(who);
+  const LobbyId lobby = create("alice");
+  join("bob", lobby);
+  join("carol", lobby);
+  server->on_silent(user("bob"), now);
+  offline("bob");
+  ask("alice", LobbyLeave{3, lobby});
+  EXPECT_EQ(look("carol", lobby).owner, "str:carol");
+  EXPECT_EQ(look("carol", lobby).members.size(), 2u);
+}
+
 TEST_F(Lobbies, OnlyTheOwnerRules) {
   for (const char* who : {"alice", "bob", "carol", "eve"}) online(who);
   const LobbyId lobby = create("alice");
