@@ -24,6 +24,23 @@ TEST(Printable, HidesControlsOfEightBits) {
   EXPECT_EQ(printable("\xc2\x80\xc2\x9f"), "??");
 }
 
+TEST(ShortName, IsReadBackAsTheSameUser) {
+  const auto name = [](const char* text) { return short_name(*whimbrel::Identity::parse(text)); };
+  EXPECT_EQ(name("str:alice"), "alice");
+  EXPECT_EQ(name("str:Bob Smith"), "Bob Smith");
+  EXPECT_EQ(name("steamid:5"), "steamid:5");
+  EXPECT_EQ(name("str:steamid:5"), "str:steamid:5") << "somebody else";
+}
+
+// Lines are "NAME: TEXT", and "* TEXT" is what the program says itself.
+TEST(ShortName, LooksLikeNoOtherLine) {
+  const auto name = [](const char* text) { return short_name(*whimbrel::Identity::parse(text)); };
+  EXPECT_EQ(name("str:alice: come here"), "str:alice: come here");
+  EXPECT_EQ(name("str:* server"), "str:* server");
+  EXPECT_EQ(name("str:alice "), "str:alice ");
+  EXPECT_EQ(name("str: alice"), "str: alice");
+}
+
 TEST(Printable, HidesWhatTurnsTheDirection) {
   EXPECT_EQ(printable("a\u202eb\u2066c\u2028d"), "a?b?c?d");
 }
