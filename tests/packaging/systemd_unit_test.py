@@ -68,6 +68,21 @@ class Unit(unittest.TestCase):
                 file.write(content)
         self.verify(path)
 
+    def test_it_is_tried_again_until_it_can_serve(self):
+        """An address that comes late, a disk without room: systemd would give up after five starts in ten seconds. Settings with a
+        fault need a person."""
+        _, unit = self.installed("/usr")
+        head, service = unit.split("[Service]")
+        self.assertRegex(head, r"(?m)^StartLimitIntervalSec=0$")
+        self.assertRegex(service, r"(?m)^Restart=on-failure$")
+        self.assertRegex(service, r"(?m)^RestartPreventExitStatus=2$")
+        settings = os.path.join(self.folder, "w.toml")
+        for text, code in (('listen = ["192.0.2.9:4040"]', 1), ("listen = [", 2), ("listens = 1", 2)):
+            with open(settings, "w", encoding="utf-8") as file:
+                file.write(f"[server]\nstate_folder = \"\"\n{text}\n")
+            done = subprocess.run([WHIMBRELD, "--config", settings], capture_output=True, text=True, timeout=60, check=False)
+            self.assertEqual(done.returncode, code, done.stderr)
+
     def test_its_command_serves_with_the_keys_that_are_handed_over(self):
         """What systemd does, without it: the command of the unit, with the variables that it sets."""
         _, unit = self.installed("/usr")
