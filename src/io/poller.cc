@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
+#include <vector>
 
 #include "base/assert.h"
 
@@ -29,6 +31,22 @@ timespec to_timespec(std::int64_t ns) {
 }
 
 }  // namespace
+
+std::string Poller::fault(std::size_t count) {
+  std::vector<FileDescriptor> tried;
+  for (std::size_t i = 0; i < count; ++i) {
+    tried.emplace_back(epoll_create1(EPOLL_CLOEXEC));
+    tried.emplace_back(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+    tried.emplace_back(timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC));
+  }
+  const int error = errno;
+  const bool all = std::all_of(tried.begin(), tried.end(),
+                               [](const FileDescriptor& one) { return one.valid(); });
+  if (all) return "";
+  std::string text = "cannot make what waits for sockets: " + std::string(std::strerror(error));
+  if (error != EMFILE && error != ENFILE) return text;
+  return text + ". Raise the limit of open files (ulimit -n, LimitNOFILE=), or close some";
+}
 
 Poller::Poller(const Clock& clock)
     : clock_(clock),

@@ -3,7 +3,9 @@
 
 #include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "base/time.h"
 #include "io/clock.h"
@@ -23,6 +25,10 @@ class Poller {
 
     bool any() const { return readable != 0 || writable != 0 || woken; }
   };
+
+  // What would keep so many more of them from being made, and what to do; empty: nothing. Without room for one the constructor
+  // ends the program, so who cannot be sure asks first.
+  static std::string fault(std::size_t count);
 
   explicit Poller(const Clock& clock);
 

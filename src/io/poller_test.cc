@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 
 #include <thread>
 
@@ -93,6 +94,20 @@ TEST(ClockTest, StartsNearZeroAndNeverRunsBackwards) {
   EXPECT_LT(first, Instant(seconds(10)));
   EXPECT_GE(clock.now(), first);
   EXPECT_GT(unix_now(), 1'600'000'000'000);
+}
+
+// A program that has used up its descriptors gets an error, and lives.
+TEST(PollerFault, NamesTheLimitOfOpenFiles) {
+  EXPECT_EQ(Poller::fault(3), "");
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit low = before;
+  low.rlim_cur = 4;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
+  const std::string fault = Poller::fault(1);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_NE(fault.find("Too many open files. Raise the limit"), std::string::npos) << fault;
+  EXPECT_EQ(Poller::fault(1), "") << "and gives back what it tried";
 }
 
 }  // namespace

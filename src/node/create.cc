@@ -209,6 +209,9 @@ std::unique_ptr<NetworkingMessages::Impl> NetworkingMessages::Impl::create(const
     fault = read_server(config, parts.settings, parts.endpoint.families, parts.server,
                         parts.server_name);
   if (!fault) {
+    if (const std::string full = Poller::fault(1); !full.empty()) fault = full;
+  }
+  if (!fault) {
     parts.endpoint.session = parts.settings.session_options();
     parts.settings.apply_to(parts.endpoint.limits);
     parts.on_eviction = log_eviction(parts.endpoint);

@@ -93,6 +93,7 @@ Expected<std::unique_ptr<ServerLoop>> ServerLoop::open(const ServerLoopConfig& c
   const bool apart = has_thread_apart(config.site);
   const bool done =
       (threads == 1 && !apart) || add_threads(sockets, threads, apart, socket_settings(config));
+  if (const std::string full = Poller::fault(sockets.size()); !full.empty()) return Error{full};
   std::unique_ptr<ServerLoop> loop(new ServerLoop(config, std::move(sockets)));
   if (!done) {
     loop->warning_ =
