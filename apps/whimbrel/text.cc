@@ -85,9 +85,9 @@ std::string printable(std::string_view text) {
 }
 
 std::string short_name(const whimbrel::Identity& user) {
-  const std::string text = printable(user.text());
+  std::string text = printable(user.text());
   if (user.type() != whimbrel::IdentityType::kGenericString) return text;
-  const std::string bare = text.substr(4);
+  std::string bare = text.substr(4);
   const bool like_another = bare.find(':') != std::string::npos || bare.front() == '*' ||
                             bare.front() == ' ' || bare.back() == ' ';
   return like_another ? text : bare;
