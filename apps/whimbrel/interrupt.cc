@@ -20,4 +20,15 @@ void install_interrupt_handler() {
   std::signal(SIGPIPE, SIG_IGN);
 }
 
+EndsAtOnce::EndsAtOnce() {
+  // One that came before this, and was not looked at yet, asked the same.
+  if (interrupted()) return;
+  std::signal(SIGINT, SIG_DFL);
+  std::signal(SIGTERM, SIG_DFL);
+}
+
+EndsAtOnce::~EndsAtOnce() {
+  if (!interrupted()) install_interrupt_handler();
+}
+
 bool interrupted() { return asked_to_end != 0; }

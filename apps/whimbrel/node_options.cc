@@ -20,6 +20,7 @@
 #include <system_error>
 
 #include "failure.h"
+#include "interrupt.h"
 #include "text.h"
 
 namespace {
@@ -372,7 +373,11 @@ NodeOptions for_transfers(NodeOptions options) {
 
 std::unique_ptr<whimbrel::NetworkingMessages> open_node(const NodeOptions& options) {
   std::string error;
-  auto net = whimbrel::NetworkingMessages::create(make_config(options), &error);
+  std::unique_ptr<whimbrel::NetworkingMessages> net;
+  {
+    const EndsAtOnce ends_at_once;
+    net = whimbrel::NetworkingMessages::create(make_config(options), &error);
+  }
   if (net == nullptr) throw Failure(error);
   if (options.verbosity > 0) {
     const auto& me = net->identity();

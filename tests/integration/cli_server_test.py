@@ -223,6 +223,25 @@ token_key_file = "{scene.path('secret')}"
             self.assertEqual((send.code(), recv.code()), (0, 0), send.report() + recv.report())
             self.assertEqual(recv.out, "here you are")
 
+    def test_it_ends_at_once_while_a_name_is_looked_up(self):
+        """The name server is silent, and the system's resolver waits for it. There is nothing yet that would have to be closed."""
+        with Scene() as scene:
+            names = scene.path("resolv.conf")
+            with open(names, "w", encoding="utf-8") as file:
+                file.write("nameserver 192.0.2.53\noptions timeout:30 attempts:1\n")
+            own = ["unshare", "--user", "--map-root-user", "--mount", "--net", "sh", "-c",
+                   "ip link set lo up && ip link add v0 type veth peer name v1 && ip addr add 192.0.2.1/24 dev v0 && ip link set v0 up && "
+                   "ip link set v1 up && ip neigh add 192.0.2.53 lladdr 02:00:00:00:00:01 dev v0 && "
+                   'mount --bind "$0" /etc/resolv.conf && exec "$@"', names]
+            if scene.run("allowed", *own, "true").code() != 0:
+                self.skipTest("no namespaces here")
+            recv = scene.start("recv", *own, "env", f"XDG_CONFIG_HOME={scene.path('config')}", WHIMBREL, "recv", "--name", "bob",
+                               "--server", "game.test:4040")
+            time.sleep(1.5)
+            self.assertIsNone(recv.popen.poll(), recv.report())
+            recv.interrupt()
+            self.assertEqual(recv.popen.wait(timeout=10), -signal.SIGINT, recv.report())
+
     def test_a_user_who_is_not_here(self):
         with Scene() as scene:
             _, port, _ = self.server(scene)
