@@ -28,6 +28,8 @@ struct FirstPacketLimits {
   // Handshakes a second that are answered while cookies are asked for: of one network for certain, and of all beyond that.
   std::uint32_t answers_of_network = 0;
   std::uint32_t answers = 0;
+  // And of all networks together of what is certain for each: who has very many does not get all of the time.
+  std::uint32_t answers_of_networks = 0;
 };
 
 // What an answered handshake is worth while places are few.
@@ -43,7 +45,8 @@ class FirstPackets {
       : limits_(limits),
         random_(random),
         window_start_(now),
-        answers_(limits.answers, limits.answers, now) {}
+        answers_(limits.answers, limits.answers, now),
+        certain_(limits.answers_of_networks, limits.answers_of_networks, now) {}
 
   // False: its network has sent too many.
   bool looks_at(const IpAddress& from, Instant now) {
@@ -64,7 +67,8 @@ class FirstPackets {
     if (limits_.answers == 0) return Standing::kAssured;
     if (!assured_)
       assured_ = std::make_unique<PrefixLimits>(limits_.answers_of_network, random_, now);
-    if (assured_->take(from, now)) return Standing::kAssured;
+    if (assured_->take(from, now) && (limits_.answers_of_networks == 0 || certain_.take(1, now)))
+      return Standing::kAssured;
     if (answers_.take(1, now)) return Standing::kCommon;
     return std::nullopt;
   }
@@ -77,6 +81,7 @@ class FirstPackets {
   Instant window_start_;
   std::uint32_t count_ = 0;
   TokenBucket answers_;
+  TokenBucket certain_;
   std::unique_ptr<PrefixLimits> looks_;  // made when it is first needed: 100 KiB
   std::unique_ptr<PrefixLimits> assured_;
 };

@@ -16,7 +16,8 @@ class FirstPacketsTest : public testing::Test {
                            .unfinished_max = 10,
                            .looks_of_network = 5,
                            .answers_of_network = 2,
-                           .answers = 4};
+                           .answers = 4,
+                           .answers_of_networks = 3};
   FastRandom random{1};
   Instant now{};
 };
@@ -50,6 +51,9 @@ TEST_F(FirstPacketsTest, EachNetworkHasItsOwnAnswersAndAllShareTheRest) {
   for (int i = 0; i < 4; ++i) EXPECT_EQ(packets.admit(address(1, 1), now), Standing::kCommon);
   EXPECT_EQ(packets.admit(address(1, 1), now), std::nullopt);
   EXPECT_EQ(packets.admit(address(2, 1), now), Standing::kAssured) << "whatever others do";
+  EXPECT_EQ(packets.admit(address(3, 1), now), std::nullopt) << "all networks have had theirs";
+  now += seconds(1);
+  EXPECT_EQ(packets.admit(address(3, 1), now), Standing::kAssured);
 }
 
 TEST_F(FirstPacketsTest, WithoutLimitsAllAreTaken) {

@@ -62,7 +62,8 @@ struct SiteConfig {
                                      .unfinished_max = 256,
                                      .looks_of_network = 8000,
                                      .answers_of_network = 20,
-                                     .answers = 2000};
+                                     .answers = 2000,
+                                     .answers_of_networks = 2000};
   // After sessions of the last life, which its clients ask in; each costs half a microsecond. Further ones are dropped.
   std::uint32_t questions_per_second = 40'000;
   // Answers to STUN: as many a second, and of those to one /24 of IPv4 or /48 of IPv6; further requests are dropped. An answer is
