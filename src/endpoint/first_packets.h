@@ -28,7 +28,7 @@ struct FirstPacketLimits {
   // Handshakes a second that are answered while cookies are asked for: of one network for certain, and of all beyond that.
   std::uint32_t answers_of_network = 0;
   std::uint32_t answers = 0;
-  // And of all networks together of what is certain for each: who has very many does not get all of the time.
+  // Of those that are certain for their networks so many are answered for all networks together; further ones count as common.
   std::uint32_t answers_of_networks = 0;
 };
 

@@ -57,7 +57,8 @@ struct SiteConfig {
   std::vector<OtherSite> other_sites;  // at most rendezvous::kRelaySitesMax - 1
   std::int64_t ticket_seconds = 600;
   ClientBook* clients = nullptr;  // must outlive the site; null: the next life knows nobody
-  // Of sessions with the server. A handshake costs it a third of a millisecond: a flood gets half of a core at most.
+  // Of sessions with the server. A handshake and a login cost a core a quarter of a millisecond: one network gets half of it at most,
+  // very many networks together all of it.
   FirstPacketLimits first_packets = {.per_100ms_max = 50,
                                      .unfinished_max = 256,
                                      .looks_of_network = 8000,
