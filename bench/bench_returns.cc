@@ -2,6 +2,7 @@
 // really takes, and what comes meanwhile waits. All log in; then the server is killed, and starts again after a second.
 //
 //   bench_returns local --row 20000    so many users, over lines of 25 ms each way
+#include <cmath>
 #include <deque>
 #include <map>
 #include <memory>
@@ -23,7 +24,8 @@ constexpr Duration kWay = milliseconds(25);
 constexpr double kLoginsPerSecond = 1000;  // of the first time
 constexpr Duration kDown = seconds(1);
 constexpr Duration kPatience = seconds(300);
-constexpr std::size_t kInboxMax = 2000;  // as 4 MB of a socket hold
+constexpr std::size_t kInboxMax = 2000;    // as 4 MB of a socket hold
+constexpr std::size_t kServedAtOnce = 64;  // as the server takes from its socket
 
 Duration cpu_time() {
   timespec t;
@@ -85,6 +87,7 @@ struct User {
   bool here = false;
   Instant wake = kNever;        // that is queued
   Instant connect_at = kNever;  // after a loss
+  unsigned tries = 0;
 };
 
 class Scene {
@@ -115,6 +118,7 @@ class Scene {
     while (site_->control()->server().user_count() < online) {
       if (now_ > begin + kPatience) fail("not all came");
       step();
+      show_progress();
     }
     return now_ - begin;
   }
@@ -147,6 +151,12 @@ class Scene {
           std::make_shared<std::vector<std::uint8_t>>(datagram.begin(), datagram.end());
     events_.push(std::move(event));
   }
+  // It takes minutes.
+  void show_progress() {
+    if (now_ < shown_ + seconds(10)) return;
+    shown_ = now_;
+    std::fprintf(stderr, "%4.0f s simulated: %zu online\n", to_seconds(now_ - Instant()), online());
+  }
   void step() {
     const Event event = events_.top();
     events_.pop();
@@ -168,7 +178,7 @@ class Scene {
   // The server is busy as long as it really is; what it says leaves then.
   void serve() {
     const Duration before = cpu_time();
-    if (!inbox_.empty()) {
+    for (std::size_t i = 0; i < kServedAtOnce && !inbox_.empty(); ++i) {
       site_->receive(address_of(inbox_.front().from), *inbox_.front().datagram, now_);
       inbox_.pop_front();
     }
@@ -211,7 +221,9 @@ class Scene {
       if (std::holds_alternative<SessionFailedEvent>(*event)) lose(user);
     }
     while (const auto event = user.client.poll_event()) {
-      if (std::holds_alternative<rendezvous::SilentEvent>(*event)) {
+      if (std::holds_alternative<rendezvous::OnlineEvent>(*event)) user.tries = 0;
+      if (std::holds_alternative<rendezvous::SilentEvent>(*event) ||
+          std::holds_alternative<rendezvous::LoginRefusedEvent>(*event)) {
         user.control.close_session(server_name(), now_);
         lose(user);
       }
@@ -231,10 +243,13 @@ class Scene {
     user.wake = std::max(next, now_ + microseconds(10));
     at(user.wake, number);
   }
-  // As Network::Online does: at once, and then again and again.
+  // As Network::Online does: at once, and then after 250 ms, doubled each time up to 15 s, give or take a quarter.
   void lose(User& user) {
     user.client.on_disconnected(now_);
-    user.connect_at = now_ + Duration(static_cast<std::int64_t>(250e6 * random_.unit()));
+    const double wait = user.tries == 0 ? 0 : std::min(0.25 * std::pow(2, user.tries - 1), 15.0);
+    ++user.tries;
+    user.connect_at =
+        now_ + Duration(static_cast<std::int64_t>(wait * (0.75 + 0.5 * random_.unit()) * 1e9));
   }
 
   const IpAddress kServer = IpAddress::v4(192, 0, 2, 1, 4040);
@@ -255,6 +270,7 @@ class Scene {
   std::deque<Event> inbox_;  // of the server's socket
   Instant free_at_{}, server_wake_{};
   Duration spent_{};
+  Instant shown_{};
   std::vector<std::unique_ptr<User>> users_;
   std::priority_queue<Event> events_;
   std::uint64_t numbers_ = 0;

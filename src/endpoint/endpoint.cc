@@ -34,6 +34,7 @@ Endpoint::State::State(EndpointConfig config_in, Random& random_in, Instant now,
       clock(clock_in),
       stamps(config.limits.stamps_max),
       first_packets(config.limits.first_packets, random, now),
+      waiting_inits(config.limits.first_packets_waiting_max),
       screener(handshake, random),
       resets(config.limits.resets_per_second, config.limits.resets_per_second / 4, now) {
   // Its first call takes milliseconds, which the first handshake had better not.
@@ -62,6 +63,7 @@ bool keep_early(Peer& peer, ReceiverIndex index, const IpAddress& from, Bytes da
 void Endpoint::receive(const IpAddress& from, MutableBytes datagram, Instant now) {
   State& s = *state_;
   s.counters.add(Count::kPacketsIn);
+  ++s.received_in_turn;
   s.counters.add(Count::kBytesIn, datagram.size());
   if (datagram.empty()) return s.counters.add(Count::kDroppedEmpty);
   switch (packet_kind(datagram[0])) {
@@ -113,6 +115,7 @@ void Endpoint::advance(Instant now) {
     if (Peer* peer = s.find(id)) s.advance_peer(*peer, now);
   }
   if (now >= s.next_expiry) s.expire_requests(now);
+  s.answer_waiting_inits(now);
   const EndpointLimits& limits = s.config.limits;
   while (limits.unconfirmed_max > 0 && s.leaving.size() > limits.leaving_max)
     s.erase(*s.find(*s.leaving.begin()));
@@ -456,6 +459,7 @@ void Endpoint::take_messages(std::vector<DeliveredMessage>& out) {
 }
 
 Instant Endpoint::next_deadline() const {
+  if (!state_->waiting_inits.empty()) return kNow;
   state_->put_first_right();
   return std::min(state_->timers.next(), state_->next_expiry);
 }

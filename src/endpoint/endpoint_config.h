@@ -27,6 +27,9 @@ struct EndpointLimits {
   std::size_t stamps_max = 4096;           // anti-replay stamps kept by peer key: the oldest goes
   std::size_t events_max = 4096;           // the oldest request event goes, failures stay
   FirstPacketLimits first_packets;
+  // First packets that wait for their answer, twice as many in all (first_packet_queue.h): a further one is dropped. 0: each is
+  // answered as it comes.
+  std::size_t first_packets_waiting_max = 0;
   // Sessions that strangers began and have not confirmed by a packet of theirs, for unconfirmed_life at most: the one whose place
   // is worth least goes, and nobody is told. 0: they are sessions as others are. For servers, which have nothing to say to them.
   std::size_t unconfirmed_max = 0;

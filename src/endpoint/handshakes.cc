@@ -10,6 +10,11 @@ namespace {
 constexpr std::size_t kRecentInitsMax = 2048;
 // FinishXX that do not fit, before the handshake is given up.
 constexpr unsigned kFinishFailuresMax = 16;
+// First packets that are answered in a turn: about a millisecond. Fewer where so many packets have come that more may wait: those who
+// are further come first.
+constexpr unsigned kAnswersOfTurn = 4;
+constexpr unsigned kAnswersOfBusyTurn = 1;
+constexpr unsigned kBusyTurn = 48;
 
 std::array<std::uint8_t, 18> address_bytes(const IpAddress& address) {
   std::array<std::uint8_t, 18> bytes;
@@ -99,9 +104,12 @@ void Endpoint::State::receive_handshake(const IpAddress& from, Bytes datagram, I
 // --- answering ---------------------------------------------------------------------------------------------------
 
 void Endpoint::State::on_init(const IpAddress& from, Bytes datagram, Instant now) {
-  if (!first_packets.looks_at(from, now)) return counters.add(Count::kDroppedHandshakeLoad);
+  // A cookie, or a look, would be for nothing while there is no room.
+  if (waiting_inits.full() || !first_packets.looks_at(from, now))
+    return counters.add(Count::kDroppedHandshakeLoad);
   const auto source = address_bytes(from);
-  const bool loaded = first_packets.wants_cookie(half_open.size() + unconfirmed.size(), now);
+  const bool loaded =
+      first_packets.wants_cookie(half_open.size() + unconfirmed.size() + waiting_inits.size(), now);
   const InitScreener::Result screened = screener.check(datagram, source, loaded, now);
   if (screened.verdict == InitScreener::Verdict::kReply) {
     // Who floods us with what costs nothing to send gets few answers, and none that others wait behind.
@@ -115,13 +123,31 @@ void Endpoint::State::on_init(const IpAddress& from, Bytes datagram, Instant now
   }
   const EphemeralKey ephemeral = ephemeral_of(screened.init);
   if (on_repeated_init(ephemeral, from, now)) return;
+  if (waiting_inits.contains(ephemeral)) return;
   // While cookies are asked for it has shown one.
   const auto standing = loaded ? first_packets.admit(from, now) : Standing::kCommon;
   if (!standing) return counters.add(Count::kDroppedHandshakeLoad);
-  if (screened.init.kind == HandshakeKind::kInitIk) {
-    on_init_ik(screened.init, ephemeral, from, *standing, now);
+  if (config.limits.first_packets_waiting_max == 0)
+    return answer_init(screened.init, ephemeral, from, *standing, now);
+  if (!waiting_inits.add(from, ephemeral, *standing, datagram))
+    counters.add(Count::kDroppedHandshakeLoad);
+}
+
+void Endpoint::State::answer_init(const InitView& init, const EphemeralKey& ephemeral,
+                                  const IpAddress& from, Standing standing, Instant now) {
+  if (init.kind == HandshakeKind::kInitIk) {
+    on_init_ik(init, ephemeral, from, standing, now);
   } else {
-    on_init_xx(screened.init, ephemeral, from, *standing, now);
+    on_init_xx(init, ephemeral, from, standing, now);
+  }
+}
+
+void Endpoint::State::answer_waiting_inits(Instant now) {
+  const bool busy = std::exchange(received_in_turn, 0) >= kBusyTurn;
+  for (unsigned i = 0; i < (busy ? kAnswersOfBusyTurn : kAnswersOfTurn); ++i) {
+    const auto one = waiting_inits.take();
+    if (!one) return;
+    answer_init(*read_init(one->datagram), one->ephemeral, one->from, one->standing, now);
   }
 }
 

@@ -12,6 +12,7 @@
 #include "base/token_bucket.h"
 #include "endpoint/endpoint.h"
 #include "endpoint/failure_records.h"
+#include "endpoint/first_packet_queue.h"
 #include "endpoint/first_packets.h"
 #include "endpoint/peer.h"
 #include "endpoint/stamp_table.h"
@@ -103,6 +104,9 @@ struct Endpoint::State {
   // --- handshakes.cc: handshake packets -----------------------------------------------------------------------------
   void receive_handshake(const IpAddress& from, Bytes datagram, Instant now);
   void on_init(const IpAddress& from, Bytes datagram, Instant now);
+  void answer_init(const InitView& init, const EphemeralKey& ephemeral, const IpAddress& from,
+                   Standing standing, Instant now);
+  void answer_waiting_inits(Instant now);
   bool on_repeated_init(const EphemeralKey& ephemeral, const IpAddress& from, Instant now);
   void on_init_ik(const InitView& init, const EphemeralKey& ephemeral, const IpAddress& from,
                   Standing standing, Instant now);
@@ -185,6 +189,8 @@ struct Endpoint::State {
   FailureRecords failed;
   StampTable stamps;
   FirstPackets first_packets;
+  FirstPacketQueue waiting_inits;
+  unsigned received_in_turn = 0;  // since the last advance()
   InitScreener screener;
   TokenBucket resets;
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <deque>
 #include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -16,8 +17,8 @@ namespace whimbrel {
 
 class Returns {
  public:
-  // A login costs the server half a millisecond, and a client some round trips.
-  static constexpr double kPerSecond = 1500;
+  // More than a core can let in: those under way are the limit, unless nobody answers.
+  static constexpr double kPerSecond = 3000;
   static constexpr double kAtOnce = 32;
   // Told, and not here again yet. Who does not come in kPatience is gone, or slow.
   static constexpr std::size_t kUnderWayMax = 512;
@@ -26,19 +27,30 @@ class Returns {
   Returns(std::vector<SessionLine> clients, Instant now)
       : clients_(std::move(clients)), rate_(kPerSecond, kAtOnce, now) {}
 
-  // The next one that is to be told now.
-  std::optional<SessionLine> next(Instant now) {
+  struct Next {
+    SessionLine line;
+    bool is_here;  // it has come by itself, and need not be told
+  };
+  // The next one whose turn it is; each once.
+  std::optional<Next> next(Instant now) {
     while (!told_.empty() && now >= told_.front() + kPatience) told_.pop_front();
-    if (at_ == clients_.size() || told_.size() >= kUnderWayMax || !rate_.take(1, now))
-      return std::nullopt;
-    told_.push_back(now);
-    const SessionLine line = clients_[at_++];
-    if (at_ == clients_.size()) std::vector<SessionLine>().swap(clients_), at_ = 0;
-    return line;
+    if (at_ == clients_.size()) return std::nullopt;
+    const Next next{clients_[at_], here_.contains(clients_[at_].remote)};
+    if (!next.is_here) {
+      if (told_.size() >= kUnderWayMax || !rate_.take(1, now)) return std::nullopt;
+      told_.push_back(now);
+    }
+    if (++at_ == clients_.size()) {
+      std::vector<SessionLine>().swap(clients_);
+      here_.clear();
+      at_ = 0;
+    }
+    return next;
   }
   // Somebody has come.
-  void on_login() {
+  void on_login(const IpAddress& from) {
     if (!told_.empty()) told_.pop_front();
+    if (at_ < clients_.size()) here_.insert(from);
   }
   Instant next_deadline() const {
     if (at_ == clients_.size()) return kNever;
@@ -49,6 +61,7 @@ class Returns {
   std::vector<SessionLine> clients_;
   std::size_t at_ = 0;
   std::deque<Instant> told_;
+  std::set<IpAddress> here_;  // while others have not been told yet
   TokenBucket rate_;
 };
 

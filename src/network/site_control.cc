@@ -17,6 +17,8 @@ std::size_t sessions_max(const rendezvous::ServerLimits& limits) {
   return limits.clients_max + limits.waiting_max + 64;
 }
 constexpr std::size_t kPendingRequestsMax = 1024;
+// Of each standing; answered within the 300 ms after which a client says its first packet again.
+constexpr std::size_t kFirstPacketsWaitingMax = 256;
 
 EndpointConfig endpoint_config(const SiteConfig& config) {
   EndpointConfig made;
@@ -29,6 +31,7 @@ EndpointConfig endpoint_config(const SiteConfig& config) {
   made.limits.unconfirmed_max = 2048;
   made.limits.half_open_max = 2048;
   made.limits.first_packets = config.first_packets;
+  made.limits.first_packets_waiting_max = kFirstPacketsWaitingMax;
   made.limits.resets_per_second = config.questions_per_second;
   // A client is silent for as long as nobody asks it anything.
   made.session.idle_timeout = seconds(24 * 3600);
@@ -197,7 +200,7 @@ std::optional<rendezvous::ClientId> SiteControl::client_of(const Identity& user,
     free_places_.pop_back();
   }
   note(client);
-  returns_.on_login();
+  returns_.on_login(client.noted.remote);
   server_.on_connected(id, *key, client.noted.remote, now);
   return id;
 }
@@ -210,8 +213,8 @@ void SiteControl::note(Client& client) {
 }
 
 void SiteControl::call_back(Instant now) {
-  while (const auto line = returns_.next(now)) {
-    endpoint_.tell_forgotten(*line);
+  while (const auto next = returns_.next(now)) {
+    if (!next->is_here) endpoint_.tell_forgotten(next->line);
     places_due_.emplace_back(now + Returns::kPatience, called_back_++);
   }
   while (!places_due_.empty() && places_due_.front().first <= now) {

@@ -151,19 +151,44 @@ TEST_F(SiteReturns, EndNoSessionThatIsKnown) {
 
 // --- how fast ------------------------------------------------------------------------------------------------------
 
-std::vector<SessionLine> lines(std::size_t count) { return std::vector<SessionLine>(count); }
+std::vector<SessionLine> lines(std::size_t count) {
+  std::vector<SessionLine> all(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    all[i].remote =
+        IpAddress::v4(10, static_cast<std::uint8_t>(i >> 16), static_cast<std::uint8_t>(i >> 8),
+                      static_cast<std::uint8_t>(i), 7);
+  }
+  return all;
+}
 
 TEST(Returns, AreCalledAtARateThatTheServerCanBear) {
   Instant now{};
   Returns returns(lines(100'000), now);
   std::size_t called = 0;
   for (; now < Instant() + seconds(10); now += milliseconds(1)) {
-    while (returns.next(now)) {
+    while (const auto next = returns.next(now)) {
       ++called;
-      returns.on_login();
+      returns.on_login(next->line.remote);
     }
   }
   EXPECT_NEAR(static_cast<double>(called), 10 * Returns::kPerSecond + Returns::kAtOnce, 10);
+}
+
+TEST(Returns, PassOverWhoIsHere) {
+  Instant now{};
+  const auto all = lines(2000);
+  Returns returns(all, now);
+  for (std::size_t i = 0; i < all.size(); i += 2) returns.on_login(all[i].remote);
+  std::size_t told = 0, turns = 0;
+  for (; now < Instant() + seconds(2); now += milliseconds(1)) {
+    while (const auto next = returns.next(now)) {
+      EXPECT_EQ(next->is_here, turns % 2 == 0);
+      told += next->is_here ? 0 : 1;
+      ++turns;
+    }
+  }
+  EXPECT_EQ(turns, all.size());
+  EXPECT_EQ(told, all.size() / 2);
 }
 
 TEST(Returns, WaitForThoseWhoAreUnderWay) {

@@ -23,7 +23,7 @@ void Client::on_connected(Instant now) {
   state_ = State::kLoggingIn;
   outputs_.clear();
   pong_due_ = kNever;
-  ping_at_ = now + kPingInterval;
+  ping_at_ = now + ping_interval_;
   login_due_ = now + kLoginTime;
   send(Login{kVersion, config_.app_id, config_.identity, config_.token, certificate_});
 }
@@ -182,7 +182,9 @@ void Client::on(const Check&, Instant now) { check_server(kPongTime, now); }
 void Client::on(const Pong& message, Instant now) {
   if (message.number != ping_number_) return;
   pong_due_ = kNever;
-  ping_at_ = now + kPingInterval;
+  // For the next life of the server as well: then it has most to do.
+  ping_interval_ = std::clamp(Duration(seconds(message.seconds)), kPingInterval, kPingIntervalMax);
+  ping_at_ = now + ping_interval_;
 }
 
 void Client::on(const Presence& message, Instant now) {

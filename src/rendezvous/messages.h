@@ -86,6 +86,9 @@ struct WantRelayTicket {
     f.number(request);
   }
 };
+// Between pings, unless the server says more, up to the second. NATs forget what is silent for 30 s.
+inline constexpr Duration kPingInterval = seconds(10);
+inline constexpr Duration kPingIntervalMax = seconds(25);
 struct Ping {
   static constexpr std::uint8_t kType = 6;
   std::uint64_t number = 0;
@@ -226,9 +229,11 @@ struct RelayTickets {
 struct Pong {
   static constexpr std::uint8_t kType = 70;
   std::uint64_t number = 0;
+  std::uint8_t seconds = 0;  // until the next ping; 0: it does not say
   template <typename Fields>
   void fields(Fields& f) {
     f.number(number);
+    f.number(seconds);
   }
 };
 struct Presence {

@@ -30,7 +30,7 @@ std::vector<ServerMessage> server_messages() {
           SignalDone{6, true},
           Signalled{"str:bob", std::vector<std::uint8_t>(kSignalBytesMax, 1)},
           RelayTickets{4, {ticket, ticket}},
-          Pong{1},
+          Pong{1, 25},
           Presence{"str:bob", true},
           Renewed{{1}},
           Farewell{true, 30},

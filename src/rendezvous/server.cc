@@ -10,8 +10,6 @@ namespace {
 
 // How soon a revocation is noticed, and how many clients are told of it between two looks at the others.
 constexpr Duration kLookInterval = seconds(1);
-// How often a client is looked after.
-constexpr Duration kSilenceInterval = seconds(5);
 constexpr std::size_t kToldAtOnce = 64;
 // A client that did not take what it is to know of those whom it watches is told again so much later.
 constexpr Duration kTellInterval = seconds(1);
@@ -135,53 +133,6 @@ void Server::close_late(Instant now) {
     ++counters_.late;
     refuse(id, 0, RefusalCode::kNotLoggedIn, "no login came in time");
     close(id, now);
-  }
-}
-
-// A program that was killed, or a network that went: nobody else would say so.
-void Server::close_silent(Instant now) {
-  while (!looks_due_.empty() && looks_due_.front().first <= now) {
-    const ClientId id = looks_due_.front().second;
-    looks_due_.pop_front();
-    const auto at = clients_.find(id);
-    if (at == clients_.end()) continue;
-    if (now - at->second.heard >= limits_.silence_max) {
-      close_as_silent(id, now);
-    } else if (now >= at->second.renewable_until) {
-      refuse(id, 0, RefusalCode::kBadToken, "the login is over: a new token is needed");
-      put_out(id, PutOut::kLoginOver, now);
-    } else {
-      looks_due_.emplace_back(now + kSilenceInterval, id);
-    }
-  }
-}
-
-void Server::close_as_silent(ClientId id, Instant now) {
-  ++counters_.silent;
-  const auto& user = clients_.at(id).user;
-  if (lobbies_ && user) lobbies_->on_silent(*user, now);
-  close(id, now);
-}
-
-// Whoever is gone has the same time to come back.
-void Server::doubt(const LobbyUser& user) {
-  if (!asked_.try_emplace(user, now_).second) return;
-  answers_due_.emplace_back(now_ + limits_.answer_time, user);
-  const auto at = by_user_.find(user);
-  if (at != by_user_.end()) send(at->second, Check{});
-}
-
-void Server::close_unanswered(Instant now) {
-  while (!answers_due_.empty() && answers_due_.front().first <= now) {
-    const User user = answers_due_.front().second;
-    answers_due_.pop_front();
-    const Instant asked = asked_.extract(user).mapped();
-    const auto at = by_user_.find(user);
-    if (at == by_user_.end()) {
-      lobbies_->on_silent(user, now);
-    } else if (clients_.at(at->second).heard < asked) {
-      close_as_silent(at->second, now);
-    }
   }
 }
 
@@ -485,8 +436,6 @@ void Server::on(ClientId id, Client& client, const WantRelayTicket& want, Instan
   ++counters_.tickets;
   send(id, tickets);
 }
-
-void Server::on(ClientId id, Client&, const Ping& ping, Instant) { send(id, Pong{ping.number}); }
 
 void Server::on(ClientId id, Client& client, const Watch& watch, Instant) {
   const auto identity = Identity::parse(watch.identity);

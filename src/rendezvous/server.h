@@ -37,10 +37,14 @@ class TicketIssuer {
 
 // What happens at each limit stands beside it.
 struct ServerLimits {
-  std::size_t clients_max = 100'000;   // logged in: refused, and its session closed
-  std::size_t waiting_max = 2048;      // connected and not logged in: the oldest goes
-  Duration login_time = seconds(10);   // then the session is closed
-  Duration silence_max = seconds(25);  // of a client, which pings every 10 s: its session is closed
+  std::size_t clients_max = 100'000;  // logged in: refused, and its session closed
+  std::size_t waiting_max = 2048;     // connected and not logged in: the oldest goes
+  Duration login_time = seconds(10);  // then the session is closed
+  // Where more come with an interval of 10 s, users are told longer ones, up to 25 s.
+  double pings_per_second = 2000;
+  // Of a client: its session is closed. In intervals between its pings, and before the first of them.
+  double silence_pings_max = 2.5;
+  Duration silence_at_first_max = seconds(30);
   // From the question whether a client is there, because others say that it does not answer: likewise.
   Duration answer_time = seconds(5);
   std::uint32_t requests_per_second = 200;            // of one client, all together: refused
@@ -131,13 +135,17 @@ class Server {
 
  private:
   using User = std::pair<std::uint32_t, Identity>;  // app id, identity
+  // How often a client is looked after.
+  static constexpr Duration kSilenceInterval = seconds(5);
+
   struct Client {
     PublicKey key;
     IpAddress from;
     std::optional<User> user;  // logged in
     std::vector<std::uint8_t> certificate;
-    Instant renewable_until = kNever;  // then it must log in with something new
-    Instant heard;                     // last
+    Instant renewable_until = kNever;       // then it must log in with something new
+    Instant heard;                          // last
+    std::optional<Duration> ping_interval;  // as it was told with the last answer to a ping
     std::uint32_t requests_per_second = 0;
     TokenBucket requests;
     TokenBucket renewals;
@@ -154,6 +162,9 @@ class Server {
   void on(ClientId id, Client& client, const Ping& ping, Instant now);
   void on(ClientId id, Client& client, const Watch& watch, Instant now);
   void on(ClientId id, Client& client, const Logout& logout, Instant now);
+
+  Duration ping_interval() const;
+  Duration silence_max(const Client& client) const;
 
   // Who is logged in under that name; null if nobody is.
   const Client* find(const User& user, ClientId* id = nullptr) const;

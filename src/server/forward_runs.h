@@ -1,4 +1,4 @@
-// Datagrams to be forwarded, where they lie: those to one address that lie side by side and have one size leave in one piece.
+// Datagrams that are to leave, where they lie: those to one address that lie side by side and have one size leave in one piece.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +26,11 @@ class ForwardRuns {
     run.bytes = Bytes(run.bytes.data(), run.bytes.size() + datagram.size());
     // A shorter one ends its run.
     segments_ = datagram.size() == run.segment_size ? segments_ + 1 : kSegmentsMax;
+  }
+  // Several of one size, but for the last.
+  void add_batch(const UdpSocket::Outgoing& batch) {
+    runs_.push_back(batch);
+    segments_ = kSegmentsMax;
   }
   const std::vector<UdpSocket::Outgoing>& runs() const { return runs_; }
   void clear() { runs_.clear(); }

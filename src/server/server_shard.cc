@@ -132,16 +132,24 @@ void ServerShard::send_forwards() {
   }
 }
 
+// What goes to many clients leaves in one call.
 bool ServerShard::transmit(Instant now) {
   const MutableBytes buffer{buffer_.get(), kTransmitBufferSize};
-  for (std::size_t i = 0; i < kTransmitsMax; ++i) {
-    const auto out = site_.poll_transmit(buffer, now);
-    if (!out) return false;
-    const UdpSocket::Outgoing one{out->to, Bytes(buffer).first(out->size), out->segment_size};
-    // A full socket loses it, as a full queue on the way would.
-    if (UdpSocket* socket = socket_for(out->to)) socket->send_many({&one, 1});
+  std::size_t used = 0;
+  bool more = true;
+  for (std::size_t i = 0; i < kTransmitsMax && more; ++i) {
+    const auto out = site_.poll_transmit(buffer.subspan(used), now);
+    more = out.has_value();
+    if (!more) break;
+    const Bytes bytes = Bytes(buffer).subspan(used, out->size);
+    (out->to.is_v4() ? forwards_ : forwards_v6_).add_batch({out->to, bytes, out->segment_size});
+    used += out->size;
+    if (kTransmitBufferSize - used >= kTransmitMax) continue;
+    send_forwards();
+    used = 0;
   }
-  return true;
+  send_forwards();
+  return more;
 }
 
 // --- other shards --------------------------------------------------------------------------------------------------

@@ -45,7 +45,9 @@ class ServerShard final : private relay::HandoverOutlet {
   void add_socket_stats(UdpSocketStats& sum);
 
  private:
-  static constexpr std::size_t kTransmitBufferSize = 65536;
+  // One transmit is no larger; the buffer holds several.
+  static constexpr std::size_t kTransmitMax = 65536;
+  static constexpr std::size_t kTransmitBufferSize = 2 * kTransmitMax;
   // Transmits between two looks at the sockets.
   static constexpr std::size_t kTransmitsMax = 64;
   // Handovers of one shard between two looks at the sockets.

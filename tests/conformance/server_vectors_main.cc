@@ -369,7 +369,7 @@ void server_messages(Writer& out) {
       SignalDone{6, true},
       Signalled{"str:bob", Buffer(70, 1)},
       RelayTickets{4, {ticket, ticket}},
-      Pong{1},
+      Pong{1, 25},
       Presence{"str:bob", true},
       Renewed{{1}},
       Farewell{true, 30},
