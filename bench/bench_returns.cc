@@ -229,8 +229,10 @@ class Scene {
       }
     }
     while (const auto message = user.client.poll_output()) {
-      user.control.send(server_name(), SharedBytes::copy(*message),
-                        kSendReliable | kSendAutoRestartBrokenSession, 0, now_);
+      const Result sent =
+          user.control.send(server_name(), SharedBytes::copy(*message),
+                            kSendReliable | kSendAutoRestartBrokenSession, 0, now_);
+      if (sent != Result::kOk) lose(user);
     }
     while (const auto out = user.control.poll_transmit(buffer_, now_)) {
       for (std::size_t i = 0; i < out->size; i += out->segment_size)

@@ -17,8 +17,9 @@ std::size_t sessions_max(const rendezvous::ServerLimits& limits) {
   return limits.clients_max + limits.waiting_max + 64;
 }
 constexpr std::size_t kPendingRequestsMax = 1024;
-// Of each standing; answered within the 300 ms after which a client says its first packet again.
-constexpr std::size_t kFirstPacketsWaitingMax = 256;
+// Of each standing: what is answered in a quarter of a second, or in a whole one of a server that has much else to do. A client gives
+// up after three.
+constexpr std::size_t kFirstPacketsWaitingMax = 512;
 
 EndpointConfig endpoint_config(const SiteConfig& config) {
   EndpointConfig made;
