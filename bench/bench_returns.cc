@@ -229,9 +229,8 @@ class Scene {
       }
     }
     while (const auto message = user.client.poll_output()) {
-      const Result sent =
-          user.control.send(server_name(), SharedBytes::copy(*message),
-                            kSendReliable | kSendAutoRestartBrokenSession, 0, now_);
+      const Result sent = user.control.send(server_name(), SharedBytes::copy(*message),
+                                            kSendReliable | kSendAutoRestartBrokenSession, 0, now_);
       if (sent != Result::kOk) lose(user);
     }
     while (const auto out = user.control.poll_transmit(buffer_, now_)) {

@@ -369,7 +369,7 @@ Memory, resident: slots and users are 100,000 of simulated clients, in one proce
 sessions 1,000 of real ones that are logged in, with all that whimbreld has of them.
 Returns: 2,000 instances of the library, logged in and idle; then the server is killed and started again, and time runs from its first answer.
 Simulated: users over lines of 25 ms each way, down for a second, and a server whose time is this machine's; with 100,000 (bench_returns local
---row 100000) it takes two minutes.
+--row 100000) it takes four minutes.
 Signals: half of the time there and back, 300 bytes; alone, and while others send 1,000 a second. First message: 50 pairs who
 know each other's names only and have a slot already, from the send to the arrival.
 Rows that begin with sim_ are simulated: two users behind symmetric translators, one or two relays; 200 meetings over legs of 50 ms,

@@ -44,6 +44,45 @@ bool steers(char32_t code) {
          (code >= 0x2066 && code <= 0x2069);
 }
 
+// Leaves no mark, so that two names with and without it look the same. From Default_Ignorable_Code_Point (Unicode 15, UAX 44).
+bool hides(char32_t code) {
+  constexpr std::array<std::pair<char32_t, char32_t>, 14> kHidden = {{
+      {0xad, 0xad},
+      {0x34f, 0x34f},
+      {0x61c, 0x61c},
+      {0x115f, 0x1160},
+      {0x17b4, 0x17b5},
+      {0x180b, 0x180f},
+      {0x200b, 0x200f},
+      {0x2060, 0x206f},
+      {0x3164, 0x3164},
+      {0xfe00, 0xfe0f},
+      {0xfeff, 0xfeff},
+      {0xffa0, 0xffa0},
+      {0xfff0, 0xfff8},
+      {0xe0000, 0xe0fff},
+  }};
+  return std::any_of(kHidden.begin(), kHidden.end(), [&](const auto& range) {
+    return code >= range.first && code <= range.second;
+  });
+}
+
+template <typename Unwanted>
+std::string replaced(std::string_view text, const Unwanted& unwanted) {
+  std::string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    const Character next = first_character(text);
+    if (next.size == 0 || unwanted(next.code)) {
+      out += '?';
+    } else {
+      out += text.substr(0, next.size);
+    }
+    text.remove_prefix(std::max<std::size_t>(next.size, 1));
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string bytes_text(std::uint64_t bytes) {
@@ -69,23 +108,11 @@ std::string duration_text(double seconds) {
 
 std::string round_trip_text(double seconds) { return fmt::format("{:.2f} ms", seconds * 1e3); }
 
-std::string printable(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  while (!text.empty()) {
-    const Character next = first_character(text);
-    if (next.size == 0 || steers(next.code)) {
-      out += '?';
-    } else {
-      out += text.substr(0, next.size);
-    }
-    text.remove_prefix(std::max<std::size_t>(next.size, 1));
-  }
-  return out;
-}
+std::string printable(std::string_view text) { return replaced(text, steers); }
 
 std::string short_name(const whimbrel::Identity& user) {
-  std::string text = printable(user.text());
+  const std::string text =
+      replaced(user.text(), [](char32_t code) { return steers(code) || hides(code); });
   if (user.type() != whimbrel::IdentityType::kGenericString) return text;
   std::string bare = text.substr(4);
   const bool like_another = bare.find(':') != std::string::npos || bare.front() == '*' ||

@@ -41,6 +41,15 @@ TEST(ShortName, LooksLikeNoOtherLine) {
   EXPECT_EQ(name("str: alice"), "str: alice");
 }
 
+TEST(ShortName, ShowsWhatLeavesNoMark) {
+  const auto name = [](const char* text) { return short_name(*whimbrel::Identity::parse(text)); };
+  EXPECT_EQ(name("str:bob\u200b"), "bob?") << "not the name of str:bob";
+  EXPECT_EQ(name("str:b\ufeffo\u00adb\ufe0f"), "b?o?b?");
+  EXPECT_EQ(name("str:zo\u00eb\U0001f426"), "zo\u00eb\U0001f426");
+  EXPECT_EQ(printable("\U0001f468\u200d\U0001f680"), "\U0001f468\u200d\U0001f680")
+      << "in a text it joins";
+}
+
 TEST(Printable, HidesWhatTurnsTheDirection) {
   EXPECT_EQ(printable("a\u202eb\u2066c\u2028d"), "a?b?c?d");
 }

@@ -259,6 +259,7 @@ void Server::on_message(ClientId id, Bytes bytes, Instant now) {
   if (at == clients_.end()) return;
   Client& client = at->second;
   client.heard = now_ = now;
+  if (!client.user && ++client.before_login > kBeforeLoginMax) return close(id, now);
   if (is_lobby_request(bytes)) return on_lobby_message(id, client, bytes, now);
   const auto message = decode_client_message(bytes);
   if (!message) {

@@ -135,6 +135,8 @@ class Server {
 
  private:
   using User = std::pair<std::uint32_t, Identity>;  // app id, identity
+  // Messages of a client before it is logged in, each of which is answered: after these its session is closed.
+  static constexpr unsigned kBeforeLoginMax = 32;
   // How often a client is looked after.
   static constexpr Duration kSilenceInterval = seconds(5);
 
@@ -142,6 +144,7 @@ class Server {
     PublicKey key;
     IpAddress from;
     std::optional<User> user;  // logged in
+    unsigned before_login = 0;
     std::vector<std::uint8_t> certificate;
     Instant renewable_until = kNever;       // then it must log in with something new
     Instant heard;                          // last

@@ -117,6 +117,27 @@ TEST_F(Rendezvous, WhoNeverLogsInIsSentAway) {
   EXPECT_EQ(server->client_count(), 0u);
 }
 
+TEST_F(Rendezvous, WhoTalksAndDoesNotLogInIsSentAway) {
+  for (const bool lobby : {false, true}) {
+    User& eve = add("str:eve");
+    eve.id = ClientId{next_id++};
+    eve.connected = true;
+    server->on_connected(eve.id, eve.keys.public_key, {}, now);
+    const auto message =
+        lobby ? encode(LobbyRequest(LobbyLeave{1, LobbyId{2}})) : encode(ClientMessage(Ping{1}));
+    std::size_t answers = 0;
+    for (int i = 0; i < 1000; ++i) {
+      server->on_message(eve.id, message, now);
+      while (const auto output = server->poll_output()) {
+        if (!output->message.empty()) ++answers;
+        deliver(*output);
+      }
+    }
+    EXPECT_LE(answers, 32u);
+    EXPECT_TRUE(eve.closed_by_server);
+  }
+}
+
 TEST_F(Rendezvous, ASecondLoginReplacesTheFirst) {
   User& alice = logged_in("str:alice");
   User& again = add("str:alice");
