@@ -111,7 +111,7 @@ std::string round_trip_text(double seconds) { return fmt::format("{:.2f} ms", se
 std::string printable(std::string_view text) { return replaced(text, steers); }
 
 std::string short_name(const whimbrel::Identity& user) {
-  const std::string text =
+  std::string text =
       replaced(user.text(), [](char32_t code) { return steers(code) || hides(code); });
   if (user.type() != whimbrel::IdentityType::kGenericString) return text;
   std::string bare = text.substr(4);

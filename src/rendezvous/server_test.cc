@@ -434,69 +434,6 @@ TEST_F(Rendezvous, WhatMayBeLostCutsNobodyOff) {
   EXPECT_TRUE(bob.closed_by_server) << "answers were among it";
 }
 
-TEST_F(Rendezvous, WhoFallsSilentIsOffline) {
-  User& alice = logged_in("str:alice");
-  User& bob = logged_in("str:bob");
-  bob.client.watch(name("str:alice"), true, now);
-  run_for(seconds(60));
-  EXPECT_EQ(server->user_count(), 2u) << "whoever pings stays";
-  alice.connected = false;  // killed
-  run_for(seconds(24));
-  EXPECT_TRUE(bob.all<PresenceEvent>().back().online);
-  run_for(seconds(7));
-  EXPECT_FALSE(bob.all<PresenceEvent>().back().online);
-  EXPECT_EQ(server->user_count(), 1u);
-  EXPECT_EQ(server->counters().silent, 1u);
-}
-
-// Pings are all that an idle user costs; the time until somebody is noticed to be gone grows with them.
-TEST_F(Rendezvous, ManyUsersPingLessOften) {
-  limits.pings_per_second = 0.1;  // two users: every 20 s
-  restart();
-  User& alice = logged_in("str:alice");
-  User& bob = logged_in("str:bob");
-  run_for(seconds(11));
-  for (int i = 0; i < 5; ++i) {
-    const Instant ping = alice.client.next_deadline();
-    EXPECT_NEAR(to_seconds(ping - now), 19, 0.1);
-    run_for(seconds(20));
-  }
-  EXPECT_TRUE(alice.online() && bob.online());
-  bob.connected = false;
-  run_for(seconds(45));
-  EXPECT_EQ(server->user_count(), 2u);
-  run_for(seconds(16));
-  EXPECT_EQ(server->user_count(), 1u) << "two and a half of 20 s";
-}
-
-// The next life of the server has most to do at its begin.
-TEST_F(Rendezvous, TheIntervalBetweenPingsOutlivesTheSession) {
-  limits.pings_per_second = 0.05;
-  restart();
-  User& alice = logged_in("str:alice");
-  run_for(seconds(12));
-  restart();
-  connect(alice);
-  const Instant ping = alice.client.next_deadline();
-  EXPECT_EQ(ping, now + seconds(20));
-  run_for(seconds(19));
-  EXPECT_TRUE(alice.online());
-  EXPECT_EQ(server->user_count(), 1u);
-}
-
-TEST_F(Rendezvous, AnIntervalBetweenPingsHasBounds) {
-  for (const double rate : {1e-9, 1e9}) {
-    limits.pings_per_second = rate;
-    restart();
-    User& alice = logged_in("str:alice" + std::to_string(users.size()));
-    run_for(seconds(10));
-    const Duration wait = alice.client.next_deadline() - now;
-    EXPECT_GE(wait, seconds(9)) << rate;
-    EXPECT_LE(wait, seconds(25)) << rate;
-    disconnect(alice);
-  }
-}
-
 TEST_F(Rendezvous, LimitOfNamesOfAKey) {
   authority_config.names_of_key_max = 2;
   restart();
