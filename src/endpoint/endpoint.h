@@ -27,19 +27,12 @@
 #include "base/random.h"
 #include "base/shared_bytes.h"
 #include "base/time.h"
+#include "base/transmit.h"
 #include "base/wall_clock.h"
 #include "endpoint/endpoint_config.h"
 #include "message/channels.h"
 
 namespace whimbrel {
-
-// A batch of equally sized datagrams to one address, ready for UDP_SEGMENT: `size` bytes in the caller's buffer, cut every
-// `segment_size` bytes; the last one may be shorter.
-struct Transmit {
-  IpAddress to;
-  std::size_t size = 0;
-  std::size_t segment_size = 0;
-};
 
 // Numbers sessions in the order they were made; never used twice.
 enum class SessionId : std::uint64_t {};

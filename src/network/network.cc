@@ -107,7 +107,7 @@ ConnectionState Network::connection_info(const Identity& user, Instant now, Conn
 
 rendezvous::LobbyClient* Network::lobbies() { return online_ ? &online_->lobbies() : nullptr; }
 
-Network::UserRoute Network::route_of(const Identity& user) const {
+UserRoute Network::route_of(const Identity& user) const {
   return online_ ? online_->route_of(user) : UserRoute();
 }
 

@@ -14,6 +14,7 @@
 #include "base/time.h"
 #include "base/wall_clock.h"
 #include "endpoint/endpoint.h"
+#include "network/user_route.h"
 #include "rendezvous/lobby_client.h"
 
 namespace whimbrel {
@@ -98,11 +99,6 @@ class Network {
   bool leaving() const;
 
   NetworkStatus status() const;
-  // The sites that a user is reached over; empty names without a server, or where that is not known.
-  struct UserRoute {
-    std::string relay;  // that our packets go over; empty: none at the moment, or a direct way
-    std::string home;   // what the peer calls its home
-  };
   UserRoute route_of(const Identity& user) const;
   // For commands, events and the mirror; null without a server. Its time and its messages are ours.
   rendezvous::LobbyClient* lobbies();

@@ -16,7 +16,7 @@
 #include "base/ip_address.h"
 #include "base/random.h"
 #include "base/time.h"
-#include "endpoint/endpoint.h"
+#include "base/transmit.h"
 #include "network/site_probes.h"
 #include "relay/leg.h"
 #include "rendezvous/messages.h"

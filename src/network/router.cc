@@ -117,8 +117,8 @@ void Router::on_tickets(const std::vector<SiteTicket>& tickets, Instant now) {
   for (auto& [id, remote] : remotes_) choose(remote, now);
 }
 
-Network::UserRoute Router::route_of(const Identity& user) const {
-  Network::UserRoute found;
+UserRoute Router::route_of(const Identity& user) const {
+  UserRoute found;
   const auto at = by_user_.find(user);
   if (at == by_user_.end()) return found;
   const Routes& routes = remotes_.at(at->second).routes;

@@ -21,10 +21,10 @@
 #include "base/time.h"
 #include "base/token_bucket.h"
 #include "endpoint/endpoint.h"
-#include "network/network.h"
 #include "network/relays.h"
 #include "network/routes.h"
 #include "network/signal.h"
+#include "network/user_route.h"
 #include "network/via_address.h"
 
 namespace whimbrel {
@@ -102,7 +102,7 @@ class Router {
   // As Relays::leave().
   void leave() { relays_.leave(); }
   const Relays& relays() const { return relays_; }
-  Network::UserRoute route_of(const Identity& user) const;
+  UserRoute route_of(const Identity& user) const;
   const RouterStats& stats() const { return stats_; }
   std::size_t remote_count() const { return remotes_.size(); }
 

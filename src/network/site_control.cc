@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "crypto/hash.h"
-#include "network/site.h"
+#include "network/site_config.h"
 
 namespace whimbrel {
 

@@ -19,6 +19,7 @@
 #include "base/counters.h"
 #include "base/ip_address.h"
 #include "base/random.h"
+#include "base/transmit.h"
 #include "crypto/packet_keys.h"
 #include "message/channels.h"
 #include "path/path.h"
@@ -66,12 +67,6 @@ struct SessionEnd {
   std::string text;
   bool lost_reliable = false;  // reliable messages that were taken were not acknowledged
   Duration waited{};           // kTimedOut: so long for an answer
-};
-
-struct SessionTransmit {
-  IpAddress to;
-  std::size_t size = 0;
-  std::size_t segment_size = 0;
 };
 
 class Session final : private FrameSink {
@@ -139,7 +134,7 @@ class Session final : private FrameSink {
   bool take_doubt() { return std::exchange(doubt_, false); }
 
   // --- outputs ---------------------------------------------------------------------------------------------------
-  std::optional<SessionTransmit> poll_transmit(MutableBytes buffer, Instant now);
+  std::optional<Transmit> poll_transmit(MutableBytes buffer, Instant now);
   Instant next_deadline() const;
 
   // --- getters ---------------------------------------------------------------------------------------------------
@@ -196,7 +191,7 @@ class Session final : private FrameSink {
   void on_address_change(const IpAddress& from, Instant now);
   void on_path_response(const PathData& frame, Instant now);
   void advance_validation(Instant now);
-  std::optional<SessionTransmit> transmit_while_silent(MutableBytes buffer, Instant now);
+  std::optional<Transmit> transmit_while_silent(MutableBytes buffer, Instant now);
 
   // session_transmit.cc
   // `whole`: messages that do not fit wait, rather than be cut.
@@ -206,9 +201,9 @@ class Session final : private FrameSink {
   std::size_t build_close(MutableBytes out, Instant now);
   std::size_t seal(MutableBytes out, std::size_t plain_size, std::size_t header_size,
                    PacketNumber number);
-  std::optional<SessionTransmit> transmit_probe(MutableBytes buffer, Instant now);
-  std::optional<SessionTransmit> transmit_close(MutableBytes buffer, Instant now);
-  std::optional<SessionTransmit> transmit_batch(MutableBytes buffer, Instant now);
+  std::optional<Transmit> transmit_probe(MutableBytes buffer, Instant now);
+  std::optional<Transmit> transmit_close(MutableBytes buffer, Instant now);
+  std::optional<Transmit> transmit_batch(MutableBytes buffer, Instant now);
   bool write_handshake_done(ByteWriter& out);
   bool write_quality(ByteWriter& out, Instant now);
   bool has_control(Instant now) const;

@@ -48,7 +48,7 @@ void Session::on_path_response(const PathData& frame, Instant now) {
 
 // RFC 9000 9: only a packet that opens moves a peer, and a handshake packet doesn't. Nobody acknowledges this one while the
 // peer has not accepted us, so it is not tracked: the next FinishXX brings the next one.
-std::optional<SessionTransmit> Session::transmit_while_silent(MutableBytes buffer, Instant now) {
+std::optional<Transmit> Session::transmit_while_silent(MutableBytes buffer, Instant now) {
   if (!address_owed_ || keys_.exhausted()) return std::nullopt;
   address_owed_ = false;
   const PacketNumber number = path_.next_packet_number();
@@ -59,7 +59,7 @@ std::optional<SessionTransmit> Session::transmit_while_silent(MutableBytes buffe
   const std::size_t bytes = seal(buffer, writer.size(), head, number);
   path_.on_packet_sent(now, bytes, false, PacketPurpose::kNormal, {});
   sent(bytes, false, now);
-  return SessionTransmit{remote_, bytes, bytes};
+  return Transmit{remote_, bytes, bytes};
 }
 
 }  // namespace whimbrel

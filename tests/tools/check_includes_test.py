@@ -3,6 +3,7 @@
 import importlib.machinery
 import importlib.util
 import pathlib
+import re
 import sys
 import tempfile
 import unittest
@@ -26,6 +27,30 @@ def breaches(files):
         return found
 
 
+class TheTree(unittest.TestCase):
+    """What stands on what is written in three places, and used."""
+
+    ROOT = SCRIPT.parents[1]
+
+    def test_is_linked_as_it_is_checked(self):
+        lists = (self.ROOT / "src/CMakeLists.txt").read_text()
+        linked = [line.split() for line in re.findall(r"^whimbrel_layer\((.*)\)", lists, re.M)]
+        self.assertEqual({layer: below for layer, *below in linked}, CHECK.STANDS_ON)
+
+    def test_is_drawn_as_it_is_checked(self):
+        page = (self.ROOT / "docs/ARCHITECTURE.md").read_text()
+        table = page[page.index("| folder | stands on |"):].split("\n\n")[0]
+        drawn = [re.findall(r"`(\w+)`", line) for line in table.split("\n")[2:]]
+        self.assertEqual({layer: below for layer, *below in drawn} | {"base": []}, CHECK.STANDS_ON)
+
+    def test_each_layer_needs_what_it_stands_on(self):
+        for layer, standing_on in CHECK.STANDS_ON.items():
+            files = [file for file in (self.ROOT / "src" / layer).rglob("*") if file.suffix in (".h", ".cc")]
+            used = {name for file in files for name in re.findall(r'#include "(\w+)/', file.read_text())}
+            for below in standing_on:
+                self.assertIn(below, used, f"{layer} does not need {below}")
+
+
 class IncludeOrder(unittest.TestCase):
     def refuse(self, path, content, rule, line=1):
         found = breaches({path: content})
@@ -47,7 +72,8 @@ class IncludeOrder(unittest.TestCase):
 
     def test_neighbours_do_not_know_each_other(self):
         neighbours = [("path", "message"), ("message", "path"), ("handshake", "path"), ("relay", "rendezvous"),
-                      ("traversal", "relay"), ("rendezvous", "traversal")]
+                      ("traversal", "relay"), ("rendezvous", "traversal"), ("endpoint", "relay"),
+                      ("endpoint", "rendezvous"), ("relay", "session"), ("io", "network"), ("handshake", "wire")]
         for user, used in neighbours:
             self.refuse(f"src/{user}/a.cc", f'#include "{used}/b.h"\n', f"{user} stands below or beside {used}")
 
@@ -55,6 +81,10 @@ class IncludeOrder(unittest.TestCase):
         for layer in CHECK.STANDS_ON:
             for below in CHECK.layers_below(layer):
                 self.allow(f"src/{layer}/a.cc", f'#include "{below}/b.h"\n')
+
+    def test_bindings_see_the_public_headers_only(self):
+        self.allow("bindings/godot/a.cc", "#include <whimbrel/identity.h>\n")
+        self.refuse("bindings/godot/a.cc", '#include "base/time.h"\n', "public headers")
 
     def test_includes_are_written_from_the_src_root(self):
         self.refuse("src/path/pacer.cc", '#include "pacer.h"\n', "written from src/")
