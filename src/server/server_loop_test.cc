@@ -7,6 +7,7 @@
 #include <string>
 #include <thread>
 
+#include "endpoint/endpoint.h"
 #include "server/test_client.h"
 #include "traversal/stun.h"
 
@@ -78,6 +79,58 @@ TEST_P(ServerLoopTest, JunkIsCountedAndNothingElse) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Offload, ServerLoopTest, testing::Bool());
+
+// Of a stranger to the server with this key.
+std::vector<std::uint8_t> first_packet(const PublicKey& server, Random& random) {
+  static const WallClock clock(Instant(), unix_now());
+  const Identity name = Identity::generic_string("server");
+  EndpointConfig config;
+  config.keys = generate_x25519(random);
+  Endpoint stranger(std::move(config), random, Instant(), clock);
+  stranger.set_route(name, IpAddress::v4(127, 0, 0, 1, 1), server);
+  stranger.send(name, SharedBytes::copy(as_bytes("hello")), kSendReliable, 0, Instant());
+  std::vector<std::uint8_t> packet(65536);
+  packet.resize(stranger.poll_transmit(packet, Instant())->size);
+  return packet;
+}
+
+// One call of the system brings a few datagrams where each has another sender. What lies behind them does not wait for as many
+// answers as a server gives that has nothing else to do.
+TEST(ServerLoopFirstPackets, WaitForWhatCameWithThem) {
+  SecureRandom random(system_random_seed());
+  rendezvous::MemoryRegistry registry;
+  rendezvous::Authority authority({}, SigningKey::generate(random), registry);
+  ServerLoopConfig config;
+  config.listen = {*IpAddress::parse("127.0.0.1:0")};
+  config.site_master = TestClient::master();
+  config.site.relay = false;
+  config.site.keys = generate_x25519(random);
+  config.authority = &authority;
+  const auto server = std::move(*ServerLoop::open(config));
+  std::thread thread([&] { server->run(); });
+  Client eve("str:eve", IpAddress::v4(127, 0, 0, 1, server->port(true)));
+  std::vector<std::vector<std::uint8_t>> packets;
+  for (int i = 0; i < 8; ++i) packets.push_back(first_packet(config.site.keys.public_key, random));
+  packets.resize(55, std::vector<std::uint8_t>(100, 0xc0));
+  std::array<std::uint8_t, 64> question;
+  const std::size_t size = write_binding_request(question, StunTransaction{9});
+  packets.emplace_back(question.begin(), question.begin() + static_cast<long>(size));
+  // All are there when it looks.
+  server->with_site([&](Site&, Instant) {
+    for (const auto& packet : packets) eve.send_raw(packet);
+  });
+  const auto answer = [&] {
+    return std::find_if(eve.other.begin(), eve.other.end(),
+                        [](const auto& one) { return is_stun_packet(one[0]); });
+  };
+  EXPECT_TRUE(eve.run([&] { return answer() != eve.other.end(); }));
+  const auto before = std::count_if(eve.other.begin(), answer(), [](const auto& one) {
+    return packet_kind(one[0]) == PacketKind::kHandshake;
+  });
+  EXPECT_LE(before, 1);
+  server->stop();
+  thread.join();
+}
 
 // What the machine's clock is wrong by.
 std::atomic<UnixMillis> g_ahead{0};

@@ -80,18 +80,23 @@ void ServerShard::with_site(const std::function<void(Site&, Instant now)>& task)
 // --- datagrams -----------------------------------------------------------------------------------------------------
 
 bool ServerShard::receive(UdpSocket& socket) {
-  const auto batches = socket.receive();
-  const Instant now = clock_.now();
-  look_at_clock(now);
-  arrivals_.clear();
-  for (const UdpSocket::Batch& batch : batches) cut(batch);
-  const std::span<const Arrival> all = arrivals_;
-  for (std::size_t first = 0; first < all.size(); first += kPrefetchGroup) {
-    serve(all.subspan(first, std::min(kPrefetchGroup, all.size() - first)), now);
-    publish_handovers();
+  bool more = true;
+  for (std::size_t taken = 0; more && taken < kArrivalsMin;) {
+    const auto batches = socket.receive();
+    const Instant now = clock_.now();
+    look_at_clock(now);
+    arrivals_.clear();
+    for (const UdpSocket::Batch& batch : batches) cut(batch);
+    const std::span<const Arrival> all = arrivals_;
+    for (std::size_t first = 0; first < all.size(); first += kPrefetchGroup) {
+      serve(all.subspan(first, std::min(kPrefetchGroup, all.size() - first)), now);
+      publish_handovers();
+    }
+    send_forwards();
+    taken += all.size();
+    more = batches.size() == UdpSocket::kBatchesMax;
   }
-  send_forwards();
-  return batches.size() == UdpSocket::kBatchesMax;
+  return more;
 }
 
 void ServerShard::cut(const UdpSocket::Batch& batch) {

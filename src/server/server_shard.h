@@ -50,6 +50,9 @@ class ServerShard final : private relay::HandoverOutlet {
   static constexpr std::size_t kTransmitBufferSize = 2 * kTransmitMax;
   // Transmits between two looks at the sockets.
   static constexpr std::size_t kTransmitsMax = 64;
+  // Datagrams of a socket in a turn, if there are as many. Where each has another sender one call brings UdpSocket::kBatchesMax, too few
+  // for the time that a turn takes which answers first packets (handshakes.cc).
+  static constexpr std::size_t kArrivalsMin = 64;
   // Handovers of one shard between two looks at the sockets.
   static constexpr std::size_t kHandoversMax = 512;
   // Datagrams whose memory is asked for before the first of them is looked at: what a core can have on its way.
