@@ -174,6 +174,17 @@ TEST(Returns, AreCalledAtARateThatTheServerCanBear) {
   EXPECT_NEAR(static_cast<double>(called), 10 * Returns::kPerSecond + Returns::kAtOnce, 10);
 }
 
+// Also where nobody answers: then the pace is the slowest.
+TEST(Returns, AreAllCalledWhileTheirLobbiesCanBeRestored) {
+  Instant now{};
+  Returns returns(lines(rendezvous::ServerLimits().clients_max), now);
+  while (returns.next_deadline() != kNever) {
+    now = std::max(now, returns.next_deadline());
+    while (returns.next(now)) continue;
+  }
+  EXPECT_LT(now - Instant(), rendezvous::LobbyLimits().restore_time);
+}
+
 TEST(Returns, PassOverWhoIsHere) {
   Instant now{};
   const auto all = lines(2000);

@@ -54,7 +54,7 @@ void Client::on(const LoggedIn& message, Instant now) {
     question.ask_at = kNever;
     send(Lookup{request, question.user.text()});
   }
-  watches_.on_online(message.requests_per_second, now);
+  watches_.on_online(message.requests_per_second, now, ping_interval_);
   send_watches(now);
   if (ticket_wanted_) send(WantRelayTicket{next_request_++});
 }

@@ -118,7 +118,7 @@ TEST_F(LobbyClients, AReconnectInTimeLosesNothing) {
 }
 
 TEST_F(LobbyClients, AReconnectTooLateIsTold) {
-  run_for(seconds(61));  // nothing is restored any more
+  run_for(LobbyLimits().restore_time + seconds(1));  // nothing is restored any more
   User& alice = logged_in("str:alice");
   User& bob = logged_in("str:bob");
   const LobbyId lobby = create(alice);
@@ -210,7 +210,7 @@ TEST_F(LobbyClients, WhatAServerWillNotRestoreIsGone) {
   EXPECT_EQ(take<LobbyGoneEvent>(alice).size(), 1u);
   create(alice);
   begin_again();
-  run_for(seconds(61));
+  run_for(LobbyLimits().restore_time + seconds(1));
   connect(alice);
   EXPECT_EQ(take<LobbyGoneEvent>(alice).size(), 1u) << "too late";
   create(alice);

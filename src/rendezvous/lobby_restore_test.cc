@@ -1,4 +1,5 @@
 // After a restart: with the claims that members were given.
+#include "rendezvous/client.h"
 #include "rendezvous/test_lobby_server.h"
 
 namespace whimbrel::rendezvous {
@@ -93,6 +94,10 @@ TEST_F(RestoredLobbies, WithoutItsOwnerTheLongestMemberGetsIt) {
   EXPECT_EQ(look("alice", lobby).data.at(0).value, "b's own");
   wait(limits.restore_time - limits.owner_wait);
   EXPECT_EQ(restore("carol", of_carol), LobbyResult::kNoSuchLobby) << "too late";
+}
+
+TEST_F(RestoredLobbies, WaitForAnOwnerWhoFindsOutByHisNextPing) {
+  EXPECT_GT(limits.owner_wait, kPingIntervalMax + Client::kPongTime + seconds(5));
 }
 
 TEST_F(RestoredLobbies, WhoCameFirstMayLeave) {

@@ -41,9 +41,11 @@ struct LobbyLimits {
   double lists_per_second = 2;  // kTooOften
   double lists_burst = 5;
   Duration grace = seconds(10);  // of an absent member
-  Duration owner_wait =
-      seconds(20);  // for the owner of a restored lobby: then the longest member is it
-  Duration restore_time = seconds(60);  // from the start: later there is nothing to restore
+  // For the owner of a restored lobby, who may find out by his next ping that the server has started again: then the longest member
+  // is it.
+  Duration owner_wait = seconds(40);
+  // From the start: later there is nothing to restore. As long as it takes to call back all users of the largest server.
+  Duration restore_time = seconds(120);
 };
 
 // What makes two lives of a server one.

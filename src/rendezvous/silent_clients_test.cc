@@ -60,6 +60,30 @@ TEST_F(SilentClients, TheIntervalBetweenPingsOutlivesTheSession) {
   EXPECT_EQ(server->user_count(), 1u);
 }
 
+// An idle client finds out by its next ping that the server has started again, and the last of very many come a minute later.
+TEST_F(SilentClients, WhoPingsSeldomIsNotGoneAfterARestart) {
+  limits.pings_per_second = 0.01;
+  restart();
+  User& alice = logged_in("str:alice");
+  User& bob = logged_in("str:bob");
+  User& carol = logged_in("str:carol");
+  for (const char* who : {"str:bob", "str:carol"}) alice.client.watch(name(who), true, now);
+  run_for(seconds(12));
+  restart();
+  connect(alice);
+  run_for(kPingIntervalMax + seconds(3));
+  connect(bob);
+  EXPECT_EQ(alice.all<PresenceEvent>().size(), 2u) << "what was told before";
+  run_for(seconds(40));
+  connect(carol);
+  EXPECT_EQ(alice.all<PresenceEvent>().size(), 2u);
+  disconnect(carol);
+  restart();
+  connect(alice);
+  run_for(seconds(80));
+  EXPECT_EQ(alice.all<PresenceEvent>().size(), 4u) << "both are gone";
+}
+
 TEST_F(SilentClients, AnIntervalBetweenPingsHasBounds) {
   for (const double rate : {1e-9, 1e9}) {
     limits.pings_per_second = rate;

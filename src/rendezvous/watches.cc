@@ -42,12 +42,12 @@ void Watches::say(const Identity& user) {
   if (to_say_.size() < kToSayMax || users_.contains(user)) to_say_.push_back(user);
 }
 
-void Watches::on_online(std::uint32_t requests_per_second, Instant now) {
+void Watches::on_online(std::uint32_t requests_per_second, Instant now, Duration ping_interval) {
   const double requests = requests_per_second == 0 ? kRequestsUsual : requests_per_second;
   pace_ = TokenBucket(requests * kPaceShare, std::max(1.0, requests * kBurstShare), now);
   online_ = true;
   retry_at_ = kNever;
-  grace_ends_ = now + kGrace;
+  grace_ends_ = now + kGrace + kGraceOfSeldomPings * (ping_interval - kPingInterval);
   to_say_.clear();
   for (auto& [user, watched] : users_) {
     watched.said = watched.answered = false;

@@ -26,13 +26,18 @@ class Watches {
   // After a login a user who was online, and is not, may only be later than us: where the server has started again, everybody logs
   // in again, who is idle after his next ping. So long it is no news.
   static constexpr Duration kGrace = seconds(15);
+  // So much longer for each second that pings are rarer than every 10 s: their server has very many users, and lets them in one after
+  // another.
+  static constexpr int kGraceOfSeldomPings = 4;
 
   // False: there are kMax others. True as well where that user is watched already.
   bool add(const Identity& user);
   void remove(const Identity& user);
 
-  // `requests_per_second`: what the server takes of this client, for everything; 0: it does not say.
-  void on_online(std::uint32_t requests_per_second, Instant now);
+  // `requests_per_second`: what the server takes of this client, for everything; 0: it does not say. `ping_interval`: how often its
+  // users ping.
+  void on_online(std::uint32_t requests_per_second, Instant now,
+                 Duration ping_interval = kPingInterval);
   void on_offline();
   // True: this is the first that is known of the user, or something else than before.
   bool on_presence(const Identity& user, bool online, Instant now);
