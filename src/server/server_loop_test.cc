@@ -118,6 +118,7 @@ TEST(ServerLoopFirstPackets, WaitForWhatCameWithThem) {
   // All are there when it looks.
   server->with_site([&](Site&, Instant) {
     for (const auto& packet : packets) eve.send_raw(packet);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
   });
   const auto answer = [&] {
     return std::find_if(eve.other.begin(), eve.other.end(),
