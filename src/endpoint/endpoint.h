@@ -195,6 +195,8 @@ class Endpoint {
   bool lingering() const;
   std::size_t session_count() const;
   std::size_t pending_request_count() const;
+  // Of receiver indices that packets to us may name.
+  std::size_t index_count() const;
 
  private:
   struct State;

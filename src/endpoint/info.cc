@@ -160,5 +160,6 @@ bool Endpoint::lingering() const {
 
 std::size_t Endpoint::session_count() const { return state_->peers.size(); }
 std::size_t Endpoint::pending_request_count() const { return state_->requests.size(); }
+std::size_t Endpoint::index_count() const { return state_->by_index.size(); }
 
 }  // namespace whimbrel

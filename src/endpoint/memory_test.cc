@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "endpoint/endpoint.h"
+#include "endpoint/endpoint_pair.h"
 
 namespace whimbrel {
 namespace {
@@ -99,6 +100,84 @@ TEST_F(OneServer, AQuietSessionGoesOnWhereItWas) {
     ASSERT_EQ(got_.size(), static_cast<std::size_t>(round + 1));
   }
 }
+
+// The indices that packets named are free again, whoever began and whoever ended it.
+class Indices : public EndpointPair, public testing::WithParamInterface<bool> {
+ protected:
+  void expect_none(const char* after) {
+    // Longer than anything that has ended is remembered.
+    run_for(seconds(30));
+    EXPECT_EQ(a.endpoint->session_count(), 0u) << after;
+    EXPECT_EQ(b.endpoint->session_count(), 0u) << after;
+    EXPECT_EQ(a.endpoint->index_count(), 0u) << after;
+    EXPECT_EQ(b.endpoint->index_count(), 0u) << after;
+  }
+};
+
+TEST_P(Indices, OfClosedSessionsAreGivenBack) {
+  know_each_other(GetParam());
+  a.accept_all = b.accept_all = true;
+  for (std::size_t i = 0; i < 20; ++i) {
+    Host& caller = i % 2 == 0 ? a : b;
+    Host& called = i % 2 == 0 ? b : a;
+    Host& closer = i % 4 < 2 ? a : b;
+    send(caller, called.name(), "hello", kSendReliable | kSendAutoRestartBrokenSession);
+    run_for(seconds(1));
+    ASSERT_EQ(called.got.size(), i / 2 + 1);
+    ASSERT_GE(called.endpoint->index_count(), 1u);
+    closer.endpoint->close_session(&closer == &a ? b.name() : a.name(), now);
+    run_for(seconds(2));
+  }
+  expect_none("they were closed");
+}
+
+TEST_P(Indices, OfDialsAndRequestsThatCameToNothingAreGivenBack) {
+  know_each_other(GetParam());
+  for (int i = 0; i < 5; ++i) {
+    send(a, b.name(), "let me in", kSendReliable | kSendAutoRestartBrokenSession);
+    run_for(seconds(15));
+  }
+  EXPECT_GE(a.failures.size(), 1u);
+  for (int i = 0; i < 5; ++i) {
+    send(a, b.name(), "let me in", kSendReliable | kSendAutoRestartBrokenSession);
+    run_for(seconds(1));
+    b.endpoint->close_session(a.name(), now);
+    run_for(seconds(1));
+  }
+  expect_none("nobody was let in");
+}
+
+TEST_P(Indices, OfHandshakesThatStoppedHalfWayAreGivenBack) {
+  know_each_other(GetParam());
+  b.accept_all = true;
+  drop = [this](const Host& from) { return &from == &b; };
+  for (int i = 0; i < 5; ++i) {
+    send(a, b.name(), "is anybody there?", kSendReliable | kSendAutoRestartBrokenSession);
+    run_for(seconds(2));
+    EXPECT_GE(b.endpoint->index_count(), 1u);
+    run_for(seconds(10));
+  }
+  drop = nullptr;
+  expect_none("nothing came back");
+}
+
+// The peer has forgotten the request, so there is another dial.
+TEST_P(Indices, OfADialThatIsMadeAgainAreGivenBack) {
+  know_each_other(GetParam());
+  send(a, b.name(), "hello");
+  run_for(seconds(1));
+  ASSERT_EQ(b.requests.size(), 1u);
+  Host again("str:bob", 2, 2);
+  again.random.u64();  // else its ephemeral keys would be those of its first life
+  b.endpoint = std::move(again.endpoint);
+  b.accept_all = true;
+  run_for(seconds(8));
+  ASSERT_EQ(b.got.size(), 1u);
+  a.endpoint->close_session(b.name(), now);
+  expect_none("it was closed");
+}
+
+INSTANTIATE_TEST_SUITE_P(KeyKnown, Indices, testing::Bool());
 
 }  // namespace
 }  // namespace whimbrel

@@ -271,6 +271,26 @@ TEST_F(NetworkTest, ANewTokenIsTriedAtOnce) {
   EXPECT_TRUE(alice.ready()) << "what is up stays";
 }
 
+// Two programs under one name would throw each other out for ever.
+TEST_F(NetworkTest, WhoIsReplacedUnderItsNameStaysOut) {
+  Host& earlier = online("str:alice");
+  Host& later = add("str:alice");
+  later.keys = earlier.keys;
+  start(later);
+  run_for(seconds(2));
+  for (int i = 0; i < 120; ++i) {
+    ASSERT_TRUE(later.ready()) << i << ": " << later.status().text;
+    ASSERT_EQ(earlier.status().state, NetworkStatus::State::kRefused) << i;
+    run_for(milliseconds(500));
+  }
+  EXPECT_EQ(earlier.status().text, "logged in elsewhere as str:alice");
+  // A token that is given anew is a wish to be back.
+  earlier.network->set_login_token("", now);
+  run_for(seconds(3));
+  EXPECT_TRUE(earlier.ready());
+  EXPECT_EQ(later.status().state, NetworkStatus::State::kRefused);
+}
+
 TEST_F(NetworkTest, ASiteThatIsAwayForAWhileIsFoundAgain) {
   Host& alice = online("str:alice");
   Host& bob = online("str:bob");

@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "handshake/packets.h"
@@ -128,9 +131,23 @@ class RouterTest : public ::testing::Test {
     }
     const auto& signal = std::get<SignalRequest>(request);
     ++signals;
+    if (rendezvous_away) return;
     later(2 * kLeg, [this, user = signal.user, body = signal.body, name = from.name()] {
+      note_grants(name, user, body);
       if (Host* host = find(user)) host->router->on_signal(name, body, now);
     });
+  }
+  void note_grants(const Identity& from, const Identity& to, Bytes body) {
+    const auto signal = read_signal(body);
+    if (!signal) return;
+    for (const PeerSlot& slot : signal->slots) {
+      std::int64_t& until = granted_until[{from, to}];
+      until = std::max<std::int64_t>(until, slot.grant.not_after);
+    }
+  }
+  // For how many seconds `to` may bind what it has of `from`.
+  std::int64_t granted_for(const Host& from, const Host& to) {
+    return granted_until[{from.name(), to.name()}] - clock.seconds_at(now);
   }
   void drain(Host& host) {
     static std::array<std::uint8_t, 65536> buffer;
@@ -209,7 +226,9 @@ class RouterTest : public ::testing::Test {
   std::vector<std::unique_ptr<Host>> hosts;
   std::deque<Flight> flights;
   bool relay_dead = false;
+  bool rendezvous_away = false;
   std::size_t signals = 0;
+  std::map<std::pair<Identity, Identity>, std::int64_t> granted_until;  // as it arrived
 };
 
 TEST_F(RouterTest, StrangersMeetByNameAlone) {
@@ -301,6 +320,52 @@ TEST_F(RouterTest, ARestartedRelayIsSurvived) {
   }
   RecordProperty("outage_ms", static_cast<int>(to_milliseconds(gap)));
   EXPECT_LE(to_milliseconds(gap), 1500);
+}
+
+// Whoever must bind again may find no rendezvous to ask, so what it has must be good for a while at any time.
+TEST_F(RouterTest, GrantsAreRenewedLongBeforeTheyEnd) {
+  Host& alice = add("str:alice");
+  Host& bob = add("str:bob");
+  run_for(seconds(1));
+  send(alice, bob, "hello");
+  for (int i = 0; i < 150; ++i) {
+    run_for(seconds(10));
+    send(alice, bob, "tick");
+    send(bob, alice, "tock");
+    ASSERT_GE(granted_for(alice, bob), 300) << i;
+    ASSERT_GE(granted_for(bob, alice), 300) << i;
+  }
+  EXPECT_LE(signals, 30u) << "and not all the time";
+  EXPECT_TRUE(alice.failures.empty() && bob.failures.empty());
+}
+
+TEST_F(RouterTest, ARelayThatIsRestartedIsSurvivedAfterTheRendezvousWasAway) {
+  Host& alice = add("str:alice");
+  Host& bob = add("str:bob");
+  run_for(seconds(1));
+  std::vector<std::string> sent;
+  const auto talk_for = [&](int times) {
+    for (int i = 0; i < times; ++i) {
+      if (i % 240 == 239 && !rendezvous_away) {
+        for (auto& host : hosts) give_ticket(*host);
+      }
+      sent.push_back(std::to_string(i));
+      send(alice, bob, sent.back());
+      run_for(seconds(1));
+      ASSERT_GE(granted_for(alice, bob), 0) << sent.size();
+      ASSERT_GE(granted_for(bob, alice), 0) << sent.size();
+    }
+  };
+  talk_for(480);
+  rendezvous_away = true;
+  talk_for(300);
+  rendezvous_away = false;
+  for (auto& host : hosts) host->router->on_online(now);
+  talk_for(300);
+  start_relay();
+  talk_for(10);
+  EXPECT_EQ(bob.got, sent);
+  EXPECT_TRUE(alice.failures.empty() && bob.failures.empty());
 }
 
 TEST_F(RouterTest, AnEndedSessionIsMadeAgain) {

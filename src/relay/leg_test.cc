@@ -225,6 +225,72 @@ TEST_F(RelayLeg, ForgedAnswersAreIgnored) {
   EXPECT_EQ(alice.got.size(), 1u);
 }
 
+// Who sees the Open knows its nonce, but not the secret of the token.
+class ForgedAnswers : public RelayLeg {
+ protected:
+  ForgedAnswers() : alice(add("str:alice")) {
+    alice.leg.open(ticket_for(token_for(alice.identity)), now);
+    nonce = sent_open();
+  }
+  // The nonce of the Open that leaves now. Nothing leaves: zeros.
+  Nonce sent_open() {
+    std::array<std::uint8_t, kOpenSizeMax> buffer;
+    const std::size_t size = alice.leg.poll_transmit(buffer, now);
+    const auto open = read_open(Bytes(buffer).first(size));
+    return open ? open->nonce : Nonce{};
+  }
+  void receive(Bytes datagram) {
+    std::vector<std::uint8_t> copy(datagram.begin(), datagram.end());
+    EXPECT_FALSE(alice.leg.receive(copy, now).has_value());
+  }
+  // Everything is as it was, and the next Open is that of before.
+  void expect_still_opening() {
+    EXPECT_EQ(alice.leg.state(), Leg::State::kOpening);
+    EXPECT_FALSE(alice.leg.poll_event().has_value());
+    EXPECT_EQ(sent_open(), Nonce{}) << "it is not time yet";
+    now += milliseconds(250);
+    EXPECT_EQ(sent_open(), nonce);
+  }
+
+  Client& alice;
+  Nonce nonce{};
+  Secret wrong;
+};
+
+TEST_F(ForgedAnswers, ARefusedWithAWrongMacChangesNothing) {
+  std::array<std::uint8_t, kRefusedSize> buffer;
+  for (const Refusal reason : {Refusal::kFull, Refusal::kDraining, Refusal::kExpired}) {
+    const MutableBytes refused = write_refused(buffer, {reason, nonce});
+    write_mac(wrong, Kind::kRefused, refused);
+    receive(refused);
+  }
+  expect_still_opening();
+}
+
+TEST_F(ForgedAnswers, AnOpenedWithAWrongMacChangesNothing) {
+  std::array<std::uint8_t, kOpenedSize> buffer;
+  Opened opened{nonce, nonce, SlotId::of(1, 1), 1, alice.address, 600, 0};
+  const MutableBytes datagram = write_opened(buffer, opened);
+  write_mac(wrong, Kind::kOpened, datagram);
+  receive(datagram);
+  expect_still_opening();
+}
+
+// Nothing shows whether a Cookie is of the relay.
+TEST_F(ForgedAnswers, CookiesCauseTwoMoreOpensAtMost) {
+  std::array<std::uint8_t, kCookieReplySize> buffer;
+  unsigned opens = 0;
+  for (std::uint8_t i = 1; i <= 100; ++i) {
+    RelayCookie cookie{};
+    cookie.fill(i);
+    write_cookie_reply(buffer, {nonce, cookie});
+    receive(buffer);
+    while (sent_open() == nonce) ++opens;
+  }
+  EXPECT_LE(opens, 2u);
+  EXPECT_GE(opens, 1u) << "it may be the relay's";
+}
+
 TEST_F(RelayLeg, MeasuresTheRoundTrip) {
   Client& alice = opened("str:alice");
   run_for(seconds(20));

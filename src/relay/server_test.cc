@@ -220,6 +220,90 @@ TEST_F(RelayTest, ANewAddressIsBelievedOnlyAfterItsAnswer) {
   EXPECT_EQ(bob.got.size(), 2u);
 }
 
+// The relay and Bob by hand, who sends from another address than before.
+class AClientThatMoves : public TestRelay {
+ protected:
+  using Datagram = std::vector<std::uint8_t>;
+
+  AClientThatMoves() : alice(opened("str:alice")), bob(opened("str:bob")), before(bob.address) {
+    EXPECT_TRUE(connect(alice, bob) && connect(bob, alice));
+  }
+  Datagram packet(Client& from, Client& to) {
+    Datagram datagram(kHeaderSize + 100);
+    const Datagram payload(100);
+    EXPECT_EQ(from.leg.wrap(to.leg.slot(), payload, datagram, now), datagram.size());
+    return datagram;
+  }
+  // Where the relay sends what is for Bob.
+  std::optional<IpAddress> goes_to() {
+    Datagram datagram = packet(alice, bob);
+    return server->receive(alice.address, datagram, now);
+  }
+  // A packet of Bob's comes from there: what the relay says to that.
+  Datagram comes_from(const IpAddress& address) {
+    Datagram datagram = packet(bob, alice);
+    EXPECT_EQ(server->receive(address, datagram, now), alice.address) << "it is good all the same";
+    Datagram said(kOpenSizeMax);
+    const auto reply = server->poll_transmit(said);
+    if (!reply) return {};
+    EXPECT_EQ(reply->to, address);
+    EXPECT_LE(reply->size, datagram.size());
+    EXPECT_FALSE(server->poll_transmit(buffer)) << "nothing else is said";
+    said.resize(reply->size);
+    return said;
+  }
+  Datagram answer_to(Datagram challenge) {
+    EXPECT_EQ(read_leg_header(challenge).value_or(LegHeader()).detail,
+              static_cast<std::uint8_t>(Tell::kPathChallenge));
+    EXPECT_FALSE(bob.leg.receive(challenge, now));
+    Datagram answer(kOpenSizeMax);
+    answer.resize(bob.leg.poll_transmit(answer, now));
+    return answer;
+  }
+  void answer_from(const IpAddress& address, Datagram answer) {
+    EXPECT_FALSE(server->receive(address, answer, now));
+    while (server->poll_transmit(buffer)) {
+    }
+  }
+
+  Client& alice;
+  Client& bob;
+  const IpAddress before;
+  const IpAddress moved = IpAddress::v4(10, 0, 7, 7, 4001);
+  const IpAddress elsewhere = IpAddress::v4(10, 66, 0, 1, 1);
+  std::array<std::uint8_t, kOpenSizeMax> buffer{};
+};
+
+TEST_F(AClientThatMoves, IsChallengedAndOnlyThenFollowed) {
+  EXPECT_TRUE(comes_from(before).empty()) << "it has not moved";
+  const Datagram challenge = comes_from(moved);
+  ASSERT_FALSE(challenge.empty());
+  EXPECT_EQ(goes_to(), before);
+  answer_from(moved, answer_to(challenge));
+  EXPECT_EQ(goes_to(), moved);
+  EXPECT_TRUE(comes_from(moved).empty()) << "it is known there";
+}
+
+TEST_F(AClientThatMoves, IsNotFollowedToWhereItsAnswerComesFromByChance) {
+  const Datagram challenge = comes_from(moved);
+  ASSERT_FALSE(challenge.empty());
+  answer_from(elsewhere, answer_to(challenge));
+  EXPECT_EQ(goes_to(), before);
+}
+
+TEST_F(AClientThatMoves, IsNotFollowedForTheAnswerToAnEarlierChallenge) {
+  const Datagram first = comes_from(moved);
+  ASSERT_FALSE(first.empty());
+  const Datagram late = answer_to(first);
+  now += seconds(3);
+  const Datagram second = comes_from(moved);
+  ASSERT_FALSE(second.empty());
+  answer_from(moved, late);
+  EXPECT_EQ(goes_to(), before);
+  answer_from(moved, answer_to(second));
+  EXPECT_EQ(goes_to(), moved);
+}
+
 TEST_F(RelayTest, RaisingTheEpochEndsGrantsAndBindings) {
   Client& alice = opened("str:alice");
   Client& bob = opened("str:bob");
