@@ -25,7 +25,7 @@ constexpr double kLoginsPerSecond = 1000;  // of the first time
 constexpr Duration kDown = seconds(1);
 constexpr Duration kPatience = seconds(300);
 constexpr std::size_t kInboxMax = 2000;    // as 4 MB of a socket hold
-constexpr std::size_t kServedAtOnce = 64;  // as the server takes from its socket
+constexpr std::size_t kServedAtOnce = 48;  // as the server takes from its socket
 
 Duration cpu_time() {
   timespec t;

@@ -94,43 +94,80 @@ std::vector<std::uint8_t> first_packet(const PublicKey& server, Random& random) 
   return packet;
 }
 
+// A server with a rendezvous alone.
+class ServerLoopFirstPackets : public testing::Test {
+ protected:
+  ServerLoopFirstPackets() {
+    ServerLoopConfig config;
+    config.listen = {*IpAddress::parse("127.0.0.1:0")};
+    config.site_master = TestClient::master();
+    config.site.relay = false;
+    config.site.keys = generate_x25519(random_);
+    config.authority = &authority_;
+    key_ = config.site.keys.public_key;
+    server_ = std::move(*ServerLoop::open(config));
+    thread_ = std::thread([this] { server_->run(); });
+    eve_ = std::make_unique<Client>("str:eve", IpAddress::v4(127, 0, 0, 1, server_->port(true)));
+  }
+  ~ServerLoopFirstPackets() override {
+    server_->stop();
+    thread_.join();
+  }
+  void add_first_packets(int count) {
+    for (int i = 0; i < count; ++i) packets_.push_back(first_packet(key_, random_));
+  }
+  // All are there when the server looks.
+  void send() {
+    server_->with_site([this](Site&, Instant) {
+      for (const auto& packet : packets_) eve_->send_raw(packet);
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    });
+  }
+  std::uint64_t count(Count what) {
+    std::uint64_t value = 0;
+    server_->with_site(
+        [&](Site& site, Instant) { value = site.control()->endpoint().counters()[what]; });
+    return value;
+  }
+
+  SecureRandom random_{system_random_seed()};
+  rendezvous::MemoryRegistry registry_;
+  rendezvous::Authority authority_{{}, SigningKey::generate(random_), registry_};
+  PublicKey key_;
+  std::unique_ptr<ServerLoop> server_;
+  std::thread thread_;
+  std::unique_ptr<Client> eve_;
+  std::vector<std::vector<std::uint8_t>> packets_;
+};
+
 // One call of the system brings a few datagrams where each has another sender. What lies behind them does not wait for as many
 // answers as a server gives that has nothing else to do.
-TEST(ServerLoopFirstPackets, WaitForWhatCameWithThem) {
-  SecureRandom random(system_random_seed());
-  rendezvous::MemoryRegistry registry;
-  rendezvous::Authority authority({}, SigningKey::generate(random), registry);
-  ServerLoopConfig config;
-  config.listen = {*IpAddress::parse("127.0.0.1:0")};
-  config.site_master = TestClient::master();
-  config.site.relay = false;
-  config.site.keys = generate_x25519(random);
-  config.authority = &authority;
-  const auto server = std::move(*ServerLoop::open(config));
-  std::thread thread([&] { server->run(); });
-  Client eve("str:eve", IpAddress::v4(127, 0, 0, 1, server->port(true)));
-  std::vector<std::vector<std::uint8_t>> packets;
-  for (int i = 0; i < 8; ++i) packets.push_back(first_packet(config.site.keys.public_key, random));
-  packets.resize(55, std::vector<std::uint8_t>(100, 0xc0));
+TEST_F(ServerLoopFirstPackets, WaitForWhatCameWithThem) {
+  add_first_packets(8);
+  packets_.resize(55, std::vector<std::uint8_t>(100, 0xc0));
   std::array<std::uint8_t, 64> question;
   const std::size_t size = write_binding_request(question, StunTransaction{9});
-  packets.emplace_back(question.begin(), question.begin() + static_cast<long>(size));
-  // All are there when it looks.
-  server->with_site([&](Site&, Instant) {
-    for (const auto& packet : packets) eve.send_raw(packet);
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  });
+  packets_.emplace_back(question.begin(), question.begin() + static_cast<long>(size));
+  send();
+  const auto& told = eve_->other;
   const auto answer = [&] {
-    return std::find_if(eve.other.begin(), eve.other.end(),
+    return std::find_if(told.begin(), told.end(),
                         [](const auto& one) { return is_stun_packet(one[0]); });
   };
-  EXPECT_TRUE(eve.run([&] { return answer() != eve.other.end(); }));
-  const auto before = std::count_if(eve.other.begin(), answer(), [](const auto& one) {
+  EXPECT_TRUE(eve_->run([&] { return answer() != told.end(); }));
+  const auto before = std::count_if(told.begin(), answer(), [](const auto& one) {
     return packet_kind(one[0]) == PacketKind::kHandshake;
   });
   EXPECT_LE(before, 1);
-  server->stop();
-  thread.join();
+}
+
+// What a turn brings it also answers.
+TEST_F(ServerLoopFirstPackets, AllGetTheirCookies) {
+  add_first_packets(250);
+  send();
+  EXPECT_TRUE(eve_->run([&] { return count(Count::kPacketsIn) == packets_.size(); }));
+  EXPECT_GT(count(Count::kCookiesSent), 0u);
+  EXPECT_EQ(count(Count::kDroppedHandshakeLoad), 0u);
 }
 
 // What the machine's clock is wrong by.

@@ -48,11 +48,12 @@ class ServerShard final : private relay::HandoverOutlet {
   // One transmit is no larger; the buffer holds several.
   static constexpr std::size_t kTransmitMax = 65536;
   static constexpr std::size_t kTransmitBufferSize = 2 * kTransmitMax;
-  // Transmits between two looks at the sockets.
-  static constexpr std::size_t kTransmitsMax = 64;
+  // Transmits between two looks at the sockets: an answer to each datagram of a turn, and as many that sessions have to say.
+  static constexpr std::size_t kTransmitsMax = 128;
   // Datagrams of a socket in a turn, if there are as many. Where each has another sender one call brings UdpSocket::kBatchesMax, too few
-  // for the time that a turn takes which answers first packets (handshakes.cc).
-  static constexpr std::size_t kArrivalsMin = 64;
+  // for the time that a turn takes which answers first packets; more than this would be more than it answers (kBusyTurn and
+  // kStatelessRepliesMax of the endpoint).
+  static constexpr std::size_t kArrivalsMin = 48;
   // Handovers of one shard between two looks at the sockets.
   static constexpr std::size_t kHandoversMax = 512;
   // Datagrams whose memory is asked for before the first of them is looked at: what a core can have on its way.
