@@ -1,8 +1,11 @@
 // Messages between two instances over real sockets on loopback.
 #include <gmock/gmock.h>
 #include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <filesystem>
 #include <thread>
 
 #include "tests/integration/pair.h"
@@ -490,11 +493,14 @@ TEST(Create, SaysWhatIsWrong) {
                 c.options = {{Option::kSendBufferSize, 1}};
               }),
               HasSubstr("4096 to 268435456"));
-  EXPECT_THAT(fault([](Config& c) { c.key_file = "/nonexistent/key"; }), HasSubstr("key file"));
-  EXPECT_THAT(fault([](Config& c) { c.certificate_file = "/nonexistent"; }),
-              HasSubstr("certificate"));
-  EXPECT_THAT(fault([](Config& c) { c.authority_files = {"/nonexistent"}; }),
-              HasSubstr("authority"));
+  // Below a regular file nobody can make anything, root neither.
+  std::string file = (std::filesystem::temp_directory_path() / "whimbrel-XXXXXX").string();
+  ASSERT_EQ(close(mkstemp(file.data())), 0);
+  const std::string nowhere = file + "/key";
+  EXPECT_THAT(fault([&](Config& c) { c.key_file = nowhere; }), HasSubstr("key file"));
+  EXPECT_THAT(fault([&](Config& c) { c.certificate_file = nowhere; }), HasSubstr("certificate"));
+  EXPECT_THAT(fault([&](Config& c) { c.authority_files = {nowhere}; }), HasSubstr("authority"));
+  std::filesystem::remove(file);
   EXPECT_THAT(fault([](Config& c) {
                 c.options = {{Option::kAllowWithoutAuth, 0}};
               }),
