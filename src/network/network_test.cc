@@ -291,6 +291,33 @@ TEST_F(NetworkTest, WhoIsReplacedUnderItsNameStaysOut) {
   EXPECT_EQ(later.status().state, NetworkStatus::State::kRefused);
 }
 
+// Where it has another key, the rendezvous alone knows that it is the same user.
+TEST_F(NetworkTest, WhoIsReplacedByAProgramWithAnotherKeyStaysOut) {
+  authority_config.mode = rendezvous::AuthorityConfig::Mode::kToken;
+  authority_config.check_token =
+      [](const std::string& token,
+         std::int64_t) -> std::variant<rendezvous::BackendClaim, std::string> {
+    return rendezvous::BackendClaim{token, std::nullopt, std::nullopt};
+  };
+  start_site();
+  const auto log_in = [this]() -> Host& {
+    Host& host = add("");
+    host.server->token = "str:alice";
+    start(host);
+    run_for(seconds(2));
+    return host;
+  };
+  Host& earlier = log_in();
+  ASSERT_TRUE(earlier.ready()) << earlier.status().text;
+  Host& later = log_in();
+  for (int i = 0; i < 120; ++i) {
+    ASSERT_TRUE(later.ready()) << i << ": " << later.status().text;
+    ASSERT_EQ(earlier.status().state, NetworkStatus::State::kRefused) << i;
+    run_for(milliseconds(500));
+  }
+  EXPECT_EQ(earlier.status().text, "logged in elsewhere as str:alice");
+}
+
 TEST_F(NetworkTest, ASiteThatIsAwayForAWhileIsFoundAgain) {
   Host& alice = online("str:alice");
   Host& bob = online("str:bob");
