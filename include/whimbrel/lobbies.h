@@ -75,7 +75,7 @@ struct Lobby {
   LobbyKind kind{};
   std::uint8_t members_max = 0;
   bool joinable = true;
-  // After a restart of the server it may be one who has not come back yet, and is no member then: 20 s at most. Who is the host follows
+  // After a restart of the server it may be one who has not come back yet, and is no member then: 40 s at most. Who is the host follows
   // from it only when owner_is_here().
   Identity owner;
   std::vector<Member> members;  // the longest member first
