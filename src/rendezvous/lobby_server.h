@@ -41,7 +41,7 @@ struct LobbyLimits {
   double lists_per_second = 2;  // kTooOften
   double lists_burst = 5;
   Duration grace = seconds(10);  // of an absent member
-  // For the owner of a restored lobby, who may find out by his next ping that the server has started again: then the longest member
+  // For the owner of a restored lobby, who may find out by their next ping that the server has started again: then the longest member
   // is it.
   Duration owner_wait = seconds(40);
   // From the start: later there is nothing to restore. As long as it takes to call back all users of the largest server.
