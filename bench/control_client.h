@@ -60,7 +60,7 @@ class ControlClient {
     control_.advance(now);
     settle(now);
     while (const auto out = control_.poll_transmit(buffer_, now))
-      socket_->send(out->to, whimbrel::Bytes(buffer_).first(out->size), out->segment_size);
+      socket_->send(*out->to.udp(), whimbrel::Bytes(buffer_).first(out->size), out->segment_size);
   }
   // Sleeps until there is something to do, then step().
   void wait(int milliseconds_max) {

@@ -137,7 +137,7 @@ class NetworkingMessages {
   //   kOk: taken. A reliable message is delivered, or the session fails with a callback, or you close it.
   //     Whether anybody can be reached is seen later: a user with no route, or an ip: identity without a port, gives kOk
   //     and then the callback, with kEndMiscRendezvous.
-  //   kInvalidParam: identity invalid or an address that leads nowhere (100::/64), payload of more than kMessageBytesMax or
+  //   kInvalidParam: identity invalid, payload of more than kMessageBytesMax or
   //     null with a size, unknown flag. Nothing was created.
   //   kLimitExceeded: more than SendBufferSize would wait; then wait() tells when there is room. Where SendBufferSize is
   //     kMessageBytesMax (the default) or more, an empty buffer takes a message of any size. Also where waiting

@@ -215,11 +215,6 @@ bool IpAddress::is_v4() const {
   return std::equal(kMappedPrefix.begin(), kMappedPrefix.end(), bytes.begin());
 }
 
-bool IpAddress::is_discard_only() const {
-  constexpr std::array<std::uint8_t, 8> kPrefix{0x01, 0, 0, 0, 0, 0, 0, 0};
-  return std::equal(kPrefix.begin(), kPrefix.end(), bytes.begin());
-}
-
 bool IpAddress::is_loopback() const {
   if (is_v4()) return bytes[12] == 127;
   constexpr std::array<std::uint8_t, 16> kV6Loopback = {0, 0, 0, 0, 0, 0, 0, 0,

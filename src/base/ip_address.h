@@ -20,8 +20,6 @@ struct IpAddress {
   bool is_v4() const;
   bool is_loopback() const;
   bool is_unspecified() const;
-  // RFC 6666: 100::/64, which no packet on any wire comes from or goes to.
-  bool is_discard_only() const;
   bool empty() const { return is_unspecified() && port == 0; }
 
   // "1.2.3.4:5", "1.2.3.4" (port 0), "[::1]:5", "::1". Strict: no names, no blanks, no leading zeros, nothing behind it.

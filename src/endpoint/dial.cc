@@ -19,7 +19,7 @@ constexpr unsigned kFaultyRepetitionsMin = 3;
 
 Dial::Dial(const HandshakeConfig& config, const DialTarget& target, ReceiverIndex index,
            UnixMillis stamp, Random& random, Instant now)
-    : key_(target.key), index_(index), random_(random), untried_(target.addresses) {
+    : key_(target.key), index_(index), random_(random), untried_(target.remotes) {
   ASSERT(!untried_.empty());
   if (untried_.size() > kDialAddressesMax) untried_.resize(kDialAddressesMax);
   std::reverse(untried_.begin(), untried_.end());
@@ -60,15 +60,15 @@ void Dial::restart_timer(Attempt& attempt, Instant now) {
 }
 
 // An answer from elsewhere (a NAT, or a host with several addresses) is to what was sent last, in that family if possible.
-Dial::Attempt& Dial::attempt_of(const IpAddress& from) {
+Dial::Attempt& Dial::attempt_of(const Remote& from) {
   std::size_t found = attempts_.size() - 1;
-  bool same_family = attempts_[found].to.is_v4() == from.is_v4();
+  bool same_family = attempts_[found].to.same_family(from);
   for (std::size_t i = attempts_.size(); i-- > 0;) {
     if (attempts_[i].to == from) {
       found = i;
       break;
     }
-    if (same_family || attempts_[i].to.is_v4() != from.is_v4()) continue;
+    if (same_family || !attempts_[i].to.same_family(from)) continue;
     same_family = true;
     found = i;
   }
@@ -77,7 +77,7 @@ Dial::Attempt& Dial::attempt_of(const IpAddress& from) {
   return attempts_[found];
 }
 
-bool Dial::calls(const IpAddress& address) const {
+bool Dial::calls(const Remote& address) const {
   return std::find(untried_.begin(), untried_.end(), address) != untried_.end() ||
          std::any_of(attempts_.begin(), attempts_.end(),
                      [&](const Attempt& attempt) { return attempt.to == address; });
@@ -89,7 +89,7 @@ std::string Dial::tried() const {
   return text;
 }
 
-void Dial::on_unreachable(const IpAddress& address) {
+void Dial::on_unreachable(const Remote& address) {
   for (Attempt& attempt : attempts_) {
     if (attempt.to != address || attempt.unreachable) continue;
     attempt.unreachable = true;
@@ -105,7 +105,7 @@ std::optional<PublicKey> Dial::peer_key() const {
   return std::nullopt;
 }
 
-HandshakeError Dial::on_response(const IpAddress& from, Bytes datagram, UnixMillis unix_now) {
+HandshakeError Dial::on_response(const Remote& from, Bytes datagram, UnixMillis unix_now) {
   if (stage_ != Stage::kInitSent) return HandshakeError::kUnexpected;
   HandshakeError error = HandshakeError::kUnexpected;
   for (std::size_t i = 0; i < offers_.size(); ++i) {
@@ -124,7 +124,7 @@ HandshakeError Dial::on_response(const IpAddress& from, Bytes datagram, UnixMill
   return error;
 }
 
-HandshakeError Dial::on_cookie_reply(const IpAddress& from, Bytes datagram, Instant now) {
+HandshakeError Dial::on_cookie_reply(const Remote& from, Bytes datagram, Instant now) {
   if (stage_ != Stage::kInitSent) return HandshakeError::kUnexpected;
   Attempt& attempt = attempt_of(from);
   if (attempt.cookies_obeyed >= kCookiesObeyedMax) return HandshakeError::kUnexpected;
@@ -138,7 +138,7 @@ HandshakeError Dial::on_cookie_reply(const IpAddress& from, Bytes datagram, Inst
   return error;
 }
 
-HandshakeError Dial::on_version_reply(const IpAddress& from, Bytes datagram, UnixMillis stamp,
+HandshakeError Dial::on_version_reply(const Remote& from, Bytes datagram, UnixMillis stamp,
                                       Instant now) {
   if (stage_ != Stage::kInitSent) return HandshakeError::kUnexpected;
   Initiator other = offers_.front();
@@ -160,7 +160,7 @@ void Dial::finish(UnixMillis stamp, Instant now) {
   message_3.packet.resize(kHandshakePacketSizeMax);
   message_3.packet.resize(offers_.front().write_finish(stamp, random_, message_3.packet));
   std::vector<Attempt> go_on;
-  const auto go_on_at = [&](const IpAddress& to) {
+  const auto go_on_at = [&](const Remote& to) {
     Attempt& attempt = go_on.emplace_back();
     attempt.to = to;
     attempt.copies.push_back(message_3);
@@ -169,7 +169,7 @@ void Dial::finish(UnixMillis stamp, Instant now) {
   go_on_at(to());
   // An answer from elsewhere does not tell which of the calls has come there.
   for (std::size_t i = 0; elsewhere_ && i < attempts_.size(); ++i) {
-    if (i != current_ && attempts_[i].to.is_v4() == to().is_v4()) go_on_at(attempts_[i].to);
+    if (i != current_ && attempts_[i].to.same_family(to())) go_on_at(attempts_[i].to);
   }
   attempts_ = std::move(go_on);
   current_ = 0;

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "base/ip_address.h"
 #include "base/random.h"
+#include "base/remote.h"
 #include "base/time.h"
 #include "handshake/handshake.h"
 #include "wire/packet.h"
@@ -20,8 +20,8 @@ namespace whimbrel {
 inline constexpr std::size_t kDialAddressesMax = 8;
 
 struct DialTarget {
-  std::vector<IpAddress> addresses;  // in the order in which they are tried; at least one
-  std::optional<PublicKey> key;      // known: IK; unknown: XX
+  std::vector<Remote> remotes;   // in the order in which they are tried; at least one
+  std::optional<PublicKey> key;  // known: IK; unknown: XX
 };
 
 class Dial {
@@ -33,9 +33,9 @@ class Dial {
        UnixMillis stamp, Random& random, Instant now);
 
   // The address that something came from last; before that the one that was tried last.
-  const IpAddress& to() const { return attempts_[current_].to; }
+  const Remote& to() const { return attempts_[current_].to; }
   // It is tried, or will be.
-  bool calls(const IpAddress& address) const;
+  bool calls(const Remote& address) const;
   // "192.0.2.1:4000", or "[2001:db8::1]:4000 or 192.0.2.1:4000": those that were tried.
   std::string tried() const;
   // Of several that were tried this one has answered. False where the answer came from elsewhere.
@@ -50,16 +50,16 @@ class Dial {
   bool broken() const { return attempts_.front().copies.front().packet.empty(); }
 
   // Answers. kNone: the caller goes on with initiator().peer(); then finish(), or reject() where it is not whom we meant.
-  HandshakeError on_response(const IpAddress& from, Bytes datagram, UnixMillis unix_now);
-  HandshakeError on_cookie_reply(const IpAddress& from, Bytes datagram, Instant now);
-  HandshakeError on_version_reply(const IpAddress& from, Bytes datagram, UnixMillis stamp,
+  HandshakeError on_response(const Remote& from, Bytes datagram, UnixMillis unix_now);
+  HandshakeError on_cookie_reply(const Remote& from, Bytes datagram, Instant now);
+  HandshakeError on_version_reply(const Remote& from, Bytes datagram, UnixMillis stamp,
                                   Instant now);
   // The answer was read and is not taken: the next one may be.
   void reject() { answered_.reset(); }
   // XX: message 3 is made and will be sent to where the answer came from, until the peer's first packet.
   void finish(UnixMillis stamp, Instant now);
   // The system has no way to this address: the next one is tried at once.
-  void on_unreachable(const IpAddress& address);
+  void on_unreachable(const Remote& address);
 
   // An answer that ends the dial, if it is true. Whoever sees message 1 can make one; what is noted here is believed when
   // no better one comes.
@@ -76,7 +76,7 @@ class Dial {
   bool fault_is_certain() const;
 
   struct Packet {
-    IpAddress to;
+    Remote to;
     Bytes bytes;
   };
   // The next packet that it is time to send (again).
@@ -97,7 +97,7 @@ class Dial {
     unsigned sent = 0;
   };
   struct Attempt {
-    IpAddress to;
+    Remote to;
     std::vector<Copy> copies;  // of each offer
     std::size_t last = 0;      // the one that was sent last
     Instant next_send{};
@@ -111,7 +111,7 @@ class Dial {
   };
 
   std::vector<std::uint8_t> message_1(Initiator& initiator, UnixMillis stamp);
-  Attempt& attempt_of(const IpAddress& from);
+  Attempt& attempt_of(const Remote& from);
   void begin_next(Instant now);
   void begin_due(Instant now);
   static void restart_timer(Attempt& attempt, Instant now);
@@ -125,7 +125,7 @@ class Dial {
   std::vector<Initiator> offers_;
   std::vector<std::vector<std::uint8_t>> messages_;  // message 1 of each, without a cookie
   std::vector<Attempt> attempts_;                    // never empty
-  std::vector<IpAddress> untried_;                   // the next one last
+  std::vector<Remote> untried_;                      // the next one last
   Instant next_attempt_ = kNever;
   bool several_ = false;
   bool elsewhere_ = false;             // the last answer came from none of them

@@ -5,12 +5,9 @@ namespace whimbrel {
 
 namespace {
 
-// " at 192.0.2.1:4000", or where there is no address.
-std::string place_of(const IpAddress& address) {
-  return address.is_discard_only() ? " over the relay" : " at " + address.text();
-}
+// " at 192.0.2.1:4000 or 192.0.2.2:4000", or where there is no address.
 std::string place_of(const Dial& dial) {
-  return dial.to().is_discard_only() ? " over the relay" : " at " + dial.tried();
+  return dial.to().udp() != nullptr ? " at " + dial.tried() : " over the relay";
 }
 
 // A session that has lasted for so long was no failed dial.
@@ -157,7 +154,7 @@ std::string Endpoint::State::timeout_text(const Peer& peer) {
 }
 
 std::string Endpoint::State::failure_text(const Peer& peer, const SessionEnd& end) const {
-  const std::string who = peer.user.text() + place_of(peer.session->remote());
+  const std::string who = peer.user.text() + " " + peer.session->remote().place();
   switch (end.kind) {
     case SessionEnd::Kind::kTimedOut: {
       const std::string text = "no answer from " + who + " in " + seconds_text(end.waited);

@@ -49,7 +49,7 @@ Endpoint::~Endpoint() = default;
 namespace {
 
 // RFC 9001 5.7: what cannot be opened yet may be kept for a moment.
-bool keep_early(Peer& peer, ReceiverIndex index, const IpAddress& from, Bytes datagram) {
+bool keep_early(Peer& peer, ReceiverIndex index, const Remote& from, Bytes datagram) {
   if (peer.session || !peer.dial || peer.dial->index() != index) return false;
   if (peer.early.size() >= kEarlyPacketsMax || datagram.size() > kEarlyPacketSizeMax) return false;
   peer.early.push_back({from, {datagram.begin(), datagram.end()}});
@@ -60,7 +60,7 @@ bool keep_early(Peer& peer, ReceiverIndex index, const IpAddress& from, Bytes da
 
 // --- inputs ------------------------------------------------------------------------------------------------------
 
-void Endpoint::receive(const IpAddress& from, MutableBytes datagram, Instant now) {
+void Endpoint::receive(const Remote& from, MutableBytes datagram, Instant now) {
   State& s = *state_;
   s.counters.add(Count::kPacketsIn);
   ++s.received_in_turn;
@@ -237,7 +237,7 @@ void Endpoint::set_route(const Identity& user, const std::vector<IpAddress>& add
   ASSERT(!addresses.empty());
   DialTarget& target = state_->routes[user] = DialTarget{{}, key};
   for (const IpAddress& address : addresses) {
-    auto& once = target.addresses;
+    auto& once = target.remotes;
     if (std::find(once.begin(), once.end(), address) == once.end()) once.push_back(address);
   }
 }
@@ -256,11 +256,11 @@ Peer* Endpoint::State::find_waiting_for_route(const Identity& user) {
   return waits(peer) ? peer : nullptr;
 }
 
-void Endpoint::provide_route(const Identity& user, const IpAddress& address,
+void Endpoint::provide_route(const Identity& user, const Remote& remote,
                              const std::optional<PublicKey>& key, Instant now) {
   Peer* peer = state_->find_waiting_for_route(user);
   if (peer == nullptr) return;
-  peer->route = DialTarget{{address}, key};
+  peer->route = DialTarget{{remote}, key};
   state_->advance_peer(*peer, now);
 }
 
@@ -394,7 +394,7 @@ bool Endpoint::has_authorities() const { return !state_->config.trust.empty(); }
 
 // --- outputs -----------------------------------------------------------------------------------------------------
 
-std::optional<Transmit> Endpoint::poll_transmit(MutableBytes buffer, Instant now) {
+std::optional<RemoteTransmit> Endpoint::poll_transmit(MutableBytes buffer, Instant now) {
   State& s = *state_;
   ASSERT(buffer.size() >= kDatagramSizeMin);
   // By turns with the sessions: strangers who make us answer must not silence them.
@@ -406,7 +406,7 @@ std::optional<Transmit> Endpoint::poll_transmit(MutableBytes buffer, Instant now
     std::memcpy(buffer.data(), packet.bytes.data(), packet.bytes.size());
     s.counters.add(Count::kPacketsOut);
     s.counters.add(Count::kBytesOut, packet.bytes.size());
-    return Transmit{packet.to, packet.bytes.size(), packet.bytes.size()};
+    return RemoteTransmit{packet.to, packet.bytes.size(), packet.bytes.size()};
   }
   while (!s.ready.empty()) {
     const SessionId id = s.ready.front();
@@ -425,7 +425,7 @@ std::optional<Transmit> Endpoint::poll_transmit(MutableBytes buffer, Instant now
     s.counters.add(Count::kPacketsOut,
                    (batch->size + batch->segment_size - 1) / batch->segment_size);
     s.counters.add(Count::kBytesOut, batch->size);
-    return Transmit{batch->to, batch->size, batch->segment_size};
+    return RemoteTransmit{batch->to, batch->size, batch->segment_size};
   }
   // It was their turn and they had nothing.
   return s.raw.empty() ? std::nullopt : poll_transmit(buffer, now);
@@ -488,7 +488,7 @@ void Endpoint::State::post(Event event) {
   events.push_back(std::move(event));
 }
 
-void Endpoint::State::send_raw(const IpAddress& to, Bytes datagram) {
+void Endpoint::State::send_raw(const Remote& to, Bytes datagram) {
   if (raw.size() >= kRawMax) raw.pop_front();
   raw.push_back(Raw{to, {datagram.begin(), datagram.end()}});
 }

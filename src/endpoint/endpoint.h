@@ -93,7 +93,7 @@ class Endpoint {
 
   // --- inputs ----------------------------------------------------------------------------------------------------
   // One datagram as it came; its bytes are decrypted in place. Anything malformed is counted and dropped.
-  void receive(const IpAddress& from, MutableBytes datagram, Instant now);
+  void receive(const Remote& from, MutableBytes datagram, Instant now);
   // The system has no way to this address: a dial that knows others tries the next one now.
   void on_unreachable(const IpAddress& to);
   // Fires the timers that are due.
@@ -124,7 +124,7 @@ class Endpoint {
     set_route(user, std::vector{address}, key);
   }
   // The answer to poll_route_wanted(): good for this one dial. Without effect when nobody waits for it any more.
-  void provide_route(const Identity& user, const IpAddress& address,
+  void provide_route(const Identity& user, const Remote& remote,
                      const std::optional<PublicKey>& key, Instant now);
   // Likewise: the user cannot be reached.
   void refuse_route(const Identity& user, int reason, const std::string& text, Instant now);
@@ -158,7 +158,7 @@ class Endpoint {
 
   // --- outputs ---------------------------------------------------------------------------------------------------
   // Writes the next batch into `buffer` (at least one full datagram; 64 KiB for full batches). Nothing: nothing may leave now.
-  std::optional<Transmit> poll_transmit(MutableBytes buffer, Instant now);
+  std::optional<RemoteTransmit> poll_transmit(MutableBytes buffer, Instant now);
   std::optional<Event> poll_event();
   // A user whom we are to reach and have no address of (EndpointConfig::asks_routes): told once a dial.
   std::optional<Identity> poll_route_wanted();

@@ -73,14 +73,15 @@ class EndpointPair : public testing::Test {
         const std::size_t size = std::min(out->segment_size, out->size - at);
         ++packets;
         if (drop && drop(host)) continue;
-        const IpAddress from = host.source(out->to);
-        const auto delay = way ? way(from, out->to) : std::optional(latency);
+        const IpAddress to = *out->to.udp();
+        const IpAddress from = host.source(to);
+        const auto delay = way ? way(from, to) : std::optional(latency);
         if (!delay) continue;
         auto place = line.end();
         while (place != line.begin() && std::prev(place)->due > now + *delay) --place;
         line.insert(place, {now + *delay,
                             from,
-                            out->to,
+                            to,
                             {buffer.begin() + static_cast<long>(at),
                              buffer.begin() + static_cast<long>(at + size)}});
       }

@@ -12,14 +12,14 @@
 #include <vector>
 
 #include "base/bytes.h"
-#include "base/ip_address.h"
+#include "base/remote.h"
 #include "endpoint/first_packets.h"
 #include "endpoint/peer.h"
 
 namespace whimbrel {
 
 struct WaitingFirstPacket {
-  IpAddress from;
+  Remote from;
   EphemeralKey ephemeral;
   Standing standing;
   std::vector<std::uint8_t> datagram;
@@ -31,8 +31,7 @@ class FirstPacketQueue {
   explicit FirstPacketQueue(std::size_t max) : max_(max) {}
 
   // False: there are too many; its sender says it again.
-  bool add(const IpAddress& from, const EphemeralKey& ephemeral, Standing standing,
-           Bytes datagram) {
+  bool add(const Remote& from, const EphemeralKey& ephemeral, Standing standing, Bytes datagram) {
     auto& queue = of(standing);
     if (queue.size() >= max_) return false;
     queue.push_back({from, ephemeral, standing, {datagram.begin(), datagram.end()}});

@@ -9,8 +9,8 @@
 #include <memory>
 #include <optional>
 
-#include "base/ip_address.h"
 #include "base/random.h"
+#include "base/remote.h"
 #include "base/time.h"
 #include "base/token_bucket.h"
 #include "crypto/prefix_limits.h"
@@ -49,10 +49,10 @@ class FirstPackets {
         certain_(limits.answers_of_networks, limits.answers_of_networks, now) {}
 
   // False: its network has sent too many.
-  bool looks_at(const IpAddress& from, Instant now) {
+  bool looks_at(const Remote& from, Instant now) {
     if (limits_.looks_of_network == 0) return true;
     if (!looks_) looks_ = std::make_unique<PrefixLimits>(limits_.looks_of_network, random_, now);
-    return looks_->take(from, now);
+    return looks_->take(network_of(from), now);
   }
   // Counts a first packet. `unfinished`: handshakes that are under way.
   bool wants_cookie(std::size_t unfinished, Instant now) {
@@ -63,17 +63,23 @@ class FirstPackets {
     return ++count_ > limits_.per_100ms_max || unfinished >= limits_.unfinished_max;
   }
   // Of one that has shown its address. Nothing: there are too many.
-  std::optional<Standing> admit(const IpAddress& from, Instant now) {
+  std::optional<Standing> admit(const Remote& from, Instant now) {
     if (limits_.answers == 0) return Standing::kAssured;
     if (!assured_)
       assured_ = std::make_unique<PrefixLimits>(limits_.answers_of_network, random_, now);
-    if (assured_->take(from, now) && (limits_.answers_of_networks == 0 || certain_.take(1, now)))
+    if (assured_->take(network_of(from), now) &&
+        (limits_.answers_of_networks == 0 || certain_.take(1, now)))
       return Standing::kAssured;
     if (answers_.take(1, now)) return Standing::kCommon;
     return std::nullopt;
   }
 
  private:
+  // Whom the rendezvous brings all count as one network: their addresses are not known.
+  static IpAddress network_of(const Remote& from) {
+    return from.udp() != nullptr ? *from.udp() : IpAddress();
+  }
+
   static constexpr Duration kWindow = milliseconds(100);
 
   const FirstPacketLimits& limits_;

@@ -16,14 +16,6 @@ constexpr unsigned kAnswersOfTurn = 4;
 constexpr unsigned kAnswersOfBusyTurn = 1;
 constexpr unsigned kBusyTurn = 48;
 
-std::array<std::uint8_t, 18> address_bytes(const IpAddress& address) {
-  std::array<std::uint8_t, 18> bytes;
-  std::copy(address.bytes.begin(), address.bytes.end(), bytes.begin());
-  bytes[16] = static_cast<std::uint8_t>(address.port >> 8);
-  bytes[17] = static_cast<std::uint8_t>(address.port);
-  return bytes;
-}
-
 EphemeralKey ephemeral_of(const InitView& init) {
   // With all that goes into the prologue: a copy with another index is another message, with another answer.
   EphemeralKey key{};
@@ -81,7 +73,7 @@ void Endpoint::State::count_handshake_error(HandshakeError error) {
   }
 }
 
-void Endpoint::State::receive_handshake(const IpAddress& from, Bytes datagram, Instant now) {
+void Endpoint::State::receive_handshake(const Remote& from, Bytes datagram, Instant now) {
   const auto kind = handshake_kind(datagram);
   if (!kind) return counters.add(Count::kDroppedUnknownType);
   if (*kind == HandshakeKind::kInitIk || *kind == HandshakeKind::kInitXx) {
@@ -103,11 +95,11 @@ void Endpoint::State::receive_handshake(const IpAddress& from, Bytes datagram, I
 
 // --- answering ---------------------------------------------------------------------------------------------------
 
-void Endpoint::State::on_init(const IpAddress& from, Bytes datagram, Instant now) {
+void Endpoint::State::on_init(const Remote& from, Bytes datagram, Instant now) {
   // A cookie, or a look, would be for nothing while there is no room.
   if (waiting_inits.full() || !first_packets.looks_at(from, now))
     return counters.add(Count::kDroppedHandshakeLoad);
-  const auto source = address_bytes(from);
+  const auto source = from.bytes();
   const bool loaded =
       first_packets.wants_cookie(half_open.size() + unconfirmed.size() + waiting_inits.size(), now);
   const InitScreener::Result screened = screener.check(datagram, source, loaded, now);
@@ -134,7 +126,7 @@ void Endpoint::State::on_init(const IpAddress& from, Bytes datagram, Instant now
 }
 
 void Endpoint::State::answer_init(const InitView& init, const EphemeralKey& ephemeral,
-                                  const IpAddress& from, Standing standing, Instant now) {
+                                  const Remote& from, Standing standing, Instant now) {
   if (init.kind == HandshakeKind::kInitIk) {
     on_init_ik(init, ephemeral, from, standing, now);
   } else {
@@ -152,7 +144,7 @@ void Endpoint::State::answer_waiting_inits(Instant now) {
 }
 
 // The same first message again: its answer was lost, or it waits for the application.
-bool Endpoint::State::on_repeated_init(const EphemeralKey& ephemeral, const IpAddress& from,
+bool Endpoint::State::on_repeated_init(const EphemeralKey& ephemeral, const Remote& from,
                                        Instant now) {
   const auto it = recent_inits.find(ephemeral);
   if (it == recent_inits.end()) return false;
@@ -183,8 +175,8 @@ bool Endpoint::State::on_repeated_init(const EphemeralKey& ephemeral, const IpAd
 }
 
 void Endpoint::State::on_init_ik(const InitView& init, const EphemeralKey& ephemeral,
-                                 const IpAddress& from, Standing standing, Instant now) {
-  const bool shown = screener.shows_address(init, address_bytes(from), now);
+                                 const Remote& from, Standing standing, Instant now) {
+  const bool shown = screener.shows_address(init, from.bytes(), now);
   Request request{Identity(), from,    0,   ephemeral, Responder(handshake),
                   false,      now,     now, shown,     init.datagram.size(),
                   now,        standing};
@@ -199,13 +191,13 @@ void Endpoint::State::on_init_ik(const InitView& init, const EphemeralKey& ephem
   }
   // Noted only when it is answered: until then the same message, sent again, is welcome.
   if (!on_stranger(std::move(request), now)) return;
-  const InitScreener::Result reply = screener.ask_for_address(init, address_bytes(from), now);
+  const InitScreener::Result reply = screener.ask_for_address(init, from.bytes(), now);
   counters.add(Count::kCookiesSent);
   send_raw(from, Bytes(reply.reply).first(reply.reply_size));
 }
 
 void Endpoint::State::on_init_xx(const InitView& init, const EphemeralKey& ephemeral,
-                                 const IpAddress& from, Standing standing, Instant now) {
+                                 const Remote& from, Standing standing, Instant now) {
   HalfOpen open{from, ephemeral, Responder(handshake), {}, now, standing, next_half_open++};
   const HandshakeError error = open.responder.read_init(init, clock.at(now));
   if (error != HandshakeError::kNone) return count_handshake_error(error);
@@ -247,7 +239,7 @@ void Endpoint::State::remember_init(const EphemeralKey& ephemeral, const Index& 
   }
 }
 
-void Endpoint::State::on_finish(const IpAddress& from, Bytes datagram, ReceiverIndex index,
+void Endpoint::State::on_finish(const Remote& from, Bytes datagram, ReceiverIndex index,
                                 Instant now) {
   const Index target = by_index.at(index);
   if (target.kind == Index::Kind::kRequest) {
@@ -297,8 +289,7 @@ void Endpoint::State::on_finish(const IpAddress& from, Bytes datagram, ReceiverI
 
 // --- our own dials -----------------------------------------------------------------------------------------------
 
-void Endpoint::State::on_dial_answer(Peer& peer, const IpAddress& from, Bytes datagram,
-                                     Instant now) {
+void Endpoint::State::on_dial_answer(Peer& peer, const Remote& from, Bytes datagram, Instant now) {
   HandshakeError error = HandshakeError::kNone;
   switch (*handshake_kind(datagram)) {
     case HandshakeKind::kCookieReply:
@@ -323,7 +314,7 @@ void Endpoint::State::on_dial_answer(Peer& peer, const IpAddress& from, Bytes da
   advance_peer(peer, now);
 }
 
-void Endpoint::State::on_dial_response(Peer& peer, const IpAddress& from, Bytes datagram,
+void Endpoint::State::on_dial_response(Peer& peer, const Remote& from, Bytes datagram,
                                        Instant now) {
   Dial& dial = *peer.dial;
   const HandshakeError error = dial.on_response(from, datagram, clock.at(now));
@@ -344,7 +335,7 @@ void Endpoint::State::on_dial_response(Peer& peer, const IpAddress& from, Bytes 
   }
   if (dial.initiator().done()) {  // IK
     // RFC 9000 9: to where we called, not to where the answer seems to come from.
-    establish(peer, dial.initiator().result(), IpAddress(dial.to()), dial.index(), false,
+    establish(peer, dial.initiator().result(), Remote(dial.to()), dial.index(), false,
               AddressProof::kGiven, false, rtt, now);
     peer.session->confirm();
     take_early(peer, now);
@@ -355,7 +346,7 @@ void Endpoint::State::on_dial_response(Peer& peer, const IpAddress& from, Bytes 
     return merge(peer, *other, now);
   }
   dial.finish(next_stamp(now), now);
-  establish(peer, dial.initiator().result(), IpAddress(dial.to()), dial.index(), false,
+  establish(peer, dial.initiator().result(), Remote(dial.to()), dial.index(), false,
             AddressProof::kGiven, true, rtt, now);
   advance_peer(peer, now);
 }

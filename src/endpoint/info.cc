@@ -9,8 +9,9 @@ namespace whimbrel {
 std::optional<SessionLine> Endpoint::line_of(const Identity& user) const {
   const Peer* peer = state_->find(user);
   if (peer == nullptr || !peer->session) return std::nullopt;
-  return SessionLine{peer->session->remote(), peer->session->local_index(),
-                     peer->session->remote_index()};
+  const IpAddress* address = peer->session->remote().udp();
+  if (address == nullptr) return std::nullopt;
+  return SessionLine{*address, peer->session->local_index(), peer->session->remote_index()};
 }
 
 namespace {
@@ -28,13 +29,13 @@ std::string Endpoint::State::describe(const Peer& peer, Instant) const {
   if (peer.loopback) return name + " within this process";
   if (peer.up()) {
     const PathStats path = peer.session->path_stats();
-    const IpAddress& remote = peer.session->remote();
-    return name + (remote.is_discard_only() ? " over the relay" : " direct " + remote.text()) +
+    const Remote& remote = peer.session->remote();
+    return name + (remote.udp() != nullptr ? " direct " + remote.text() : " over the relay") +
            (path.has_rtt ? ", " + milliseconds_text(path.rtt_smoothed) : std::string());
   }
   if (peer.dial) {
-    const IpAddress& to = peer.dial->to();
-    return name + " calling " + (to.is_discard_only() ? "through the server" : peer.dial->tried());
+    const bool direct = peer.dial->to().udp() != nullptr;
+    return name + " calling " + (direct ? peer.dial->tried() : "through the server");
   }
   return name;
 }
@@ -53,16 +54,17 @@ void Endpoint::State::fill_info(const Peer& peer, Instant now, ConnectionInfo& i
   if (peer.session && peer.session->phase() == SessionPhase::kUp && !peer.up()) {
     info.state = peer.dial ? ConnectionState::kConnecting : ConnectionState::kFindingRoute;
   }
-  IpAddress remote;
+  Remote remote;
   if (peer.session) remote = peer.session->remote();
   if (!peer.session && peer.dial) remote = peer.dial->to();
-  if (remote.is_discard_only()) {
+  const IpAddress* address = remote.udp();
+  if (address == nullptr) {
     info.flags |= kInfoRelayed;
-  } else if (!remote.empty()) {
-    info.remote_address = remote.text();
+  } else if (!address->empty()) {
+    info.remote_address = address->text();
   }
   if (peer.certificate != CertificateStatus::kValid) info.flags |= kInfoUnauthenticated;
-  if (remote.is_loopback()) info.flags |= kInfoFast;
+  if (address != nullptr && address->is_loopback()) info.flags |= kInfoFast;
 }
 
 void Endpoint::State::fill_status(const Peer& peer, Instant now, ConnectionStatus& status) const {

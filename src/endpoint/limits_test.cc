@@ -335,7 +335,7 @@ TEST_F(EndpointPair, AnswersToStrangersDoNotSilenceSessions) {
     b.endpoint->receive(IpAddress::v4(9, 9, 9, 9, 9), of_another_version, now);
   std::array<std::uint8_t, 65536> buffer;
   std::vector<IpAddress> to;
-  while (const auto out = b.endpoint->poll_transmit(buffer, now)) to.push_back(out->to);
+  while (const auto out = b.endpoint->poll_transmit(buffer, now)) to.push_back(*out->to.udp());
   EXPECT_LE(to.size(), 66u);
   EXPECT_LE(std::find(to.begin(), to.end(), a.address) - to.begin(), 1);
 }

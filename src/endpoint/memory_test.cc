@@ -46,7 +46,7 @@ class OneServer : public testing::Test {
   void carry(Endpoint& from, const IpAddress& source) {
     while (const auto out = from.poll_transmit(buffer_, now_)) {
       for (std::size_t i = 0; i < out->size; i += out->segment_size)
-        if (Endpoint* to = at(out->to))
+        if (Endpoint* to = at(*out->to.udp()))
           to->receive(source,
                       MutableBytes(buffer_).subspan(i, std::min(out->segment_size, out->size - i)),
                       now_);

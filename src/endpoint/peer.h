@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "base/ip_address.h"
+#include "base/remote.h"
 #include "endpoint/dial.h"
 #include "endpoint/endpoint.h"
 #include "endpoint/first_packets.h"
@@ -23,7 +23,7 @@ namespace whimbrel {
 
 // A packet that came before the answer to our first message, which says how to open it: over relays the two take different ways.
 struct EarlyPacket {
-  IpAddress from;
+  Remote from;
   std::vector<std::uint8_t> bytes;
 };
 inline constexpr std::size_t kEarlyPacketsMax = 4;        // of one dial; further ones are dropped
@@ -110,7 +110,7 @@ using EphemeralKey = std::array<std::uint8_t, 38>;
 // A stranger who waits for the application's accept. Under 1 KiB.
 struct Request {
   Identity user;
-  IpAddress from;
+  Remote from;
   ReceiverIndex index = 0;   // ours; XX: chosen already, IK: 0
   EphemeralKey ephemeral{};  // of message 1: tells a repetition
   Responder responder;
@@ -126,7 +126,7 @@ struct Request {
 
 // InitXX was answered, FinishXX has not come.
 struct HalfOpen {
-  IpAddress from;
+  Remote from;
   EphemeralKey ephemeral{};
   Responder responder;
   std::vector<std::uint8_t> response;

@@ -87,14 +87,6 @@ void Endpoint::State::note_stamp(Peer& peer, std::uint64_t stamp, Instant now) {
 
 // --- sending -----------------------------------------------------------------------------------------------------
 
-// An address that no packet reaches (RFC 6666). Here such addresses stand for users who are found by name.
-static bool is_nowhere(const Identity& user) {
-  if (user.type() != IdentityType::kIpAddress || user.bytes().size() < 16) return false;
-  IpAddress address;
-  std::copy_n(user.bytes().begin(), 16, address.bytes.begin());
-  return address.is_discard_only();
-}
-
 Result Endpoint::State::send_new(const Identity& user, SharedBytes payload, ChannelId channel,
                                  int flags, Instant now, SendGate* charged) {
   if (payload.size() > options_for(user).send_bytes_max) return Result::kLimitExceeded;
@@ -106,7 +98,6 @@ Result Endpoint::State::send_new(const Identity& user, SharedBytes payload, Chan
     return send_to(answer(std::move(accepted), nullptr, now), std::move(payload), flags, channel,
                    now, charged);
   }
-  if (is_nowhere(user)) return Result::kInvalidParam;
   Peer& peer = make_peer(user, now);
   peer.failed_dials = failed.failed_dials(user);
   failed.erase(user);
@@ -196,20 +187,21 @@ bool Endpoint::State::line_is_busy_for(const Peer& peer) {
 
 // Addresses that no socket of ours can send to are not tried. False, and nothing is left out, where that is all of them.
 bool Endpoint::State::leave_out_families(DialTarget& target) const {
-  const auto usable = [this](const IpAddress& address) {
-    return config.families.has(address) || address.is_discard_only();
+  const auto usable = [this](const Remote& remote) {
+    return remote.udp() == nullptr || config.families.has(*remote.udp());
   };
-  auto& all = target.addresses;
+  auto& all = target.remotes;
   if (std::none_of(all.begin(), all.end(), usable)) return false;
-  std::erase_if(all, [&](const IpAddress& address) { return !usable(address); });
+  std::erase_if(all, [&](const Remote& remote) { return !usable(remote); });
   return true;
 }
 
 std::string Endpoint::State::no_socket_text(const Identity& user, const DialTarget& target) {
-  const bool v4 = target.addresses.front().is_v4();
+  const Remote& first = target.remotes.front();
+  const bool v4 = first.udp() == nullptr || first.udp()->is_v4();
   const std::string family = v4 ? "IPv4" : "IPv6";
-  return user.text() + " is called at " + target.addresses.front().text() + ", and we have no " +
-         family + " socket: set " + (v4 ? "bind_v4" : "bind_v6") + ", or use another address";
+  return user.text() + " is called at " + first.text() + ", and we have no " + family +
+         " socket: set " + (v4 ? "bind_v4" : "bind_v6") + ", or use another address";
 }
 
 void Endpoint::State::start_dial(Peer& peer, Instant now) {
@@ -261,7 +253,7 @@ void Endpoint::State::start_dial(Peer& peer, Instant now) {
   peer.dial = std::make_unique<Dial>(handshake, *target, index, next_stamp(now), random, now);
   peer.indices.push_back(index);
   by_index[index] = Index{Index::Kind::kPeer, peer.id, 0, {}};
-  if (target->addresses.size() > 1) racing.insert(peer.id);
+  if (target->remotes.size() > 1) racing.insert(peer.id);
   if (target->key) {
     peer.key = target->key;
     if (!peer.background) by_key.try_emplace(*target->key, peer.id);
@@ -274,7 +266,7 @@ void Endpoint::State::start_dial(Peer& peer, Instant now) {
   }
 }
 
-void Endpoint::State::establish(Peer& peer, const HandshakeResult& result, const IpAddress& remote,
+void Endpoint::State::establish(Peer& peer, const HandshakeResult& result, const Remote& remote,
                                 ReceiverIndex local_index, bool answering, AddressProof proof,
                                 bool wait, Duration rtt, Instant now) {
   Establishment with;

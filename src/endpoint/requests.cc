@@ -29,7 +29,13 @@ bool Endpoint::State::on_stranger(Request&& request, Instant now) {
   if (config.names_by_key) {
     request.user = Identity::generic_bytes(shown.static_key.bytes);
   } else if (shown.identity.empty()) {
-    request.user = Identity::ip_address(request.from.bytes, request.from.port);
+    // Who has no name is called by the address; who comes by the rendezvous has a name.
+    const IpAddress* address = request.from.udp();
+    if (address == nullptr) {
+      counters.add(Count::kDroppedBadHandshake);
+      return false;
+    }
+    request.user = Identity::ip_address(address->bytes, address->port);
   } else if (const auto name = Identity::parse(shown.identity); name && name->valid()) {
     request.user = *name;
   } else {
@@ -48,8 +54,8 @@ bool Endpoint::State::on_stranger(Request&& request, Instant now) {
     // A dial of ours to this very address that has not learned the key yet. The name alone proves nothing: anybody
     // may claim it.
     same_key = find(request.user);
-    if (same_key == nullptr) {
-      same_key = find(Identity::ip_address(request.from.bytes, request.from.port));
+    if (const IpAddress* from = request.from.udp(); same_key == nullptr && from != nullptr) {
+      same_key = find(Identity::ip_address(from->bytes, from->port));
     }
     const bool ours = same_key != nullptr && same_key->dial && !same_key->dial->peer_key() &&
                       same_key->dial->calls(request.from);
@@ -114,7 +120,7 @@ bool Endpoint::State::resolve_crossing(Peer& peer, Request& request, Instant now
 // Under the address of the session's peer, which has not proved its name. A port is often another one after a restart.
 bool Endpoint::State::could_be_next_life(const Peer& peer, const Request& request) {
   return peer.session && peer.certificate != CertificateStatus::kValid &&
-         request.from.bytes == peer.session->remote().bytes && !request.from.is_discard_only();
+         request.from.same_host(peer.session->remote());
 }
 
 // Another key claims a name that we have a session with.
@@ -294,7 +300,7 @@ void Endpoint::State::refuse(Request&& request, int reason, std::string_view tex
 // not taken for another one. Once a dial, not once a packet.
 Identity Endpoint::State::waiting_at(const DialTarget& target, const Identity& user) const {
   const bool by_address = user.type() == IdentityType::kIpAddress;
-  const auto& there = target.addresses;
+  const auto& there = target.remotes;
   for (const auto& [name, request] : requests) {
     const bool same = target.key ? request.responder.peer().static_key == *target.key
                                  : by_address && std::find(there.begin(), there.end(),

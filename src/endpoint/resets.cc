@@ -4,7 +4,7 @@
 namespace whimbrel {
 
 void Endpoint::State::ask_for_reset(Peer& peer) {
-  const IpAddress& to = peer.session->remote();
+  const Remote& to = peer.session->remote();
   // An address that has not answered yet gets nothing beside the session. Over a relay the next life of the peer has another slot
   // and does not hear it; but the same life does, where it gave the session up while we were away.
   if (!peer.reset_token || !peer.session->address_validated()) return;
@@ -18,7 +18,7 @@ void Endpoint::State::ask_for_reset(Peer& peer) {
 }
 
 // RFC 9000 10.3: only where nothing is known of the index. Nobody but the peer of that session can ask so that it is answered.
-void Endpoint::State::on_reset_ask(const IpAddress& from, Bytes datagram, Instant now) {
+void Endpoint::State::on_reset_ask(const Remote& from, Bytes datagram, Instant now) {
   const auto ask = read_reset_ask(datagram);
   if (!ask) return counters.add(Count::kDroppedMalformed);
   if (by_index.contains(ask->receiver_index)) return;

@@ -64,7 +64,7 @@ struct Endpoint::State {
   void start_dial(Peer& peer, Instant now);
   bool leave_out_families(DialTarget& target) const;
   static std::string no_socket_text(const Identity& user, const DialTarget& target);
-  void establish(Peer& peer, const HandshakeResult& result, const IpAddress& remote,
+  void establish(Peer& peer, const HandshakeResult& result, const Remote& remote,
                  ReceiverIndex local_index, bool answering, AddressProof proof, bool wait,
                  Duration rtt, Instant now);
   void flush_waiting(Peer& peer, Instant now);
@@ -102,21 +102,21 @@ struct Endpoint::State {
   SessionOptions options_for(const Identity& user) const;
 
   // --- handshakes.cc: handshake packets -----------------------------------------------------------------------------
-  void receive_handshake(const IpAddress& from, Bytes datagram, Instant now);
-  void on_init(const IpAddress& from, Bytes datagram, Instant now);
-  void answer_init(const InitView& init, const EphemeralKey& ephemeral, const IpAddress& from,
+  void receive_handshake(const Remote& from, Bytes datagram, Instant now);
+  void on_init(const Remote& from, Bytes datagram, Instant now);
+  void answer_init(const InitView& init, const EphemeralKey& ephemeral, const Remote& from,
                    Standing standing, Instant now);
   void answer_waiting_inits(Instant now);
-  bool on_repeated_init(const EphemeralKey& ephemeral, const IpAddress& from, Instant now);
-  void on_init_ik(const InitView& init, const EphemeralKey& ephemeral, const IpAddress& from,
+  bool on_repeated_init(const EphemeralKey& ephemeral, const Remote& from, Instant now);
+  void on_init_ik(const InitView& init, const EphemeralKey& ephemeral, const Remote& from,
                   Standing standing, Instant now);
-  void on_init_xx(const InitView& init, const EphemeralKey& ephemeral, const IpAddress& from,
+  void on_init_xx(const InitView& init, const EphemeralKey& ephemeral, const Remote& from,
                   Standing standing, Instant now);
   void end_half_open(ReceiverIndex index);
-  void on_finish(const IpAddress& from, Bytes datagram, ReceiverIndex index, Instant now);
-  void on_dial_answer(Peer& peer, const IpAddress& from, Bytes datagram, Instant now);
+  void on_finish(const Remote& from, Bytes datagram, ReceiverIndex index, Instant now);
+  void on_dial_answer(Peer& peer, const Remote& from, Bytes datagram, Instant now);
   void take_early(Peer& peer, Instant now);
-  void on_dial_response(Peer& peer, const IpAddress& from, Bytes datagram, Instant now);
+  void on_dial_response(Peer& peer, const Remote& from, Bytes datagram, Instant now);
   // What is wrong with whom we have reached; nothing where it is who we meant and may talk to us.
   std::optional<std::string> fault_of_dialled(Peer& peer);
   void on_dial_fault(Peer& peer, int reason, const std::string& text, bool proved, Instant now);
@@ -128,7 +128,7 @@ struct Endpoint::State {
 
   // --- resets.cc: who has forgotten whom -----------------------------------------------------------------------------
   void ask_for_reset(Peer& peer);
-  void on_reset_ask(const IpAddress& from, Bytes datagram, Instant now);
+  void on_reset_ask(const Remote& from, Bytes datagram, Instant now);
   void on_reset(Bytes datagram, Instant now);
   void dial_again(Peer& peer, Instant now);
 
@@ -154,7 +154,7 @@ struct Endpoint::State {
   void remember_request(const Request& request);
 
   void post(Event event);
-  void send_raw(const IpAddress& to, Bytes datagram);
+  void send_raw(const Remote& to, Bytes datagram);
   void deliver(Peer& peer, Instant now);
   void log(LogLevel level, const std::string& text) const;
   void fill_info(const Peer& peer, Instant now, ConnectionInfo& info) const;
@@ -199,7 +199,7 @@ struct Endpoint::State {
   std::set<SessionId> racing;  // peers that were dialled at one of several addresses
   std::deque<SessionId> ready;
   struct Raw {
-    IpAddress to;
+    Remote to;
     std::vector<std::uint8_t> bytes;
   };
   std::deque<Raw> raw;

@@ -45,7 +45,9 @@ void Network::set_wall_clock(Instant now, UnixMillis unix_now) {
 }
 
 std::optional<Transmit> Network::poll_transmit(MutableBytes buffer, Instant now) {
-  return online_ ? online_->poll_transmit(buffer, now) : users_->poll_transmit(buffer, now);
+  if (online_) return online_->poll_transmit(buffer, now);
+  const auto out = users_->poll_transmit(buffer, now);
+  return out ? std::optional(out->by_udp()) : std::nullopt;
 }
 
 Instant Network::next_deadline() const {

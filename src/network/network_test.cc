@@ -25,19 +25,6 @@ TEST_F(NetworkTest, ANameIsEnough) {
   EXPECT_EQ(alice.got, std::vector<std::string>{"hello yourself"});
 }
 
-// Such addresses stand for users inside; an application may have got one from anywhere.
-TEST_F(NetworkTest, AnAddressInTheDiscardPrefixIsNobody) {
-  Host& alice = online("str:alice");
-  Host& bob = online("str:bob");
-  ASSERT_EQ(send(alice, bob, "hello"), Result::kOk);
-  run_for(seconds(1));
-  for (const char* text : {"ip:[100::1]:1", "ip:[100::5]:7"}) {
-    EXPECT_EQ(send(alice, *Identity::parse(text), "to the first remote?"), Result::kInvalidParam);
-  }
-  run_for(seconds(2));
-  EXPECT_EQ(bob.got, std::vector<std::string>{"hello"});
-}
-
 TEST_F(NetworkTest, TheFirstMessageMayComeBeforeTheLogin) {
   Host& bob = online("str:bob");
   Host& alice = add("str:alice");

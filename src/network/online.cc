@@ -445,7 +445,6 @@ void Network::Online::settle(Instant now) {
 }
 
 void Network::Online::receive(const IpAddress& from, MutableBytes datagram, Instant now) {
-  if (from.is_discard_only()) return;
   // What follows from it waits for poll_transmit(): relayed packets are many.
   if (router_.receive(from, datagram, now)) return;
   if (!is_server(from)) return users_.receive(from, datagram, now);
@@ -480,12 +479,13 @@ void Network::Online::on_sleep(Instant now) {
 
 std::optional<Transmit> Network::Online::poll_transmit(MutableBytes buffer, Instant now) {
   settle(now);
-  if (auto out = control_.poll_transmit(buffer, now)) return out;
+  if (auto out = control_.poll_transmit(buffer, now)) return out->by_udp();
   auto out = router_.poll_transmit(buffer, now);
   if (out) return out;
   // Signals that the endpoint's handshake packets have become.
   settle(now);
-  return control_.poll_transmit(buffer, now);
+  const auto signals = control_.poll_transmit(buffer, now);
+  return signals ? std::optional(signals->by_udp()) : std::nullopt;
 }
 
 Instant Network::Online::next_deadline() const {

@@ -1,8 +1,8 @@
 // Finds the way to users that have no address of their own: handshake packets go as signals through the rendezvous, everything
 // else over a relay, each with the grants that let the peer answer.
 //
-// Stands between an endpoint and the sockets. To the endpoint such a user has a via address (via_address.h); the router
-// turns it into what is on the wire, and back. Sans-I/O, one driver, as everything below io.
+// Stands between an endpoint and the sockets. For the endpoint such a user is a SignalRemote; the router turns that into what is on
+// the wire, and back. Sans-I/O, one driver, as everything below io.
 #pragma once
 
 #include <whimbrel/identity.h>
@@ -25,15 +25,18 @@
 #include "network/routes.h"
 #include "network/signal.h"
 #include "network/user_route.h"
-#include "network/via_address.h"
 
 namespace whimbrel {
 
+// A place in the router's table: the user of a SignalRemote. 1 or more.
+enum class ContactId : std::uint32_t {};
+constexpr std::uint32_t value(ContactId id) { return static_cast<std::uint32_t>(id); }
+
 // What happens at each limit stands beside it.
 struct RouterLimits {
-  std::size_t remotes_max =
+  std::size_t contacts_max =
       4096;  // signals of further strangers are dropped, further users not dialled
-  std::size_t waiting_max = 64;  // packets of one remote that wait for the relay: the oldest goes
+  std::size_t waiting_max = 64;  // packets of one contact that wait for the relay: the oldest goes
   std::size_t requests_max = 4096;  // for the rendezvous: a signal is dropped, as a packet may be
   // Further ones wait. Until the rendezvous says what it takes (set_pace()); and as many at once.
   std::uint32_t requests_per_second = 150;
@@ -104,11 +107,11 @@ class Router {
   const Relays& relays() const { return relays_; }
   UserRoute route_of(const Identity& user) const;
   const RouterStats& stats() const { return stats_; }
-  std::size_t remote_count() const { return remotes_.size(); }
+  std::size_t contact_count() const { return contacts_.size(); }
 
  private:
-  struct Remote {
-    RemoteId id{};
+  struct Contact {
+    ContactId id{};
     Identity user;
     relay::IdentityHash hash{};
     std::vector<PeerSlot> claims;  // its slots, as it says; Routes has those that are nobody else's
@@ -132,31 +135,32 @@ class Router {
   static std::uint64_t slot_key(SiteId site, relay::SlotId slot) {
     return std::uint64_t{site} << 32 | slot.value;
   }
-  Remote* find(const Identity& user);
-  Remote* find(RemoteId id);
+  Contact* find(const Identity& user);
+  Contact* find(ContactId id);
   // Null when there are too many.
-  Remote* remote_for(const Identity& user, bool stranger, Instant now);
-  std::vector<PeerSlot> our_slots(const Remote& remote, Instant now) const;
-  void learn_slots(Remote& remote, Instant now);
+  Contact* contact_for(const Identity& user, bool stranger, Instant now);
+  std::vector<PeerSlot> our_slots(const Contact& contact, Instant now) const;
+  void learn_slots(Contact& contact, Instant now);
   void learn_from_others(SiteId site, relay::SlotId slot, Instant now);
-  void forget_slot(const Remote& remote, const PeerSlot& slot);
+  void forget_slot(const Contact& contact, const PeerSlot& slot);
   void forget_route(SiteId site, relay::SlotId slot, Instant now);
   // Legs and bindings of what the peer is reached over.
-  void make_ready(Remote& remote, Instant now);
-  void make_room(SiteId site, Remote& wants, Instant now);
-  void ask_grant(Remote& remote, Instant now);
-  void signal(Remote& remote, Bytes packet, bool with_slots, Instant now);
-  void owe(Remote& remote, bool ask);
+  void make_ready(Contact& contact, Instant now);
+  void make_room(SiteId site, Contact& wants, Instant now);
+  void ask_grant(Contact& contact, Instant now);
+  void signal(Contact& contact, Bytes packet, bool with_slots, Instant now);
+  void owe(Contact& contact, bool ask);
   void tell_due(Instant now);
   std::optional<RouterRequest> next_notice(Instant now);
 
-  void send_later(Remote& remote, Bytes packet, Instant now);
-  void hurry(const Remote& remote, Instant now);
-  std::optional<Transmit> route_batch(const Transmit& batch, MutableBytes buffer, Instant now);
+  void send_later(Contact& contact, Bytes packet, Instant now);
+  void hurry(const Contact& contact, Instant now);
+  std::optional<Transmit> route_batch(const RemoteTransmit& batch, MutableBytes buffer,
+                                      Instant now);
   std::size_t wrap_batch(relay::Leg& leg, std::uint16_t handle, Bytes batch,
                          std::size_t segment_size, MutableBytes out, Instant now);
   void queue_batch(const Routes::Route& route, Bytes batch, std::size_t segment_size, Instant now);
-  void flush_waiting(Remote& remote, Instant now);
+  void flush_waiting(Contact& contact, Instant now);
   void queue_out(const IpAddress& to, std::vector<std::uint8_t> packet);
 
   void take_leg_events(Instant now);
@@ -169,22 +173,22 @@ class Router {
   void on_leg(SiteId site, const relay::LegSuspected& event, Instant now);
   void on_leg(SiteId site, const relay::LegHeard& event, Instant now);
   void choose_all(SiteId site, Instant now);
-  void choose(Remote& remote, Instant now);
+  void choose(Contact& contact, Instant now);
   void sweep(Instant now);
-  bool has_session(const Identity& user) const { return users_.has_peer(user); }
+  bool has_session(const Identity& user) const { return endpoint_.has_peer(user); }
 
-  Endpoint& users_;
+  Endpoint& endpoint_;
   std::uint32_t app_id_;
   RouterLimits limits_;
   const WallClock& clock_;
   Relays relays_;
-  std::map<RemoteId, Remote> remotes_;
-  std::map<Identity, RemoteId> by_user_;
-  std::unordered_map<std::uint64_t, RemoteId> by_slot_;  // site and slot
+  std::map<ContactId, Contact> contacts_;
+  std::map<Identity, ContactId> by_user_;
+  std::unordered_map<std::uint64_t, ContactId> by_slot_;  // site and slot
   std::uint32_t next_id_ = 1;
   std::deque<RouterRequest> requests_;
-  std::deque<RemoteId> notices_;  // each once
-  TokenBucket pace_;              // of both
+  std::deque<ContactId> notices_;  // each once
+  TokenBucket pace_;               // of both
   std::deque<relay::LegLost> legs_lost_;
   std::set<SiteId> reopened_;
   struct Out {
@@ -194,7 +198,7 @@ class Router {
   std::deque<Out> out_;
   std::vector<std::uint8_t> scratch_;
   Instant next_sweep_ = kNever;
-  Instant next_move_ = kNever;  // of any remote's route to a better one
+  Instant next_move_ = kNever;  // of any contact's route to a better one
   Instant next_tell_ = kNever;
   RouterStats stats_;
 };

@@ -48,15 +48,15 @@ void Router::on_leg(SiteId site, const relay::LegOpened&, Instant now) {
   reopened_.insert(site);
   const Relays::Site* opened = relays_.find(site);
   const bool ours = opened == relays_.home() || opened == relays_.backup();
-  for (auto& [id, remote] : remotes_) {
-    if (!has_session(remote.user)) continue;
-    const auto& routes = remote.routes.all();
+  for (auto& [id, contact] : contacts_) {
+    if (!has_session(contact.user)) continue;
+    const auto& routes = contact.routes.all();
     const bool there = std::any_of(routes.begin(), routes.end(),
                                    [site](const auto& route) { return route.site() == site; });
     if (!ours && !there) continue;
-    owe(remote, false);
-    make_ready(remote, now);
-    flush_waiting(remote, now);
+    owe(contact, false);
+    make_ready(contact, now);
+    flush_waiting(contact, now);
   }
 }
 
@@ -75,22 +75,22 @@ void Router::on_leg(SiteId site, const relay::LegBound& event, Instant now) {
   const auto at = by_slot_.find(slot_key(site, event.slot));
   if (at == by_slot_.end()) return;
   if (event.result == relay::BindResult::kFull)
-    return make_room(site, remotes_.at(at->second), now);
+    return make_room(site, contacts_.at(at->second), now);
   if (event.result != relay::BindResult::kBound) return forget_route(site, event.slot, now);
-  choose(remotes_.at(at->second), now);
+  choose(contacts_.at(at->second), now);
 }
 
 // Nothing is wrong with the grant: whoever has been sent nothing for a while gives its place to the other.
-void Router::make_room(SiteId site, Remote& wants, Instant now) {
+void Router::make_room(SiteId site, Contact& wants, Instant now) {
   relay::Leg& leg = *relays_.find(site)->leg;
-  Remote* idle = nullptr;
-  for (auto& [id, remote] : remotes_) {
-    if (&remote == &wants || now - remote.sent < kIdleBinding) continue;
-    const auto& routes = remote.routes.all();
+  Contact* idle = nullptr;
+  for (auto& [id, contact] : contacts_) {
+    if (&contact == &wants || now - contact.sent < kIdleBinding) continue;
+    const auto& routes = contact.routes.all();
     const bool bound = std::any_of(routes.begin(), routes.end(), [&](const Routes::Route& route) {
       return route.site() == site && leg.bound(route.slot.grant.slot);
     });
-    if (bound && (idle == nullptr || remote.sent < idle->sent)) idle = &remote;
+    if (bound && (idle == nullptr || contact.sent < idle->sent)) idle = &contact;
   }
   if (idle == nullptr) return;
   for (const Routes::Route& route : idle->routes.all()) {
@@ -107,36 +107,38 @@ void Router::on_leg(SiteId site, const relay::LegPeerGone& event, Instant now) {
 // Peers shall use another relay, too.
 void Router::on_leg(SiteId site, const relay::LegDraining&, Instant now) {
   choose_all(site, now);
-  for (auto& [id, remote] : remotes_) {
-    if (has_session(remote.user)) owe(remote, false);
+  for (auto& [id, contact] : contacts_) {
+    if (has_session(contact.user)) owe(contact, false);
   }
 }
 
 void Router::on_leg(SiteId site, const relay::LegSuspected&, Instant now) { choose_all(site, now); }
 void Router::on_leg(SiteId site, const relay::LegHeard&, Instant now) {
   choose_all(site, now);
-  for (auto& [id, remote] : remotes_) {
-    const Routes::Route* active = remote.routes.active();
-    if (active != nullptr && active->site() == site) users_.reach_again(remote.user, false, now);
+  for (auto& [id, contact] : contacts_) {
+    const Routes::Route* active = contact.routes.active();
+    if (active != nullptr && active->site() == site)
+      endpoint_.reach_again(contact.user, false, now);
   }
 }
 
 void Router::choose_all(SiteId site, Instant now) {
-  for (auto& [id, remote] : remotes_) {
-    const auto& routes = remote.routes.all();
+  for (auto& [id, contact] : contacts_) {
+    const auto& routes = contact.routes.all();
     const bool there = std::any_of(routes.begin(), routes.end(),
                                    [site](const auto& route) { return route.site() == site; });
-    if (there) choose(remote, now);
+    if (there) choose(contact, now);
   }
 }
 
-void Router::choose(Remote& remote, Instant now) {
-  const bool had_none = remote.routes.active() == nullptr;
-  remote.routes.choose(relays_, now);
+void Router::choose(Contact& contact, Instant now) {
+  const bool had_none = contact.routes.active() == nullptr;
+  contact.routes.choose(relays_, now);
   // What was sent meanwhile waits here, or is lost.
-  if (had_none && remote.routes.active() != nullptr) users_.reach_again(remote.user, true, now);
-  next_move_ = std::min(next_move_, remote.routes.next_deadline());
-  if (!remote.waiting.empty()) flush_waiting(remote, now);
+  if (had_none && contact.routes.active() != nullptr)
+    endpoint_.reach_again(contact.user, true, now);
+  next_move_ = std::min(next_move_, contact.routes.next_deadline());
+  if (!contact.waiting.empty()) flush_waiting(contact, now);
 }
 
 }  // namespace whimbrel

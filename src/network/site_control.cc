@@ -272,9 +272,9 @@ void SiteControl::give_outputs(Instant now) {
 }
 
 std::optional<Transmit> SiteControl::poll_transmit(MutableBytes buffer, Instant now) {
-  auto out = endpoint_.poll_transmit(buffer, now);
-  if (!out) take_events(now);
-  return out;
+  if (const auto out = endpoint_.poll_transmit(buffer, now)) return out->by_udp();
+  take_events(now);
+  return std::nullopt;
 }
 
 Instant SiteControl::next_deadline() const {

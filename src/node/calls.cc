@@ -320,7 +320,7 @@ bool NetworkingMessages::Impl::add_route(const Route& route, std::string* error)
     const std::string text = route.address.substr(at, comma - at);
     at = comma + 1;
     const auto address = IpAddress::parse(text);
-    if (!address || address->port == 0 || address->is_unspecified() || address->is_discard_only()) {
+    if (!address || address->port == 0 || address->is_unspecified()) {
       return fail(error,
                   "the route's address '" + text + "' is not like 192.168.1.7:4000 or [::1]:4000");
     }

@@ -248,7 +248,7 @@ Instant Session::keep_alive_at() const {
 // Who is only sent to, and whose address has changed, is sought at the old one until it says something. So who hears nothing more
 // asks, once. Over a relay this is the relay's client to notice.
 Instant Session::flow_question_at() const {
-  if (flow_packets_ < kFlowPackets || awaiting_since_ != kNever || remote_.is_discard_only())
+  if (flow_packets_ < kFlowPackets || awaiting_since_ != kNever || remote_.udp() == nullptr)
     return kNever;
   const Duration pause = answering_ ? kFlowPause + kFlowPause / kAnsweringDelayShare : kFlowPause;
   return last_received_ + pause;

@@ -17,8 +17,8 @@
 #include <vector>
 
 #include "base/counters.h"
-#include "base/ip_address.h"
 #include "base/random.h"
+#include "base/remote.h"
 #include "base/transmit.h"
 #include "crypto/packet_keys.h"
 #include "message/channels.h"
@@ -48,7 +48,7 @@ struct Establishment {
   PacketKeys keys;
   ReceiverIndex local_index = 0;   // the peer puts it into packets to us
   ReceiverIndex remote_index = 0;  // we put it into packets to the peer
-  IpAddress remote;
+  Remote remote;
   PeerLimits peer;
   bool answering = false;  // we accepted: the first packet of ours confirms it (HANDSHAKE_DONE)
   bool await_confirmation =
@@ -116,7 +116,7 @@ class Session final : private FrameSink {
   void repeat_handshake_done() { handshake_done_owed_ = !confirmed_; }
 
   // RespIK went to another address as well: keys that are known show nothing of the first one any more.
-  void answered_to(const IpAddress& address) {
+  void answered_to(const Remote& address) {
     if (address != remote_ && address_proof_ == AddressProof::kKeys)
       address_proof_ = AddressProof::kAck;
   }
@@ -127,21 +127,21 @@ class Session final : private FrameSink {
 
   // --- inputs ----------------------------------------------------------------------------------------------------
   // A data packet for our index. Decrypts in place; messages go to the end of `out`.
-  void receive(const IpAddress& from, const DataHeader& header, MutableBytes datagram, Instant now,
+  void receive(const Remote& from, const DataHeader& header, MutableBytes datagram, Instant now,
                std::vector<ReceivedMessage>& out);
   void advance(Instant now);
   // True, ever more rarely, where what we have sent is not answered for a probe timeout or two: perhaps the peer has started again.
   bool take_doubt() { return std::exchange(doubt_, false); }
 
   // --- outputs ---------------------------------------------------------------------------------------------------
-  std::optional<Transmit> poll_transmit(MutableBytes buffer, Instant now);
+  std::optional<RemoteTransmit> poll_transmit(MutableBytes buffer, Instant now);
   Instant next_deadline() const;
 
   // --- getters ---------------------------------------------------------------------------------------------------
   SessionPhase phase() const { return phase_; }
   // Set once the session is over for the application; the endpoint reads it after every call.
   const std::optional<SessionEnd>& end() const { return end_; }
-  const IpAddress& remote() const { return remote_; }
+  const Remote& remote() const { return remote_; }
   ReceiverIndex local_index() const { return local_index_; }
   ReceiverIndex remote_index() const { return remote_index_; }
   bool address_validated() const { return path_.address_validated(); }
@@ -172,26 +172,25 @@ class Session final : private FrameSink {
     bool ping = false;
     bool more = false;
   };
-  FrameVerdict read_frames(ByteReader& in, const IpAddress& from, Instant now,
+  FrameVerdict read_frames(ByteReader& in, const Remote& from, Instant now,
                            std::vector<ReceivedMessage>& out, Asking& asking);
-  FrameVerdict read_frame(FrameType type, ByteReader& in, const IpAddress& from, Instant now,
+  FrameVerdict read_frame(FrameType type, ByteReader& in, const Remote& from, Instant now,
                           std::vector<ReceivedMessage>& out);
   FrameVerdict on_ack(ByteReader& in, Instant now);
   FrameVerdict on_close(ByteReader& in, Instant now);
   void receive_while_closing(Bytes frames, Instant now);
-  void settle(const IpAddress& from, bool is_newest, bool delivered, std::size_t bytes,
-              Instant now);
-  void after_packet(const IpAddress& from, bool is_newest, std::size_t bytes, Instant now);
+  void settle(const Remote& from, bool is_newest, bool delivered, std::size_t bytes, Instant now);
+  void after_packet(const Remote& from, bool is_newest, std::size_t bytes, Instant now);
   void note_heard(Instant now);
   void count_drop(Count count) { counters_.add(count); }
   void count_unreliable_drops();
   void count_expired();
 
   // session_roaming.cc
-  void on_address_change(const IpAddress& from, Instant now);
+  void on_address_change(const Remote& from, Instant now);
   void on_path_response(const PathData& frame, Instant now);
   void advance_validation(Instant now);
-  std::optional<Transmit> transmit_while_silent(MutableBytes buffer, Instant now);
+  std::optional<RemoteTransmit> transmit_while_silent(MutableBytes buffer, Instant now);
 
   // session_transmit.cc
   // `whole`: messages that do not fit wait, rather than be cut.
@@ -201,9 +200,9 @@ class Session final : private FrameSink {
   std::size_t build_close(MutableBytes out, Instant now);
   std::size_t seal(MutableBytes out, std::size_t plain_size, std::size_t header_size,
                    PacketNumber number);
-  std::optional<Transmit> transmit_probe(MutableBytes buffer, Instant now);
-  std::optional<Transmit> transmit_close(MutableBytes buffer, Instant now);
-  std::optional<Transmit> transmit_batch(MutableBytes buffer, Instant now);
+  std::optional<RemoteTransmit> transmit_probe(MutableBytes buffer, Instant now);
+  std::optional<RemoteTransmit> transmit_close(MutableBytes buffer, Instant now);
+  std::optional<RemoteTransmit> transmit_batch(MutableBytes buffer, Instant now);
   bool write_handshake_done(ByteWriter& out);
   bool write_quality(ByteWriter& out, Instant now);
   bool has_control(Instant now) const;
@@ -250,7 +249,7 @@ class Session final : private FrameSink {
   PacketKeys keys_;
   SessionPhase phase_ = SessionPhase::kUp;
   std::optional<SessionEnd> end_;
-  IpAddress remote_;
+  Remote remote_;
   AddressProof address_proof_;
   ReceiverIndex local_index_ = 0;
   ReceiverIndex remote_index_ = 0;
@@ -302,7 +301,7 @@ class Session final : private FrameSink {
 
   // A new address of the peer under validation (RFC 9000 9.3), and a challenge of the peer to answer.
   struct Validation {
-    IpAddress address;
+    Remote address;
     PathData challenge;
     Instant next_send;
     unsigned sent = 0;
@@ -312,7 +311,7 @@ class Session final : private FrameSink {
   };
   std::optional<Validation> validation_;
   struct Response {
-    IpAddress to;
+    Remote to;
     PathData data;
   };
   std::optional<Response> response_;

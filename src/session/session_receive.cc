@@ -8,7 +8,7 @@
 
 namespace whimbrel {
 
-void Session::receive(const IpAddress& from, const DataHeader& header, MutableBytes datagram,
+void Session::receive(const Remote& from, const DataHeader& header, MutableBytes datagram,
                       Instant now, std::vector<ReceivedMessage>& out) {
   if (phase_ == SessionPhase::kEnded) return count_drop(Count::kDroppedClosedSession);
   if (!path_.address_validated() && from == remote_) path_.on_unvalidated_bytes(datagram.size());
@@ -43,7 +43,7 @@ void Session::receive(const IpAddress& from, const DataHeader& header, MutableBy
 }
 
 // After a packet of the peer, whatever became of its content.
-void Session::settle(const IpAddress& from, bool is_newest, bool delivered, std::size_t bytes,
+void Session::settle(const Remote& from, bool is_newest, bool delivered, std::size_t bytes,
                      Instant now) {
   if (delivered) note_message(now);
   count_unreliable_drops();
@@ -96,7 +96,7 @@ bool Session::open_packet(const DataHeader& header, MutableBytes datagram, Insta
   return true;
 }
 
-FrameVerdict Session::read_frames(ByteReader& in, const IpAddress& from, Instant now,
+FrameVerdict Session::read_frames(ByteReader& in, const Remote& from, Instant now,
                                   std::vector<ReceivedMessage>& out, Asking& asking) {
   while (!in.empty()) {
     const auto type = static_cast<FrameType>(in.u8());
@@ -111,7 +111,7 @@ FrameVerdict Session::read_frames(ByteReader& in, const IpAddress& from, Instant
   return FrameVerdict::kTaken;
 }
 
-FrameVerdict Session::read_frame(FrameType type, ByteReader& in, const IpAddress& from, Instant now,
+FrameVerdict Session::read_frame(FrameType type, ByteReader& in, const Remote& from, Instant now,
                                  std::vector<ReceivedMessage>& out) {
   constexpr auto kBad = FrameVerdict::kViolation;
   constexpr auto kGood = FrameVerdict::kTaken;
@@ -223,7 +223,7 @@ void Session::note_heard(Instant now) {
   }
 }
 
-void Session::after_packet(const IpAddress& from, bool is_newest, std::size_t bytes, Instant now) {
+void Session::after_packet(const Remote& from, bool is_newest, std::size_t bytes, Instant now) {
   confirmed_ = true;
   silent_ = false;
   handshake_done_owed_ = handshake_done_owed_ && phase_ == SessionPhase::kUp;

@@ -11,7 +11,7 @@ namespace {
 constexpr unsigned kChallengesMax = 4;
 }  // namespace
 
-void Session::on_address_change(const IpAddress& from, Instant now) {
+void Session::on_address_change(const Remote& from, Instant now) {
   Validation validation;
   validation.address = from;
   random_.fill(validation.challenge.data);
@@ -30,7 +30,7 @@ void Session::on_path_response(const PathData& frame, Instant now) {
   if (!validation_ || frame.data != validation_->challenge.data) return;
   // RFC 9000 9.4: only the port changed: most likely a NAT that forgot us; the way is the same.
   const Validation validated = *validation_;
-  const bool same_host = validated.address.bytes == remote_.bytes;
+  const bool same_host = validated.address.same_host(remote_);
   remote_ = validated.address;
   validation_.reset();
   path_.set_address_validated();
@@ -48,7 +48,7 @@ void Session::on_path_response(const PathData& frame, Instant now) {
 
 // RFC 9000 9: only a packet that opens moves a peer, and a handshake packet doesn't. Nobody acknowledges this one while the
 // peer has not accepted us, so it is not tracked: the next FinishXX brings the next one.
-std::optional<Transmit> Session::transmit_while_silent(MutableBytes buffer, Instant now) {
+std::optional<RemoteTransmit> Session::transmit_while_silent(MutableBytes buffer, Instant now) {
   if (!address_owed_ || keys_.exhausted()) return std::nullopt;
   address_owed_ = false;
   const PacketNumber number = path_.next_packet_number();
@@ -59,7 +59,7 @@ std::optional<Transmit> Session::transmit_while_silent(MutableBytes buffer, Inst
   const std::size_t bytes = seal(buffer, writer.size(), head, number);
   path_.on_packet_sent(now, bytes, false, PacketPurpose::kNormal, {});
   sent(bytes, false, now);
-  return Transmit{remote_, bytes, bytes};
+  return RemoteTransmit{remote_, bytes, bytes};
 }
 
 }  // namespace whimbrel

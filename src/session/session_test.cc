@@ -41,7 +41,7 @@ class NewAddress : public SessionPeer {
     for (int i = 0; i < 8; ++i) say(ping);
   }
   // Nothing but challenges goes there before one is answered.
-  void on_sent(const Transmit& out) override {
+  void on_sent(const RemoteTransmit& out) override {
     if (out.to != from || session->remote() == from) return;
     const MutableBytes datagram = MutableBytes(buffer).first(out.size);
     const auto header = read_data_header(datagram);

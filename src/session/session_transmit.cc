@@ -19,7 +19,7 @@ constexpr std::size_t kPacketMin = kDataOverheadMax + 16;
 
 }  // namespace
 
-std::optional<Transmit> Session::poll_transmit(MutableBytes buffer, Instant now) {
+std::optional<RemoteTransmit> Session::poll_transmit(MutableBytes buffer, Instant now) {
   if (silent_ && phase_ != SessionPhase::kClosing) return transmit_while_silent(buffer, now);
   switch (phase_) {
     case SessionPhase::kEnded:
@@ -41,7 +41,7 @@ std::optional<Transmit> Session::poll_transmit(MutableBytes buffer, Instant now)
   if (const auto size = path_.mtu_probe_size(now);
       size && confirmed_ && channels_.flushed() == false && *size <= buffer.size()) {
     if (const std::size_t bytes = build_mtu_probe(buffer, *size, now)) {
-      return Transmit{remote_, bytes, bytes};
+      return RemoteTransmit{remote_, bytes, bytes};
     }
   }
   const bool waiting = channels_.has_frames();
@@ -50,7 +50,7 @@ std::optional<Transmit> Session::poll_transmit(MutableBytes buffer, Instant now)
   return std::nullopt;
 }
 
-std::optional<Transmit> Session::transmit_batch(MutableBytes buffer, Instant now) {
+std::optional<RemoteTransmit> Session::transmit_batch(MutableBytes buffer, Instant now) {
   maybe_update_keys(now);
   const std::size_t full = path_.datagram_size();
   std::size_t segment = full;
@@ -63,7 +63,7 @@ std::optional<Transmit> Session::transmit_batch(MutableBytes buffer, Instant now
     if (bytes < segment) break;
   }
   if (size == 0) return std::nullopt;
-  return Transmit{remote_, size, std::min(size, segment)};
+  return RemoteTransmit{remote_, size, std::min(size, segment)};
 }
 
 // All packets of a batch but the last have the size of the first. Where a message of more than half a packet leaves
@@ -190,14 +190,14 @@ std::size_t Session::build_single(MutableBytes out, Instant now, FrameType type,
   return bytes;
 }
 
-std::optional<Transmit> Session::transmit_probe(MutableBytes buffer, Instant now) {
+std::optional<RemoteTransmit> Session::transmit_probe(MutableBytes buffer, Instant now) {
   if (response_) {
     const Response response = *response_;
     response_.reset();
     // A peer that asks without end and acknowledges nothing gets no answer any more.
     if (path_.full() || keys_.exhausted()) return std::nullopt;
     const std::size_t bytes = build_single(buffer, now, FrameType::kPathResponse, response.data);
-    return Transmit{response.to, bytes, bytes};
+    return RemoteTransmit{response.to, bytes, bytes};
   }
   if (!validation_ || now < validation_->next_send) return std::nullopt;
   Validation& v = *validation_;
@@ -212,7 +212,7 @@ std::optional<Transmit> Session::transmit_probe(MutableBytes buffer, Instant now
   if (v.challenged_at == kNever) v.challenged_at = now;
   v.next_send = now + path_.probe_timeout() * (1 << v.sent);
   ++v.sent;
-  return Transmit{v.address, bytes, bytes};
+  return RemoteTransmit{v.address, bytes, bytes};
 }
 
 std::size_t Session::build_mtu_probe(MutableBytes out, std::size_t size, Instant now) {
@@ -250,7 +250,7 @@ std::size_t Session::build_close(MutableBytes out, Instant now) {
   return bytes;
 }
 
-std::optional<Transmit> Session::transmit_close(MutableBytes buffer, Instant now) {
+std::optional<RemoteTransmit> Session::transmit_close(MutableBytes buffer, Instant now) {
   // RFC 9001 6.6: whose keys are used up, or were attacked too often, says so and ends. The endpoint has kept back what
   // these few packets need.
   if (!close_owed_) return std::nullopt;
@@ -259,7 +259,7 @@ std::optional<Transmit> Session::transmit_close(MutableBytes buffer, Instant now
   close_repeat_at_ = ++closes_said_ < kClosesMax ? now + path_.probe_timeout() : kNever;
   const std::size_t bytes =
       build_close(buffer.first(std::min(kDatagramSizeMin, path_.amplification_allowance())), now);
-  return Transmit{remote_, bytes, bytes};
+  return RemoteTransmit{remote_, bytes, bytes};
 }
 
 // RFC 9001 6.1: not before a packet of the current phase was acknowledged, nor while the old key is kept.

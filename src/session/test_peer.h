@@ -57,7 +57,7 @@ class SessionPeer : public testing::Test {
     }
   }
   // Its bytes are in `buffer`.
-  virtual void on_sent(const Transmit&) {}
+  virtual void on_sent(const RemoteTransmit&) {}
 
   // Acknowledges all that has come.
   void acknowledge() {

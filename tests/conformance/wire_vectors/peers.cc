@@ -92,7 +92,8 @@ void EndpointPeer::receive(const IpAddress& from, MutableBytes datagram, Instant
 }
 
 std::optional<Transmit> EndpointPeer::poll_transmit(MutableBytes buffer, Instant now) {
-  return endpoint_->poll_transmit(buffer, now);
+  const auto out = endpoint_->poll_transmit(buffer, now);
+  return out ? std::optional(out->by_udp()) : std::nullopt;
 }
 
 bool EndpointPeer::take_events(Instant now) {
@@ -213,7 +214,7 @@ std::optional<Transmit> PickyPeer::poll_transmit(MutableBytes buffer, Instant no
   if (!session_) return std::nullopt;
   const auto batch = session_->poll_transmit(buffer, now);
   if (!batch) return std::nullopt;
-  return Transmit{batch->to, batch->size, batch->segment_size};
+  return batch->by_udp();
 }
 
 Instant PickyPeer::next_deadline() const { return session_ ? session_->next_deadline() : kNever; }
