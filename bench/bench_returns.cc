@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "measure.h"
-#include "network/site.h"
 #include "rendezvous/client.h"
+#include "site/site.h"
 
 namespace bench {
 namespace {

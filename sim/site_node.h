@@ -5,8 +5,8 @@
 #include <memory>
 #include <vector>
 
-#include "network/site.h"
 #include "sim/node.h"
+#include "site/site.h"
 
 namespace whimbrel::sim {
 

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "network/site.h"
+#include "site/site.h"
 
 // "203.0.113.0/24", "2001:db8:7::/48".
 std::string network_text(const whimbrel::IpAddress& address);

@@ -12,8 +12,8 @@
 #include "crypto/secure_random.h"
 #include "io/clock.h"
 #include "io/udp_socket.h"
-#include "network/site.h"
 #include "relay/leg.h"
+#include "site/site.h"
 
 class SiteCheck {
  public:

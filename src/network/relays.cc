@@ -107,7 +107,7 @@ void Relays::probe(Instant now) {
   probed_.clear();
   for (const auto& site : sites_) {
     for (const IpAddress& address : site->addresses) {
-      if (addresses.size() == SiteProbes::kAddressesMax) break;
+      if (addresses.size() == StunProbes::kAddressesMax) break;
       addresses.push_back(address);
       probed_.push_back({site->id, address});
     }

@@ -17,9 +17,9 @@
 #include "base/random.h"
 #include "base/time.h"
 #include "base/transmit.h"
-#include "network/site_probes.h"
 #include "relay/leg.h"
 #include "rendezvous/messages.h"
+#include "traversal/stun_probes.h"
 
 namespace whimbrel {
 
@@ -118,7 +118,7 @@ class Relays {
   void post(SiteId site, const relay::LegEvent& event);
 
   Random& random_;
-  SiteProbes probes_;
+  StunProbes probes_;
   struct Probed {
     SiteId site = 0;
     IpAddress address;

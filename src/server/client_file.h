@@ -10,7 +10,7 @@
 
 #include "base/expected.h"
 #include "io/file_descriptor.h"
-#include "network/client_book.h"
+#include "site/client_book.h"
 
 namespace whimbrel {
 

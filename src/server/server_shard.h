@@ -12,9 +12,9 @@
 #include "io/clock.h"
 #include "io/poller.h"
 #include "io/udp_socket.h"
-#include "network/site.h"
 #include "server/forward_runs.h"
 #include "server/handover_ring.h"
+#include "site/site.h"
 
 namespace whimbrel {
 

@@ -7,7 +7,7 @@
 #include <memory>
 #include <vector>
 
-#include "network/site.h"
+#include "site/site.h"
 #include "traversal/stun.h"
 
 namespace whimbrel {

@@ -73,7 +73,8 @@ class IncludeOrder(unittest.TestCase):
     def test_neighbours_do_not_know_each_other(self):
         neighbours = [("path", "message"), ("message", "path"), ("handshake", "path"), ("relay", "rendezvous"),
                       ("traversal", "relay"), ("rendezvous", "traversal"), ("endpoint", "relay"),
-                      ("endpoint", "rendezvous"), ("relay", "session"), ("io", "network"), ("handshake", "wire")]
+                      ("endpoint", "rendezvous"), ("relay", "session"), ("io", "network"), ("network", "site"), ("site", "network"),
+                      ("server", "network"), ("node", "site"), ("handshake", "wire")]
         for user, used in neighbours:
             self.refuse(f"src/{user}/a.cc", f'#include "{used}/b.h"\n', f"{user} stands below or beside {used}")
 
@@ -99,8 +100,9 @@ class IncludeOrder(unittest.TestCase):
     def test_a_line_number_survives_a_block_comment(self):
         self.refuse("src/base/a.cc", '/* one\ntwo */\n#include "io/a.h"\n', "base stands below", line=3)
 
-    def test_the_simulator_reaches_up_to_the_endpoint(self):
+    def test_the_simulator_reaches_up_to_clients_and_servers(self):
         self.allow("sim/world.cc", '#include "endpoint/endpoint.h"\n#include "sim/world.h"\n')
+        self.allow("sim/world.cc", '#include "network/network.h"\n#include "site/site.h"\n')
         self.refuse("sim/world.cc", '#include "io/socket.h"\n', "may not include it")
 
     def test_public_headers_quote_nothing(self):

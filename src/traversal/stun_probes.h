@@ -15,13 +15,13 @@
 
 namespace whimbrel {
 
-class SiteProbes {
+class StunProbes {
  public:
   // Of one round, to one address. The first wakes what sleeps on the way, so it does not count where there are others.
   static constexpr unsigned kProbesPerRound = 5;
   static constexpr std::size_t kAddressesMax = 32;
 
-  explicit SiteProbes(Random& random) : random_(random) {}
+  explicit StunProbes(Random& random) : random_(random) {}
 
   // Begins a round, unless one is under way. Addresses are known by their place in the list.
   void start(const std::vector<IpAddress>& addresses, Instant now);

@@ -1,7 +1,7 @@
 // Names, certificates, signals and one relay together.
 #include "network/network.h"
 
-#include "network/test_networks.h"
+#include "tests/network/test_networks.h"
 
 namespace whimbrel {
 namespace {

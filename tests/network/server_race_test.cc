@@ -1,5 +1,5 @@
 // A server with several addresses: the login over the first that answers. RFC 8305 sections 4 and 5.
-#include "network/test_networks.h"
+#include "tests/network/test_networks.h"
 
 namespace whimbrel {
 namespace {

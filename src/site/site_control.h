@@ -13,10 +13,10 @@
 #include "base/random.h"
 #include "base/time.h"
 #include "endpoint/endpoint.h"
-#include "network/client_book.h"
-#include "network/returns.h"
 #include "relay/token.h"
 #include "rendezvous/server.h"
+#include "site/client_book.h"
+#include "site/returns.h"
 
 namespace whimbrel {
 

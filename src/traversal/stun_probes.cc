@@ -1,4 +1,4 @@
-#include "network/site_probes.h"
+#include "traversal/stun_probes.h"
 
 #include <algorithm>
 
@@ -15,7 +15,7 @@ constexpr Duration kLossCost = milliseconds(20);
 
 }  // namespace
 
-void SiteProbes::start(const std::vector<IpAddress>& addresses, Instant now) {
+void StunProbes::start(const std::vector<IpAddress>& addresses, Instant now) {
   ASSERT(addresses.size() <= kAddressesMax);
   if (running() || addresses.empty()) return;
   targets_.clear();
@@ -27,7 +27,7 @@ void SiteProbes::start(const std::vector<IpAddress>& addresses, Instant now) {
   first_answer_.reset();
 }
 
-bool SiteProbes::receive(const IpAddress& from, Bytes datagram, Instant now) {
+bool StunProbes::receive(const IpAddress& from, Bytes datagram, Instant now) {
   const auto response = read_binding_response(datagram);
   if (!response) return false;
   for (std::size_t i = 0; i < targets_.size(); ++i) {
@@ -43,7 +43,7 @@ bool SiteProbes::receive(const IpAddress& from, Bytes datagram, Instant now) {
   return false;
 }
 
-std::optional<SiteProbes::Request> SiteProbes::poll_transmit(MutableBytes buffer, Instant now) {
+std::optional<StunProbes::Request> StunProbes::poll_transmit(MutableBytes buffer, Instant now) {
   if (now < next_send_) return std::nullopt;
   Target& target = targets_[place_];
   Probe& probe = target.probes.emplace_back();
@@ -61,14 +61,14 @@ std::optional<SiteProbes::Request> SiteProbes::poll_transmit(MutableBytes buffer
   return request;
 }
 
-bool SiteProbes::all_answered() const {
+bool StunProbes::all_answered() const {
   return std::all_of(targets_.begin(), targets_.end(), [](const Target& target) {
     return std::all_of(target.probes.begin(), target.probes.end(),
                        [](const Probe& probe) { return probe.took.has_value(); });
   });
 }
 
-bool SiteProbes::poll_done(Instant now) {
+bool StunProbes::poll_done(Instant now) {
   if (end_ == kNever) return false;
   if (now < end_) return false;
   round_ = 0;
@@ -76,9 +76,9 @@ bool SiteProbes::poll_done(Instant now) {
   return true;
 }
 
-Instant SiteProbes::next_deadline() const { return std::min(next_send_, end_); }
+Instant StunProbes::next_deadline() const { return std::min(next_send_, end_); }
 
-std::optional<Duration> SiteProbes::score(std::size_t address) const {
+std::optional<Duration> StunProbes::score(std::size_t address) const {
   if (address >= targets_.size()) return std::nullopt;
   const std::vector<Probe>& probes = targets_[address].probes;
   std::vector<Duration> took;

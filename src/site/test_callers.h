@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "network/site.h"
 #include "rendezvous/client.h"
+#include "site/site.h"
 
 namespace whimbrel {
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "network/network.h"
-#include "network/site.h"
+#include "site/site.h"
 
 namespace whimbrel {
 

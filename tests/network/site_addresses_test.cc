@@ -1,5 +1,5 @@
 // Relays with several addresses: the slot is opened at one that answers. RFC 8305.
-#include "network/test_networks.h"
+#include "tests/network/test_networks.h"
 
 namespace whimbrel {
 namespace {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "handshake/handshake.h"
-#include "network/test_callers.h"
+#include "site/test_callers.h"
 
 namespace whimbrel {
 namespace {

@@ -1,4 +1,4 @@
-#include "network/site.h"
+#include "site/site.h"
 
 #include <gtest/gtest.h>
 

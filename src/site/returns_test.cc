@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "handshake/reset.h"
-#include "network/test_callers.h"
+#include "site/test_callers.h"
 
 namespace whimbrel {
 namespace {

@@ -1,7 +1,7 @@
 // Several relays: which one is used, and what happens when it goes.
 #include <algorithm>
 
-#include "network/test_networks.h"
+#include "tests/network/test_networks.h"
 
 namespace whimbrel {
 namespace {

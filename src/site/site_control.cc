@@ -1,9 +1,9 @@
-#include "network/site_control.h"
+#include "site/site_control.h"
 
 #include <algorithm>
 
 #include "crypto/hash.h"
-#include "network/site_config.h"
+#include "site/site_config.h"
 
 namespace whimbrel {
 

@@ -8,9 +8,9 @@
 #include "base/ip_address.h"
 #include "crypto/keys.h"
 #include "endpoint/first_packets.h"
-#include "network/client_book.h"
 #include "relay/server.h"
 #include "rendezvous/server.h"
+#include "site/client_book.h"
 
 namespace whimbrel {
 

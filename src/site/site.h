@@ -21,10 +21,10 @@
 #include "base/wall_clock.h"
 #include "crypto/prefix_limits.h"
 #include "endpoint/endpoint.h"
-#include "network/client_book.h"
-#include "network/site_config.h"
-#include "network/site_control.h"
 #include "relay/server.h"
+#include "site/client_book.h"
+#include "site/site_config.h"
+#include "site/site_control.h"
 
 namespace whimbrel {
 
