@@ -1,6 +1,6 @@
 #include "io/clock.h"
 
-#include <time.h>
+#include "io/kernel.h"
 
 namespace whimbrel {
 
@@ -8,7 +8,7 @@ namespace {
 
 std::int64_t read_ns(clockid_t clock) {
   timespec time{};
-  clock_gettime(clock, &time);
+  kernel().clock_gettime(clock, &time);
   return static_cast<std::int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
 }
 

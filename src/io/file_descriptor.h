@@ -1,9 +1,9 @@
 // A file descriptor that is closed when its owner goes.
 #pragma once
 
-#include <unistd.h>
-
 #include <utility>
+
+#include "io/kernel.h"
 
 namespace whimbrel {
 
@@ -18,7 +18,7 @@ class FileDescriptor {
     return *this;
   }
   ~FileDescriptor() {
-    if (descriptor_ >= 0) close(descriptor_);
+    if (descriptor_ >= 0) kernel().close(descriptor_);
   }
 
   int get() const { return descriptor_; }

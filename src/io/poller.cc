@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/assert.h"
+#include "io/kernel.h"
 
 namespace whimbrel {
 
@@ -23,7 +24,7 @@ void control(int epoll, int operation, int descriptor, std::uint32_t events, std
   epoll_event event{};
   event.events = events;
   event.data.u32 = tag;
-  ASSERT(epoll_ctl(epoll, operation, descriptor, &event) == 0);
+  ASSERT(kernel().epoll_ctl(epoll, operation, descriptor, &event) == 0);
 }
 
 timespec to_timespec(std::int64_t ns) {
@@ -35,9 +36,9 @@ timespec to_timespec(std::int64_t ns) {
 std::string Poller::fault(std::size_t count) {
   std::vector<FileDescriptor> tried;
   for (std::size_t i = 0; i < count; ++i) {
-    tried.emplace_back(epoll_create1(EPOLL_CLOEXEC));
-    tried.emplace_back(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
-    tried.emplace_back(timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC));
+    tried.emplace_back(kernel().epoll_create1(EPOLL_CLOEXEC));
+    tried.emplace_back(kernel().eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+    tried.emplace_back(kernel().timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC));
   }
   const int error = errno;
   const bool all = std::all_of(tried.begin(), tried.end(),
@@ -50,9 +51,9 @@ std::string Poller::fault(std::size_t count) {
 
 Poller::Poller(const Clock& clock)
     : clock_(clock),
-      epoll_(epoll_create1(EPOLL_CLOEXEC)),
-      wake_event_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
-      timer_(timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC)) {
+      epoll_(kernel().epoll_create1(EPOLL_CLOEXEC)),
+      wake_event_(kernel().eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+      timer_(kernel().timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC)) {
   ASSERT(epoll_.valid() && wake_event_.valid() && timer_.valid());
   control(epoll_.get(), EPOLL_CTL_ADD, wake_event_.get(), EPOLLIN, kWakeTag);
   control(epoll_.get(), EPOLL_CTL_ADD, timer_.get(), EPOLLIN, kTimerTag);
@@ -81,14 +82,14 @@ Poller::Ready Poller::wait(Instant deadline) {
   if (fine_timeouts_.load(std::memory_order_relaxed)) {
     const timespec timeout = to_timespec(ns);
     count =
-        epoll_pwait2(epoll_.get(), events.data(), capacity, forever ? nullptr : &timeout, nullptr);
+        kernel().epoll_pwait2(epoll_.get(), events.data(), capacity, forever ? nullptr : &timeout);
     // Linux before 5.11.
     if (count < 0 && errno == ENOSYS) fine_timeouts_.store(false, std::memory_order_relaxed);
   }
   if (!fine_timeouts_.load(std::memory_order_relaxed)) {
     const std::int64_t whole = ns / 1'000'000 + (ns % 1'000'000 != 0 ? 1 : 0);
     const auto ms = static_cast<int>(std::min<std::int64_t>(whole, 1 << 30));
-    count = epoll_wait(epoll_.get(), events.data(), capacity, forever ? -1 : ms);
+    count = kernel().epoll_wait(epoll_.get(), events.data(), capacity, forever ? -1 : ms);
   }
   Ready ready;
   for (int i = 0; i < count; ++i) {
@@ -112,14 +113,14 @@ Poller::Ready Poller::wait(Instant deadline) {
 void Poller::wake() {
   const std::uint64_t one = 1;
   // Fails only when the counter is full: then it is readable anyway.
-  [[maybe_unused]] const ssize_t written = write(wake_event_.get(), &one, sizeof one);
+  [[maybe_unused]] const ssize_t written = kernel().write(wake_event_.get(), &one, sizeof one);
 }
 
 void Poller::wake_at(Instant at) {
   itimerspec setting{};
   // A zero time disarms.
   if (at != kNever) setting.it_value = to_timespec(clock_.boottime_ns(std::max(at, clock_.now())));
-  ASSERT(timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &setting, nullptr) == 0);
+  ASSERT(kernel().timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &setting) == 0);
 }
 
 void Poller::close_descriptors() {
@@ -130,7 +131,7 @@ void Poller::close_descriptors() {
 
 void Poller::drain(int descriptor) {
   std::uint64_t count = 0;
-  [[maybe_unused]] const ssize_t got = read(descriptor, &count, sizeof count);
+  [[maybe_unused]] const ssize_t got = kernel().read(descriptor, &count, sizeof count);
 }
 
 }  // namespace whimbrel

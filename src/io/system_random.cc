@@ -1,7 +1,8 @@
 #include "io/system_random.h"
 
 #include <errno.h>
-#include <sys/random.h>
+
+#include "io/kernel.h"
 
 namespace whimbrel {
 
@@ -9,7 +10,7 @@ Secret system_random_seed() {
   Secret seed;
   std::size_t filled = 0;
   while (filled < seed.bytes.size()) {
-    const ssize_t got = getrandom(seed.bytes.data() + filled, seed.bytes.size() - filled, 0);
+    const ssize_t got = kernel().getrandom(seed.bytes.data() + filled, seed.bytes.size() - filled);
     ASSERT(got > 0 || (got < 0 && errno == EINTR));
     if (got > 0) filled += static_cast<std::size_t>(got);
   }

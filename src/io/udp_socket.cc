@@ -9,6 +9,8 @@
 #include <cstring>
 #include <vector>
 
+#include "io/kernel.h"
+
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
 #endif
@@ -28,7 +30,7 @@ constexpr std::size_t kReceiveBufferSize = 65536;
 constexpr std::size_t kSendMessagesMax = 64;
 
 bool set_int(int descriptor, int level, int option, int value) {
-  return setsockopt(descriptor, level, option, &value, sizeof value) == 0;
+  return kernel().setsockopt(descriptor, level, option, &value, sizeof value) == 0;
 }
 
 // Beyond net.core.[rw]mem_max where we may, up to it where not.
@@ -226,37 +228,39 @@ void UdpSocket::set_options(const Settings& settings) {
   if (!settings.offload) return;
   int segment = 0;
   socklen_t size = sizeof segment;
-  gso_ = getsockopt(fd, SOL_UDP, UDP_SEGMENT, &segment, &size) == 0;
+  gso_ = kernel().getsockopt(fd, SOL_UDP, UDP_SEGMENT, &segment, &size) == 0;
   gro_ = set_int(fd, SOL_UDP, UDP_GRO, 1);
 }
 
 bool UdpSocket::family_available(bool v4) {
-  const FileDescriptor probe(socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const FileDescriptor probe(
+      kernel().socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!probe.valid()) return false;
   if (v4) return true;
   // Switched off by sysctl: the socket can be made, but not bound.
   IpAddress any;
   const SocketAddress name = to_socket_address(any, false);
-  return ::bind(probe.get(), reinterpret_cast<const sockaddr*>(&name.storage), name.size) == 0;
+  return kernel().bind(probe.get(), reinterpret_cast<const sockaddr*>(&name.storage), name.size) ==
+         0;
 }
 
 Expected<std::unique_ptr<UdpSocket>> UdpSocket::bind(const IpAddress& address,
                                                      const Settings& settings) {
   const bool v4 = address.is_v4();
   FileDescriptor descriptor(
-      socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+      kernel().socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!descriptor.valid()) return Error{bind_error(address, errno)};
   const int fd = descriptor.get();
   if (!v4) set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
   if (settings.share_port) set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
   const SocketAddress name = to_socket_address(address, v4);
-  if (::bind(fd, reinterpret_cast<const sockaddr*>(&name.storage), name.size) != 0) {
+  if (kernel().bind(fd, reinterpret_cast<const sockaddr*>(&name.storage), name.size) != 0) {
     return Error{bind_error(address, errno)};
   }
   std::unique_ptr<UdpSocket> bound(new UdpSocket(std::move(descriptor), v4, settings));
   sockaddr_storage local{};
   socklen_t size = sizeof local;
-  if (getsockname(fd, reinterpret_cast<sockaddr*>(&local), &size) != 0) {
+  if (kernel().getsockname(fd, reinterpret_cast<sockaddr*>(&local), &size) != 0) {
     return Error{bind_error(address, errno)};
   }
   bound->local_ = from_socket_address(local);
@@ -334,7 +338,7 @@ UdpSocket::SendOutcome UdpSocket::send_one(Way& way, Bytes bytes, std::size_t se
     if (way.from != nullptr) control.leave_from(header, *way.from, v4_);
     if (bytes.size() > segment_size) control.cut(header, segment_size);
     ++stats_.send_calls;
-    if (sendmsg(descriptor_.get(), &header, 0) >= 0) return SendOutcome::kSent;
+    if (kernel().sendmsg(descriptor_.get(), &header, 0) >= 0) return SendOutcome::kSent;
     *error = errno;
     if (*error == EINTR || give_up_source(way, *error)) continue;
     if (*error != EAGAIN && *error != EWOULDBLOCK) return SendOutcome::kRefused;
@@ -364,7 +368,7 @@ std::size_t UdpSocket::send_each(Way& way, Bytes batch, std::size_t segment_size
       at += size;
     }
     ++stats_.send_calls;
-    const int done = sendmmsg(descriptor_.get(), messages.data(), count, 0);
+    const int done = kernel().sendmmsg(descriptor_.get(), messages.data(), count, 0);
     if (done < 0 && (errno == EINTR || give_up_source(way, errno))) continue;
     if (done < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
       ++stats_.blocked;
@@ -418,7 +422,7 @@ void UdpSocket::send_many(std::span<const Outgoing> all) {
     int done = 0;
     if (count > 0) {
       ++stats_.send_calls;
-      done = sendmmsg(descriptor_.get(), messages.data(), count, 0);
+      done = kernel().sendmmsg(descriptor_.get(), messages.data(), count, 0);
       if (done < 0 && errno == EINTR) continue;
       if (done < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
         ++stats_.blocked;
@@ -441,8 +445,8 @@ std::span<UdpSocket::Batch> UdpSocket::receive() {
   ReceiveBuffers& buffers = *buffers_;
   buffers.reset(buffers.dirty, gro_ || sources_);
   ++stats_.receive_calls;
-  const int received = recvmmsg(descriptor_.get(), buffers.messages.data(),
-                                static_cast<unsigned>(kBatchesMax), MSG_DONTWAIT, nullptr);
+  const int received = kernel().recvmmsg(descriptor_.get(), buffers.messages.data(),
+                                         static_cast<unsigned>(kBatchesMax), MSG_DONTWAIT);
   // The kernel may have begun one more than it counts.
   buffers.dirty =
       std::min<std::size_t>(kBatchesMax, static_cast<std::size_t>(std::max(received, 0)) + 1);

@@ -63,7 +63,7 @@ class IncludeOrder(unittest.TestCase):
 
     def test_downwards_is_allowed(self):
         self.allow("src/session/session.cc", '#include "path/path.h"\n#include "base/time.h"\n')
-        self.allow("src/node/node.cc", '#include "base/time.h"\n')
+        self.allow("src/api/calls.cc", '#include "base/time.h"\n')
         self.allow("src/path/congestion/cubic.cc", '#include "path/congestion/cubic.h"\n')
 
     def test_upwards_is_refused(self):
@@ -74,7 +74,7 @@ class IncludeOrder(unittest.TestCase):
         neighbours = [("path", "message"), ("message", "path"), ("handshake", "path"), ("relay", "rendezvous"),
                       ("traversal", "relay"), ("rendezvous", "traversal"), ("endpoint", "relay"),
                       ("endpoint", "rendezvous"), ("relay", "session"), ("io", "network"), ("network", "site"), ("site", "network"),
-                      ("server", "network"), ("node", "site"), ("handshake", "wire")]
+                      ("server", "network"), ("api", "site"), ("handshake", "wire")]
         for user, used in neighbours:
             self.refuse(f"src/{user}/a.cc", f'#include "{used}/b.h"\n', f"{user} stands below or beside {used}")
 
@@ -95,7 +95,7 @@ class IncludeOrder(unittest.TestCase):
         self.refuse("src/utils/a.cc", "int a;\n", "src/utils is not a layer")
 
     def test_commented_includes_do_not_count(self):
-        self.allow("src/base/a.cc", '// #include "node/a.h"\n/*\n#include "node/a.h"\n*/\n')
+        self.allow("src/base/a.cc", '// #include "api/a.h"\n/*\n#include "api/a.h"\n*/\n')
 
     def test_a_line_number_survives_a_block_comment(self):
         self.refuse("src/base/a.cc", '/* one\ntwo */\n#include "io/a.h"\n', "base stands below", line=3)
@@ -115,7 +115,7 @@ class IncludeOrder(unittest.TestCase):
         self.refuse("examples/a.cc", '#include "../src/base/b.h"\n', "own folder only")
 
     def test_tests_and_benchmarks_see_everything(self):
-        self.allow("tests/property/a_test.cc", '#include "node/b.h"\n#include <thread>\n')
+        self.allow("tests/property/a_test.cc", '#include "api/b.h"\n#include <thread>\n')
         self.allow("bench/a_bench.cc", '#include "crypto/b.h"\n')
 
     def test_only_crypto_includes_the_crypto_library(self):
