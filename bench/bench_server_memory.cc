@@ -6,8 +6,8 @@
 #include "crypto/secure_random.h"
 #include "measure.h"
 #include "relay/leg.h"
-#include "relay/server.h"
-#include "rendezvous/server.h"
+#include "relay/relay_server.h"
+#include "rendezvous/rendezvous_server.h"
 
 namespace bench {
 namespace {
@@ -29,11 +29,11 @@ double resident_bytes() {
 class Slots {
  public:
   Slots() : keys_(master()) {
-    relay::ServerConfig config;
+    relay::RelayConfig config;
     config.limits.slots_max = kCount + 1;
     config.limits.opens_per_second_max = config.limits.opens_per_prefix_per_second_max =
         config.limits.opens_without_cookie_per_second = 1u << 30;
-    server_ = std::make_unique<relay::Server>(config, keys_, random_, now_, clock_);
+    server_ = std::make_unique<relay::RelayServer>(config, keys_, random_, now_, clock_);
   }
 
   void open(std::size_t number) {
@@ -70,7 +70,7 @@ class Slots {
   const WallClock clock_{now_, kUnixStart};
   FastRandom random_{1};
   relay::SiteKeys keys_;
-  std::unique_ptr<relay::Server> server_;
+  std::unique_ptr<relay::RelayServer> server_;
 };
 
 class Users {
@@ -101,8 +101,8 @@ class Users {
     };
     return config;
   }
-  static rendezvous::ServerLimits limits() {
-    rendezvous::ServerLimits limits;
+  static rendezvous::RendezvousLimits limits() {
+    rendezvous::RendezvousLimits limits;
     limits.clients_max = kCount + 1;
     return limits;
   }
@@ -112,7 +112,7 @@ class Users {
   FastRandom random_{1};
   rendezvous::MemoryRegistry registry_;
   rendezvous::Authority authority_;
-  rendezvous::Server server_;
+  rendezvous::RendezvousServer server_;
 };
 
 // What each of kCount more costs, once the first has made what all need.

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "relay/leg.h"
-#include "relay/server.h"
+#include "relay/relay_server.h"
 #include "server/handover_ring.h"
 
 namespace whimbrel::relay {
@@ -36,14 +36,14 @@ struct World {
     Secret master;
     master.bytes.fill(1);  // a test key
     keys = std::make_unique<SiteKeys>(master);
-    ServerConfig config;
+    RelayConfig config;
     config.limits.opens_per_second_max = config.limits.opens_per_prefix_per_second_max =
         config.limits.opens_without_cookie_per_second = 1u << 30;
     config.limits.bytes_per_second = config.limits.packets_per_second = 4'000'000'000u;
     config.shards = shards;
     for (; config.shard < shards; ++config.shard) {
       servers.push_back(
-          std::make_unique<Server>(config, *keys, random, now, clock, &outlets[config.shard]));
+          std::make_unique<RelayServer>(config, *keys, random, now, clock, &outlets[config.shard]));
     }
     server = servers[0].get();
     for (std::size_t i = 0; i < clients_count; ++i) open(i);
@@ -108,8 +108,8 @@ struct World {
   FastRandom random{1};
   std::unique_ptr<SiteKeys> keys;
   std::array<Outlet, 2> outlets;
-  std::vector<std::unique_ptr<Server>> servers;
-  Server* server = nullptr;  // the first
+  std::vector<std::unique_ptr<RelayServer>> servers;
+  RelayServer* server = nullptr;  // the first
   std::vector<std::unique_ptr<Client>> clients;
 };
 

@@ -10,7 +10,7 @@
 
 using namespace whimbrel;
 using rendezvous::RefusalCode;
-using rendezvous::ServerEvent;
+using rendezvous::RendezvousEvent;
 
 namespace {
 
@@ -81,7 +81,7 @@ std::vector<EventLog::Line> EventLog::look(const std::vector<SiteEvents>& events
                                            Clock::time_point now) {
   if (now - minute_ >= kMinute) tell_counted(now);
   for (const SiteEvents& site : events) {
-    for (const ServerEvent& event : site.rendezvous.events) tell(event, debug);
+    for (const RendezvousEvent& event : site.rendezvous.events) tell(event, debug);
     for (const relay::SlotEvent& event : site.relay.events) {
       if (debug) tell(event);
     }
@@ -91,27 +91,27 @@ std::vector<EventLog::Line> EventLog::look(const std::vector<SiteEvents>& events
   return std::exchange(lines_, {});
 }
 
-void EventLog::tell(const ServerEvent& event, bool debug) {
+void EventLog::tell(const RendezvousEvent& event, bool debug) {
   const std::string who =
       fmt::format("{}, application {}, key {}, from {}",
                   event.identity.empty() ? "no name" : quoted_text(event.identity), event.app_id,
                   to_hex(event.key.view()), network_text(event.from));
   switch (event.kind) {
-    case ServerEvent::Kind::kLogin:
+    case RendezvousEvent::Kind::kLogin:
       if (debug) lines_.push_back({true, "login: " + who});
       return;
-    case ServerEvent::Kind::kLoginRefused:
+    case RendezvousEvent::Kind::kLoginRefused:
       tell_limited(fmt::format("login refused: {}", reason_of(event.code)), event.from);
       if (debug) {
         lines_.push_back(
             {true, fmt::format("login refused: {}: {}", who, quoted_text(event.text))});
       }
       return;
-    case ServerEvent::Kind::kPutOut:
+    case RendezvousEvent::Kind::kPutOut:
       tell_limited(fmt::format("a user is put out: {}", reason_of(event.put_out)), event.from);
       if (debug) lines_.push_back({true, "put out: " + who});
       return;
-    case ServerEvent::Kind::kRevoked:
+    case RendezvousEvent::Kind::kRevoked:
       lines_.push_back(
           {false, fmt::format("a revocation takes effect: key {}", to_hex(event.key.view()))});
       return;

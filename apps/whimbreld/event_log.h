@@ -30,7 +30,7 @@ class EventLog {
                          Clock::time_point now);
 
  private:
-  void tell(const whimbrel::rendezvous::ServerEvent& event, bool debug);
+  void tell(const whimbrel::rendezvous::RendezvousEvent& event, bool debug);
   void tell(const whimbrel::relay::SlotEvent& event);
   // One line for the same of one network; at most kLinesOfMinute, and the others are counted by reason.
   void tell_limited(const std::string& what, const whimbrel::IpAddress& from);

@@ -6,12 +6,12 @@ namespace {
 
 using namespace whimbrel;
 using rendezvous::RefusalCode;
-using rendezvous::ServerEvent;
+using rendezvous::RendezvousEvent;
 
 SiteEvents refused(RefusalCode code, const IpAddress& from, int count = 1) {
   SiteEvents events;
-  const ServerEvent event{
-      ServerEvent::Kind::kLoginRefused,  from, code, 7, "str:al\nice\x1b[2J\xff",
+  const RendezvousEvent event{
+      RendezvousEvent::Kind::kLoginRefused,  from, code, 7, "str:al\nice\x1b[2J\xff",
       "it \"says\"\r\n2026 info forged", {}};
   events.rendezvous.events.assign(static_cast<std::size_t>(count), event);
   return events;

@@ -5,8 +5,8 @@
 using namespace whimbrel;
 
 std::vector<LimitCount> limit_counts(ServerLoop& loop) {
-  relay::ServerCounters relay;
-  rendezvous::ServerCounters clients;
+  relay::RelayCounters relay;
+  rendezvous::RendezvousCounters clients;
   rendezvous::LobbyCounters lobbies;
   std::uint64_t stun = 0;
   std::uint64_t handshakes = 0;
@@ -14,7 +14,7 @@ std::vector<LimitCount> limit_counts(ServerLoop& loop) {
     if (site.relay() != nullptr) relay += site.relay()->counters();
     stun += site.counters().dropped_stun;
     if (site.control() == nullptr) return;
-    const rendezvous::Server& server = site.control()->server();
+    const rendezvous::RendezvousServer& server = site.control()->server();
     clients = server.counters();
     handshakes = site.control()->endpoint().counters()[Count::kDroppedHandshakeLoad];
     if (server.lobbies() != nullptr) lobbies = server.lobbies()->counters();

@@ -45,7 +45,7 @@ class Page {
 };
 
 void add_relay(Page& page, ServerLoop& loop) {
-  relay::ServerCounters c;
+  relay::RelayCounters c;
   std::size_t slots = 0;
   bool any = false;
   loop.with_every_site([&](Site& site, Instant) {
@@ -109,8 +109,8 @@ void add_handshakes(Page& page, const Endpoint& endpoint) {
                c[Count::kDroppedHandshakeLoad]);
 }
 
-void add_rendezvous(Page& page, const rendezvous::Server& server) {
-  const rendezvous::ServerCounters& c = server.counters();
+void add_rendezvous(Page& page, const rendezvous::RendezvousServer& server) {
+  const rendezvous::RendezvousCounters& c = server.counters();
   page.gauge("whimbrel_rendezvous_clients", "Sessions of clients", server.client_count());
   page.gauge("whimbrel_rendezvous_users", "Users that are logged in", server.user_count());
   page.counter("whimbrel_rendezvous_logins_total", "Logins", c.logins);
@@ -173,7 +173,7 @@ std::string metrics_text(Service& service) {
     page.counter("whimbrel_unknown_packets_total", "Datagrams that are nobody's",
                  site.counters().dropped_unknown_type);
     if (site.control() == nullptr) return;
-    const rendezvous::Server& server = site.control()->server();
+    const rendezvous::RendezvousServer& server = site.control()->server();
     add_handshakes(page, site.control()->endpoint());
     add_rendezvous(page, server);
     if (server.lobbies() != nullptr) add_lobbies(page, *server.lobbies());

@@ -67,7 +67,7 @@ struct RelayNames::FirstAnswer {
 
 // By a thread of its own: name servers that do not answer keep the system's resolver for many seconds, and a server whose
 // relays are named must come up all the same.
-Answer RelayNames::look_up_in_time(Site& site, const std::vector<std::string>& texts,
+Answer RelayNames::look_up_in_time(NamedSite& site, const std::vector<std::string>& texts,
                                    std::string* not_yet) {
   const auto first = std::make_shared<FirstAnswer>();
   site.lookup = std::make_unique<NameLookup>(
@@ -112,7 +112,7 @@ std::vector<IpAddress> RelayNames::add(const std::string& site, const std::strin
                                        const std::vector<std::string>& texts) {
   std::string not_yet;
   const bool named = std::any_of(texts.begin(), texts.end(), is_host_name);
-  Site fresh;
+  NamedSite fresh;
   Answer found =
       named ? look_up_in_time(fresh, texts, &not_yet) : look_up(resolve_, texts, &not_yet);
   if (!found) throw std::runtime_error(where + ": " + found.error());

@@ -50,7 +50,7 @@ class RelayNames {
 
  private:
   struct FirstAnswer;
-  struct Site {
+  struct NamedSite {
     std::vector<std::string> texts;
     std::vector<whimbrel::IpAddress> known;
     std::unique_ptr<whimbrel::NameLookup> lookup;
@@ -60,12 +60,13 @@ class RelayNames {
 
   // The system's.
   static Resolve resolver();
-  whimbrel::NameLookup::Answer look_up_in_time(Site& site, const std::vector<std::string>& texts,
+  whimbrel::NameLookup::Answer look_up_in_time(NamedSite& site,
+                                               const std::vector<std::string>& texts,
                                                std::string* not_yet);
 
   Say warn_;
   Resolve resolve_;
-  std::map<std::string, Site> sites_;  // those with a name among their addresses
+  std::map<std::string, NamedSite> sites_;  // those with a name among their addresses
   std::map<std::string, std::pair<std::vector<std::string>, std::vector<whimbrel::IpAddress>>>
       remembered_;
   Clock::time_point patient_until_{};  // set by the first name

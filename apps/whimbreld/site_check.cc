@@ -35,13 +35,13 @@ SiteCheck::SiteCheck(std::vector<Target> targets, Warn warn)
 }
 
 void SiteCheck::set_addresses(const std::string& site, const std::vector<IpAddress>& addresses) {
-  for (Site& one : sites_) {
+  for (CheckedSite& one : sites_) {
     if (one.target.site.name == site) one.target.site.addresses = addresses;
   }
 }
 
 void SiteCheck::tick(Clock::time_point now) {
-  for (Site& site : sites_) {
+  for (CheckedSite& site : sites_) {
     if (site.probes.empty()) {
       if (now >= site.next) begin(site, now);
       continue;
@@ -54,7 +54,7 @@ void SiteCheck::tick(Clock::time_point now) {
   }
 }
 
-void SiteCheck::begin(Site& site, Clock::time_point now) {
+void SiteCheck::begin(CheckedSite& site, Clock::time_point now) {
   site.next = now + kInterval;
   site.begun = now;
   for (const IpAddress& address : site.target.site.addresses) {
@@ -113,12 +113,12 @@ void SiteCheck::listen(Probe& probe, const std::string& name) {
   }
 }
 
-bool SiteCheck::settled(const Site& site) {
+bool SiteCheck::settled(const CheckedSite& site) {
   return std::all_of(site.probes.begin(), site.probes.end(),
                      [](const Probe& probe) { return probe.opened || probe.old; });
 }
 
-std::string SiteCheck::fault_of(const Site& site) const {
+std::string SiteCheck::fault_of(const CheckedSite& site) const {
   const auto& [name, key_file] = std::pair(site.target.site.name, site.target.key_file);
   for (const Probe& probe : site.probes) {
     const std::string where = fmt::format("site \"{}\" at {}", name, probe.address.text());
@@ -147,7 +147,7 @@ std::string SiteCheck::fault_of(const Site& site) const {
   return "";
 }
 
-void SiteCheck::end(Site& site) {
+void SiteCheck::end(CheckedSite& site) {
   const std::string fault = fault_of(site);
   const bool heard = std::any_of(site.probes.begin(), site.probes.end(), [](const Probe& probe) {
     return probe.answers || probe.opened || probe.old;

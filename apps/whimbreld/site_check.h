@@ -44,7 +44,7 @@ class SiteCheck {
     bool old = false;  // refused for its date
     bool other_name = false;
   };
-  struct Site {
+  struct CheckedSite {
     Target target;
     Clock::time_point next{};
     Clock::time_point begun{};
@@ -52,17 +52,17 @@ class SiteCheck {
     bool silent = false;  // that was said
   };
 
-  void begin(Site& site, Clock::time_point now);
+  void begin(CheckedSite& site, Clock::time_point now);
   void ask(Probe& probe);
   void take(Probe& probe, whimbrel::MutableBytes datagram);
   void listen(Probe& probe, const std::string& name);
   // Whether there is no more to wait for.
-  static bool settled(const Site& site);
-  void end(Site& site);
-  std::string fault_of(const Site& site) const;
+  static bool settled(const CheckedSite& site);
+  void end(CheckedSite& site);
+  std::string fault_of(const CheckedSite& site) const;
 
   Warn warn_;
   whimbrel::SecureRandom random_;
   whimbrel::Clock clock_;
-  std::vector<Site> sites_;
+  std::vector<CheckedSite> sites_;
 };

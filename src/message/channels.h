@@ -107,8 +107,8 @@ class Channels {
   ChannelsStats stats() const;
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace whimbrel

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "handshake/packets.h"
-#include "relay/server.h"
+#include "relay/relay_server.h"
 
 namespace whimbrel {
 namespace {
@@ -63,7 +63,7 @@ class RouterTest : public ::testing::Test {
     return secret;
   }
   void start_relay() {
-    relay = std::make_unique<relay::Server>(relay_config, keys, random, now, clock);
+    relay = std::make_unique<relay::RelayServer>(relay_config, keys, random, now, clock);
   }
 
   Host& add(const std::string& name) {
@@ -219,9 +219,9 @@ class RouterTest : public ::testing::Test {
   const WallClock clock{now, kUnixStart};
   FastRandom random{99};
   relay::SiteKeys keys;
-  relay::ServerConfig relay_config;
+  relay::RelayConfig relay_config;
   IpAddress relay_address = IpAddress::v4(10, 9, 9, 9, 4040);
-  std::unique_ptr<relay::Server> relay;
+  std::unique_ptr<relay::RelayServer> relay;
   std::vector<std::unique_ptr<Host>> hosts;
   std::deque<Flight> flights;
   bool relay_dead = false;

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "relay/server.h"
+#include "relay/relay_server.h"
 
 namespace whimbrel {
 namespace {
@@ -18,7 +18,7 @@ class RoutesTest : public ::testing::Test {
  protected:
   struct Node {
     IpAddress address;
-    std::unique_ptr<relay::Server> server;
+    std::unique_ptr<relay::RelayServer> server;
     bool dead = false;
   };
   struct User {
@@ -33,11 +33,11 @@ class RoutesTest : public ::testing::Test {
 
   RoutesTest() : keys(master()), us("str:us", 1, random), peer("str:peer", 2, random) {
     for (const std::string name : {"a", "b", "c"}) {
-      relay::ServerConfig config;
+      relay::RelayConfig config;
       config.relay_id = relay::site_id(name);
       Node& node = nodes[name];
       node.address = IpAddress::v4(203, 0, 113, static_cast<std::uint8_t>(nodes.size()), 4040);
-      node.server = std::make_unique<relay::Server>(config, keys, random, now, clock);
+      node.server = std::make_unique<relay::RelayServer>(config, keys, random, now, clock);
     }
     give_tickets(us);
     give_tickets(peer);

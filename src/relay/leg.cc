@@ -13,7 +13,7 @@ constexpr Duration kOpenRetryMax = seconds(4);
 constexpr Duration kOpenRetryWanted = milliseconds(300);
 constexpr Duration kResumeRetryWanted = milliseconds(80);
 constexpr Duration kWantedTime = seconds(10);
-// For how long a relay keeps the slot of a client that it does not hear (ServerLimits::idle_time).
+// For how long a relay keeps the slot of a client that it does not hear (RelayLimits::idle_time).
 constexpr Duration kKeptTime = seconds(60);
 // The slot that we had is better than another one: its answer is to come first.
 constexpr Duration kPingFirst = milliseconds(5);

@@ -3,9 +3,9 @@
 namespace whimbrel::relay {
 namespace {
 
-using RelayLimits = TestRelay;
+using RelayLimitsTest = TestRelay;
 
-TEST_F(RelayLimits, SlotsOfOneIdentity) {
+TEST_F(RelayLimitsTest, SlotsOfOneIdentity) {
   for (int i = 0; i < 8; ++i) opened("str:alice");
   Client& ninth = add("str:alice");
   ninth.leg.open(ticket_for(token_for(ninth.identity)), now);
@@ -19,7 +19,7 @@ TEST_F(RelayLimits, SlotsOfOneIdentity) {
   EXPECT_EQ(ninth.leg.state(), Leg::State::kOpen);
 }
 
-TEST_F(RelayLimits, Slots) {
+TEST_F(RelayLimitsTest, Slots) {
   config.limits.slots_max = 3;
   restart();
   for (const char* name : {"str:a", "str:b", "str:c"}) opened(name);
@@ -30,11 +30,11 @@ TEST_F(RelayLimits, Slots) {
   EXPECT_EQ(server->slot_count(), 3u);
 }
 
-TEST_F(RelayLimits, ChangeWhileItServes) {
+TEST_F(RelayLimitsTest, ChangeWhileItServes) {
   config.limits.slots_max = 3;
   restart();
   for (const char* name : {"str:a", "str:b", "str:c"}) opened(name);
-  ServerLimits limits = config.limits;
+  RelayLimits limits = config.limits;
   limits.slots_max = 2;
   server->set_limits(limits, now);
   EXPECT_EQ(server->slot_count(), 3u) << "who is there stays";
@@ -59,7 +59,7 @@ TEST_F(RelayLimits, ChangeWhileItServes) {
   EXPECT_EQ(clients[1]->got.size() - before, 250u) << "the rate of a slot that is opened now";
 }
 
-TEST_F(RelayLimits, RateOfASlot) {
+TEST_F(RelayLimitsTest, RateOfASlot) {
   config.limits.packets_per_second = 1000;
   restart();
   Client& alice = opened("str:alice");
@@ -74,7 +74,7 @@ TEST_F(RelayLimits, RateOfASlot) {
   EXPECT_EQ(bob.got.size(), 350u);
 }
 
-TEST_F(RelayLimits, RateThatATokenGives) {
+TEST_F(RelayLimitsTest, RateThatATokenGives) {
   Client& alice = add("str:alice");
   Client& bob = opened("str:bob");
   Token token = token_for(alice.identity);
@@ -87,7 +87,7 @@ TEST_F(RelayLimits, RateThatATokenGives) {
   EXPECT_EQ(bob.got.size(), 100u);
 }
 
-TEST_F(RelayLimits, OpensOfOnePrefix) {
+TEST_F(RelayLimitsTest, OpensOfOnePrefix) {
   config.limits.opens_per_prefix_per_second_max = 5;
   config.always_cookie = true;  // without one the address may be anybody's, and counts for nothing
   restart();
@@ -105,7 +105,7 @@ TEST_F(RelayLimits, OpensOfOnePrefix) {
   EXPECT_EQ(elsewhere.leg.state(), Leg::State::kOpen) << "others are not harmed";
 }
 
-TEST_F(RelayLimits, ManyOpensNeedACookie) {
+TEST_F(RelayLimitsTest, ManyOpensNeedACookie) {
   config.limits.opens_without_cookie_per_second = 2;
   restart();
   for (int i = 0; i < 5; ++i) opened("str:c" + std::to_string(i));
@@ -113,7 +113,7 @@ TEST_F(RelayLimits, ManyOpensNeedACookie) {
   EXPECT_EQ(server->slot_count(), 5u);
 }
 
-TEST_F(RelayLimits, ACookieIsOfOneAddress) {
+TEST_F(RelayLimitsTest, ACookieIsOfOneAddress) {
   config.always_cookie = true;
   restart();
   Client& alice = add("str:alice");
@@ -130,7 +130,7 @@ TEST_F(RelayLimits, ACookieIsOfOneAddress) {
   EXPECT_EQ(server->slot_count(), 1u);
 }
 
-TEST_F(RelayLimits, BindingsOfASlot) {
+TEST_F(RelayLimitsTest, BindingsOfASlot) {
   Client& alice = opened("str:alice");
   config.limits.slots_per_identity_max = 1000;
   for (std::size_t i = 0; i < Slot::kBindingsMax; ++i) {
@@ -148,7 +148,7 @@ TEST_F(RelayLimits, BindingsOfASlot) {
   EXPECT_EQ(one_too_many.got.size(), 1u);
 }
 
-TEST_F(RelayLimits, RepliesWait) {
+TEST_F(RelayLimitsTest, RepliesWait) {
   config.limits.replies_max = 4;
   restart();
   Client& alice = opened("str:alice");

@@ -27,14 +27,14 @@ class RelayShards : public TestRelay {
   };
 
   RelayShards() { start({}); }
-  void start(const ServerLimits& limits) {
+  void start(const RelayLimits& limits) {
     shards.clear();
     for (std::uint32_t i = 0; i < kShards; ++i) {
-      ServerConfig shard = config;
+      RelayConfig shard = config;
       shard.shard = i;
       shard.shards = kShards;
       shard.limits = limits.share_of(i, kShards);
-      shards.push_back(std::make_unique<Server>(shard, keys, random, now, clock, &outlets[i]));
+      shards.push_back(std::make_unique<RelayServer>(shard, keys, random, now, clock, &outlets[i]));
     }
   }
 
@@ -83,14 +83,14 @@ class RelayShards : public TestRelay {
       if (shard_of_client(client) == shard) return client;
     }
   }
-  ServerCounters counters() const {
-    ServerCounters sum;
+  RelayCounters counters() const {
+    RelayCounters sum;
     for (const auto& shard : shards) sum += shard->counters();
     return sum;
   }
 
   std::array<Outlet, kShards> outlets;
-  std::vector<std::unique_ptr<Server>> shards;
+  std::vector<std::unique_ptr<RelayServer>> shards;
   bool carry = true;
 };
 
@@ -258,7 +258,7 @@ TEST_F(RelayShards, AClientThatMovesStaysWithItsShard) {
 }
 
 TEST_F(RelayShards, LimitsAreDivided) {
-  ServerLimits limits;
+  RelayLimits limits;
   limits.slots_max = 7;
   limits.opens_per_prefix_per_second_max = 1000;
   start(limits);
@@ -281,7 +281,7 @@ TEST_F(RelayShards, LimitsAreDivided) {
 }
 
 TEST_F(RelayShards, TheLargestTableIsDividedToo) {
-  ServerLimits limits;
+  RelayLimits limits;
   limits.slots_max = std::size_t{1} << SlotId::kIndexBits;
   for (std::uint32_t i = 0; i < kShards; ++i) {
     const std::size_t places = limits.share_of(i, kShards).slots_max;

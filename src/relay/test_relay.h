@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "relay/leg.h"
-#include "relay/server.h"
+#include "relay/relay_server.h"
 
 namespace whimbrel::relay {
 
@@ -43,7 +43,7 @@ class TestRelay : public ::testing::Test {
     secret.bytes.fill(42);  // a test key
     return secret;
   }
-  void restart() { server = std::make_unique<Server>(config, keys, random, now, clock); }
+  void restart() { server = std::make_unique<RelayServer>(config, keys, random, now, clock); }
 
   Token token_for(const IdentityHash& identity, std::int64_t seconds_left = 600) {
     Token token;
@@ -82,7 +82,7 @@ class TestRelay : public ::testing::Test {
     take_replies();
   }
   virtual void take_replies() { take_replies_of(*server); }
-  void take_replies_of(Server& from) {
+  void take_replies_of(RelayServer& from) {
     std::array<std::uint8_t, kOpenSizeMax> buffer;
     while (const auto reply = from.poll_transmit(buffer)) {
       replies_bytes += reply->size;
@@ -143,13 +143,13 @@ class TestRelay : public ::testing::Test {
     return true;
   }
 
-  ServerConfig config;
+  RelayConfig config;
   Instant now{};
   WallClock clock{now, kTestUnixStart};
   FastRandom random{1};
   SiteKeys keys;
   IpAddress relay_address = IpAddress::v4(10, 9, 9, 9, 4040);
-  std::unique_ptr<Server> server;
+  std::unique_ptr<RelayServer> server;
   std::vector<std::unique_ptr<Client>> clients;
   std::vector<std::uint8_t> last;
   bool relay_dead = false;

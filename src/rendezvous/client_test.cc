@@ -120,14 +120,14 @@ TEST_F(RendezvousClient, NoticesASilentServer) {
   run_for(seconds(100));
   EXPECT_TRUE(alice.all<SilentEvent>().empty());
   // It is gone, and nobody says so.
-  server = std::make_unique<Server>(limits, *authority, &tickets, now, clock);
+  server = std::make_unique<RendezvousServer>(limits, *authority, &tickets, now, clock);
   run_for(seconds(13));
   EXPECT_EQ(alice.all<SilentEvent>().size(), 1u);
 }
 
 TEST_F(RendezvousClient, NoticesItSoonWhenSomebodySuspects) {
   User& alice = logged_in("str:alice");
-  server = std::make_unique<Server>(limits, *authority, &tickets, now, clock);
+  server = std::make_unique<RendezvousServer>(limits, *authority, &tickets, now, clock);
   alice.client.check_server(milliseconds(300), now);
   run_for(milliseconds(310));
   EXPECT_EQ(alice.all<SilentEvent>().size(), 1u);

@@ -1,30 +1,30 @@
-// Server: who is there, and who has fallen silent.
+// RendezvousServer: who is there, and who has fallen silent.
 #include <algorithm>
 
-#include "rendezvous/server.h"
+#include "rendezvous/rendezvous_server.h"
 
 namespace whimbrel::rendezvous {
 
-void Server::on(ClientId id, Client& client, const Ping& ping, Instant) {
+void RendezvousServer::on(ClientId id, Client& client, const Ping& ping, Instant) {
   client.ping_interval = ping_interval();
   const auto whole = std::chrono::duration_cast<std::chrono::seconds>(*client.ping_interval);
   send(id, Pong{ping.number, static_cast<std::uint8_t>(whole.count())});
 }
 
 // Many users ping less often: pings are all that an idle one costs.
-Duration Server::ping_interval() const {
+Duration RendezvousServer::ping_interval() const {
   const auto whole =
       static_cast<std::int64_t>(static_cast<double>(by_user_.size()) / limits_.pings_per_second);
   return std::clamp(Duration(seconds(whole)), kPingInterval, kPingIntervalMax);
 }
 
-Duration Server::silence_max(const Client& client) const {
+Duration RendezvousServer::silence_max(const Client& client) const {
   if (!client.ping_interval) return limits_.silence_at_first_max;
   return std::chrono::duration_cast<Duration>(limits_.silence_pings_max * *client.ping_interval);
 }
 
 // A program that was killed, or a network that went: nobody else would say so.
-void Server::close_silent(Instant now) {
+void RendezvousServer::close_silent(Instant now) {
   while (!looks_due_.empty() && looks_due_.front().first <= now) {
     const ClientId id = looks_due_.front().second;
     looks_due_.pop_front();
@@ -41,7 +41,7 @@ void Server::close_silent(Instant now) {
   }
 }
 
-void Server::close_as_silent(ClientId id, Instant now) {
+void RendezvousServer::close_as_silent(ClientId id, Instant now) {
   ++counters_.silent;
   const auto& user = clients_.at(id).user;
   if (lobbies_ && user) lobbies_->on_silent(*user, now);
@@ -49,14 +49,14 @@ void Server::close_as_silent(ClientId id, Instant now) {
 }
 
 // Whoever is gone has the same time to come back.
-void Server::doubt(const LobbyUser& user) {
+void RendezvousServer::doubt(const LobbyUser& user) {
   if (!asked_.try_emplace(user, now_).second) return;
   answers_due_.emplace_back(now_ + limits_.answer_time, user);
   const auto at = by_user_.find(user);
   if (at != by_user_.end()) send(at->second, Check{});
 }
 
-void Server::close_unanswered(Instant now) {
+void RendezvousServer::close_unanswered(Instant now) {
   while (!answers_due_.empty() && answers_due_.front().first <= now) {
     const User user = answers_due_.front().second;
     answers_due_.pop_front();

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "rendezvous/client.h"
-#include "rendezvous/server.h"
+#include "rendezvous/rendezvous_server.h"
 
 namespace whimbrel::rendezvous {
 
@@ -54,7 +54,7 @@ class TestRendezvous : public ::testing::Test {
 
   void restart() {
     authority = std::make_unique<Authority>(authority_config, key, registry);
-    server = std::make_unique<Server>(limits, *authority, &tickets, now, clock);
+    server = std::make_unique<RendezvousServer>(limits, *authority, &tickets, now, clock);
     for (auto& user : users) {
       if (user->connected) user->client.on_disconnected(now);
       user->connected = false;
@@ -99,7 +99,7 @@ class TestRendezvous : public ::testing::Test {
       while (auto output = server->poll_output()) deliver(*output);
     }
   }
-  void deliver(const Server::Output& output) {
+  void deliver(const RendezvousServer::Output& output) {
     for (auto& user : users) {
       if (user->id != output.to || !user->connected) continue;
       if (!output.message.empty()) {
@@ -128,10 +128,10 @@ class TestRendezvous : public ::testing::Test {
   SigningKey key = SigningKey::generate(random);
   MemoryRegistry registry;
   FixedTickets tickets;
-  ServerLimits limits;
+  RendezvousLimits limits;
   AuthorityConfig authority_config;
   std::unique_ptr<Authority> authority;
-  std::unique_ptr<Server> server;
+  std::unique_ptr<RendezvousServer> server;
   std::vector<std::unique_ptr<User>> users;
   std::uint64_t next_id = 1;
 };

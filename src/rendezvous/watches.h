@@ -19,7 +19,7 @@ namespace whimbrel::rendezvous {
 
 class Watches {
  public:
-  // Users at once: as many as the server takes (ServerLimits::watches_max).
+  // Users at once: as many as the server takes (RendezvousLimits::watches_max).
   static constexpr std::size_t kMax = 256;
   // What was not answered is asked again: the server may have been too busy, or that user watched by too many.
   static constexpr Duration kRetry = seconds(30);

@@ -29,8 +29,8 @@ UdpSocket::Settings socket_settings(const ServerLoopConfig& config) {
   return settings;
 }
 
-Expected<ServerShard::Sockets> bind_first(const ServerLoopConfig& config) {
-  ServerShard::Sockets sockets;
+Expected<ServerThread::Sockets> bind_first(const ServerLoopConfig& config) {
+  ServerThread::Sockets sockets;
   for (const IpAddress& address : config.listen) {
     for (const auto& bound : sockets) {
       if (bound->is_v4() == address.is_v4()) {
@@ -50,7 +50,7 @@ Expected<ServerShard::Sockets> bind_first(const ServerLoopConfig& config) {
 bool has_thread_apart(const SiteConfig& site) { return site.relay && site.rendezvous; }
 
 // Of each thread: `shards`, and one more where `apart`. False: this system can't.
-bool add_threads(std::vector<ServerShard::Sockets>& sockets, std::uint32_t shards, bool apart,
+bool add_threads(std::vector<ServerThread::Sockets>& sockets, std::uint32_t shards, bool apart,
                  const UdpSocket::Settings& settings) {
   const std::size_t families = sockets.front().size();
   sockets.resize(shards + (apart ? 1 : 0));
@@ -87,7 +87,7 @@ SiteConfig config_of_control(const SiteConfig& whole, std::uint32_t shards) {
 Expected<std::unique_ptr<ServerLoop>> ServerLoop::open(const ServerLoopConfig& config) {
   auto first = bind_first(config);
   if (!first) return Error{first.error()};
-  std::vector<ServerShard::Sockets> sockets;
+  std::vector<ServerThread::Sockets> sockets;
   sockets.push_back(std::move(*first));
   const std::uint32_t threads = threads_of(config);
   const bool apart = has_thread_apart(config.site);
@@ -118,7 +118,7 @@ std::string ServerLoop::listen_fault(const ServerLoopConfig& config, bool any_po
   return fault;
 }
 
-ServerLoop::ServerLoop(const ServerLoopConfig& config, std::vector<ServerShard::Sockets> sockets) {
+ServerLoop::ServerLoop(const ServerLoopConfig& config, std::vector<ServerThread::Sockets> sockets) {
   const bool apart = has_thread_apart(config.site) && sockets.size() > 1;
   if (apart) control_ = sockets.size() - 1;
   const auto shards = static_cast<std::uint32_t>(sockets.size() - this->apart());
@@ -127,7 +127,7 @@ ServerLoop::ServerLoop(const ServerLoopConfig& config, std::vector<ServerShard::
                           ? config_of_shard(config.site, static_cast<std::uint32_t>(place), shards)
                           : config_of_control(config.site, shards);
     if (place < shards && place != control_) site.role = SiteRole::kRelayShard;
-    shards_.push_back(std::make_unique<ServerShard>(
+    shards_.push_back(std::make_unique<ServerThread>(
         site, config.site_master, place == control_ ? config.authority : nullptr, clock_,
         config.wall_clock, std::move(sockets[place])));
   }

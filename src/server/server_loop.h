@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/expected.h"
-#include "server/server_shard.h"
+#include "server/server_thread.h"
 
 namespace whimbrel {
 
@@ -58,13 +58,13 @@ class ServerLoop {
   UdpSocketStats socket_stats() const;
 
  private:
-  ServerLoop(const ServerLoopConfig& config, std::vector<ServerShard::Sockets> sockets);
+  ServerLoop(const ServerLoopConfig& config, std::vector<ServerThread::Sockets> sockets);
 
   // 1 where all but the relay has a thread of its own, the last one.
   std::size_t apart() const { return control_ == 0 ? 0 : 1; }
 
   Clock clock_;
-  std::vector<std::unique_ptr<ServerShard>> shards_;
+  std::vector<std::unique_ptr<ServerThread>> shards_;
   std::size_t control_ = 0;  // the place of what is not the relay
   std::string warning_;
 };

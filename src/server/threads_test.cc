@@ -57,8 +57,8 @@ class ServerThreads : public testing::Test {
   std::uint32_t shard_of(const Client& client) const {
     return relay::shard_of(client.leg.slot(), server_->threads());
   }
-  relay::ServerCounters counters() {
-    relay::ServerCounters sum;
+  relay::RelayCounters counters() {
+    relay::RelayCounters sum;
     server_->with_every_site([&](Site& site, Instant) {
       if (site.relay() != nullptr) sum += site.relay()->counters();
     });
@@ -95,7 +95,7 @@ TEST_F(ServerThreads, ForwardWithinAndAcrossShards) {
       sent += 40;
     }
   }
-  const relay::ServerCounters sum = counters();
+  const relay::RelayCounters sum = counters();
   EXPECT_EQ(sum.forwarded, sent);
   EXPECT_EQ(sum.misdirected, 0u) << "the kernel knows whose they are";
   EXPECT_EQ(sum.dropped_handover, 0u);

@@ -24,8 +24,8 @@ Site::Site(const SiteConfig& config, rendezvous::Authority* authority, relay::Si
   }
   if (config.relay && plays(SiteRole::kRelayShard)) {
     config_.relay_config.relay_id = relay::site_id(config_.site_name);
-    relay_ =
-        std::make_unique<relay::Server>(config_.relay_config, keys, random, now, clock_, outlet);
+    relay_ = std::make_unique<relay::RelayServer>(config_.relay_config, keys, random, now, clock_,
+                                                  outlet);
   }
 }
 
@@ -103,7 +103,7 @@ void Site::reconfigure(const SiteConfig& config, Instant now) {
     control_->set_limits(config.rendezvous_limits, config.lobby_limits);
     control_->set_sites(config.relay_addresses, config.other_sites);
   }
-  const relay::ServerConfig& own = config_.relay_config;
+  const relay::RelayConfig& own = config_.relay_config;
   if (relay_) relay_->set_limits(config.relay_config.limits.share_of(own.shard, own.shards), now);
 }
 

@@ -21,7 +21,7 @@
 #include "base/wall_clock.h"
 #include "crypto/prefix_limits.h"
 #include "endpoint/endpoint.h"
-#include "relay/server.h"
+#include "relay/relay_server.h"
 #include "site/client_book.h"
 #include "site/site_config.h"
 #include "site/site_control.h"
@@ -35,7 +35,7 @@ struct SiteCounters {
 
 // Since they were taken the last time, for an operator's log.
 struct SiteEvents {
-  EventRecord<rendezvous::ServerEvent>::Taken rendezvous;
+  EventRecord<rendezvous::RendezvousEvent>::Taken rendezvous;
   EventRecord<relay::SlotEvent>::Taken relay;
 };
 
@@ -47,7 +47,7 @@ class Site {
        Random& random, Instant now, UnixMillis unix_now, relay::HandoverOutlet* outlet = nullptr);
   ~Site();
 
-  // As of relay::Server: for whoever has several datagrams at once. Any bytes.
+  // As of relay::RelayServer: for whoever has several datagrams at once. Any bytes.
   void prefetch_source(Bytes datagram) const {
     if (is_relayed(datagram)) relay_->prefetch_source(datagram);
   }
@@ -80,7 +80,7 @@ class Site {
   void drain(Duration time, Instant now);
 
   // Null where that part is off.
-  const relay::Server* relay() const { return relay_.get(); }
+  const relay::RelayServer* relay() const { return relay_.get(); }
   const SiteControl* control() const { return control_.get(); }
   const SiteCounters& counters() const { return counters_; }
 
@@ -101,7 +101,7 @@ class Site {
   WallClock clock_;
   relay::HandoverOutlet* outlet_;
   std::unique_ptr<SiteControl> control_;
-  std::unique_ptr<relay::Server> relay_;
+  std::unique_ptr<relay::RelayServer> relay_;
   TokenBucket stun_rate_;
   PrefixLimits stun_prefixes_;
   std::deque<Answer> stun_answers_;

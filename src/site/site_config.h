@@ -8,8 +8,8 @@
 #include "base/ip_address.h"
 #include "crypto/keys.h"
 #include "endpoint/first_packets.h"
-#include "relay/server.h"
-#include "rendezvous/server.h"
+#include "relay/relay_server.h"
+#include "rendezvous/rendezvous_server.h"
 #include "site/client_book.h"
 
 namespace whimbrel {
@@ -35,9 +35,9 @@ struct SiteConfig {
   bool relay = true;
   bool stun = true;
   KeyPair keys;  // of the server itself: who was told the public one knows the server by it
-  rendezvous::ServerLimits rendezvous_limits;
+  rendezvous::RendezvousLimits rendezvous_limits;
   rendezvous::LobbyLimits lobby_limits;  // lobbies_max 0: there are none
-  relay::ServerConfig relay_config;
+  relay::RelayConfig relay_config;
   // Told to clients with their relay tickets, as of OtherSite; none: where they reached this server.
   std::vector<IpAddress> relay_addresses;
   std::string site_name = "home";      // also names the relay in grants

@@ -13,7 +13,7 @@ namespace {
 constexpr ChannelId kControlChannel = 0;
 
 // Those that are not confirmed, or on their way out, are beside these.
-std::size_t sessions_max(const rendezvous::ServerLimits& limits) {
+std::size_t sessions_max(const rendezvous::RendezvousLimits& limits) {
   return limits.clients_max + limits.waiting_max + 64;
 }
 constexpr std::size_t kPendingRequestsMax = 1024;
@@ -52,13 +52,14 @@ Secret lobby_key(const KeyPair& server) {
 
 // --- tickets -------------------------------------------------------------------------------------------------------
 
-SiteTickets::SiteTickets(const SiteConfig& config, relay::SiteKeys& keys, Random& random)
+RelayTicketIssuer::RelayTicketIssuer(const SiteConfig& config, relay::SiteKeys& keys,
+                                     Random& random)
     : config_(config), keys_(keys), random_(random) {
   set_sites(config.relay_addresses, config.other_sites);
 }
 
-void SiteTickets::set_sites(const std::vector<IpAddress>& own,
-                            const std::vector<OtherSite>& others) {
+void RelayTicketIssuer::set_sites(const std::vector<IpAddress>& own,
+                                  const std::vector<OtherSite>& others) {
   own_addresses_ = own;
   others_.clear();
   for (const OtherSite& site : others) {
@@ -67,8 +68,8 @@ void SiteTickets::set_sites(const std::vector<IpAddress>& own,
 }
 
 // Each relay gets a secret of its own: one that is broken into learns nothing about the legs to others.
-rendezvous::RelayTicket SiteTickets::seal(relay::Token token, relay::SiteKeys& keys,
-                                          std::int64_t unix_seconds) {
+rendezvous::RelayTicket RelayTicketIssuer::seal(relay::Token token, relay::SiteKeys& keys,
+                                                std::int64_t unix_seconds) {
   random_.fill(token.id);
   random_.fill(token.secret.bytes);
   const relay::SealedToken sealed = keys.seal(token, random_, unix_seconds);
@@ -79,9 +80,9 @@ rendezvous::RelayTicket SiteTickets::seal(relay::Token token, relay::SiteKeys& k
   return ticket;
 }
 
-std::vector<rendezvous::RelayTicket> SiteTickets::issue(const Identity& identity,
-                                                        std::uint32_t app_id,
-                                                        std::int64_t unix_seconds) {
+std::vector<rendezvous::RelayTicket> RelayTicketIssuer::issue(const Identity& identity,
+                                                              std::uint32_t app_id,
+                                                              std::int64_t unix_seconds) {
   relay::Token token;
   token.identity = relay::identity_hash(app_id, identity.text());
   token.app_id = app_id;
@@ -112,7 +113,8 @@ std::vector<rendezvous::RelayTicket> SiteTickets::issue(const Identity& identity
   return tickets;
 }
 
-void SiteTickets::set_addresses(const std::string& site, const std::vector<IpAddress>& addresses) {
+void RelayTicketIssuer::set_addresses(const std::string& site,
+                                      const std::vector<IpAddress>& addresses) {
   if (site == config_.site_name) own_addresses_ = addresses;
   for (Other& other : others_) {
     if (other.name == site) other.addresses = addresses;
@@ -127,7 +129,7 @@ SiteControl::SiteControl(const SiteConfig& config, rendezvous::Authority& author
       tickets_(config, keys, random),
       server_(config.rendezvous_limits, authority, &tickets_, now, clock),
       book_(config.clients),
-      returns_(last_clients(), now) {
+      reconnects_(last_clients(), now) {
   if (config.lobby_limits.lobbies_max > 0)
     server_.enable_lobbies(config.lobby_limits, lobby_key(config.keys), random);
 }
@@ -139,7 +141,7 @@ std::vector<SessionLine> SiteControl::last_clients() {
   return last;
 }
 
-void SiteControl::set_limits(const rendezvous::ServerLimits& limits,
+void SiteControl::set_limits(const rendezvous::RendezvousLimits& limits,
                              const rendezvous::LobbyLimits& lobbies) {
   endpoint_.set_limits(sessions_max(limits), kPendingRequestsMax);
   server_.set_limits(limits, lobbies);
@@ -201,7 +203,7 @@ std::optional<rendezvous::ClientId> SiteControl::client_of(const Identity& user,
     free_places_.pop_back();
   }
   note(client);
-  returns_.on_login(client.noted.remote);
+  reconnects_.on_login(client.noted.remote);
   server_.on_connected(id, *key, client.noted.remote, now);
   return id;
 }
@@ -214,9 +216,9 @@ void SiteControl::note(Client& client) {
 }
 
 void SiteControl::call_back(Instant now) {
-  while (const auto next = returns_.next(now)) {
+  while (const auto next = reconnects_.next(now)) {
     if (!next->is_here) endpoint_.tell_forgotten(next->line);
-    places_due_.emplace_back(now + Returns::kPatience, called_back_++);
+    places_due_.emplace_back(now + ReconnectQueue::kPatience, called_back_++);
   }
   while (!places_due_.empty() && places_due_.front().first <= now) {
     free_place(places_due_.front().second);
@@ -280,7 +282,7 @@ std::optional<Transmit> SiteControl::poll_transmit(MutableBytes buffer, Instant 
 Instant SiteControl::next_deadline() const {
   const Instant place = places_due_.empty() ? kNever : places_due_.front().first;
   return std::min(
-      {endpoint_.next_deadline(), server_.next_deadline(), returns_.next_deadline(), place});
+      {endpoint_.next_deadline(), server_.next_deadline(), reconnects_.next_deadline(), place});
 }
 
 }  // namespace whimbrel

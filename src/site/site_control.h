@@ -14,9 +14,9 @@
 #include "base/time.h"
 #include "endpoint/endpoint.h"
 #include "relay/token.h"
-#include "rendezvous/server.h"
+#include "rendezvous/rendezvous_server.h"
 #include "site/client_book.h"
-#include "site/returns.h"
+#include "site/reconnect_queue.h"
 
 namespace whimbrel {
 
@@ -24,9 +24,9 @@ struct SiteConfig;
 struct OtherSite;
 
 // Relay tickets, sealed with the site's key.
-class SiteTickets final : public rendezvous::TicketIssuer {
+class RelayTicketIssuer final : public rendezvous::TicketIssuer {
  public:
-  SiteTickets(const SiteConfig& config, relay::SiteKeys& keys, Random& random);
+  RelayTicketIssuer(const SiteConfig& config, relay::SiteKeys& keys, Random& random);
 
   std::vector<rendezvous::RelayTicket> issue(const Identity& identity, std::uint32_t app_id,
                                              std::int64_t unix_seconds) override;
@@ -68,14 +68,15 @@ class SiteControl {
   void set_sites(const std::vector<IpAddress>& own, const std::vector<OtherSite>& others) {
     tickets_.set_sites(own, others);
   }
-  void set_limits(const rendezvous::ServerLimits& limits, const rendezvous::LobbyLimits& lobbies);
+  void set_limits(const rendezvous::RendezvousLimits& limits,
+                  const rendezvous::LobbyLimits& lobbies);
   void farewell(Duration left) { server_.farewell(left); }
 
   void record(Recorded what) { server_.record(what); }
-  EventRecord<rendezvous::ServerEvent>::Taken take_events() { return server_.take_events(); }
+  EventRecord<rendezvous::RendezvousEvent>::Taken take_events() { return server_.take_events(); }
 
   const Endpoint& endpoint() const { return endpoint_; }
-  const rendezvous::Server& server() const { return server_; }
+  const rendezvous::RendezvousServer& server() const { return server_; }
 
  private:
   struct Client {
@@ -97,14 +98,14 @@ class SiteControl {
   std::vector<SessionLine> last_clients();
 
   Endpoint endpoint_;
-  SiteTickets tickets_;
-  rendezvous::Server server_;
+  RelayTicketIssuer tickets_;
+  rendezvous::RendezvousServer server_;
   std::map<Identity, rendezvous::ClientId> by_user_;  // the endpoint's names: keys
   std::map<rendezvous::ClientId, Client> by_client_;
   ClientBook* book_;
   std::size_t places_ = 0;                // that were given out so far
   std::vector<std::size_t> free_places_;  // of these
-  Returns returns_;
+  ReconnectQueue reconnects_;
   // Clients of the last life stay in the book, at the first places, until they have had the time to come back: this life may be short.
   std::size_t called_back_ = 0;
   std::deque<std::pair<Instant, std::size_t>> places_due_;

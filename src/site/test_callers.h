@@ -86,7 +86,7 @@ class SiteWithCallers : public testing::Test {
   }
   void make() { site = std::make_unique<Site>(config, &authority, keys, random, now, kUnixNow); }
   const Endpoint& endpoint() const { return site->control()->endpoint(); }
-  const rendezvous::Server& server() const { return site->control()->server(); }
+  const rendezvous::RendezvousServer& server() const { return site->control()->server(); }
 
   void give(const IpAddress& from, std::vector<std::uint8_t> packet) {
     site->receive(from, packet, now);

@@ -5,7 +5,7 @@
 
 #include "rendezvous/backend_token.h"
 #include "rendezvous/client.h"
-#include "rendezvous/server.h"
+#include "rendezvous/rendezvous_server.h"
 
 namespace whimbrel::rendezvous {
 namespace {
@@ -67,7 +67,7 @@ class World {
   FastRandom random_{1};
   MemoryRegistry registry_;
   Authority authority_{{}, SigningKey::from_seed(Secret()), registry_};
-  Server server_{{}, authority_, nullptr, now_, clock_};
+  RendezvousServer server_{{}, authority_, nullptr, now_, clock_};
   Client client_{{7, "str:alice", ""}};
 };
 

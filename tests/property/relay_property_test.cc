@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "relay/leg.h"
-#include "relay/server.h"
+#include "relay/relay_server.h"
 
 namespace whimbrel::relay {
 namespace {
@@ -24,7 +24,7 @@ constexpr std::size_t kRecordedMax = 64;
 using Datagram = std::vector<std::uint8_t>;
 
 // Under which of its counters the relay has put datagrams; each counts once.
-std::uint64_t counted(const ServerCounters& c) {
+std::uint64_t counted(const RelayCounters& c) {
   return c.forwarded + c.opened + c.reopened + c.cookies + c.asked + c.refused_full +
          c.refused_identity + c.refused_draining + c.refused_expired + c.dropped_malformed +
          c.dropped_unknown_slot + c.dropped_bad_tag + c.dropped_replayed + c.dropped_rate +
@@ -47,7 +47,7 @@ struct Client {
 
 class RelayWorld {
  public:
-  RelayWorld(std::uint64_t seed, const ServerConfig& config, int clients)
+  RelayWorld(std::uint64_t seed, const RelayConfig& config, int clients)
       : config_(config),
         random_(seed),
         keys_(secret(1)),
@@ -137,7 +137,7 @@ class RelayWorld {
 
   Client& client(std::size_t i) { return *clients_[i]; }
   FastRandom& random() { return random_; }
-  const Server& server() const { return server_; }
+  const RelayServer& server() const { return server_; }
   // Packets may be lost, and the attacker's copies may come first.
   bool hostile = true;
 
@@ -316,12 +316,12 @@ class RelayWorld {
   struct Recorded {
     Datagram bytes;
   };
-  ServerConfig config_;
+  RelayConfig config_;
   Instant now_{};
   const WallClock clock_{now_, kUnixStart};
   FastRandom random_;
   SiteKeys keys_, other_site_;
-  Server server_;
+  RelayServer server_;
   std::vector<std::unique_ptr<Client>> clients_;
   std::vector<Recorded> recorded_;         // the latest; the oldest gives way
   std::size_t records_ = 0;                // ever
@@ -331,8 +331,8 @@ class RelayWorld {
   unsigned addresses_ = 0;
 };
 
-ServerConfig any_config() {
-  ServerConfig config;
+RelayConfig any_config() {
+  RelayConfig config;
   config.always_cookie = *rc::gen::arbitrary<bool>();
   config.limits.slots_max = *rc::gen::element<std::size_t>(2, 5, 100);
   config.limits.slots_per_identity_max = *rc::gen::element<std::size_t>(1, 2, 8);
@@ -351,7 +351,7 @@ RC_GTEST_PROP(RelayProperty, NobodyIsSentWhatHeDidNotAgreeTo, (std::uint64_t see
 
 // Whatever others do, with tokens or without: only its own bucket limits a pair.
 RC_GTEST_PROP(RelayProperty, APairIsNotDisturbed, (std::uint64_t seed)) {
-  ServerConfig config;
+  RelayConfig config;
   config.limits.packets_per_second = 200;
   RelayWorld world(seed, config, 4);
   world.hostile = false;

@@ -361,15 +361,15 @@ class OnlineSwarm {
     for (std::size_t i = 0; i < count_; ++i) check_host(i);
     for (std::size_t i = 0; i < world_.site_count(); ++i) check_relay(world_.site(i));
     if (!site_.running()) return;
-    const rendezvous::Server& rendezvous = site_.site()->control()->server();
+    const rendezvous::RendezvousServer& rendezvous = site_.site()->control()->server();
     if (rendezvous.user_count() > count_) problem("too many users");
     if (rendezvous.counters().dropped_outputs != 0) problem("the rendezvous dropped outputs");
   }
 
   void check_relay(const SiteNode& site) {
     if (!site.running()) return;
-    const relay::Server& relay = *site.site()->relay();
-    const std::size_t of_one = relay::ServerLimits().slots_per_identity_max;
+    const relay::RelayServer& relay = *site.site()->relay();
+    const std::size_t of_one = relay::RelayLimits().slots_per_identity_max;
     if (relay.slot_count() > count_ * of_one) problem("too many slots");
     if (relay.counters().dropped_replies != 0) problem("replies of the relay were dropped");
   }

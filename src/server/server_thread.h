@@ -18,16 +18,17 @@
 
 namespace whimbrel {
 
-class ServerShard final : private relay::HandoverOutlet {
+class ServerThread final : private relay::HandoverOutlet {
  public:
   using Sockets = std::vector<std::unique_ptr<UdpSocket>>;
 
   // `config` says which shard of how many; `clock` and `authority` must outlive it.
-  ServerShard(const SiteConfig& config, const Secret& site_master, rendezvous::Authority* authority,
-              const Clock& clock, WallClockSource wall_clock, Sockets sockets);
+  ServerThread(const SiteConfig& config, const Secret& site_master,
+               rendezvous::Authority* authority, const Clock& clock, WallClockSource wall_clock,
+               Sockets sockets);
   // All threads, itself among them: the shards in their order, and behind them the one for the rest, where that is none of the
   // shards'. `control`: its place. Before run().
-  void connect(const std::vector<std::unique_ptr<ServerShard>>& all, std::size_t control);
+  void connect(const std::vector<std::unique_ptr<ServerThread>>& all, std::size_t control);
 
   // Serves until stop().
   void run();
@@ -97,7 +98,7 @@ class ServerShard final : private relay::HandoverOutlet {
   relay::SiteKeys keys_;
   Site site_;
   Sockets sockets_;
-  std::vector<ServerShard*> all_;
+  std::vector<ServerThread*> all_;
   std::vector<std::unique_ptr<HandoverRing>> incoming_;  // by the shard that pushes; null: its own
   std::vector<Arrival> arrivals_;
   ForwardRuns forwards_;

@@ -21,9 +21,9 @@ class MemoryBook final : public ClientBook {
   std::map<std::size_t, SessionLine> lines;
 };
 
-class SiteReturns : public SiteWithCallers {
+class SiteReconnects : public SiteWithCallers {
  protected:
-  SiteReturns() {
+  SiteReconnects() {
     config.clients = &book;
     make();
   }
@@ -51,7 +51,7 @@ class SiteReturns : public SiteWithCallers {
   MemoryBook book;
 };
 
-TEST_F(SiteReturns, AreAskedForAtOnce) {
+TEST_F(SiteReconnects, AreAskedForAtOnce) {
   all_log_in(300);
   EXPECT_EQ(book.lines.size(), 300u);
   restart();
@@ -62,7 +62,7 @@ TEST_F(SiteReturns, AreAskedForAtOnce) {
   EXPECT_EQ(book.lines.size(), 300u);
 }
 
-TEST_F(SiteReturns, AreOfThoseWhoWereThereAtTheEnd) {
+TEST_F(SiteReconnects, AreOfThoseWhoWereThereAtTheEnd) {
   all_log_in(3);
   callers[1]->endpoint.close_session(Caller::server_name(), now);
   exchange();
@@ -75,7 +75,7 @@ TEST_F(SiteReturns, AreOfThoseWhoWereThereAtTheEnd) {
   EXPECT_EQ(book.lines.rbegin()->first, 2u);
 }
 
-TEST_F(SiteReturns, FollowTheClientThatMoved) {
+TEST_F(SiteReconnects, FollowTheClientThatMoved) {
   all_log_in(1);
   const IpAddress moved = address(500);
   Caller& caller = *callers[0];
@@ -85,7 +85,7 @@ TEST_F(SiteReturns, FollowTheClientThatMoved) {
 }
 
 // A server that crashes again and again: whoever was not called back yet is called back by the next life.
-TEST_F(SiteReturns, AreAskedForAfterSeveralRestartsInARow) {
+TEST_F(SiteReconnects, AreAskedForAfterSeveralRestartsInARow) {
   all_log_in(300);
   for (int life = 0; life < 3; ++life) {
     restart();
@@ -100,7 +100,7 @@ TEST_F(SiteReturns, AreAskedForAfterSeveralRestartsInARow) {
 }
 
 // Questions after sessions that there never were: whoever was called back asks such a one, too, and is answered among them.
-TEST_F(SiteReturns, AreAnsweredInAFloodOfQuestions) {
+TEST_F(SiteReconnects, AreAnsweredInAFloodOfQuestions) {
   all_log_in(30);
   restart();
   const auto junk = write_reset_ask({.sender_index = 1, .receiver_index = 2, .nonce = 3}, {});
@@ -114,7 +114,7 @@ TEST_F(SiteReturns, AreAnsweredInAFloodOfQuestions) {
 }
 
 // What an old life said, or somebody else, ends no session: the client only asks.
-TEST_F(SiteReturns, EndNoSessionThatIsKnown) {
+TEST_F(SiteReconnects, EndNoSessionThatIsKnown) {
   all_log_in(1);
   const SessionLine line = book.lines.at(0);
   restart();
@@ -161,38 +161,39 @@ std::vector<SessionLine> lines(std::size_t count) {
   return all;
 }
 
-TEST(Returns, AreCalledAtARateThatTheServerCanBear) {
+TEST(ReconnectQueue, CallsAtARateThatTheServerCanBear) {
   Instant now{};
-  Returns returns(lines(100'000), now);
+  ReconnectQueue queue(lines(100'000), now);
   std::size_t called = 0;
   for (; now < Instant() + seconds(10); now += milliseconds(1)) {
-    while (const auto next = returns.next(now)) {
+    while (const auto next = queue.next(now)) {
       ++called;
-      returns.on_login(next->line.remote);
+      queue.on_login(next->line.remote);
     }
   }
-  EXPECT_NEAR(static_cast<double>(called), 10 * Returns::kPerSecond + Returns::kAtOnce, 10);
+  EXPECT_NEAR(static_cast<double>(called),
+              10 * ReconnectQueue::kPerSecond + ReconnectQueue::kAtOnce, 10);
 }
 
 // Also where nobody answers: then the pace is the slowest.
-TEST(Returns, AreAllCalledWhileTheirLobbiesCanBeRestored) {
+TEST(ReconnectQueue, CallsAllWhileTheirLobbiesCanBeRestored) {
   Instant now{};
-  Returns returns(lines(rendezvous::ServerLimits().clients_max), now);
-  while (returns.next_deadline() != kNever) {
-    now = std::max(now, returns.next_deadline());
-    while (returns.next(now)) continue;
+  ReconnectQueue queue(lines(rendezvous::RendezvousLimits().clients_max), now);
+  while (queue.next_deadline() != kNever) {
+    now = std::max(now, queue.next_deadline());
+    while (queue.next(now)) continue;
   }
   EXPECT_LT(now - Instant(), rendezvous::LobbyLimits().restore_time);
 }
 
-TEST(Returns, PassOverWhoIsHere) {
+TEST(ReconnectQueue, PassesOverWhoIsHere) {
   Instant now{};
   const auto all = lines(2000);
-  Returns returns(all, now);
-  for (std::size_t i = 0; i < all.size(); i += 2) returns.on_login(all[i].remote);
+  ReconnectQueue queue(all, now);
+  for (std::size_t i = 0; i < all.size(); i += 2) queue.on_login(all[i].remote);
   std::size_t told = 0, turns = 0;
   for (; now < Instant() + seconds(2); now += milliseconds(1)) {
-    while (const auto next = returns.next(now)) {
+    while (const auto next = queue.next(now)) {
       EXPECT_EQ(next->is_here, turns % 2 == 0);
       told += next->is_here ? 0 : 1;
       ++turns;
@@ -202,26 +203,26 @@ TEST(Returns, PassOverWhoIsHere) {
   EXPECT_EQ(told, all.size() / 2);
 }
 
-TEST(Returns, WaitForThoseWhoAreUnderWay) {
+TEST(ReconnectQueue, WaitsForThoseWhoAreUnderWay) {
   Instant now{};
-  Returns returns(lines(100'000), now);
+  ReconnectQueue queue(lines(100'000), now);
   std::size_t called = 0;
-  for (; now < Instant() + Returns::kPatience; now += milliseconds(1))
-    while (returns.next(now)) ++called;
-  EXPECT_EQ(called, Returns::kUnderWayMax);
-  EXPECT_GE(returns.next_deadline(), now);
+  for (; now < Instant() + ReconnectQueue::kPatience; now += milliseconds(1))
+    while (queue.next(now)) ++called;
+  EXPECT_EQ(called, ReconnectQueue::kUnderWayMax);
+  EXPECT_GE(queue.next_deadline(), now);
   for (; now < Instant() + seconds(20); now += milliseconds(1))
-    while (returns.next(now)) ++called;
-  EXPECT_GT(called, 15 * Returns::kUnderWayMax)
+    while (queue.next(now)) ++called;
+  EXPECT_GT(called, 15 * ReconnectQueue::kUnderWayMax)
       << "whoever does not come keeps nobody out for long";
 }
 
-TEST(Returns, EndWithTheLast) {
+TEST(ReconnectQueue, EndsWithTheLast) {
   Instant now{};
-  Returns returns(lines(2), now);
-  EXPECT_TRUE(returns.next(now) && returns.next(now));
-  EXPECT_FALSE(returns.next(now));
-  EXPECT_EQ(returns.next_deadline(), kNever);
+  ReconnectQueue queue(lines(2), now);
+  EXPECT_TRUE(queue.next(now) && queue.next(now));
+  EXPECT_FALSE(queue.next(now));
+  EXPECT_EQ(queue.next_deadline(), kNever);
 }
 
 }  // namespace

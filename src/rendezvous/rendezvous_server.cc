@@ -1,4 +1,4 @@
-#include "rendezvous/server.h"
+#include "rendezvous/rendezvous_server.h"
 
 #include <algorithm>
 
@@ -24,8 +24,8 @@ std::uint32_t request_of(const ClientMessage& message) {
 
 }  // namespace
 
-Server::Server(const ServerLimits& limits, Authority& authority, TicketIssuer* tickets, Instant now,
-               const WallClock& clock)
+RendezvousServer::RendezvousServer(const RendezvousLimits& limits, Authority& authority,
+                                   TicketIssuer* tickets, Instant now, const WallClock& clock)
     : limits_(limits),
       authority_(authority),
       tickets_(tickets),
@@ -33,7 +33,8 @@ Server::Server(const ServerLimits& limits, Authority& authority, TicketIssuer* t
       clock_(clock),
       next_look_(now) {}
 
-void Server::enable_lobbies(const LobbyLimits& limits, const Secret& key, Random& random) {
+void RendezvousServer::enable_lobbies(const LobbyLimits& limits, const Secret& key,
+                                      Random& random) {
   ASSERT(clients_.empty());
   const LobbyOrigin origin{key, start_, clock_};
   lobbies_ = std::make_unique<LobbyServer>(
@@ -45,14 +46,15 @@ void Server::enable_lobbies(const LobbyLimits& limits, const Secret& key, Random
       [this](const LobbyUser& user) { doubt(user); });
 }
 
-void Server::set_limits(const ServerLimits& limits, const LobbyLimits& lobbies) {
+void RendezvousServer::set_limits(const RendezvousLimits& limits, const LobbyLimits& lobbies) {
   limits_ = limits;
   if (lobbies_) lobbies_->set_limits(lobbies);
 }
 
 // --- clients come and go -------------------------------------------------------------------------------------------
 
-void Server::on_connected(ClientId id, const PublicKey& key, const IpAddress& from, Instant now) {
+void RendezvousServer::on_connected(ClientId id, const PublicKey& key, const IpAddress& from,
+                                    Instant now) {
   make_room_to_log_in(now);
   Client& client = clients_[id];
   client.key = key;
@@ -68,7 +70,7 @@ void Server::on_connected(ClientId id, const PublicKey& key, const IpAddress& fr
 }
 
 // Whoever is not logged in has a place of another kind than users have, and keeps nobody from logging in.
-void Server::make_room_to_log_in(Instant now) {
+void RendezvousServer::make_room_to_log_in(Instant now) {
   while (clients_.size() - by_user_.size() >= limits_.waiting_max && !logins_due_.empty()) {
     const ClientId oldest = logins_due_.front().second;
     logins_due_.pop_front();
@@ -79,14 +81,14 @@ void Server::make_room_to_log_in(Instant now) {
   }
 }
 
-void Server::on_disconnected(ClientId id, Instant now) {
+void RendezvousServer::on_disconnected(ClientId id, Instant now) {
   const auto at = clients_.find(id);
   if (at == clients_.end()) return;
   leave(id, at->second, now);
   clients_.erase(at);
 }
 
-void Server::leave(ClientId id, Client& client, Instant now) {
+void RendezvousServer::leave(ClientId id, Client& client, Instant now) {
   forget_watches(id, client);
   if (!client.user) return;
   const User user = *client.user;
@@ -98,7 +100,7 @@ void Server::leave(ClientId id, Client& client, Instant now) {
   tell_watchers(user, false);
 }
 
-void Server::close(ClientId id, Instant now) {
+void RendezvousServer::close(ClientId id, Instant now) {
   const auto at = clients_.find(id);
   if (at != clients_.end()) {
     leave(id, at->second, now);
@@ -107,7 +109,7 @@ void Server::close(ClientId id, Instant now) {
   outputs_.push_back({id, {}});
 }
 
-void Server::advance(Instant now) {
+void RendezvousServer::advance(Instant now) {
   while (!cut_off_.empty() && outputs_.empty()) {
     const ClientId id = *cut_off_.begin();
     cut_off_.erase(cut_off_.begin());
@@ -124,7 +126,7 @@ void Server::advance(Instant now) {
   close_unanswered(now);
 }
 
-void Server::close_late(Instant now) {
+void RendezvousServer::close_late(Instant now) {
   while (!logins_due_.empty() && logins_due_.front().first <= now) {
     const ClientId id = logins_due_.front().second;
     logins_due_.pop_front();
@@ -136,7 +138,7 @@ void Server::close_late(Instant now) {
   }
 }
 
-Instant Server::next_deadline() const {
+Instant RendezvousServer::next_deadline() const {
   if (!outputs_.empty()) return kNow;
   if (tell_from_ || renew_from_ || !cut_off_.empty()) return kNow;
   const Instant login = logins_due_.empty() ? kNever : logins_due_.front().first;
@@ -146,7 +148,7 @@ Instant Server::next_deadline() const {
   return lobbies_ ? std::min(next, lobbies_->next_deadline()) : next;
 }
 
-void Server::farewell(Duration left) {
+void RendezvousServer::farewell(Duration left) {
   const auto whole = static_cast<std::uint16_t>(to_milliseconds(left) / 1000);
   // Past the limit of outputs: whoever is not told would run into a timeout.
   for (const auto& [id, client] : clients_)
@@ -155,7 +157,7 @@ void Server::farewell(Duration left) {
 
 // --- revocations ---------------------------------------------------------------------------------------------------
 
-void Server::look_at_revocations(Instant now) {
+void RendezvousServer::look_at_revocations(Instant now) {
   next_look_ = now + kLookInterval;
   const std::int64_t version = authority_.registry_version();
   if (version == registry_version_) return;
@@ -173,7 +175,7 @@ void Server::look_at_revocations(Instant now) {
   if (!clients_.empty()) tell_from_ = clients_.begin()->first;
 }
 
-void Server::tell_revocations(Instant now) {
+void RendezvousServer::tell_revocations(Instant now) {
   auto at = clients_.lower_bound(*tell_from_);
   for (std::size_t i = 0; i < kToldAtOnce && at != clients_.end(); ++i) {
     const ClientId id = at->first;
@@ -192,11 +194,12 @@ void Server::tell_revocations(Instant now) {
 
 // --- for an operator's log -----------------------------------------------------------------------------------------
 
-void Server::put_out(ClientId id, PutOut why, Instant now) {
+void RendezvousServer::put_out(ClientId id, PutOut why, Instant now) {
   const auto at = clients_.find(id);
   if (at != clients_.end() && events_.wants(Recorded::kTrouble)) {
     const Client& client = at->second;
-    ServerEvent event{ServerEvent::Kind::kPutOut, client.from, {}, 0, "", "", client.key, why};
+    RendezvousEvent event{
+        RendezvousEvent::Kind::kPutOut, client.from, {}, 0, "", "", client.key, why};
     if (client.user) event.app_id = client.user->first;
     if (client.user) event.identity = client.user->second.text();
     events_.add(std::move(event));
@@ -204,19 +207,20 @@ void Server::put_out(ClientId id, PutOut why, Instant now) {
   close(id, now);
 }
 
-void Server::note_refused(const Client& client, const Login& login, const Rejection& why) {
+void RendezvousServer::note_refused(const Client& client, const Login& login,
+                                    const Rejection& why) {
   if (!events_.wants(Recorded::kTrouble)) return;
-  events_.add({ServerEvent::Kind::kLoginRefused, client.from, why.code, login.app_id,
+  events_.add({RendezvousEvent::Kind::kLoginRefused, client.from, why.code, login.app_id,
                login.identity, why.text, client.key});
 }
 
 // What was revoked before the start is no news.
-void Server::note_revoked(const std::vector<PublicKey>& keys) {
+void RendezvousServer::note_revoked(const std::vector<PublicKey>& keys) {
   std::set<PublicKey> now(keys.begin(), keys.end());
   if (noted_revoked_ && events_.wants(Recorded::kTrouble)) {
     for (const PublicKey& key : now) {
       if (!noted_revoked_->contains(key))
-        events_.add({ServerEvent::Kind::kRevoked, {}, {}, 0, "", "", key});
+        events_.add({RendezvousEvent::Kind::kRevoked, {}, {}, 0, "", "", key});
     }
   }
   noted_revoked_ = std::move(now);
@@ -224,7 +228,7 @@ void Server::note_revoked(const std::vector<PublicKey>& keys) {
 
 // --- the wall clock ------------------------------------------------------------------------------------------------
 
-void Server::on_clock_jump(Instant now) {
+void RendezvousServer::on_clock_jump(Instant now) {
   // The same keys under the right date: a list of the future would hide the next one.
   registry_version_ = -1;
   revocations_.clear();
@@ -232,7 +236,7 @@ void Server::on_clock_jump(Instant now) {
   if (!clients_.empty()) renew_from_ = clients_.begin()->first;
 }
 
-void Server::renew_some(Instant now) {
+void RendezvousServer::renew_some(Instant now) {
   const std::int64_t unix_seconds = clock_.seconds_at(now);
   auto at = clients_.lower_bound(*renew_from_);
   for (std::size_t i = 0; i < kToldAtOnce && at != clients_.end(); ++i, ++at) {
@@ -254,7 +258,7 @@ void Server::renew_some(Instant now) {
 
 // --- messages ------------------------------------------------------------------------------------------------------
 
-void Server::on_message(ClientId id, Bytes bytes, Instant now) {
+void RendezvousServer::on_message(ClientId id, Bytes bytes, Instant now) {
   const auto at = clients_.find(id);
   if (at == clients_.end()) return;
   Client& client = at->second;
@@ -278,7 +282,7 @@ void Server::on_message(ClientId id, Bytes bytes, Instant now) {
   std::visit([&](const auto& one) { on(id, client, one, now); }, *message);
 }
 
-bool Server::take(Client& client, const ClientMessage& message, Instant now) const {
+bool RendezvousServer::take(Client& client, const ClientMessage& message, Instant now) const {
   // The answer to a Ping is how a client knows that we live.
   if (std::holds_alternative<Ping>(message)) return true;
   // Whoever is busy must not lose his certificate for it.
@@ -286,7 +290,7 @@ bool Server::take(Client& client, const ClientMessage& message, Instant now) con
   return client.requests.take(1, now);
 }
 
-void Server::on_lobby_message(ClientId id, Client& client, Bytes bytes, Instant now) {
+void RendezvousServer::on_lobby_message(ClientId id, Client& client, Bytes bytes, Instant now) {
   const auto request = decode_lobby_request(bytes);
   if (!request) {
     ++counters_.malformed;
@@ -308,7 +312,7 @@ void Server::on_lobby_message(ClientId id, Client& client, Bytes bytes, Instant 
       encode(LobbyNotice(LobbyAnswer{request_of(*request), fault, std::string(to_string(fault))})));
 }
 
-void Server::on(ClientId id, Client& client, const Login& login, Instant now) {
+void RendezvousServer::on(ClientId id, Client& client, const Login& login, Instant now) {
   if (client.user) return refuse(id, 0, RefusalCode::kMalformed, "logged in already");
   auto result = authority_.admit(login, client.key, client.from, clock_.seconds_at(now));
   if (auto* rejection = std::get_if<Rejection>(&result)) {
@@ -333,7 +337,7 @@ void Server::on(ClientId id, Client& client, const Login& login, Instant now) {
   by_user_[user] = id;
   ++counters_.logins;
   if (events_.wants(Recorded::kAll)) {
-    events_.add({ServerEvent::Kind::kLogin,
+    events_.add({RendezvousEvent::Kind::kLogin,
                  client.from,
                  {},
                  user.first,
@@ -354,7 +358,7 @@ void Server::on(ClientId id, Client& client, const Login& login, Instant now) {
 }
 
 // The same user again: the older session is dead, or another program of his.
-void Server::replace_older(const User& user, ClientId newer, Instant /*now*/) {
+void RendezvousServer::replace_older(const User& user, ClientId newer, Instant /*now*/) {
   const auto at = by_user_.find(user);
   if (at == by_user_.end() || at->second == newer) return;
   const ClientId older = at->second;
@@ -365,8 +369,8 @@ void Server::replace_older(const User& user, ClientId newer, Instant /*now*/) {
   outputs_.push_back({older, {}});
 }
 
-std::variant<std::vector<std::uint8_t>, Rejection> Server::renew(const Client& client,
-                                                                 Instant now) {
+std::variant<std::vector<std::uint8_t>, Rejection> RendezvousServer::renew(const Client& client,
+                                                                           Instant now) {
   const std::int64_t left = client.renewable_until == kNever
                                 ? Admission::kForever
                                 : to_milliseconds(client.renewable_until - now) / 1000;
@@ -374,7 +378,7 @@ std::variant<std::vector<std::uint8_t>, Rejection> Server::renew(const Client& c
                           clock_.seconds_at(now), left);
 }
 
-void Server::on(ClientId id, Client& client, const Renew&, Instant now) {
+void RendezvousServer::on(ClientId id, Client& client, const Renew&, Instant now) {
   auto renewed = renew(client, now);
   if (const auto* rejection = std::get_if<Rejection>(&renewed)) {
     refuse(id, 0, rejection->code, rejection->text);
@@ -385,14 +389,14 @@ void Server::on(ClientId id, Client& client, const Renew&, Instant now) {
   send(id, Renewed{client.certificate});
 }
 
-const Server::Client* Server::find(const User& user, ClientId* id) const {
+const RendezvousServer::Client* RendezvousServer::find(const User& user, ClientId* id) const {
   const auto at = by_user_.find(user);
   if (at == by_user_.end()) return nullptr;
   if (id != nullptr) *id = at->second;
   return &clients_.at(at->second);
 }
 
-void Server::on(ClientId id, Client& client, const Lookup& lookup, Instant) {
+void RendezvousServer::on(ClientId id, Client& client, const Lookup& lookup, Instant) {
   ++counters_.lookups;
   Found answer;
   answer.request = lookup.request;
@@ -408,7 +412,7 @@ void Server::on(ClientId id, Client& client, const Lookup& lookup, Instant) {
   send(id, answer);
 }
 
-void Server::on(ClientId id, Client& client, const Signal& signal, Instant now) {
+void RendezvousServer::on(ClientId id, Client& client, const Signal& signal, Instant now) {
   ++counters_.signals;
   const auto identity = Identity::parse(signal.to);
   ClientId to{};
@@ -425,7 +429,7 @@ void Server::on(ClientId id, Client& client, const Signal& signal, Instant now) 
   send(id, SignalDone{signal.request, fits});
 }
 
-void Server::on(ClientId id, Client& client, const WantRelayTicket& want, Instant now) {
+void RendezvousServer::on(ClientId id, Client& client, const WantRelayTicket& want, Instant now) {
   RelayTickets tickets{want.request, {}};
   if (tickets_ != nullptr)
     tickets.relays =
@@ -438,7 +442,7 @@ void Server::on(ClientId id, Client& client, const WantRelayTicket& want, Instan
   send(id, tickets);
 }
 
-void Server::on(ClientId id, Client& client, const Watch& watch, Instant) {
+void RendezvousServer::on(ClientId id, Client& client, const Watch& watch, Instant) {
   const auto identity = Identity::parse(watch.identity);
   if (!identity || !identity->valid()) {
     return refuse(id, 0, RefusalCode::kBadIdentity, "to watch, name an identity");
@@ -465,28 +469,28 @@ void Server::on(ClientId id, Client& client, const Watch& watch, Instant) {
   send(id, Presence{identity->text(), find(user) != nullptr});
 }
 
-void Server::on(ClientId id, Client& client, const Logout&, Instant now) {
+void RendezvousServer::on(ClientId id, Client& client, const Logout&, Instant now) {
   if (lobbies_) lobbies_->on_left(*client.user);
   close(id, now);
 }
 
-void Server::tell_watchers(const User& user, bool online) {
+void RendezvousServer::tell_watchers(const User& user, bool online) {
   const auto at = watchers_.find(user);
   if (at == watchers_.end()) return;
   for (const ClientId id : at->second) send(id, Presence{user.second.text(), online});
 }
 
-void Server::tell_later(ClientId id, Instant when) {
+void RendezvousServer::tell_later(ClientId id, Instant when) {
   untold_.insert(id);
   tell_again_at_ = std::min(tell_again_at_, when);
 }
 
-void Server::on_not_taken(ClientId id, Bytes message, Instant now) {
+void RendezvousServer::on_not_taken(ClientId id, Bytes message, Instant now) {
   if (is_presence(message)) tell_later(id, now + kTellInterval);
 }
 
 // How it is now, of all whom they watch.
-void Server::tell_again() {
+void RendezvousServer::tell_again() {
   tell_again_at_ = kNever;
   for (std::size_t i = 0; i < kToldAtOnce && !untold_.empty(); ++i) {
     const ClientId id = *untold_.begin();
@@ -501,7 +505,7 @@ void Server::tell_again() {
   if (!untold_.empty()) tell_again_at_ = kNow;
 }
 
-void Server::forget_watches(ClientId id, Client& client) {
+void RendezvousServer::forget_watches(ClientId id, Client& client) {
   if (!client.user) return;
   for (const Identity& watched : client.watches) {
     const auto at = watchers_.find({client.user->first, watched});
@@ -514,7 +518,7 @@ void Server::forget_watches(ClientId id, Client& client) {
 
 // --- outputs -------------------------------------------------------------------------------------------------------
 
-void Server::push(ClientId to, std::vector<std::uint8_t> message) {
+void RendezvousServer::push(ClientId to, std::vector<std::uint8_t> message) {
   if (outputs_.size() >= limits_.outputs_max) {
     ++counters_.dropped_outputs;
     if (is_presence(message)) tell_later(to, kNow);
@@ -524,12 +528,13 @@ void Server::push(ClientId to, std::vector<std::uint8_t> message) {
   outputs_.push_back({to, std::move(message)});
 }
 
-void Server::refuse(ClientId to, std::uint32_t request, RefusalCode code, std::string text) {
+void RendezvousServer::refuse(ClientId to, std::uint32_t request, RefusalCode code,
+                              std::string text) {
   if (text.size() > kTextMax) text.resize(kTextMax);
   send(to, Refused{request, code, std::move(text)});
 }
 
-std::optional<Server::Output> Server::poll_output() {
+std::optional<RendezvousServer::Output> RendezvousServer::poll_output() {
   if (outputs_.empty()) return std::nullopt;
   Output output = std::move(outputs_.front());
   outputs_.pop_front();

@@ -36,7 +36,7 @@ class TicketIssuer {
 };
 
 // What happens at each limit stands beside it.
-struct ServerLimits {
+struct RendezvousLimits {
   std::size_t clients_max = 100'000;  // logged in: refused, and its session closed
   std::size_t waiting_max = 2048;     // connected and not logged in: the oldest goes
   Duration login_time = seconds(10);  // then the session is closed
@@ -58,7 +58,7 @@ struct ServerLimits {
 };
 
 // They only grow.
-struct ServerCounters {
+struct RendezvousCounters {
   std::uint64_t logins = 0, logins_refused = 0, lookups = 0, lookups_offline = 0;
   std::uint64_t signals = 0, signals_offline = 0, signals_dropped = 0, tickets = 0;
   std::uint64_t malformed = 0, not_logged_in = 0, rate_limited = 0, late = 0, silent = 0;
@@ -69,7 +69,7 @@ struct ServerCounters {
 enum class PutOut : std::uint8_t { kRevoked, kLoginOver, kTooSlow };
 
 // Of Recorded::kTrouble unless said otherwise.
-struct ServerEvent {
+struct RendezvousEvent {
   enum class Kind : std::uint8_t {
     kLogin,         // Recorded::kAll
     kLoginRefused,  // code; the text is what the client was told, and may have names in it
@@ -86,20 +86,20 @@ struct ServerEvent {
   PutOut put_out{};
 };
 
-class Server {
+class RendezvousServer {
  public:
   // `authority`, `tickets` (null: no relay) and `clock` must outlive it.
-  Server(const ServerLimits& limits, Authority& authority, TicketIssuer* tickets, Instant now,
-         const WallClock& clock);
+  RendezvousServer(const RendezvousLimits& limits, Authority& authority, TicketIssuer* tickets,
+                   Instant now, const WallClock& clock);
 
-  Server(const Server&) = delete;
-  Server& operator=(const Server&) = delete;
+  RendezvousServer(const RendezvousServer&) = delete;
+  RendezvousServer& operator=(const RendezvousServer&) = delete;
 
   // Without this, lobbies are answered by kUnsupported. Before the first client. `random`: as LobbyServer wants it; `key` is the
   // same after a restart, so that members can restore their lobbies.
   void enable_lobbies(const LobbyLimits& limits, const Secret& key, Random& random);
   // From now on: clients who are here stay, with the rates that they were told. Lobbies where they are enabled.
-  void set_limits(const ServerLimits& limits, const LobbyLimits& lobbies);
+  void set_limits(const RendezvousLimits& limits, const LobbyLimits& lobbies);
   // Null: not enabled.
   const LobbyServer* lobbies() const { return lobbies_.get(); }
 
@@ -118,7 +118,7 @@ class Server {
 
   // For an operator's log. Nothing at first.
   void record(Recorded what) { events_.set(what); }
-  EventRecord<ServerEvent>::Taken take_events() { return events_.take(); }
+  EventRecord<RendezvousEvent>::Taken take_events() { return events_.take(); }
 
   // --- outputs ---------------------------------------------------------------------------------------------------
   struct Output {
@@ -131,7 +131,7 @@ class Server {
   // Connected, and logged in.
   std::size_t client_count() const { return clients_.size(); }
   std::size_t user_count() const { return by_user_.size(); }
-  const ServerCounters& counters() const { return counters_; }
+  const RendezvousCounters& counters() const { return counters_; }
 
  private:
   using User = std::pair<std::uint32_t, Identity>;  // app id, identity
@@ -203,7 +203,7 @@ class Server {
   void note_refused(const Client& client, const Login& login, const Rejection& why);
   void note_revoked(const std::vector<PublicKey>& keys);
 
-  ServerLimits limits_;
+  RendezvousLimits limits_;
   Authority& authority_;
   TicketIssuer* tickets_;
   Instant start_;
@@ -228,8 +228,8 @@ class Server {
       renew_from_;  // the next one that gets a certificate and tickets of the right time
   std::unique_ptr<LobbyServer> lobbies_;
   std::optional<std::set<PublicKey>> noted_revoked_;  // nothing: the list was not looked at yet
-  EventRecord<ServerEvent> events_;
-  ServerCounters counters_;
+  EventRecord<RendezvousEvent> events_;
+  RendezvousCounters counters_;
 };
 
 }  // namespace whimbrel::rendezvous

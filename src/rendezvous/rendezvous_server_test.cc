@@ -1,4 +1,4 @@
-#include "rendezvous/server.h"
+#include "rendezvous/rendezvous_server.h"
 
 #include "handshake/revocations.h"
 #include "rendezvous/test_rendezvous.h"
@@ -523,7 +523,7 @@ TEST_F(Rendezvous, ACertificateIsNotRenewedUnseen) {
     bool broken = false;
   } store;
   authority = std::make_unique<Authority>(authority_config, key, store);
-  server = std::make_unique<Server>(limits, *authority, &tickets, now, clock);
+  server = std::make_unique<RendezvousServer>(limits, *authority, &tickets, now, clock);
   User& alice = logged_in("str:alice");
   store.broken = true;
   server->on_message(alice.id, encode(ClientMessage(Renew{})), now);

@@ -1,4 +1,4 @@
-#include "relay/server.h"
+#include "relay/relay_server.h"
 
 #include <algorithm>
 #include <bit>
@@ -38,9 +38,9 @@ std::uint32_t shard_of(Bytes datagram, std::uint32_t shards) {
   return goes_by_word ? shard_of(SlotId{load_u32(datagram.data() + 4)}, shards) : 0;
 }
 
-ServerLimits ServerLimits::share_of(std::uint32_t shard, std::uint32_t shards) const {
+RelayLimits RelayLimits::share_of(std::uint32_t shard, std::uint32_t shards) const {
   const auto part = [shards](std::uint32_t all) { return all / shards + (all % shards != 0); };
-  ServerLimits share = *this;
+  RelayLimits share = *this;
   share.slots_max = slots_max / shards + (shard < slots_max % shards);
   share.opens_per_second_max = part(opens_per_second_max);
   share.opens_per_prefix_per_second_max = part(opens_per_prefix_per_second_max);
@@ -49,25 +49,25 @@ ServerLimits ServerLimits::share_of(std::uint32_t shard, std::uint32_t shards) c
   return share;
 }
 
-ServerCounters& ServerCounters::operator+=(const ServerCounters& other) {
-  using Words = std::array<std::uint64_t, sizeof(ServerCounters) / sizeof(std::uint64_t)>;
+RelayCounters& RelayCounters::operator+=(const RelayCounters& other) {
+  using Words = std::array<std::uint64_t, sizeof(RelayCounters) / sizeof(std::uint64_t)>;
   auto sum = std::bit_cast<Words>(*this);
   const auto more = std::bit_cast<Words>(other);
   for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += more[i];
-  return *this = std::bit_cast<ServerCounters>(sum);
+  return *this = std::bit_cast<RelayCounters>(sum);
 }
 
 namespace {
 
-OpenLimits::Rates rates_of(const ServerLimits& limits) {
+OpenLimits::Rates rates_of(const RelayLimits& limits) {
   return {limits.opens_per_second_max, limits.opens_per_prefix_per_second_max,
           limits.opens_without_cookie_per_second, limits.cookies_per_second};
 }
 
 }  // namespace
 
-Server::Server(const ServerConfig& config, SiteKeys& keys, Random& random, Instant now,
-               const WallClock& clock, HandoverOutlet* outlet)
+RelayServer::RelayServer(const RelayConfig& config, SiteKeys& keys, Random& random, Instant now,
+                         const WallClock& clock, HandoverOutlet* outlet)
     : config_(config),
       keys_(keys),
       random_(random),
@@ -80,14 +80,14 @@ Server::Server(const ServerConfig& config, SiteKeys& keys, Random& random, Insta
   make_room();
 }
 
-void Server::make_room() {
+void RelayServer::make_room() {
   const std::size_t indexes = std::size_t{1} << SlotId::kIndexBits;
   ASSERT(config_.limits.slots_max <=
          (indexes - config_.shard + config_.shards - 1) / config_.shards);
   slots_.reserve(config_.limits.slots_max);
 }
 
-void Server::set_limits(const ServerLimits& limits, Instant now) {
+void RelayServer::set_limits(const RelayLimits& limits, Instant now) {
   config_.limits = limits;
   open_limits_.set_rates(rates_of(limits), now);
   make_room();
@@ -95,8 +95,8 @@ void Server::set_limits(const ServerLimits& limits, Instant now) {
 
 // --- the hot path --------------------------------------------------------------------------------------------------
 
-std::optional<IpAddress> Server::receive(const IpAddress& from, MutableBytes datagram,
-                                         Instant now) {
+std::optional<IpAddress> RelayServer::receive(const IpAddress& from, MutableBytes datagram,
+                                              Instant now) {
   if (config_.shards > 1) {
     const std::uint32_t shard = shard_of(datagram, config_.shards);
     if (shard != config_.shard) {
@@ -120,19 +120,19 @@ std::optional<IpAddress> Server::receive(const IpAddress& from, MutableBytes dat
   }
 }
 
-Slot* Server::slot_of(SlotId id) {
+Slot* RelayServer::slot_of(SlotId id) {
   const std::size_t place = place_of(id);
   if (place >= slots_.size()) return nullptr;
   Slot& slot = slots_[place];
   return slot.state != Slot::State::kFree && slot.generation == id.generation() ? &slot : nullptr;
 }
 
-SlotId Server::id_of(const Slot& slot) const {
+SlotId RelayServer::id_of(const Slot& slot) const {
   const auto place = static_cast<std::uint32_t>(&slot - slots_.data());
   return SlotId::of(place * config_.shards + config_.shard, slot.generation);
 }
 
-Slot* Server::admit(const IpAddress& from, Bytes datagram, LegHeader& header, Instant now) {
+Slot* RelayServer::admit(const IpAddress& from, Bytes datagram, LegHeader& header, Instant now) {
   const auto read = read_leg_header(datagram);
   if (!read) {
     ++counters_.dropped_malformed;
@@ -158,8 +158,8 @@ Slot* Server::admit(const IpAddress& from, Bytes datagram, LegHeader& header, In
   return slot;
 }
 
-std::optional<IpAddress> Server::on_send(const IpAddress& from, MutableBytes datagram,
-                                         Instant now) {
+std::optional<IpAddress> RelayServer::on_send(const IpAddress& from, MutableBytes datagram,
+                                              Instant now) {
   LegHeader header;
   Slot* slot = admit(from, datagram, header, now);
   if (slot == nullptr) return std::nullopt;
@@ -191,7 +191,7 @@ std::optional<IpAddress> Server::on_send(const IpAddress& from, MutableBytes dat
   return deliver(header.slot, *to, datagram);
 }
 
-std::optional<IpAddress> Server::deliver(SlotId from, Slot& to, MutableBytes datagram) {
+std::optional<IpAddress> RelayServer::deliver(SlotId from, Slot& to, MutableBytes datagram) {
   // Its address has not shown yet that it wants anything.
   if (to.state != Slot::State::kOpen) return ++counters_.dropped_gone, std::nullopt;
   write_leg_header(datagram.data(), {Kind::kDeliver, 0, 0, from, ++to.down_sequence});
@@ -202,14 +202,14 @@ std::optional<IpAddress> Server::deliver(SlotId from, Slot& to, MutableBytes dat
 }
 
 // What `handle` led to has left, or has taken its grants back.
-void Server::peer_gone(Slot& slot, std::uint16_t handle) {
+void RelayServer::peer_gone(Slot& slot, std::uint16_t handle) {
   std::array<std::uint8_t, 4> body;
   ByteWriter(body).u32(slot.binding(handle)->slot.value);
   slot.unbind(handle);
   tell(slot, slot.address, Tell::kGone, body);
 }
 
-void Server::prefetch_source(Bytes datagram) const {
+void RelayServer::prefetch_source(Bytes datagram) const {
   if (datagram.size() < kHeaderSize) return;
   const std::size_t place = place_of(SlotId{load_u32(datagram.data() + 4)});
   if (place >= slots_.size()) return;
@@ -219,7 +219,7 @@ void Server::prefetch_source(Bytes datagram) const {
   __builtin_prefetch(&slot.bindings, 0);
 }
 
-void Server::prefetch_destination(Bytes datagram) const {
+void RelayServer::prefetch_destination(Bytes datagram) const {
   if (datagram.size() < kHeaderSize || datagram[0] != static_cast<std::uint8_t>(Kind::kSend))
     return;
   const std::size_t place = place_of(SlotId{load_u32(datagram.data() + 4)});
@@ -229,20 +229,21 @@ void Server::prefetch_destination(Bytes datagram) const {
   if (is_mine(to) && place_of(to) < slots_.size()) __builtin_prefetch(&slots_[place_of(to)], 1);
 }
 
-void Server::prefetch(const Handover& handover) const {
+void RelayServer::prefetch(const Handover& handover) const {
   const std::size_t place = place_of(handover.destination);
   if (place < slots_.size()) __builtin_prefetch(&slots_[place], 1);
 }
 
 // --- other shards --------------------------------------------------------------------------------------------------
 
-bool Server::hand_over(const Handover& handover, Bytes bytes, std::uint32_t shard) {
+bool RelayServer::hand_over(const Handover& handover, Bytes bytes, std::uint32_t shard) {
   const bool done = outlet_->hand_over(shard, handover, bytes);
   ++(done ? counters_.handed_over : counters_.dropped_handover);
   return done;
 }
 
-std::optional<IpAddress> Server::take(const Handover& handover, MutableBytes bytes, Instant now) {
+std::optional<IpAddress> RelayServer::take(const Handover& handover, MutableBytes bytes,
+                                           Instant now) {
   switch (handover.kind) {
     case Handover::Kind::kForward:
       return take_forward(handover, bytes);
@@ -272,7 +273,7 @@ std::optional<IpAddress> Server::take(const Handover& handover, MutableBytes byt
   return std::nullopt;
 }
 
-std::optional<IpAddress> Server::take_forward(const Handover& forward, MutableBytes datagram) {
+std::optional<IpAddress> RelayServer::take_forward(const Handover& forward, MutableBytes datagram) {
   Slot* to = slot_of(forward.destination);
   if (to != nullptr && to->grant_epoch == forward.epoch) {
     return deliver(forward.source, *to, datagram);
@@ -284,7 +285,7 @@ std::optional<IpAddress> Server::take_forward(const Handover& forward, MutableBy
   return std::nullopt;
 }
 
-void Server::take_bind(const Handover& bind, Bytes bytes, Instant now) {
+void RelayServer::take_bind(const Handover& bind, Bytes bytes, Instant now) {
   const auto grant = read_grant(bytes);
   if (!grant) return;
   Handover answer = bind;
@@ -296,7 +297,7 @@ void Server::take_bind(const Handover& bind, Bytes bytes, Instant now) {
 
 // --- what clients ask ----------------------------------------------------------------------------------------------
 
-void Server::on_ask(const IpAddress& from, Bytes datagram, Instant now) {
+void RelayServer::on_ask(const IpAddress& from, Bytes datagram, Instant now) {
   LegHeader header;
   if (datagram.size() > kHeaderSize + kBodySizeMax) {
     ++counters_.dropped_malformed;
@@ -316,7 +317,7 @@ void Server::on_ask(const IpAddress& from, Bytes datagram, Instant now) {
                            : counters_.dropped_malformed);
 }
 
-bool Server::answer(Slot& slot, const IpAddress& from, Ask kind, Bytes body, Instant now) {
+bool RelayServer::answer(Slot& slot, const IpAddress& from, Ask kind, Bytes body, Instant now) {
   switch (kind) {
     case Ask::kBind:
       return on_bind(slot, body, now);
@@ -344,7 +345,7 @@ bool Server::answer(Slot& slot, const IpAddress& from, Ask kind, Bytes body, Ins
   return false;
 }
 
-bool Server::on_bind(Slot& slot, Bytes body, Instant now) {
+bool RelayServer::on_bind(Slot& slot, Bytes body, Instant now) {
   const auto grant = read_grant(body);
   if (!grant) return false;
   if (grant->relay_id == config_.relay_id && !is_mine(grant->slot)) {
@@ -361,8 +362,8 @@ bool Server::on_bind(Slot& slot, Bytes body, Instant now) {
 }
 
 // By the shard that has the slot of the grant.
-BindResult Server::check_bind(const Grant& grant, const IdentityHash& identity,
-                              std::uint32_t app_id, Instant now) {
+BindResult RelayServer::check_bind(const Grant& grant, const IdentityHash& identity,
+                                   std::uint32_t app_id, Instant now) {
   const Slot* owner = grant.relay_id == config_.relay_id ? slot_of(grant.slot) : nullptr;
   if (owner == nullptr) return BindResult::kNoSlot;
   if (!check_grant(grant, owner->grant_key) || grant.epoch != owner->grant_epoch ||
@@ -372,7 +373,7 @@ BindResult Server::check_bind(const Grant& grant, const IdentityHash& identity,
   return grant.not_after < clock_.seconds_at(now) ? BindResult::kExpired : BindResult::kBound;
 }
 
-void Server::finish_bind(Slot& slot, SlotId to, std::uint8_t epoch, BindResult result) {
+void RelayServer::finish_bind(Slot& slot, SlotId to, std::uint8_t epoch, BindResult result) {
   std::uint16_t handle = 0;
   if (result == BindResult::kBound) {
     handle = slot.handle_for(to);
@@ -393,7 +394,7 @@ void Server::finish_bind(Slot& slot, SlotId to, std::uint8_t epoch, BindResult r
 }
 
 // A new address gets the challenge alone.
-bool Server::on_ping(Slot& slot, const IpAddress& from, Bytes body) {
+bool RelayServer::on_ping(Slot& slot, const IpAddress& from, Bytes body) {
   if (body.size() != 8 + 18) return false;
   if (!same_address(from, slot.address)) return true;
   std::array<std::uint8_t, 8 + 18> answer;
@@ -404,7 +405,7 @@ bool Server::on_ping(Slot& slot, const IpAddress& from, Bytes body) {
   return true;
 }
 
-bool Server::on_renew(Slot& slot, Bytes body, Instant now) {
+bool RelayServer::on_renew(Slot& slot, Bytes body, Instant now) {
   const auto token = keys_.open(body, clock_.seconds_at(now));
   if (!token || token->identity != slot.identity || token->app_id != slot.app_id ||
       token->not_after < clock_.seconds_at(now)) {
@@ -420,7 +421,7 @@ bool Server::on_renew(Slot& slot, Bytes body, Instant now) {
 
 // RFC 9000 8.2: a new address is believed when it answers what was sent there. One at a time, and nothing else goes there; never
 // more than came from there, whose sender may be somebody else who has a copy.
-void Server::notice_address(Slot& slot, const IpAddress& from, std::size_t size, Instant now) {
+void RelayServer::notice_address(Slot& slot, const IpAddress& from, std::size_t size, Instant now) {
   std::array<std::uint8_t, 8> body;
   if (size < kHeaderSize + body.size()) return;
   const bool waits = !slot.new_address.empty() && now - slot.challenged < kChallengeLife;
@@ -435,7 +436,7 @@ void Server::notice_address(Slot& slot, const IpAddress& from, std::size_t size,
 }
 
 // An answer that comes late, or a second time, changes nothing.
-bool Server::on_path_answer(Slot& slot, const IpAddress& from, Bytes body) {
+bool RelayServer::on_path_answer(Slot& slot, const IpAddress& from, Bytes body) {
   if (body.size() != 8) return false;
   if (slot.new_address.empty() || from != slot.new_address) return true;
   if (ByteReader(body).u64() != slot.challenge) return true;
@@ -446,7 +447,7 @@ bool Server::on_path_answer(Slot& slot, const IpAddress& from, Bytes body) {
 
 // --- what clients are told -----------------------------------------------------------------------------------------
 
-void Server::tell(Slot& slot, const IpAddress& to, Tell kind, Bytes body) {
+void RelayServer::tell(Slot& slot, const IpAddress& to, Tell kind, Bytes body) {
   std::array<std::uint8_t, kReplySizeMax> buffer;
   const std::size_t size = kHeaderSize + body.size();
   ASSERT(size <= buffer.size());
@@ -457,7 +458,7 @@ void Server::tell(Slot& slot, const IpAddress& to, Tell kind, Bytes body) {
   reply(to, Bytes(buffer).first(size));
 }
 
-void Server::reply(const IpAddress& to, Bytes datagram) {
+void RelayServer::reply(const IpAddress& to, Bytes datagram) {
   if (replies_.size() >= config_.limits.replies_max) {
     ++counters_.dropped_replies;
     return;
@@ -468,7 +469,7 @@ void Server::reply(const IpAddress& to, Bytes datagram) {
   std::copy(datagram.begin(), datagram.end(), queued.bytes.begin());
 }
 
-std::optional<Server::Reply> Server::poll_transmit(MutableBytes buffer) {
+std::optional<RelayServer::Reply> RelayServer::poll_transmit(MutableBytes buffer) {
   if (replies_.empty()) return std::nullopt;
   const Queued& queued = replies_.front();
   std::copy_n(queued.bytes.begin(), queued.size, buffer.begin());
@@ -479,9 +480,9 @@ std::optional<Server::Reply> Server::poll_transmit(MutableBytes buffer) {
 
 // --- time ----------------------------------------------------------------------------------------------------------
 
-Instant Server::next_deadline() const { return next_sweep_; }
+Instant RelayServer::next_deadline() const { return next_sweep_; }
 
-void Server::advance(Instant now) {
+void RelayServer::advance(Instant now) {
   if (now < next_sweep_) return;
   const std::size_t steps = drain_at_ == kNever ? kSweepSteps : kDrainSteps;
   const std::size_t count = std::min(slots_.size(), slots_.size() / steps + 1);
@@ -492,10 +493,10 @@ void Server::advance(Instant now) {
   next_sweep_ = open_slots_ == 0 ? kNever : now + kSweepInterval;
 }
 
-void Server::look_after(Slot& slot, Instant now) {
+void RelayServer::look_after(Slot& slot, Instant now) {
   if (drain_at_ != kNever && !slot.drain_told) tell_drain(slot, now);
   const bool opening = slot.state == Slot::State::kOpening;
-  const ServerLimits& limits = config_.limits;
+  const RelayLimits& limits = config_.limits;
   if (now - slot.rates.taken_at() >= (opening ? limits.opening_time : limits.idle_time)) {
     ++counters_.expired;
     return release(slot);
@@ -507,19 +508,19 @@ void Server::look_after(Slot& slot, Instant now) {
   release(slot);
 }
 
-void Server::drain(Duration time, Instant now) {
+void RelayServer::drain(Duration time, Instant now) {
   drain_at_ = now + time;
   // Most are told with the table's next round; those that send much learn it no later.
   if (next_sweep_ != kNever) next_sweep_ = now;
 }
 
-std::uint16_t Server::drain_seconds(Instant now) const {
+std::uint16_t RelayServer::drain_seconds(Instant now) const {
   if (drain_at_ == kNever) return 0;
   const std::int64_t left = (to_milliseconds(drain_at_ - now) + 999) / 1000;
   return static_cast<std::uint16_t>(std::clamp<std::int64_t>(left, 1, 65535));
 }
 
-void Server::tell_drain(Slot& slot, Instant now) {
+void RelayServer::tell_drain(Slot& slot, Instant now) {
   slot.drain_told = true;
   std::array<std::uint8_t, 2> body;
   ByteWriter(body).u16(drain_seconds(now));

@@ -1,4 +1,4 @@
-#include "server/server_shard.h"
+#include "server/server_thread.h"
 
 #include <algorithm>
 #include <thread>
@@ -7,9 +7,9 @@
 
 namespace whimbrel {
 
-ServerShard::ServerShard(const SiteConfig& config, const Secret& site_master,
-                         rendezvous::Authority* authority, const Clock& clock,
-                         WallClockSource wall_clock, Sockets sockets)
+ServerThread::ServerThread(const SiteConfig& config, const Secret& site_master,
+                           rendezvous::Authority* authority, const Clock& clock,
+                           WallClockSource wall_clock, Sockets sockets)
     : clock_(clock),
       wall_clock_(wall_clock),
       clock_looks_(clock.now()),
@@ -22,8 +22,8 @@ ServerShard::ServerShard(const SiteConfig& config, const Secret& site_master,
   for (const auto& socket : sockets_) poller_.add(socket->descriptor());
 }
 
-void ServerShard::connect(const std::vector<std::unique_ptr<ServerShard>>& all,
-                          std::size_t control) {
+void ServerThread::connect(const std::vector<std::unique_ptr<ServerThread>>& all,
+                           std::size_t control) {
   control_ = control;
   for (const auto& shard : all) {
     if (shard.get() == this) place_ = all_.size();
@@ -32,7 +32,7 @@ void ServerShard::connect(const std::vector<std::unique_ptr<ServerShard>>& all,
   }
 }
 
-void ServerShard::run() {
+void ServerThread::run() {
   Poller::Ready ready;
   while (!stopping_) {
     // Tasks go first: a busy loop takes the lock again and again.
@@ -46,7 +46,7 @@ void ServerShard::run() {
   }
 }
 
-bool ServerShard::turn(std::uint32_t readable) {
+bool ServerThread::turn(std::uint32_t readable) {
   bool more = false;
   for (std::size_t i = 0; i < sockets_.size(); ++i) {
     if ((readable & 1u << i) != 0) more = receive(*sockets_[i]) || more;
@@ -62,12 +62,12 @@ bool ServerShard::turn(std::uint32_t readable) {
   return more;
 }
 
-void ServerShard::stop() {
+void ServerThread::stop() {
   stopping_ = true;
   poller_.wake();
 }
 
-void ServerShard::with_site(const std::function<void(Site&, Instant now)>& task) {
+void ServerThread::with_site(const std::function<void(Site&, Instant now)>& task) {
   tasks_waiting_.fetch_add(1);
   {
     const std::lock_guard lock(mutex_);
@@ -79,7 +79,7 @@ void ServerShard::with_site(const std::function<void(Site&, Instant now)>& task)
 
 // --- datagrams -----------------------------------------------------------------------------------------------------
 
-bool ServerShard::receive(UdpSocket& socket) {
+bool ServerThread::receive(UdpSocket& socket) {
   bool more = true;
   for (std::size_t taken = 0; more && taken < kArrivalsMin;) {
     const auto batches = socket.receive();
@@ -99,7 +99,7 @@ bool ServerShard::receive(UdpSocket& socket) {
   return more;
 }
 
-void ServerShard::cut(const UdpSocket::Batch& batch) {
+void ServerThread::cut(const UdpSocket::Batch& batch) {
   std::size_t at = 0;
   do {
     const std::size_t size = std::min(batch.segment_size, batch.bytes.size() - at);
@@ -108,7 +108,7 @@ void ServerShard::cut(const UdpSocket::Batch& batch) {
   } while (at < batch.bytes.size());
 }
 
-void ServerShard::serve(std::span<const Arrival> group, Instant now) {
+void ServerThread::serve(std::span<const Arrival> group, Instant now) {
   for (const Arrival& arrival : group) site_.prefetch_source(arrival.datagram);
   for (const Arrival& arrival : group) site_.prefetch_destination(arrival.datagram);
   for (const Arrival& arrival : group) {
@@ -117,18 +117,18 @@ void ServerShard::serve(std::span<const Arrival> group, Instant now) {
   }
 }
 
-UdpSocket* ServerShard::socket_for(const IpAddress& to) {
+UdpSocket* ServerThread::socket_for(const IpAddress& to) {
   for (const auto& socket : sockets_) {
     if (socket->is_v4() == to.is_v4()) return socket.get();
   }
   return nullptr;
 }
 
-void ServerShard::forward(const IpAddress& to, Bytes datagram) {
+void ServerThread::forward(const IpAddress& to, Bytes datagram) {
   (to.is_v4() ? forwards_ : forwards_v6_).add(to, datagram);
 }
 
-void ServerShard::send_forwards() {
+void ServerThread::send_forwards() {
   for (ForwardRuns* forwards : {&forwards_, &forwards_v6_}) {
     if (forwards->runs().empty()) continue;
     UdpSocket* socket = socket_for(forwards->runs().front().to);
@@ -138,7 +138,7 @@ void ServerShard::send_forwards() {
 }
 
 // What goes to many clients leaves in one call.
-bool ServerShard::transmit(Instant now) {
+bool ServerThread::transmit(Instant now) {
   const MutableBytes buffer{buffer_.get(), kTransmitBufferSize};
   std::size_t used = 0;
   bool more = true;
@@ -159,19 +159,19 @@ bool ServerShard::transmit(Instant now) {
 
 // --- other shards --------------------------------------------------------------------------------------------------
 
-bool ServerShard::hand_over(std::uint32_t shard, const relay::Handover& handover, Bytes bytes) {
-  ServerShard& to = *all_[shard == relay::kControlShard ? control_ : shard];
+bool ServerThread::hand_over(std::uint32_t shard, const relay::Handover& handover, Bytes bytes) {
+  ServerThread& to = *all_[shard == relay::kControlShard ? control_ : shard];
   return to.incoming_[place_]->push(handover, bytes);
 }
 
-void ServerShard::publish_handovers() {
-  for (ServerShard* shard : all_) {
+void ServerThread::publish_handovers() {
+  for (ServerThread* shard : all_) {
     if (shard != this && shard->incoming_[place_]->publish()) shard->notify();
   }
 }
 
 // Sent from where they lie; the ring gets its room back when the kernel has copied them.
-bool ServerShard::take_handovers(HandoverRing& ring, Instant now) {
+bool ServerThread::take_handovers(HandoverRing& ring, Instant now) {
   std::array<HandoverRing::Item, kPrefetchGroup> group;
   std::size_t taken = 0;
   for (std::size_t count = kPrefetchGroup; count == kPrefetchGroup && taken < kHandoversMax;) {
@@ -193,7 +193,7 @@ bool ServerShard::take_handovers(HandoverRing& ring, Instant now) {
   return taken >= kHandoversMax;
 }
 
-Poller::Ready ServerShard::wait(Instant deadline) {
+Poller::Ready ServerThread::wait(Instant deadline) {
   if (deadline == kNow) return poller_.wait(deadline);
   // Who publishes after this wakes us; what was published before it is seen here.
   asleep_.store(true, std::memory_order_seq_cst);
@@ -205,25 +205,25 @@ Poller::Ready ServerShard::wait(Instant deadline) {
   return ready;
 }
 
-void ServerShard::notify() {
+void ServerThread::notify() {
   if (asleep_.load(std::memory_order_seq_cst) && asleep_.exchange(false)) poller_.wake();
 }
 
 // --- sockets -------------------------------------------------------------------------------------------------------
 
-void ServerShard::close_descriptors() {
+void ServerThread::close_descriptors() {
   for (const auto& socket : sockets_) socket->close_descriptor();
   poller_.close_descriptors();
 }
 
-std::uint16_t ServerShard::port(bool v4) const {
+std::uint16_t ServerThread::port(bool v4) const {
   for (const auto& socket : sockets_) {
     if (socket->is_v4() == v4) return socket->local_address().port;
   }
   return 0;
 }
 
-void ServerShard::add_socket_stats(UdpSocketStats& sum) {
+void ServerThread::add_socket_stats(UdpSocketStats& sum) {
   const std::lock_guard lock(mutex_);
   for (const auto& socket : sockets_) {
     sum.send_calls += socket->stats().send_calls;

@@ -1,4 +1,4 @@
-#include "relay/server.h"
+#include "relay/relay_server.h"
 
 #include "relay/test_relay.h"
 

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "relay/server.h"
+#include "relay/relay_server.h"
 
 namespace whimbrel::relay {
 
@@ -14,7 +14,7 @@ std::uint64_t half_of(Bytes bytes) { return ByteReader(bytes).u64(); }
 
 // What anybody can make us do, cheapest first. A flood from made-up addresses must not stand in the way of whoever can show a
 // cookie: those have a limit of their own.
-bool Server::admit_open(const IpAddress& from, const OpenView& open, Instant now) {
+bool RelayServer::admit_open(const IpAddress& from, const OpenView& open, Instant now) {
   const bool shows_cookie =
       open.cookie != RelayCookie{} && open_limits_.check_cookie(from, open.nonce, open.cookie, now);
   if (shows_cookie) {
@@ -34,7 +34,7 @@ bool Server::admit_open(const IpAddress& from, const OpenView& open, Instant now
   return false;
 }
 
-void Server::on_open(const IpAddress& from, Bytes datagram, Instant now) {
+void RelayServer::on_open(const IpAddress& from, Bytes datagram, Instant now) {
   const auto open = read_open(datagram);
   if (!open) {
     ++counters_.dropped_malformed;
@@ -72,7 +72,7 @@ void Server::on_open(const IpAddress& from, Bytes datagram, Instant now) {
   make_slot(from, *open, *token, now);
 }
 
-std::optional<std::uint32_t> Server::free_place() {
+std::optional<std::uint32_t> RelayServer::free_place() {
   if (open_slots_ >= config_.limits.slots_max) return std::nullopt;
   if (slots_.size() < config_.limits.slots_max) {
     // Not what an earlier life of the relay gave out: clients know each other by their slots.
@@ -88,7 +88,7 @@ std::optional<std::uint32_t> Server::free_place() {
 
 // A client that lost its line opens anew and leaves its old slot behind; copies of old Opens make slots that nobody can use. So
 // the newest wins over what has not been confirmed, and over what has been silent for a while.
-bool Server::room_for(std::uint64_t identity, Instant now) {
+bool RelayServer::room_for(std::uint64_t identity, Instant now) {
   const auto held = by_identity_.find(identity);
   if (held == by_identity_.end()) return true;
   std::size_t count = 0;
@@ -109,8 +109,8 @@ bool Server::room_for(std::uint64_t identity, Instant now) {
   return gives_way;
 }
 
-void Server::make_slot(const IpAddress& from, const OpenView& open, const Token& token,
-                       Instant now) {
+void RelayServer::make_slot(const IpAddress& from, const OpenView& open, const Token& token,
+                            Instant now) {
   const std::uint64_t identity = half_of(token.identity);
   if (!room_for(identity, now)) {
     ++counters_.refused_identity;
@@ -135,7 +135,7 @@ void Server::make_slot(const IpAddress& from, const OpenView& open, const Token&
   slot.grant_key = keys.grant;
   slot.identity = token.identity;
   slot.app_id = token.app_id;
-  const ServerLimits& limits = config_.limits;
+  const RelayLimits& limits = config_.limits;
   slot.rates = SlotRates(
       token.bytes_per_second == 0 ? limits.bytes_per_second : token.bytes_per_second,
       token.packets_per_second == 0 ? limits.packets_per_second : token.packets_per_second, now);
@@ -150,7 +150,7 @@ void Server::make_slot(const IpAddress& from, const OpenView& open, const Token&
   send_opened(slot, from, token.secret, now);
 }
 
-void Server::release(Slot& slot) {
+void RelayServer::release(Slot& slot) {
   if (events_.wants(Recorded::kAll))
     events_.add({SlotEvent::Kind::kClosed, slot.address, id_of(slot), {}});
   by_nonce_.erase(half_of(slot.nonce));
@@ -169,7 +169,8 @@ void Server::release(Slot& slot) {
   ++counters_.closed;
 }
 
-void Server::send_opened(const Slot& slot, const IpAddress& to, const Secret& secret, Instant now) {
+void RelayServer::send_opened(const Slot& slot, const IpAddress& to, const Secret& secret,
+                              Instant now) {
   std::array<std::uint8_t, kOpenedSize> buffer;
   Opened opened;
   opened.nonce = slot.nonce;
@@ -184,8 +185,8 @@ void Server::send_opened(const Slot& slot, const IpAddress& to, const Secret& se
   reply(to, datagram);
 }
 
-void Server::refuse(const IpAddress& to, const OpenView& open, const Secret& secret,
-                    Refusal reason) {
+void RelayServer::refuse(const IpAddress& to, const OpenView& open, const Secret& secret,
+                         Refusal reason) {
   if (events_.wants(Recorded::kAll)) events_.add({SlotEvent::Kind::kRefused, to, {}, reason});
   std::array<std::uint8_t, kRefusedSize> buffer;
   const MutableBytes datagram = write_refused(buffer, {reason, open.nonce});

@@ -1,7 +1,7 @@
 // The relay: forwards sealed datagrams from one client's slot to another's that has granted it. It never sends to an address,
 // only to a slot; it keeps nothing for whoever has no token.
 //
-// A relay is one Server, or several that share the slots: shards, each driven by a thread of its own. What a client of one has
+// A relay is one RelayServer, or several that share the slots: shards, each driven by a thread of its own. What a client of one has
 // for a client of another goes through a HandoverOutlet.
 //
 // Sans-I/O, one driver. receive() answers where the datagram goes next, which is in the caller's memory still, its header
@@ -29,7 +29,7 @@
 namespace whimbrel::relay {
 
 // What happens at each limit stands beside it.
-struct ServerLimits {
+struct RelayLimits {
   std::size_t slots_max = 100'000;         // Open is refused; at most 2^20
   std::size_t slots_per_identity_max = 8;  // one that is unused gives way, or Open is refused
   // What anybody can send with any source is looked at in this order.
@@ -47,20 +47,20 @@ struct ServerLimits {
 
   // The part of one shard. Tables and rates are divided; slots_per_identity_max holds in each shard, as a client has no say
   // in where its slots are.
-  ServerLimits share_of(std::uint32_t shard, std::uint32_t shards) const;
+  RelayLimits share_of(std::uint32_t shard, std::uint32_t shards) const;
 };
 
-struct ServerConfig {
+struct RelayConfig {
   std::uint32_t relay_id = 1;
   bool always_cookie = false;
   std::uint32_t shard = 0;
   std::uint32_t shards = 1;  // at most kShardsMax
-  ServerLimits limits;       // of this shard
+  RelayLimits limits;        // of this shard
 };
 
 // Counts of packets unless said otherwise; they only grow. Each datagram that comes to a relay of one shard counts once: as
 // forwarded, opened, reopened, asked, refused, a cookie or dropped.
-struct ServerCounters {
+struct RelayCounters {
   std::uint64_t forwarded = 0, forwarded_bytes = 0;   // bytes with the header
   std::uint64_t opened = 0, closed = 0, expired = 0;  // slots
   std::uint64_t refused_full = 0, refused_identity = 0, refused_draining = 0, refused_expired = 0;
@@ -75,7 +75,7 @@ struct ServerCounters {
   std::uint64_t misdirected = 0;  // of those: came to the wrong one
   std::uint64_t dropped_handover = 0;
 
-  ServerCounters& operator+=(const ServerCounters& other);
+  RelayCounters& operator+=(const RelayCounters& other);
 };
 
 // Of Recorded::kAll.
@@ -87,11 +87,11 @@ struct SlotEvent {
   Refusal refusal{};  // of kRefused
 };
 
-class Server {
+class RelayServer {
  public:
   // `keys`, `random` and `outlet` must outlive it. There is an outlet where there are several shards.
-  Server(const ServerConfig& config, SiteKeys& keys, Random& random, Instant now,
-         const WallClock& clock, HandoverOutlet* outlet = nullptr);
+  RelayServer(const RelayConfig& config, SiteKeys& keys, Random& random, Instant now,
+              const WallClock& clock, HandoverOutlet* outlet = nullptr);
 
   // A datagram for which is_relay_packet() holds. Where it goes next, if it is to be forwarded: same size, same memory.
   std::optional<IpAddress> receive(const IpAddress& from, MutableBytes datagram, Instant now);
@@ -114,7 +114,7 @@ class Server {
   Instant next_deadline() const;
 
   // Of this shard, from now on: slots that are open stay, with the rates that they have.
-  void set_limits(const ServerLimits& limits, Instant now);
+  void set_limits(const RelayLimits& limits, Instant now);
 
   // Tells every client to be gone in `time`; no slot is opened from now on. The caller stops when it has passed.
   void drain(Duration time, Instant now);
@@ -124,7 +124,7 @@ class Server {
   EventRecord<SlotEvent>::Taken take_events() { return events_.take(); }
 
   std::size_t slot_count() const { return open_slots_; }
-  const ServerCounters& counters() const { return counters_; }
+  const RelayCounters& counters() const { return counters_; }
 
  private:
   static constexpr std::size_t kReplySizeMax = 128;
@@ -179,7 +179,7 @@ class Server {
   void reply(const IpAddress& to, Bytes datagram);
   std::uint16_t drain_seconds(Instant now) const;
 
-  ServerConfig config_;
+  RelayConfig config_;
   SiteKeys& keys_;
   Random& random_;
   HandoverOutlet* outlet_;
@@ -197,7 +197,7 @@ class Server {
   Instant drain_at_ = kNever;
   std::deque<Queued> replies_;
   EventRecord<SlotEvent> events_;
-  ServerCounters counters_;
+  RelayCounters counters_;
 };
 
 }  // namespace whimbrel::relay

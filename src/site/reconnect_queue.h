@@ -15,7 +15,7 @@
 
 namespace whimbrel {
 
-class Returns {
+class ReconnectQueue {
  public:
   // More than a core can let in: those under way are the limit, unless nobody answers.
   static constexpr double kPerSecond = 3000;
@@ -24,7 +24,7 @@ class Returns {
   static constexpr std::size_t kUnderWayMax = 512;
   static constexpr Duration kPatience = milliseconds(500);
 
-  Returns(std::vector<SessionLine> clients, Instant now)
+  ReconnectQueue(std::vector<SessionLine> clients, Instant now)
       : clients_(std::move(clients)), rate_(kPerSecond, kAtOnce, now) {}
 
   struct Next {
