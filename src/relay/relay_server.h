@@ -1,8 +1,8 @@
 // The relay: forwards sealed datagrams from one client's slot to another's that has granted it. It never sends to an address,
 // only to a slot; it keeps nothing for whoever has no token.
 //
-// A relay is one RelayServer, or several that share the slots: shards, each driven by a thread of its own. What a client of one has
-// for a client of another goes through a HandoverOutlet.
+// A relay is one RelayServer, or several that divide the slots among them: shards. Each shard has a thread of its own. What a client
+// of one shard sends to a client of another goes through a HandoverOutlet.
 //
 // Sans-I/O, one driver. receive() answers where the datagram goes next, which is in the caller's memory still, its header
 // rewritten; whatever else has to leave waits in poll_transmit(). Forwarding makes no allocation and looks up nothing but
