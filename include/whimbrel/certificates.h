@@ -1,6 +1,6 @@
-// Keys, authorities and certificates as files: what `whimbrel key` and `whimbrel cert` do, for programs that do it
-// themselves. Every function reads or writes files at once (a blocking call), is thread-safe, and on failure says in
-// `*error` (if given) what is wrong and what to do.
+// Keys, authorities and certificates as files: what `whimbrel key` and `whimbrel cert` do, for
+// programs that do it themselves. Every function reads or writes files at once (a blocking call),
+// is thread-safe, and on failure says in `*error` (if given) what is wrong and what to do.
 #pragma once
 
 #include <chrono>
@@ -13,16 +13,18 @@
 
 namespace whimbrel {
 
-// Our public key, 64 hex digits, from a file with our secret key. With `make`, a missing file is made (mode 0600).
+// Our public key, 64 hex digits, from a file with our secret key. With `make`, a missing file is
+// made (mode 0600).
 std::optional<std::string> public_key_of_file(const std::string& path, bool make,
                                               std::string* error = nullptr);
 
-// Makes an authority: `path` holds its secret key (mode 0600: whoever has it can issue certificates), `path`.pub its
-// public key, which everybody who is to trust it names in Config::authority_files. Refuses to overwrite either.
-// Returns the public key, 64 hex digits.
+// Makes an authority: `path` holds its secret key (mode 0600: whoever has it can issue
+// certificates), `path`.pub its public key, which everybody who is to trust it names in
+// Config::authority_files. Refuses to overwrite either. Returns the public key, 64 hex digits.
 std::optional<std::string> new_authority(const std::string& path, std::string* error = nullptr);
 
-// What a certificate says: that this key speaks for this identity in this application for this time.
+// What a certificate says: that this key speaks for this identity in this application for this
+// time.
 struct CertificateInfo {
   Identity identity;
   std::string public_key_hex;  // 64 hex digits: X25519
@@ -50,7 +52,8 @@ std::optional<CertificateInfo> issue_certificate(const std::string& authority_fi
 std::optional<CertificateInfo> describe_certificate(const std::string& path,
                                                     std::string* error = nullptr);
 
-// Whether one of these authorities (public key files) signed it and it is valid now. False with the reason otherwise.
+// Whether one of these authorities (public key files) signed it and it is valid now. False with the
+// reason otherwise.
 bool check_certificate(const std::string& path, const std::vector<std::string>& authority_files,
                        std::string* error = nullptr);
 

@@ -20,8 +20,8 @@ enum class ConnectionState : int {
 // "Connecting", "Connected", ...; "?" for any other number.
 std::string_view to_string(ConnectionState state);
 
-// Why a session ended. 1000-1999 the application, 2000-2999 the application (unusual), 3000-3999 something local,
-// 4000-4999 something at the peer, 5000-5999 other.
+// Why a session ended. 1000-1999 the application, 2000-2999 the application (unusual), 3000-3999
+// something local, 4000-4999 something at the peer, 5000-5999 other.
 enum EndReason : int {
   kEndNone = 0,
   kEndAppGeneric = 1000,
@@ -32,8 +32,9 @@ enum EndReason : int {
   kEndRemoteBadCrypt = 4002,
   kEndRemoteBadCert = 4003,
   kEndRemoteBadVersion = 4006,
-  // The peer has a newer session with the same name and key: we are logged in elsewhere. kSendAutoRestartBrokenSession does not
-  // begin again, or the two would put each other out for ever; close_session_with_user() and a send do.
+  // The peer has a newer session with the same name and key: we are logged in elsewhere.
+  // kSendAutoRestartBrokenSession does not begin again, or the two would put each other out for
+  // ever; close_session_with_user() and a send do.
   kEndRemoteElsewhere = 4007,
   kEndMiscGeneric = 5001,
   kEndMiscInternalError = 5002,
@@ -42,7 +43,8 @@ enum EndReason : int {
   kEndMiscNatFirewall = 5009,
   kEndMiscPeerSentNoConnection = 5010,
 };
-// "RemoteTimeout", "MiscUserNotFound" (5008), ...; "App" for a number of the application's own (1000 to 2999); else "?".
+// "RemoteTimeout", "MiscUserNotFound" (5008), ...; "App" for a number of the application's own
+// (1000 to 2999); else "?".
 std::string_view to_string(EndReason reason);
 
 inline constexpr int kInfoUnauthenticated =
@@ -55,15 +57,18 @@ inline constexpr int kInfoRelayed = 16;
 
 struct ConnectionInfo {
   Identity identity;
-  // Another name for the same peer: the one it showed where it was dialled by address. Invalid if none.
+  // Another name for the same peer: the one it showed where it was dialled by address. Invalid if
+  // none.
   Identity alias;
   ConnectionState state = ConnectionState::kNone;
   int end_reason = 0;     // EndReason or the application's own
   std::string end_debug;  // why it ended, for a person
-  std::string
-      debug_description;  // who and over which path: "str:bob direct 203.0.113.5:4000, 23 ms" or "... over the relay, 23 ms; site fra"
+  // Who and over which path: "str:bob direct 203.0.113.5:4000, 23 ms", or
+  // "... over the relay, 23 ms; site fra".
+  std::string debug_description;
   std::string remote_address;  // "203.0.113.5:4000"; empty while relayed or unknown
-  // Names of relay sites, up to four characters packed, the first one in the low byte; 0 if none or not known.
+  // Names of relay sites, up to four characters packed, the first one in the low byte; 0 if none or
+  // not known.
   std::uint32_t remote_pop = 0;  // the peer's home
   std::uint32_t pop_relay = 0;   // that our packets go over
   int flags = 0;                 // sum of kInfo...
@@ -91,7 +96,8 @@ struct ConnectionStatus {
   std::int64_t round_trip_us = -1;  // as ping, finer
   std::int64_t window_bytes = 0;    // congestion window
   std::int64_t packets_lost = 0;    // ours, since the session began
-  // Unreliable messages of ours that were dropped because they had waited too long (UnreliableAgeMax), likewise.
+  // Unreliable messages of ours that were dropped because they had waited too long
+  // (UnreliableAgeMax), likewise.
   std::int64_t unreliable_expired = 0;
 };
 

@@ -51,7 +51,8 @@ class Identity {
   static Identity steam_id(std::uint64_t id);
   static Identity generic_string(std::string_view text);
   static Identity generic_bytes(std::span<const std::uint8_t> bytes);
-  // `address`: 16 bytes, IPv4 mapped as ::ffff:a.b.c.d. Port 0 = no port: such an identity can't be dialled.
+  // `address`: 16 bytes, IPv4 mapped as ::ffff:a.b.c.d. Port 0 = no port: such an identity can't be
+  // dialled.
   static Identity ip_address(const std::array<std::uint8_t, 16>& address, std::uint16_t port);
   static Identity psn(std::uint64_t id);
   static Identity xbox_pairwise(std::string_view text);

@@ -5,11 +5,13 @@
 //   });
 //   net->lobbies().list({.filters = {whimbrel::LobbyFilter::equal("map", "dunes")}}, [&](auto result, const auto& found) { ... });
 //
-// Every call is thread-safe and returns at once. Its answer comes as a callback of its own, as do events, from within
-// NetworkingMessages::run_callbacks(). A call that is made before the login is done waits for it, 5 s at most.
+// Every call is thread-safe and returns at once. Its answer comes as a callback of its own, as do
+// events, from within NetworkingMessages::run_callbacks(). A call that is made before the login is
+// done waits for it, 5 s at most.
 //
-// Members of a lobby are not connected by it: send_message_to_user() to each of them does that. A member whose connection breaks
-// keeps its place for 10 s. A lobby outlives a restart of its server: members who are back within a minute bring it along.
+// Members of a lobby are not connected by it: send_message_to_user() to each of them does that. A
+// member whose connection breaks keeps its place for 10 s. A lobby outlives a restart of its
+// server: members who are back within a minute bring it along.
 #pragma once
 
 #include <cstdint>
@@ -75,8 +77,8 @@ struct Lobby {
   LobbyKind kind{};
   std::uint8_t members_max = 0;
   bool joinable = true;
-  // After a restart of the server it may be one who has not come back yet, and is no member then: 40 s at most. Who is the host follows
-  // from it only when owner_is_here().
+  // After a restart of the server it may be one who has not come back yet, and is no member then:
+  // 40 s at most. Who is the host follows from it only when owner_is_here().
   Identity owner;
   std::vector<Member> members;  // the longest member first
   std::map<std::string, std::string> data;
@@ -95,8 +97,8 @@ struct LobbyListing {
   std::map<std::string, std::string> data;
 };
 
-// What a value must be. A key that is missing has the empty text. Numbers are whole, 64 bits, decimal; a value that is none fits no
-// comparison of numbers.
+// What a value must be. A key that is missing has the empty text. Numbers are whole, 64 bits,
+// decimal; a value that is none fits no comparison of numbers.
 struct LobbyFilter {
   enum class Compare : std::uint8_t {
     kTextEqual,
@@ -178,12 +180,14 @@ class Lobbies {
   using Entered = std::function<void(LobbyResult result, const Lobby& lobby)>;
   using Listed = std::function<void(LobbyResult result, const std::vector<LobbyListing>& lobbies)>;
 
-  // Each is true, and then its callback (which may be empty) is called exactly once, unless the instance ends before; or false:
-  // kUnansweredMax calls wait for run_callbacks() already, and nothing was done.
+  // Each is true, and then its callback (which may be empty) is called exactly once, unless the
+  // instance ends before; or false: kUnansweredMax calls wait for run_callbacks() already, and
+  // nothing was done.
 
   // Makes a lobby with its maker inside, who owns it. `members_max`: 1 to kMembersMax.
   bool create(LobbyKind kind, std::size_t members_max, Entered entered);
-  // Lobbies that let somebody in, in no order. A server with more than 5,000 lobbies looks at as many of them each time.
+  // Lobbies that let somebody in, in no order. A server with more than 5,000 lobbies looks at as
+  // many of them each time.
   bool list(const LobbyQuery& query, Listed listed);
   // For who is in it already this gives the same as find().
   bool join(LobbyId lobby, Entered entered);
@@ -193,20 +197,25 @@ class Lobbies {
   bool remove_data(LobbyId lobby, std::string_view key, Done done = {});
   bool set_member_data(LobbyId lobby, std::string_view key, std::string_view value, Done done = {});
   bool remove_member_data(LobbyId lobby, std::string_view key, Done done = {});
-  // To all members, with a kChat event, oneself included. In the same order for all. See payload.h for what `body` can be.
+  // To all members, with a kChat event, oneself included. In the same order for all. See payload.h
+  // for what `body` can be.
   bool chat(LobbyId lobby, Payload body, Done done = {});
-  // The owner's. Who was sent away stays out (kKicked) as long as there is the lobby; 64 users are remembered.
+  // The owner's. Who was sent away stays out (kKicked) as long as there is the lobby; 64 users are
+  // remembered.
   bool kick(LobbyId lobby, const Identity& member, Done done = {});
-  // The owner's. When an owner leaves, or the server hears nothing of it (25 s, or 5 s after a report), it is who is there longest.
+  // The owner's. When an owner leaves, or the server hears nothing of it (25 s, or 5 s after a
+  // report), it is who is there longest.
   bool set_owner(LobbyId lobby, const Identity& member, Done done = {});
-  // `member` does not answer: the server asks whether it is there, and if no answer comes in 5 s it counts as disconnected, and what it
-  // owns passes on. This is done without being asked for when a session with a member ends in a timeout.
+  // `member` does not answer: the server asks whether it is there, and if no answer comes in 5 s it
+  // counts as disconnected, and what it owns passes on. This is done without being asked for when a
+  // session with a member ends in a timeout.
   bool report(LobbyId lobby, const Identity& member, Done done = {});
   // The owner's. `members_max` below the count of members sends nobody away and lets nobody in.
   bool configure(LobbyId lobby, LobbyKind kind, std::size_t members_max, bool joinable,
                  Done done = {});
 
-  // As it is known here at the moment: what events are about may have changed again. Nothing: the user is not in it.
+  // As it is known here at the moment: what events are about may have changed again. Nothing: the
+  // user is not in it.
   std::optional<Lobby> find(LobbyId lobby) const;
   // Those that the user is in.
   std::vector<LobbyId> joined() const;

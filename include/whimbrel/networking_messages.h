@@ -9,12 +9,14 @@
 //     for (auto& message : net->receive_messages_on_channel(0, 64)) ...
 //   }
 //
-// Every call is thread-safe, none waits for the network but wait(). Callbacks run only inside run_callbacks(), on the
-// thread that calls it, and may call everything but run_callbacks(). docs/STATES.md tells the life of a session.
+// Every call is thread-safe, none waits for the network but wait(). Callbacks run only inside
+// run_callbacks(), on the thread that calls it, and may call everything but run_callbacks().
+// docs/STATES.md tells the life of a session.
 //
-// After fork() a child's copy of an instance is dead, for two processes must not go on with the same keys: it sends nothing,
-// send_message_to_user() answers kFail, other calls do nothing and say so where they have a text, and the destructor only frees.
-// The parent's goes on. A child that wants to talk makes an instance of its own.
+// After fork() a child's copy of an instance is dead, for two processes must not go on with the
+// same keys: it sends nothing, send_message_to_user() answers kFail, other calls do nothing and say
+// so where they have a text, and the destructor only frees. The parent's goes on. A child that
+// wants to talk makes an instance of its own.
 #pragma once
 
 #include <chrono>
@@ -58,8 +60,9 @@ class Message {
   std::int32_t channel() const { return channel_; }
   // kSendReliable or 0.
   int flags() const { return flags_; }
-  // From 1, per sender, channel and kind (reliable or not), in the order in which they were sent. On a channel that gave its place
-  // to another one meanwhile (see send_message_to_user()) they begin at 1 again.
+  // From 1, per sender, channel and kind (reliable or not), in the order in which they were sent.
+  // On a channel that gave its place to another one meanwhile (see send_message_to_user()) they
+  // begin at 1 again.
   std::uint64_t message_number() const { return number_; }
   // Microseconds on the instance's clock, which starts near 0 at create().
   std::int64_t time_received_us() const { return received_us_; }
@@ -79,7 +82,8 @@ class Message {
   Identity identity_;
 };
 
-// A named count, for all sessions together: packets dropped by reason, packets and bytes each way, ...
+// A named count, for all sessions together: packets dropped by reason, packets and bytes each way,
+// ...
 struct Counter {
   std::string_view name;
   std::uint64_t value;
@@ -91,7 +95,8 @@ struct ServerStatus {
     kNone,        // none is configured
     kConnecting,  // or waiting to try again
     kOnline,      // logged in: users can be found, and find us
-    kRefused,  // the server does not want us, or we have logged in elsewhere since; nothing is tried any more
+    // The server does not want us, or we have logged in elsewhere since; nothing is tried any more.
+    kRefused,
   };
   // One of the relays that the server offers, at most 16.
   struct Relay {
@@ -120,132 +125,150 @@ class Lobbies;  // <whimbrel/lobbies.h>
 
 class NetworkingMessages {
  public:
-  // Binds the sockets and starts the I/O thread if the config asks for one. nullptr on failure: then `*error` says in a
-  // sentence what is wrong and what to do (port in use, certificate missing or expired, option out of range, ...).
+  // Binds the sockets and starts the I/O thread if the config asks for one. nullptr on failure:
+  // then `*error` says in a sentence what is wrong and what to do (port in use, certificate missing
+  // or expired, option out of range, ...).
   static std::unique_ptr<NetworkingMessages> create(const Config& config, std::string* error);
-  // Closes every session (reason 1001); waits at most the linger time for what was taken to leave, also where a session is still
-  // being made. No other thread may be inside a call of this instance; wake() ends a wait().
+  // Closes every session (reason 1001); waits at most the linger time for what was taken to leave,
+  // also where a session is still being made. No other thread may be inside a call of this
+  // instance; wake() ends a wait().
   ~NetworkingMessages();
   NetworkingMessages(const NetworkingMessages&) = delete;
   NetworkingMessages& operator=(const NetworkingMessages&) = delete;
 
-  // --- the six calls ---------------------------------------------------------------------------------------------
-  // Sends `payload` (copied, 0 to kMessageBytesMax bytes; see payload.h for what can be one) to a user on a channel (any number;
-  // small non-negative ones are cheapest). Makes a session if there is none; accepts a pending request of that user. A session has
-  // 256 channels at a time; a further one gets the place of one on which nothing is on its way and little unread, and its first
-  // message leaves a round trip later. Channels 0 to 63 keep their place.
-  //   kOk: taken. A reliable message is delivered, or the session fails with a callback, or you close it.
-  //     Whether anybody can be reached is seen later: a user with no route, or an ip: identity without a port, gives kOk
-  //     and then the callback, with kEndMiscRendezvous.
+  // --- the six calls ----------------------------------------------------------------------------
+  // Sends `payload` (copied, 0 to kMessageBytesMax bytes; see payload.h for what can be one) to a
+  // user on a channel (any number; small non-negative ones are cheapest). Makes a session if there
+  // is none; accepts a pending request of that user. A session has 256 channels at a time; a
+  // further one gets the place of one on which nothing is on its way and little unread, and its
+  // first message leaves a round trip later. Channels 0 to 63 keep their place.
+  //   kOk: taken. A reliable message is delivered, or the session fails with a callback, or you
+  //     close it. Whether anybody can be reached is seen later: a user with no route, or an ip:
+  //     identity without a port, gives kOk and then the callback, with kEndMiscRendezvous.
   //   kInvalidParam: identity invalid, payload of more than kMessageBytesMax or
   //     null with a size, unknown flag. Nothing was created.
-  //   kLimitExceeded: more than SendBufferSize would wait; then wait() tells when there is room. Where SendBufferSize is
-  //     kMessageBytesMax (the default) or more, an empty buffer takes a message of any size. Also where waiting
-  //     does not help, and wait() tells nothing: no channel of the session can give its place, one more than SessionsMax, or
-  //     a payload larger than SendBufferSize. Nothing was queued.
+  //   kLimitExceeded: more than SendBufferSize would wait; then wait() tells when there is room.
+  //     Where SendBufferSize is kMessageBytesMax (the default) or more, an empty buffer takes a
+  //     message of any size. Also where waiting does not help, and wait() tells nothing: no channel
+  //     of the session can give its place, one more than SessionsMax, or a payload larger than
+  //     SendBufferSize. Nothing was queued.
   //   kIgnored: kSendNoDelay and it cannot leave now.
   //   kFail: in a child process, after fork().
-  //   kNoConnection: the session failed or the peer closed it, and kSendAutoRestartBrokenSession is not given.
+  //   kNoConnection: the session failed or the peer closed it, and kSendAutoRestartBrokenSession
+  //     is not given.
   Result send_message_to_user(const Identity& user, Payload payload, int flags, int channel);
   Result send_message_to_user(const Identity& user, const void* data, std::size_t size, int flags,
                               int channel) {
     return send_message_to_user(user, Payload(data, size), flags, channel);
   }
-  // The same payload to several users; it is copied once. Answers how many took it (kOk). `results`, if given, gets what
-  // send_message_to_user() would have answered for each, as far as it reaches.
+  // The same payload to several users; it is copied once. Answers how many took it (kOk).
+  // `results`, if given, gets what send_message_to_user() would have answered for each, as far as
+  // it reaches.
   std::size_t send_message_to_users(std::span<const Identity> users, Payload payload, int flags,
                                     int channel, std::span<Result> results = {});
   // The oldest unread messages of a channel, over all users, at most `messages_max`.
   std::vector<Message> receive_messages_on_channel(int channel, int messages_max);
   // The same into a caller's array; returns how many.
   std::size_t receive_messages_on_channel(int channel, std::span<Message> out);
-  // Lets in a user who asked. True also where nothing was to be accepted because there is a session already, or one is
-  // being made; false when there is none with this user, pending or otherwise.
+  // Lets in a user who asked. True also where nothing was to be accepted because there is a session
+  // already, or one is being made; false when there is none with this user, pending or otherwise.
   bool accept_session_with_user(const Identity& user);
-  // Closes, or refuses a pending request. False when there was nothing. Unread messages of this user are dropped: who closes
-  // because the peer did (kClosedByPeer) reads what it has sent before. What was taken still leaves in the background for up to
-  // LingerTime, also where the session is still being made.
+  // Closes, or refuses a pending request. False when there was nothing. Unread messages of this
+  // user are dropped: who closes because the peer did (kClosedByPeer) reads what it has sent
+  // before. What was taken still leaves in the background for up to LingerTime, also where the
+  // session is still being made.
   bool close_session_with_user(const Identity& user);
-  // Drops the channel's unread messages of this user; the last open channel closes the session. A channel is open
-  // once a message was received on it; false when it is not.
+  // Drops the channel's unread messages of this user; the last open channel closes the session. A
+  // channel is open once a message was received on it; false when it is not.
   bool close_channel_with_user(const Identity& user, int channel);
-  // A number of yours for the session with this user, from the first send or accept to its end: messages that are taken from now
-  // on, also those that have come already, have it as user_data(). A new session begins with -1. False when there is none.
+  // A number of yours for the session with this user, from the first send or accept to its end:
+  // messages that are taken from now on, also those that have come already, have it as user_data().
+  // A new session begins with -1. False when there is none.
   bool set_user_data(const Identity& user, std::int64_t data);
-  // The session's state; fills what is not null. After a failure readable for 5 minutes or until closed.
+  // The session's state; fills what is not null. After a failure readable for 5 minutes or until
+  // closed.
   ConnectionState get_session_connection_info(const Identity& user, ConnectionInfo* info,
                                               ConnectionStatus* status);
 
-  // --- the callbacks -----------------------------------------------------------------------------------------
-  // Somebody sends to us and we have not talked to them: accept, refuse (close) or ignore. Posted again at most every
-  // 5 s while they keep trying.
+  // --- the callbacks ----------------------------------------------------------------------------
+  // Somebody sends to us and we have not talked to them: accept, refuse (close) or ignore. Posted
+  // again at most every 5 s while they keep trying.
   void on_session_request(std::function<void(const Identity& user)> callback);
   // A session could not be made, or was disrupted. Not posted on a clean close, nor on idling out.
   void on_session_failed(std::function<void(const ConnectionInfo& info)> callback);
-  // A session came up (kConnected), or is over, or could not be made: kClosedByPeer, kProblemDetectedLocally (then
-  // on_session_failed is called as well), or kNone where it idled out. Not called where you closed it yourself. Of sessions that
-  // are up already nothing is told.
+  // A session came up (kConnected), or is over, or could not be made: kClosedByPeer,
+  // kProblemDetectedLocally (then on_session_failed is called as well), or kNone where it idled
+  // out. Not called where you closed it yourself. Of sessions that are up already nothing is told.
   void on_session_changed(
       std::function<void(const Identity& user, ConnectionState state, const ConnectionInfo& info)>
           callback);
-  // What get_server_status() says has changed, other than a ping. Of changes in quick succession only the last is told.
+  // What get_server_status() says has changed, other than a ping. Of changes in quick succession
+  // only the last is told.
   void on_server_status_changed(std::function<void(const ServerStatus& status)> callback);
-  // A user whom you watch() is logged in at the server of Config::server, or is not any more: first as soon as it is known, then
-  // whenever it changes. Of changes of one user in quick succession only the last is told. Without a callback it waits for one.
+  // A user whom you watch() is logged in at the server of Config::server, or is not any more: first
+  // as soon as it is known, then whenever it changes. Of changes of one user in quick succession
+  // only the last is told. Without a callback it waits for one.
   void on_presence_changed(std::function<void(const Identity& user, bool online)> callback);
   // Runs what is due, on this thread. Returns how many were run.
   std::size_t run_callbacks();
 
-  // --- driving and waiting -----------------------------------------------------------------------------------------
-  // Without a thread of its own: does all that is due (sockets, timers) and returns at once. With one: does nothing.
+  // --- driving and waiting ----------------------------------------------------------------------
+  // Without a thread of its own: does all that is due (sockets, timers) and returns at once. With
+  // one: does nothing.
   void poll();
-  // Sleeps until something is new: a message to receive, a callback to run, or room to send again after kLimitExceeded; true
-  // then. False when `timeout` passed first (0 or less: only looks), or on wake(). Without an own thread it drives the sockets
-  // meanwhile. Each thread is told of the same news once: what stays unread, or is not run, ends no second wait. What a receive
-  // call leaves on its channel counts as new again. Several threads may wait at a time.
+  // Sleeps until something is new: a message to receive, a callback to run, or room to send again
+  // after kLimitExceeded; true then. False when `timeout` passed first (0 or less: only looks), or
+  // on wake(). Without an own thread it drives the sockets meanwhile. Each thread is told of the
+  // same news once: what stays unread, or is not run, ends no second wait. What a receive call
+  // leaves on its channel counts as new again. Several threads may wait at a time.
   bool wait(std::chrono::microseconds timeout);
-  // Ends the wait() of every thread that is inside, and the next one of each that is not. Any thread. To destroy the instance
-  // while another thread waits: let that thread know, call wake(), join it, and destroy then.
+  // Ends the wait() of every thread that is inside, and the next one of each that is not. Any
+  // thread. To destroy the instance while another thread waits: let that thread know, call wake(),
+  // join it, and destroy then.
   void wake();
-  // A descriptor for poll/epoll/select. With an own thread it is readable whenever wait() would return true: while a callback is
-  // due, there is room, or a message is unread on a channel that you read (you have called receive for it); and for a message on
-  // any other channel until your next call of receive, run_callbacks() or poll(). Without an own thread it is readable when
+  // A descriptor for poll/epoll/select. With an own thread it is readable whenever wait() would
+  // return true: while a callback is due, there is room, or a message is unread on a channel that
+  // you read (you have called receive for it); and for a message on any other channel until your
+  // next call of receive, run_callbacks() or poll(). Without an own thread it is readable when
   // poll() has something to do. Stays the instance's; do not read from or close it.
   int event_handle() const;
 
-  // --- settings and facts ------------------------------------------------------------------------------------------
+  // --- settings and facts -----------------------------------------------------------------------
   // False when unknown or out of range: then `*error` (if given) names the range. Nothing changed.
   bool set_option(Option option, std::int64_t value, std::string* error = nullptr);
   bool set_option(std::string_view name, std::int64_t value, std::string* error = nullptr);
   // For one user's session, present and future ones of this instance.
   bool set_session_option(const Identity& user, Option option, std::int64_t value,
                           std::string* error = nullptr);
-  // Where a user can be found. Replaces an earlier route of the same identity; a session that is up or dialled stays
-  // where it is. False when the identity is invalid, an address no numeric one with a port (host names are the caller's
-  // to resolve), the key not 64 hex digits, or after 65536 calls: then `*error` (if given) says which.
+  // Where a user can be found. Replaces an earlier route of the same identity; a session that is up
+  // or dialled stays where it is. False when the identity is invalid, an address no numeric one
+  // with a port (host names are the caller's to resolve), the key not 64 hex digits, or after 65536
+  // calls: then `*error` (if given) says which.
   bool add_route(const Route& route, std::string* error = nullptr);
 
-  // A newer one than Config::login_token, for the next login. Where the server has refused the last one, or there is no connection,
-  // it is tried now; a connection that is up stays. False without a server, and for more than 4096 bytes: then `*error` (if given)
-  // says which.
+  // A newer one than Config::login_token, for the next login. Where the server has refused the last
+  // one, or there is no connection, it is tried now; a connection that is up stays. False without a
+  // server, and for more than 4096 bytes: then `*error` (if given) says which.
   bool set_login_token(std::string token, std::string* error = nullptr);
 
-  // Begins to tell of a user by on_presence_changed(), also of one who has never been there; `on` false ends it. It holds until then:
-  // while there is no connection to the server the last answer stands and nothing is told, and after the next login what
-  // has changed meanwhile. Who ends or logs out is offline at once, who is killed or cut off within half a minute. Users under
-  // another app id are never online.
+  // Begins to tell of a user by on_presence_changed(), also of one who has never been there; `on`
+  // false ends it. It holds until then: while there is no connection to the server the last answer
+  // stands and nothing is told, and after the next login what has changed meanwhile. Who ends or
+  // logs out is offline at once, who is killed or cut off within half a minute. Users under another
+  // app id are never online.
   //   kOk: also where the user is watched already (nothing is told anew), or for `on` false is not.
   //   kInvalidParam: the identity is invalid.
   //   kLimitExceeded: kWatchesMax other users are watched.
-  //   kNoConnection: there is no server to ask (Config::server). One that cannot be reached at the moment gives kOk.
+  //   kNoConnection: there is no server to ask (Config::server). One that cannot be reached at
+  //     the moment gives kOk.
   //   kFail: in a child process, after fork().
   Result watch(const Identity& user, bool on = true);
 
   Identity identity() const;
   // How it stands with Config::server. Any thread.
   ServerStatus get_server_status() const;
-  // The rooms where users of that server find each other; valid as long as the instance. Without a server its calls are answered
-  // by LobbyResult::kOffline.
+  // The rooms where users of that server find each other; valid as long as the instance. Without a
+  // server its calls are answered by LobbyResult::kOffline.
   Lobbies& lobbies();
   // Our static public key, 64 hex digits.
   std::string public_key_hex() const;

@@ -7,8 +7,9 @@
 //   net->send_message_to_user(bob, {&position, sizeof position}, flags, 0);
 //   net->send_message_to_user(bob, {}, flags, 0);                           // empty
 //
-// It owns nothing, as std::string_view: the bytes must stay where they are until the call has returned, and need not
-// longer, for the call copies them. So make one only as an argument, where a temporary lives as long as the call.
+// It owns nothing, as std::string_view: the bytes must stay where they are until the call has
+// returned, and need not longer, for the call copies them. So make one only as an argument, where a
+// temporary lives as long as the call.
 #pragma once
 
 #include <cstddef>
@@ -27,7 +28,8 @@ class Payload;
 
 namespace payload_detail {
 
-// What is a byte of a payload, and nothing else: numbers of several bytes look different on other machines.
+// What is a byte of a payload, and nothing else: numbers of several bytes look different on other
+// machines.
 template <typename T>
 concept Byte = std::is_same_v<T, std::uint8_t> || std::is_same_v<T, std::byte> ||
     std::is_same_v<T, char> || std::is_same_v<T, signed char>;

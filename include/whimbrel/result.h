@@ -8,7 +8,8 @@ namespace whimbrel {
 enum class Result : int {
   kOk = 1,
   kFail = 2,
-  // The session failed or was closed by the peer: close it, or send with kSendAutoRestartBrokenSession.
+  // The session failed or was closed by the peer: close it, or send with
+  // kSendAutoRestartBrokenSession.
   kNoConnection = 3,
   kInvalidParam = 8,  // nothing was created
   kInvalidState = 11,

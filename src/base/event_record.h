@@ -1,4 +1,4 @@
-// What happened, for somebody's log: kept until it is taken, and no more than has room.
+// Events for an operator's log. They are kept until they are taken; what has no room is counted.
 #pragma once
 
 #include <cstddef>

@@ -13,7 +13,7 @@ namespace {
 constexpr std::size_t kPrefixMax = 16;
 constexpr std::size_t kAddressSize = 16;
 
-// What parsing comes to: an identity, or why there is none.
+// The result of parsing: an identity, or why there is none.
 struct Parsed {
   Identity identity;
   std::string error;
@@ -110,7 +110,7 @@ constexpr std::array kForms = {
     Form{"psn", parse_psn},           Form{"xboxpwid", parse_xbox_pairwise},
 };
 
-// Refuses what no form can have. The empty text: nothing to complain of.
+// What is wrong with a text that no form allows. Empty: nothing is wrong.
 std::string complaint(std::string_view text, std::string_view prefix) {
   if (text.size() > Identity::kTextMax) return "an identity has at most 127 bytes";
   if (has_nul(text)) return "an identity holds no zero byte";
@@ -236,8 +236,8 @@ std::strong_ordering operator<=>(const Identity& a, const Identity& b) {
   return std::memcmp(a.bytes_.data(), b.bytes_.data(), a.size_) <=> 0;
 }
 
-// Not keyed: an attacker who picks names to collide gains little, since tables of names that strangers can fill are
-// bounded.
+// Not keyed: an attacker who picks names to collide gains little, since tables of names that
+// strangers can fill are bounded.
 std::size_t Identity::hash() const noexcept {
   std::uint64_t hash = mix(static_cast<std::uint64_t>(type_), size_);
   for (std::size_t i = 0; i < size_; i += 8) {

@@ -11,8 +11,8 @@ constexpr std::size_t kMappedPrefixSize = 12;
 constexpr std::array<std::uint8_t, kMappedPrefixSize> kMappedPrefix = {0, 0, 0, 0, 0,    0,
                                                                        0, 0, 0, 0, 0xff, 0xff};
 
-// Takes characters from the front of a text. The first failure is the caller's to notice: each
-// function says whether it found what it looked for, and takes nothing if not.
+// Takes characters from the front of a text. Each function says whether it found what it looked
+// for, and takes nothing if not; the caller checks.
 class Scanner {
  public:
   explicit Scanner(std::string_view text) : rest_(text) {}

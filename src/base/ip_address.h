@@ -10,7 +10,8 @@
 
 namespace whimbrel {
 
-// IPv4 is kept as an IPv4-mapped IPv6 address (RFC 4291 2.5.5.2), so that one peer has one spelling. No scope ids.
+// IPv4 is kept as an IPv4-mapped IPv6 address (RFC 4291 2.5.5.2), so that one peer has one
+// spelling. No scope ids.
 struct IpAddress {
   std::array<std::uint8_t, 16> bytes{};  // network order; all zero = none
   std::uint16_t port = 0;                // host order
@@ -22,7 +23,8 @@ struct IpAddress {
   bool is_unspecified() const;
   bool empty() const { return is_unspecified() && port == 0; }
 
-  // "1.2.3.4:5", "1.2.3.4" (port 0), "[::1]:5", "::1". Strict: no names, no blanks, no leading zeros, nothing behind it.
+  // "1.2.3.4:5", "1.2.3.4" (port 0), "[::1]:5", "::1". Strict: no names, no blanks, no leading
+  // zeros, nothing behind it.
   static std::optional<IpAddress> parse(std::string_view text);
   // The shortest form that parse() reads back (RFC 5952); the port only if it is not 0.
   std::string text() const;

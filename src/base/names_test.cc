@@ -11,7 +11,8 @@
 namespace whimbrel {
 namespace {
 
-// All numbers of an enum from `first` to `last`; how many have a text of their own, and no two the same.
+// All numbers of an enum from `first` to `last`; how many have a text of their own, and no two the
+// same.
 template <typename Enum>
 std::size_t names(Enum first, Enum last) {
   static_assert(std::is_same_v<decltype(to_string(first)), std::string_view>);

@@ -1,4 +1,5 @@
-// Where the packets of a path go to and come from. Each kind is a type of its own: no address stands for something else.
+// Where the packets of a path go to and come from. Each kind is a type of its own: no address
+// stands for something else.
 #pragma once
 
 #include <array>
@@ -18,7 +19,8 @@ struct RelayRemote {
   friend auto operator<=>(const RelayRemote&, const RelayRemote&) = default;
 };
 
-// A user whom the rendezvous brings handshake packets to (docs/PROTOCOL.md, section 8): a place in the router's table.
+// A user whom the rendezvous brings handshake packets to (docs/PROTOCOL.md, section 8): a place in
+// the router's table.
 struct SignalRemote {
   std::uint32_t user = 0;
   friend auto operator<=>(const SignalRemote&, const SignalRemote&) = default;

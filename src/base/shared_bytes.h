@@ -1,4 +1,5 @@
-// Payload bytes that are moved through the house, not copied: a view into a reference-counted slab.
+// Payload bytes that are moved through the library, not copied: a view into a reference-counted
+// slab.
 //
 // Many small payloads share one slab, so that a 64-byte message costs no allocation of its own. The
 // count is atomic: a payload may be let go on another thread than the one that made it. A slab is
@@ -50,7 +51,7 @@ class SharedBytes {
 
   // A copy of `bytes` in a slab of its own. Empty bytes need no slab.
   static SharedBytes copy(Bytes bytes);
-  // Uninitialised bytes, likewise in a slab of their own: for what may wait long.
+  // Uninitialised bytes in a slab of their own: for what may wait long.
   static SharedBytes make(std::size_t size);
 
   const std::uint8_t* data() const { return data_; }
@@ -58,9 +59,10 @@ class SharedBytes {
   bool empty() const { return size_ == 0; }
   Bytes view() const { return {data_, size_}; }
   operator Bytes() const { return view(); }  // NOLINT: it is one
-  // Gives the reference away: whoever has the slab (null for empty bytes) calls detail::release() on it.
+  // Gives the reference away: whoever has the slab (null for empty bytes) calls detail::release()
+  // on it.
   detail::Slab* detach() && { return std::exchange(slab_, nullptr); }
-  // For the one who made it and has not shared it yet.
+  // Only for whoever made it and has not shared it yet.
   MutableBytes mutable_view() { return {data_, size_}; }
 
  private:

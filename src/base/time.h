@@ -25,10 +25,10 @@ using Instant = CoreClock::time_point;
 
 // "Never": larger than every deadline.
 inline constexpr Instant kNever = Instant::max();
-// "At once": as a deadline, before every moment. Not to be calculated with; time_until() takes it.
+// "At once": as a deadline, before every moment. Do not calculate with it; time_until() takes it.
 inline constexpr Instant kNow = Instant::min();
 
-// From `now` to a deadline; zero where it lies in the past. Of kNever so far away that it makes no difference.
+// The time from `now` to a deadline; zero if it has passed. For kNever, longer than anybody waits.
 constexpr Duration time_until(Instant deadline, Instant now) {
   if (deadline <= now) return Duration::zero();
   // The difference of two moments on different sides of the origin may be too large.

@@ -1,4 +1,4 @@
-// A token bucket: so much a second on average, and a burst of a part of that at once.
+// A token bucket: a rate per second on average, and a burst at once.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +15,7 @@ class TokenBucket {
   TokenBucket(double per_second, double burst, Instant now)
       : per_ns_(per_second * 1e-9), burst_(burst), level_(burst), filled_(now) {}
 
-  // False, and nothing changes, when there is not as much. `now` never runs backwards.
+  // False, and nothing changes, if there is not enough. `now` never runs backwards.
   bool take(double amount, Instant now) {
     level_ = std::min(burst_, level_ + per_ns_ * static_cast<double>((now - filled_).count()));
     filled_ = now;
@@ -23,7 +23,7 @@ class TokenBucket {
     level_ -= amount;
     return true;
   }
-  // When take() will be true, if nobody takes anything before. At most `burst`.
+  // When take() of this amount (at most `burst`) will succeed, if nobody takes anything before.
   Instant when(double amount) const {
     if (level_ >= amount) return filled_;
     return filled_ + Duration(static_cast<std::int64_t>((amount - level_) / per_ns_) + 1);

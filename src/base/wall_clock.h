@@ -1,7 +1,9 @@
-// The wall clock as the core sees it: what the system said it was at one moment, and the time that has passed since then.
+// The wall clock as the core sees it: what the system said it was at one moment, and the time that
+// has passed since then.
 //
-// One for each driver, which sets it again while it runs; the parts below hold a reference and ask it at each use. So a machine
-// whose clock is wrong at first, and is set right later, needs no restart.
+// One for each driver, which sets it again while it runs; the parts below hold a reference and ask
+// it at each use. So a machine whose clock is wrong at first, and is set right later, needs no
+// restart.
 #pragma once
 
 #include "base/time.h"
@@ -17,23 +19,25 @@ class WallClock {
   // The same in whole seconds.
   std::int64_t seconds_at(Instant now) const { return at(now) / 1000; }
 
-  // By so much must a clock have been wrong, all corrections together, that it is worth to look at what was dated by it.
+  // A clock that was wrong by this much, all corrections together, has jumped: what was dated by it
+  // needs another look.
   static constexpr UnixMillis kJumpMs = 60'000;
 
-  // What the system's clock says `now`. True: it has jumped, at once or little by little; what was dated by it before, or refused
-  // because of it, is to be looked at again.
+  // What the system's clock says `now`. True: it has jumped, at once or little by little. The
+  // caller then looks again at what it has dated, or refused, by the old time.
   bool set(Instant now, UnixMillis unix_now) {
     slept_ = unix_now - anchor_.at(now) >= kSleptMs;
     anchor_ = {now, unix_now};
-    // Not the sum of the corrections: each has lost a part of a millisecond, and there is one each second for months.
+    // This is not the sum of the corrections: each loses a part of a millisecond, and there is one
+    // each second for months.
     const UnixMillis corrected = unix_now - jump_.at(now);
     if (corrected > -kJumpMs && corrected < kJumpMs) return false;
     jump_ = anchor_;
     return true;
   }
 
-  // The last set() found it so far ahead of the time that has passed: the machine was asleep, during which CLOCK_MONOTONIC stands
-  // still, or the clock was set.
+  // How far the last set() found the clock ahead of the time that has passed: the machine was
+  // asleep (CLOCK_MONOTONIC stands still then), or the clock was set.
   static constexpr UnixMillis kSleptMs = 5'000;
   bool may_have_slept() const { return slept_; }
 
@@ -49,7 +53,8 @@ class WallClock {
   bool slept_ = false;
 };
 
-// When a driver is to look at the system's clock: whenever it is awake anyway, once a second at most. It costs an idle driver no wake.
+// When a driver looks at the system's clock: when it is awake anyway, at most once a second. An
+// idle driver is not woken for it.
 class ClockLooks {
  public:
   static constexpr Duration kInterval = seconds(1);

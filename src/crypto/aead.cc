@@ -92,7 +92,7 @@ bool AeadKey::open(std::uint32_t path_id, std::uint64_t counter, Bytes associate
   std::unique_ptr<detail::KeySchedule> brief;
   if (schedule(brief).open(make_nonce(suite_, path_id, counter), associated_data, inout)) [[likely]]
     return true;
-  // Deciphered, but by whom it was enciphered is unknown: nobody may read it.
+  // It is decrypted, but nobody knows who encrypted it: it must not be read.
   secure_wipe(inout.first(inout.size() - kAeadTagSize));
   return false;
 }

@@ -39,8 +39,8 @@ AeadBackend best_backend(AeadSuite suite);
 // One key with its key schedule ready for use. Use one for each direction. Not thread-safe. Empty
 // (valid() false) when default-constructed or moved from; an empty key must not be used (ASSERT).
 //
-// The key schedule (about 1.2 KiB) is made for each of the first kBriefUses, and then kept until trim():
-// thousands of quiet sessions that say a word now and then have none.
+// The key schedule (about 1.2 KiB) is made for each of the first kBriefUses, and then kept until
+// trim(): thousands of quiet sessions that send a packet now and then keep none.
 class AeadKey {
  public:
   AeadKey();
@@ -69,12 +69,13 @@ class AeadKey {
   void trim();
   bool has_schedule() const { return schedule_ != nullptr; }
 
-  // A quiet session sends fewer packets at a time than that. Making a schedule takes about a microsecond.
+  // A quiet session sends fewer packets at a time than that. Making a schedule takes about a
+  // microsecond.
   static constexpr std::uint8_t kBriefUses = 4;
 
  private:
   std::unique_ptr<detail::KeySchedule> make_schedule() const;
-  // The kept one, or one that lasts as long as `brief`.
+  // The schedule that is kept, or one that lives as long as `brief`.
   detail::KeySchedule& schedule(std::unique_ptr<detail::KeySchedule>& brief);
 
   AeadSuite suite_ = AeadSuite::kAesGcm;

@@ -1,5 +1,6 @@
 // AES-256-GCM of intel-ipsec-mb: the same bytes as libcrypto's, in a third of the time. Built in
-// when CMake finds the library (WHIMBREL_IPSEC_MB); docs/decisions/0004-ipsec-mb.md has the figures.
+// when CMake finds the library (WHIMBREL_IPSEC_MB); docs/decisions/0004-ipsec-mb.md has the
+// figures.
 #include "base/assert.h"
 #include "crypto/key_schedule.h"
 
@@ -70,8 +71,8 @@ class IpsecMbSchedule final : public KeySchedule {
   }
 
  private:
-  // The library refuses null pointers and too long inputs by returning without a word, and the bytes
-  // would leave as they are: `inout` is never null here, and RFC 5116's longest is far off.
+  // The library refuses null pointers and too long inputs silently, and the bytes would leave
+  // unencrypted. Here `inout` is never null, and no input comes near the limit of RFC 5116.
   void work(aes_gcm_enc_dec_t function, const AeadNonce& nonce, Bytes associated_data,
             std::uint8_t* inout, std::size_t size, std::uint8_t* tag) {
     ASSERT(inout != nullptr && size <= 1u << 30);

@@ -23,8 +23,8 @@ class KeySchedule {
   virtual void seal(const AeadNonce& nonce, Bytes associated_data, std::uint8_t* inout,
                     std::size_t plain_size) = 0;
   // Decrypts all but the last 16 bytes, the tag, in place. False when the tag is wrong: `inout` may
-  // then hold plaintext that nobody vouches for, and the caller wipes it. `inout` is no shorter than
-  // a tag.
+  // then hold plaintext that nobody vouches for, and the caller wipes it. `inout` is no shorter
+  // than a tag.
   virtual bool open(const AeadNonce& nonce, Bytes associated_data, MutableBytes inout) = 0;
 
  protected:

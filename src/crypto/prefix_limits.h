@@ -1,4 +1,5 @@
-// How often something is done for one prefix: a /24 of IPv4, a /48 of IPv6. Fixed memory, whoever asks.
+// Limits how often something is done for one prefix: a /24 of IPv4, a /48 of IPv6. The memory is
+// fixed, however many prefixes ask.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +15,7 @@ namespace whimbrel {
 
 class PrefixLimits {
  public:
-  // Units a second; a burst of as many.
+  // A rate per second, with a burst of one second.
   PrefixLimits(std::uint32_t rate, Random& random, Instant now)
       : buckets_(kPlaces, TokenBucket(rate, rate, now)) {
     random.fill(key_);
@@ -24,14 +25,14 @@ class PrefixLimits {
     buckets_.assign(kPlaces, TokenBucket(rate, rate, now));
   }
 
-  // False: there are too many.
+  // False: the prefix is over its rate.
   bool take(const IpAddress& from, Instant now) {
     const SipTag hash = siphash24(key_, Bytes(from.bytes).first(from.is_v4() ? 15 : 6));
     return buckets_[(static_cast<std::size_t>(hash[0]) << 8 | hash[1]) % kPlaces].take(1, now);
   }
 
  private:
-  // Prefixes share places by a keyed hash: nobody can choose whom he shares with.
+  // Prefixes share places by a keyed hash: nobody can choose with whom they share.
   static constexpr std::size_t kPlaces = 4096;
 
   std::vector<TokenBucket> buckets_;

@@ -1,6 +1,7 @@
-// SipHash-2-4 (Aumasson and Bernstein, 2012): a keyed hash of short inputs in tens of nanoseconds. Tags the packets between a
-// client and its relay, whose payload is sealed end to end already. Eight bytes: enough against guessing at line rate for
-// the life of one leg, too few for anything that is kept.
+// SipHash-2-4 (Aumasson and Bernstein, 2012): a keyed hash of short inputs in tens of nanoseconds.
+// Tags the packets between a client and its relay, whose payload is sealed end to end already.
+// Eight bytes: enough against guessing at line rate for the life of one leg, too few for anything
+// that is kept.
 #pragma once
 
 #include <array>

@@ -100,8 +100,8 @@ class Endpoint {
   void advance(Instant now);
 
   // --- commands --------------------------------------------------------------------------------------------------
-  // api.md "Send". The payload is moved in. `charged`: the gate that the caller has added the bytes to, if any. It need
-  // not be that of the user's session any more: then the charge moves along with the message.
+  // The payload is moved in. `charged`: the gate that the caller has added the bytes to, if any. It
+  // need not be that of the user's session any more: then the charge moves along with the message.
   Result send(const Identity& user, SharedBytes payload, int flags, ChannelId channel, Instant now,
               SendGate* charged = nullptr);
   bool accept(const Identity& user, Instant now);

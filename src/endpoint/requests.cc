@@ -7,7 +7,7 @@ namespace whimbrel {
 
 namespace {
 
-// api.md: posted again at most every 5 s while the stranger keeps trying.
+// Posted again at most every 5 s while the stranger keeps trying.
 constexpr Duration kRepostInterval = seconds(5);
 // A stranger who tries says so at least once a second; after this long without a word it has given up.
 constexpr Duration kRequestLife = seconds(5);

@@ -121,7 +121,7 @@ CertificateStatus TrustStore::verify(Bytes encoded, const CertificateClaim& clai
   if (certificate->app_id != claim.app_id) return CertificateStatus::kWrongApp;
   if (certificate->identity != claim.identity) return CertificateStatus::kWrongIdentity;
   if (certificate->static_key != claim.static_key) return CertificateStatus::kWrongKey;
-  // Compared without adding to a number that the certificate's maker chose.
+  // Compared without adding to a number that the certificate's maker chose: it might overflow.
   const std::int64_t now_seconds = now / 1000;
   if (certificate->not_before > now_seconds + kNotBeforeLeewaySeconds)
     return CertificateStatus::kNotYetValid;
@@ -143,8 +143,9 @@ bool TrustStore::set_revocations(Bytes encoded, UnixMillis now) {
       std::find_if(authorities_.begin(), authorities_.end(),
                    [&](const Authority& one) { return one.id == list->authority; });
   const std::int64_t latest = now / 1000 + kNotBeforeLeewaySeconds;
-  // What came while the clock went ahead is of a date to come now, and must not keep out what is right. Nor must one that is dated
-  // a little later, for the authority's clock may have been set since.
+  // A list that came while our clock was ahead now has a date in the future; it must not keep out
+  // the right one. Nor must a list that is a little newer, for the authority's clock may have been
+  // corrected since.
   const auto is_older = [&](const Authority& held) {
     const auto age = static_cast<std::uint64_t>(held.revocations_issued) -
                      static_cast<std::uint64_t>(list->issued);

@@ -84,16 +84,17 @@ class TrustStore {
 
   // False when kAuthoritiesMax are held already. Adding one twice is no error.
   bool add_authority(const VerifyKey& key);
-  // Its certificates count for nothing from now on, its revocations neither.
+  // From now on neither its certificates nor its revocations count.
   void remove_authority(const VerifyKey& key);
   bool empty() const { return authorities_.empty(); }
   std::size_t authority_count() const { return authorities_.size(); }
   std::vector<VerifyKey> authorities() const;
-  // Keys that an authority takes back (revocations.h), in place of an older list of the same one. False: malformed, of nobody we
-  // trust, wrongly signed, of a date to come, or older (by more than clocks may differ) than what we have, unless that is of a date
-  // to come itself.
+  // Keys that an authority revokes (revocations.h). The list replaces an older one of the same
+  // authority. False: it is malformed, of nobody we trust, wrongly signed, dated in the future, or
+  // older (by more than clocks may differ) than the list we have, unless that one is dated in the
+  // future itself.
   bool set_revocations(Bytes encoded, UnixMillis now);
-  // By any of them.
+  // Whether any of them has revoked the key.
   bool revoked(const PublicKey& key) const;
 
   // `encoded` may be empty (kAbsent). Cheap checks come before the

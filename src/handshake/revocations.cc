@@ -51,7 +51,7 @@ std::optional<RevocationList> decode_revocations(Bytes bytes) {
     const Bytes key_bytes = in.bytes(kKeySize);
     std::copy(key_bytes.begin(), key_bytes.end(), key.bytes.begin());
   }
-  // One list has one form.
+  // Each list has exactly one encoding.
   const bool ascending =
       std::adjacent_find(list.keys.begin(), list.keys.end(),
                          [](const auto& a, const auto& b) { return !(a < b); }) == list.keys.end();

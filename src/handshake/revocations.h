@@ -1,10 +1,11 @@
-// Revocations: keys whose certificates an authority takes back before they expire, as a list that it signs.
+// Revocations: a list, signed by an authority, of keys whose certificates no longer count although
+// they have not expired.
 //
 //  | version u8 = 1 | issued i64 | authority key id 8 | count u16 | count times key 32, ascending | signature 64 |
 //
-// Integers are big-endian, times are Unix seconds. The signature is Ed25519 over the ASCII text "whimbrel revocations 1" and all
-// bytes before the signature. A newer list takes the place of an older one, so a key stays on it until its certificates have
-// expired.
+// Integers are big-endian, times are Unix seconds. The signature is Ed25519 over the ASCII text
+// "whimbrel revocations 1" and all bytes before the signature. A newer list replaces an older one,
+// so a key stays on the list until its certificates have expired.
 #pragma once
 
 #include <cstdint>

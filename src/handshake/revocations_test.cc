@@ -65,7 +65,8 @@ TEST_F(RevocationsTest, AnOlderListTakesNothingBack) {
   EXPECT_FALSE(trust.revoked(key(1)));
 }
 
-// Its authority's clock was ahead by what clocks may differ, and has been set: the later one counts all the same.
+// Its authority's clock was ahead by what clocks may differ, and has been set: the later one counts
+// all the same.
 TEST_F(RevocationsTest, OneThatIsOnlyDatedEarlierIsNotOlder) {
   const std::int64_t now_s = kNow / 1000;
   ASSERT_TRUE(trust.set_revocations(list(now_s + kNotBeforeLeewaySeconds, {key(1)}), kNow));

@@ -215,7 +215,8 @@ TEST(ChannelNames, ANameAtTwoPlacesForAMomentIsOpenOnce) {
   ASSERT_TRUE(read_channel_name(in, frame));
   const ChannelId victim = frame.channel;
   TestLink::lose(link.a, first);
-  // The victim is used again and gets another place: both names leave in turn, the second one comes first.
+  // The victim is used again and gets another place: both names leave in turn, the second one comes
+  // first.
   link.a.send(victim, Delivery::kReliable, test_payload(2, 1), kFragmentSize);
   const TestPacket both = TestLink::produce(link.a);
   TestLink::lose(link.a, both);

@@ -279,7 +279,8 @@ TEST(Channels, AnUnreadChannelHoldsItsSenderBackAndNoOther) {
   EXPECT_TRUE(link.a.flushed());
 }
 
-// Small messages on channels that nobody reads, as many as may leave; then one after another on a channel that is read.
+// Small messages on channels that nobody reads, as many as may leave; then one after another on a
+// channel that is read.
 std::size_t arrive_beside_unread(int unread_channels, std::size_t size, Delivery delivery) {
   TestLink link;
   for (ChannelId channel = 1; channel <= unread_channels; ++channel) {
@@ -306,7 +307,8 @@ TEST(Channels, SmallMessagesThatNobodyReadsStopOnlyTheirChannel) {
   EXPECT_EQ(arrive_beside_unread(5, 30000, Delivery::kReliableUnordered), 300u);
 }
 
-// Credit for what was read on a channel before the others were filled, and was not worth a frame then.
+// Credit for what was read on a channel before the others were filled, and was not worth a frame
+// then.
 TEST(Channels, WhatWasReadBeforeIsAnnouncedWhenItGetsTight) {
   TestLink link;
   for (int i = 0; i < 100; ++i) link.a.send(0, Delivery::kReliable, test_payload(8, 1), 1000);
@@ -499,7 +501,7 @@ TEST(ChannelsDeathTest, MistakesOfTheCaller) {
                "assertion failed");
 }
 
-// --- the limit on messages, for both kinds together ---------------------------------------------------------------
+// --- the limit on messages, for both kinds together ---------------------------------------------
 
 struct Counts {
   std::size_t reliable = 0, unreliable = 0;

@@ -17,8 +17,8 @@ std::uint64_t reliable_share(std::uint64_t receive_bytes_max) {
   return total - std::max(kUnreliableShareMin, total / 8);
 }
 
-// Less than the whole: a channel that is not read leaves credit to the others, in any case where the message is not larger
-// than what is left.
+// Less than the whole: a channel that is not read leaves credit to the others, in any case where
+// the message is not larger than what is left.
 std::uint64_t channel_share(std::uint64_t receive_bytes_max) {
   return std::min(reliable_share(receive_bytes_max),
                   std::max(kMessageStreamSizeMax, receive_bytes_max / 4 * 3));
@@ -29,8 +29,8 @@ std::uint64_t messages_half(std::uint64_t receive_messages_max) {
   return (receive_messages_max + 1) / 2;
 }
 
-// The same while only reliable ones come. What is promised cannot be taken back, so this leaves room for the unreliable ones
-// that a reader in a short pause is sent: 375 of 1000.
+// The same while only reliable ones come. What is promised cannot be taken back, so this leaves
+// room for the unreliable ones that a reader in a short pause is sent: 375 of 1000.
 std::uint64_t messages_alone(std::uint64_t receive_messages_max) {
   return std::max(messages_half(receive_messages_max),
                   receive_messages_max - receive_messages_max * 3 / 8);
@@ -106,7 +106,8 @@ FrameVerdict Incoming::on_message(const MessageFrame& frame, Instant now,
   return FrameVerdict::kTaken;
 }
 
-// Whether the channel leaves enough to the others, beside a message more. What is in reassembly counts not: it gives way.
+// Whether the channel leaves enough to the others, beside a message more. What is in reassembly
+// counts not: it gives way.
 bool Incoming::within_unreliable_share(const Channel& channel, std::uint64_t size) const {
   const auto rest = [](std::uint64_t all, std::uint64_t taken) {
     return all - std::min(all, taken);
@@ -145,7 +146,8 @@ void Incoming::deliver_unreliable(Channel& channel, std::uint64_t sequence, Shar
   ++messages_received_;
   const auto place = static_cast<std::uint16_t>(&channel - channels_.data());
   out.push_back({std::move(payload), channel.stream.channel(), false, place, sequence + 1, now});
-  // A game sends many thousands of these: nothing more for a channel that is open under its first name.
+  // A game sends many thousands of these: nothing more for a channel that is open under its first
+  // name.
   if (!channel.open || channel.naming) label(channel, &Naming::unreliable, out.size() - 1, out);
 }
 
@@ -266,9 +268,10 @@ void Incoming::on_consumed(std::uint16_t place, bool reliable, std::uint64_t byt
   consider(channel, scarce());
 }
 
-// Whether a sender could wait although it has credit for a message of the largest size, because its channel holds too much
-// for what is left. A channel all of whose messages were consumed holds no more than the quarter of its window that is not
-// announced yet: this, and the message, must be within its share.
+// Whether a sender could wait although it has credit for a message of the largest size, because its
+// channel holds too much for what is left. A channel all of whose messages were consumed holds no
+// more than the quarter of its window that is not announced yet: this, and the message, must be
+// within its share.
 bool Incoming::scarce() const {
   const std::uint64_t messages = messages_half(limits_.receive_messages_max);
   return !within_share(channel_messages_ / 4 + 1, 1, messages_.remaining(), messages,
@@ -298,8 +301,9 @@ void Incoming::note_charged(Channel& channel, std::size_t delivered) {
   was_scarce_ = is_scarce;
 }
 
-// So many reliable ones in a row: nobody else wants the room. Where both kinds have been seen they may come in turns, so it
-// takes more. Again half when an unreliable one comes; what was promised is used up first.
+// So many reliable ones in a row: nobody else wants the room. Where both kinds have been seen they
+// may come in turns, so it takes more. Again half when an unreliable one comes; what was promised
+// is used up first.
 void Incoming::share_messages() {
   const std::uint64_t all = limits_.receive_messages_max;
   const std::uint64_t in_a_row = messages_.charged() - unreliable_came_at_.value_or(0);

@@ -3,9 +3,9 @@
 //
 // Reliable and unreliable data share the receive limit. What was promised to the peer as credit
 // cannot be taken back, so unreliable data gets what is not promised: of the bytes an eighth, of
-// the messages half. A peer that sends only reliable messages is promised all but an eighth.
-// Of either kind a channel that is not read takes a share only (channel_share.h): of reliable data the sender keeps to it, of
-// unreliable data what exceeds it is dropped here.
+// the messages half. A peer that sends only reliable messages is promised all but an eighth. Of
+// either kind a channel that is not read takes a share only (channel_share.h): of reliable data the
+// sender keeps to it, of unreliable data what exceeds it is dropped here.
 #pragma once
 
 #include <cstdint>
@@ -63,7 +63,8 @@ class Incoming {
   std::uint64_t held_bytes() const;
 
  private:
-  // What the peer calls a channel of its packets, and how many messages of each kind had come before.
+  // What the peer calls a channel of its packets, and how many messages of each kind had come
+  // before.
   struct Naming {
     ChannelId name = 0;
     std::uint64_t count = 0;
@@ -123,7 +124,8 @@ class Incoming {
   bool was_scarce_ = false;
   std::size_t early_pieces_ = 0;
   std::size_t open_channels_ = 0;
-  // Those among them that gave their place to another channel. Of more than kGivenAwayMax the rest stay open for good.
+  // Those among them that gave their place to another channel. Of more than kGivenAwayMax the rest
+  // stay open for good.
   std::unique_ptr<std::set<ChannelId>> given_away_;
   UnreliableReassembly partials_;
   RingBuffer<std::uint32_t> due_channels_;  // with credit to announce

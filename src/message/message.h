@@ -19,7 +19,8 @@ inline constexpr std::size_t kUnreliableSizeMax = 32 * 1024;
 inline constexpr std::uint64_t kMessageStreamSizeMax =
     kMessageSizeMax + varint_size(kMessageSizeMax);
 
-// What a message counts for in the sender's limit of bytes: without this no limit would hold for empty ones.
+// What a message counts for in the sender's limit of bytes: without this no limit would hold for
+// empty ones.
 constexpr std::uint64_t send_charge(std::size_t payload_size) {
   return payload_size == 0 ? 1 : payload_size;
 }
@@ -42,12 +43,13 @@ struct InitialCredit {
 struct MessageLimits {
   // Received and not yet consumed by the application, partial messages included. Reliable data is
   // held back at the sender by credit; unreliable data is dropped and counted. At least
-  // kReceiveBytesMin. One eighth, at least kUnreliableShareMin, is for unreliable data alone, of which a channel gets a share, too.
+  // kReceiveBytesMin. One eighth, at least kUnreliableShareMin, is for unreliable data alone, of
+  // which a channel gets a share, too.
   std::uint64_t receive_bytes_max = 1 << 20;
   // Both kinds together: reliable messages are held back by credit, unreliable ones are dropped
   // where the rest is promised to reliable ones. Half is promised; five eighths while none but
-  // reliable ones come. Of what is promised one channel gets about three quarters (channel_share.h). At least 1; with 1 no
-  // unreliable message finds room.
+  // reliable ones come. Of what is promised one channel gets about three quarters
+  // (channel_share.h). At least 1; with 1 no unreliable message finds room.
   std::uint64_t receive_messages_max = 1000;
   // Channels with state, each way. Over it: the peer's frame breaks the protocol; our send is
   // refused by can_send().

@@ -41,7 +41,8 @@ void Outgoing::want_name(ChannelId channel) {
   if (waits_for_name(channel) && can_send(channel)) channels_[place_of(channel)].used = true;
 }
 
-// It is idle. Who gets its place goes on with its credit, and must not wait for somebody to read what came before.
+// It is idle. Who gets its place goes on with its credit, and must not wait for somebody to read
+// what came before.
 bool Outgoing::gives_its_place(const Channel& channel) const {
   return !channel.kept && !channel.naming && channel.stream.empty() &&
          (!channel.unreliable || channel.unreliable->empty()) &&
@@ -144,7 +145,8 @@ void Outgoing::push_unordered(std::uint32_t place, SharedBytes&& payload) {
   if (was_idle) wake(lane);
 }
 
-// What was lost goes first. Then lanes take turns: of the others each has one before every turn of this channel's.
+// What was lost goes first. Then lanes take turns: of the others each has one before every turn of
+// this channel's.
 std::uint64_t Outgoing::bytes_before(std::uint64_t own, std::size_t others,
                                      std::size_t turn) const {
   const std::uint64_t turns = own / turn + 1;

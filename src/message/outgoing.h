@@ -4,9 +4,9 @@
 // Each channel has three lanes: its stream, its unreliable messages, and its reliable unordered
 // ones. A lane is active (it could send now), waits for credit, or has nothing to send.
 //
-// Where all places are taken, a new channel gets the one of a channel that is idle and that the peer's application has mostly
-// read; the lowest 64 numbers keep theirs. In packets it is called as before; the
-// peer is told what it stands for, and nothing leaves on it until that is acknowledged.
+// Where all places are taken, a new channel gets the one of a channel that is idle and that the
+// peer's application has mostly read; the lowest 64 numbers keep theirs. In packets it is called as
+// before; the peer is told what it stands for, and nothing leaves on it until that is acknowledged.
 #pragma once
 
 #include <cstdint>
@@ -53,7 +53,8 @@ class Outgoing {
   std::uint64_t pending_unreliable() const { return pending_unreliable_; }
   std::uint64_t unacknowledged_reliable() const { return unacknowledged_reliable_; }
   std::uint64_t held_bytes() const { return held_bytes_; }
-  // At most so many bytes leave before a message that is sent on the channel now; or on the one where most do.
+  // At most so many bytes leave before a message that is sent on the channel now; or on the one
+  // where most do.
   std::uint64_t bytes_before(ChannelId channel, std::size_t turn) const;
   std::uint64_t bytes_before_any(std::size_t turn) const;
   bool flushed() const { return reliable_messages_ == 0; }
@@ -64,7 +65,8 @@ class Outgoing {
   void set_unreliable_age_max(Duration age_max) { unreliable_age_max_ = age_max; }
   // Drops those that are older, and says when it should be called again; kNever if none waits.
   void expire(Instant now);
-  // As if so many had been sent on the channel and dropped. Only while no unreliable one waits there.
+  // As if so many had been sent on the channel and dropped. Only while no unreliable one waits
+  // there.
   void skip_unreliable(ChannelId channel, std::uint64_t messages);
   Instant next_expiry() const { return pending_expiry() ? next_expiry_ : kNever; }
 

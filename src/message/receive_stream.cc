@@ -10,9 +10,9 @@ namespace whimbrel {
 namespace {
 
 // Islands in the open message; over it, packets are refused until gaps are filled. Frames are sent
-// in pieces of a packet's size, so that the largest message has a few hundred at most.
-// Twice what the largest message has fragments of the least datagram: more is not loss but malice, and each costs a move of
-// those behind it.
+// in pieces of a packet's size, so that the largest message has a few hundred at most. Twice what
+// the largest message has fragments of the least datagram: more is not loss but malice, and each
+// costs a move of those behind it.
 constexpr std::size_t kIslandsMax = 1024;
 // Between messages, memory for this many is kept.
 constexpr std::size_t kIdleCapacity = 64;

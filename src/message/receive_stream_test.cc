@@ -57,12 +57,14 @@ TEST(ReceiveStream, CutsAFrameIntoMessages) {
   }
 }
 
-// A slab is freed with its last payload: what waits for its rest, or for what is before it, must not be one.
+// A slab is freed with its last payload: what waits for its rest, or for what is before it, must
+// not be one.
 TEST(ReceiveStream, WhatIsIncompletePinsNoSlab) {
   Receiver r;
   const auto bytes = stream_of({300, 40});
   const SharedBytes before = r.slabs.allocate(1);
-  // The end of the first message and the whole of the second come early, in one piece, which is cut when the first begins.
+  // The end of the first message and the whole of the second come early, in one piece, which is cut
+  // when the first begins.
   EXPECT_EQ(r.frame(200, slice(bytes, 200, bytes.size() - 1)), FrameVerdict::kTaken);
   EXPECT_EQ(r.frame(0, slice(bytes, 0, 100)), FrameVerdict::kTaken);
   EXPECT_EQ(r.slabs.allocate(1).data(), before.data() + 1);

@@ -38,8 +38,8 @@ class ReceiveWindow {
     freed_ += amount;
   }
   // After free(): decides whether to announce more. `caught_up`: the application has taken all
-  // there was.
-  // `scarce`: a peer with credit for the largest message may wait all the same, for another reason (channel_share.h).
+  // there was. `scarce`: a peer with credit for the largest message may wait all the same, for
+  // another reason (channel_share.h).
   void consider(bool caught_up, bool scarce = false) {
     if (worth_announcing(caught_up, scarce)) due_ = true;
   }

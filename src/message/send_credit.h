@@ -1,4 +1,5 @@
-// What the peer lets us send: totals of bytes and messages, of the whole session and of each channel.
+// What the peer lets us send: totals of bytes and messages, of the whole session and of each
+// channel.
 //
 // A message is paid for as a whole when its first byte leaves. So a message that has begun can
 // always end, whatever the other channels do: were bytes paid for one by one, several large
@@ -8,8 +9,8 @@
 // keeps within its share (channel_share.h).
 //
 // A large message must not starve while small ones on other lanes use up every new bit of credit.
-// The first lane that finds too little therefore saves: of the credit that is left or arrives,
-// all but a share that the other lanes go on with is set aside for it. The share is filled up first:
+// The first lane that finds too little therefore saves: of the credit that is left or arrives, all
+// but a share that the other lanes go on with is set aside for it. The share is filled up first:
 // were it not, a channel that is never read and one that saves would together stop all others.
 #pragma once
 
@@ -93,8 +94,8 @@ class SendCredit {
     ++channel.messages;
     if (saver_ == lane) stop_saving();
   }
-  // `lane` found too little for a message of `size` bytes: it saves, unless another one does, or its channel holds more
-  // already than it should.
+  // `lane` found too little for a message of `size` bytes: it saves, unless another one does, or
+  // its channel holds more already than it should.
   void wait(Lane lane, const ChannelCredit& channel, std::uint64_t size) {
     if (saver_ && saver_ != lane) return;
     const std::uint64_t held = held_bytes(channel);
@@ -106,7 +107,8 @@ class SendCredit {
     needed_ = needed;
     save();
   }
-  // No more than what may be consumed and not announced yet, a quarter: the channel is not one that nobody reads.
+  // No more than what may be consumed and not announced yet, a quarter: the channel is not one that
+  // nobody reads.
   bool is_read(const ChannelCredit& channel) const {
     return held_bytes(channel) <= channel_bytes_ / 4 &&
            held_messages(channel) <= channel_messages_ / 4 + 1;

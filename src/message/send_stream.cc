@@ -32,8 +32,8 @@ void SendStream::push(SharedBytes&& payload) {
 
 // The message that holds `offset`, which is not released yet.
 std::size_t SendStream::index_of(std::uint64_t offset) const {
-  // What is acknowledged lies near the front of a queue that is long and mostly cold: from there, in
-  // steps that double, and then by halves.
+  // What is acknowledged lies near the front of a queue that is long and mostly cold: from there,
+  // in steps that double, and then by halves.
   std::size_t low = 0;
   std::size_t step = 1;
   while (low + step < messages_.size() && messages_[low + step].begin <= offset) {

@@ -40,8 +40,9 @@ class SendStream {
   std::uint64_t next_size() const { return next_end() - next_begin(); }
 
   // One STREAM frame of what was lost, or of new data; nothing if too little room is left to be
-  // worth a frame. write_lost() returns the bytes of the stream written. write_new() only if has_new() and the credit allows it. Payload bytes written
-  // for the first time are returned by write_new().
+  // worth a frame. write_lost() returns the bytes of the stream written. write_new() only if
+  // has_new() and the credit allows it. Payload bytes written for the first time are returned by
+  // write_new().
   std::uint64_t write_lost(ByteWriter& out, std::vector<SentFrame>& records);
   std::uint64_t write_new(ByteWriter& out, LaneCredit credit, std::vector<SentFrame>& records);
 

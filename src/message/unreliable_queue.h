@@ -48,8 +48,8 @@ class UnreliableQueue {
   // `whole_only`: none is cut.
   Written write(ByteWriter& out, bool fresh, std::vector<SentFrame>& records,
                 bool whole_only = false);
-  // Forgets what was not sent, or of that what was pushed at `newest` or before; returns {payload bytes not sent, payload of
-  // the messages, their number}.
+  // Forgets what was not sent, or of that what was pushed at `newest` or before; returns {payload
+  // bytes not sent, payload of the messages, their number}.
   Written drop();
   Written drop_until(Instant newest);
 

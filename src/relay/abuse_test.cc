@@ -1,4 +1,5 @@
-// Attacks on a relay and its legs. Each test says what is promised; it fails where the promise is broken.
+// Attacks on a relay and its legs. Each test says what is promised; it fails where the promise is
+// broken.
 #include "relay/test_relay.h"
 
 namespace whimbrel::relay {
@@ -6,7 +7,8 @@ namespace {
 
 using RelayAbuse = TestRelay;
 
-// The ticket of a site that has moved to another address (its slots and its peers' are as they were).
+// The ticket of a site that has moved to another address (its slots and its peers' are as they
+// were).
 TEST_F(RelayAbuse, ALegThatMovesToAnotherAddressBindsAnew) {
   Client& alice = opened("alice");
   Client& bob = opened("bob");

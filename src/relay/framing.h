@@ -1,4 +1,5 @@
-// The datagrams between a client and its relay: layouts, without any cryptography. docs/PROTOCOL.md has the same in words.
+// The datagrams between a client and its relay: layouts, without any cryptography. docs/PROTOCOL.md
+// has the same in words.
 //
 //  Open     0x80  client -> relay  | 0x80 | version u8 | 0 u16 | nonce 16 | cookie 16 | token size u16 | token ... |
 //                                  | zeros ... | mac 16 |                          512 to 1200 bytes, the mac last
@@ -11,8 +12,9 @@
 //  Ask      0x8a  client -> relay  | 0x8a | kind u8 | 0 u16 | own slot u32 | sequence u32 | tag 8 | body ... |
 //  Tell     0x8b  relay -> client  | 0x8b | kind u8 | 0 u16 | own slot u32 | sequence u32 | tag 8 | body ... |
 //
-// Integers are big-endian. The last four are the packets of a leg: a header of 20 bytes, so that a packet of 1200 bytes and its
-// header fit the 1232 bytes that every IPv6 path carries. Sequences count from 1, one count for each direction of a leg.
+// Integers are big-endian. The last four are the packets of a leg: a header of 20 bytes, so that a
+// packet of 1200 bytes and its header fit the 1232 bytes that every IPv6 path carries. Sequences
+// count from 1, one count for each direction of a leg.
 #pragma once
 
 #include <array>
@@ -119,8 +121,8 @@ struct OpenView {
 };
 // Nothing unless it is a well-formed Open of our version.
 std::optional<OpenView> read_open(Bytes datagram);
-// Writes an Open of kOpenSizeMin bytes (more if the token is large) without its mac; the mac's place is the last kMacSize
-// bytes of what is returned. The token must fit (ASSERT).
+// Writes an Open of kOpenSizeMin bytes (more if the token is large) without its mac; the mac's
+// place is the last kMacSize bytes of what is returned. The token must fit (ASSERT).
 MutableBytes write_open(MutableBytes buffer, const Nonce& nonce, const RelayCookie& cookie,
                         Bytes token);
 

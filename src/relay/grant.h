@@ -1,9 +1,11 @@
-// Grants: the owner of a slot lets one peer send to it. The relay checks them without having been told.
+// Grants: with one the owner of a slot lets one peer send to it. The relay can check a grant
+// without having been told of it.
 //
 //  | relay id u32 | slot u32 | peer's identity hash 16 | not after u32, Unix s | epoch u8 | mac 8 |
 //
-// The mac is the first 8 bytes of an HMAC-SHA256 by the slot's grant key, which only the owner and the relay know. The owner
-// hands a grant to its peer through the rendezvous or inside the session; raising the epoch ends all of them.
+// The mac is the first 8 bytes of an HMAC-SHA256 by the slot's grant key, which only the owner and
+// the relay know. The owner hands a grant to its peer through the rendezvous or inside the session;
+// raising the epoch voids all grants.
 #pragma once
 
 #include <array>

@@ -1,5 +1,5 @@
-// What one shard of a relay has for another: each shard has its own slots, its own thread and its own socket, and reads
-// nothing of the others.
+// What one shard of a relay passes to another. Each shard has its own slots, thread and socket, and
+// reads nothing that belongs to another.
 #pragma once
 
 #include <array>
@@ -12,22 +12,25 @@
 namespace whimbrel::relay {
 
 inline constexpr std::uint32_t kShardsMax = 8;
-// Where a shard leaves what is not the relay's at all. It may be a thread of its own.
+// The number of the thread that gets what does not belong to the relay.
 inline constexpr std::uint32_t kControlShard = kShardsMax;
 
-// A slot is the shard's whose number its index leaves when divided by their count.
+// The shard of a slot is slot.index() % shards.
 inline std::uint32_t shard_of(SlotId slot, std::uint32_t shards) { return slot.index() % shards; }
-// The shard that a datagram from a client is for. An Open goes by its nonce, so that it is repeated to the same one; whatever
-// has no slot, and whatever is too short, goes to the first. What the kernel is told to do follows the same rule.
+// The shard that a datagram from a client is for. An Open goes by its nonce, so that its
+// repetitions reach the same shard. What has no slot, or is too short, goes to shard 0. The packet
+// filter in server/shared_port.cc follows the same rule.
 std::uint32_t shard_of(Bytes datagram, std::uint32_t shards);
 
 struct Handover {
   enum class Kind : std::uint8_t {
-    kForward,  // bytes: a Send of `source`, checked, for `destination`, which granted it in `epoch`
-    kGone,     // the answer to a forward that leads nowhere (any more)
-    kBind,  // bytes: a grant of `destination`, which `source` wants to be bound to; identity and app id are its own
-    kBound,     // the answer: result, and the grant's epoch
-    kDatagram,  // bytes: as `from` sent it, for the shard that it is for
+    kForward,  // bytes: a Send from `source`, checked, to `destination`, granted in `epoch`
+    kGone,     // the answer to a kForward whose destination is gone
+    // Bytes: a grant of `destination` that `source` binds; with the identity and app id of
+    // `source`.
+    kBind,
+    kBound,     // the answer to kBind: result, and the grant's epoch
+    kDatagram,  // bytes: a datagram that reached the wrong shard, as `from` sent it
   };
   Kind kind{};
   std::uint8_t epoch = 0;
@@ -40,7 +43,7 @@ struct Handover {
   IpAddress from{};
 };
 
-// Where a shard leaves what it has for others.
+// How a shard passes something to another one.
 class HandoverOutlet {
  public:
   virtual ~HandoverOutlet() = default;

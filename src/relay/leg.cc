@@ -8,33 +8,36 @@ namespace {
 
 constexpr Duration kOpenRetryFirst = milliseconds(250);
 constexpr Duration kOpenRetryMax = seconds(4);
-// Where something waits for the leg, it is opened at this pace for as long as a session would wait for it; and a slot that the relay
-// may still have is asked for at a faster one, which costs the relay next to nothing.
+// If something waits for the leg, it opens at this pace for as long as a session would wait. It
+// asks for a slot that the relay may still have at the faster one, which costs the relay next to
+// nothing.
 constexpr Duration kOpenRetryWanted = milliseconds(300);
 constexpr Duration kResumeRetryWanted = milliseconds(80);
 constexpr Duration kWantedTime = seconds(10);
-// For how long a relay keeps the slot of a client that it does not hear (RelayLimits::idle_time).
+// How long a relay keeps the slot of a silent client (RelayLimits::idle_time).
 constexpr Duration kKeptTime = seconds(60);
-// The slot that we had is better than another one: its answer is to come first.
+// The old slot is better than a new one: its answer should come first.
 constexpr Duration kPingFirst = milliseconds(5);
-// After so many Opens without an answer the relay counts as silent; opening goes on.
+// After this many Opens without an answer the relay counts as silent; opening goes on.
 constexpr unsigned kOpensUntilLost = 5;
 constexpr Duration kBindRetryFirst = milliseconds(200);
 constexpr Duration kBindRetryMax = seconds(2);
-// Mappings of NATs last 30 s at least in practice.
+// In practice NAT mappings last at least 30 s.
 constexpr Duration kKeepAlive = seconds(15);
-// While we send and hear nothing, we ask this often; what is an answer is any packet.
+// While we send and hear nothing, we ask this often. Any packet is an answer.
 constexpr Duration kQuietMin = milliseconds(50);
-// Of an idle session, whose keep-alive the peer answers soon, a relay that is well need not say so each time.
+// The peer answers the keep-alive of an idle session soon; a healthy relay need not be asked each
+// time.
 constexpr Duration kQuietIdle = milliseconds(350);
 constexpr unsigned kUnheardIdle = 2;
-// What has delivered to us lately and has gone quiet is asked a little later: perhaps there is nothing to deliver, perhaps the
-// relay has started again and knows us no more.
+// A relay that delivered lately and has gone quiet is asked a little later: there may be nothing to
+// deliver, or it was restarted and no longer knows us.
 constexpr Duration kQuietAfterPayload = seconds(1);
 constexpr Duration kLately = seconds(10);
 constexpr Duration kAskInterval = milliseconds(50);
-// A leg that carries something is doubted after this, or two round trips and a little; it is dead after the next, or four round
-// trips. Both count from the first payload without an answer. An idle leg has more time.
+// A leg with traffic is doubted after kDoubtMin, or two round trips and kDoubtSlack; it is dead
+// after kSilenceBusy, or four round trips. Both count from the first payload without an answer. An
+// idle leg has more time.
 constexpr Duration kDoubtMin = milliseconds(150);
 constexpr Duration kDoubtSlack = milliseconds(50);
 constexpr Duration kSilenceBusy = milliseconds(400);
@@ -57,7 +60,7 @@ std::optional<LegEvent> Leg::poll_event() {
   return event;
 }
 
-// --- opening -------------------------------------------------------------------------------------------------------
+// --- opening ------------------------------------------------------------------------------------
 
 void Leg::open(const Ticket& ticket, Instant now) {
   ASSERT(ticket.token.size() <= kBodySizeMax);
@@ -65,10 +68,10 @@ void Leg::open(const Ticket& ticket, Instant now) {
   const bool renews = state_ == State::kOpen && !moves;
   ticket_ = ticket;
   if (renews) return ask(Ask::kRenew, ticket_.token);
-  // Another address is another slot, with handles of its own.
+  // At another address there is another slot, with handles of its own.
   if (state_ == State::kOpen) return lose({LegLost::Why::kClosed, {}}, now);
   if (moves) forget_slot();
-  // What the relay makes of an Open has keys of that Open's token: another token needs another nonce.
+  // The slot's keys depend on the token of the Open: another token needs another nonce.
   random_.fill(nonce_);
   start_opening(now);
   if (kept_) next_open_ = now + kPingFirst;
@@ -104,7 +107,7 @@ void Leg::close() {
 void Leg::lose(LegLost lost, Instant now) {
   post(lost);
   if (lost.why == LegLost::Why::kSilence) {
-    // Who asks with the same nonce again is given the same slot, if the relay has it.
+    // An Open with the same nonce is answered with the same slot, if the relay still has it.
     kept_ = true;
     kept_until_ = now + kKeptTime;
   } else {
@@ -148,7 +151,7 @@ void Leg::on_cookie(Bytes datagram, Instant now) {
     return;
   }
   cookie_ = reply->cookie;
-  // Forged ones shall not make us send more than our own retries do.
+  // Forged cookies must not make us send more than our own retries do.
   if (opens_sent_ <= 2) next_open_ = now;
 }
 
@@ -180,7 +183,7 @@ void Leg::on_opened(Bytes datagram, Instant now) {
   post(LegOpened{slot_, observed_});
   draining_ = opened->drain_s != 0;
   if (draining_) post(LegDraining{seconds(opened->drain_s)});
-  // RFC 9000 8.1, in our words: the relay sends us nothing before we show that its answer came.
+  // As in RFC 9000 8.1, the relay forwards nothing to us before we show that its answer came.
   ping(now);
 }
 
@@ -200,7 +203,7 @@ void Leg::on_refused(Bytes datagram, Instant now) {
   next_open_ = refused->reason == Refusal::kExpired ? kNever : now + kOpenRetryMax;
 }
 
-// --- what comes ----------------------------------------------------------------------------------------------------
+// --- what comes ---------------------------------------------------------------------------------
 
 std::optional<Leg::Received> Leg::receive(MutableBytes datagram, Instant now) {
   if (datagram.empty()) return std::nullopt;
@@ -302,7 +305,7 @@ void Leg::on_pong(ByteReader& in, Instant now) {
   rtt_ = rtt_ == Duration::zero() ? sample : (rtt_ * 7 + sample) / 8;
 }
 
-// --- what leaves ---------------------------------------------------------------------------------------------------
+// --- what leaves --------------------------------------------------------------------------------
 
 void Leg::ask(Ask kind, Bytes body) {
   if (out_.size() >= kOutMax) return;
@@ -364,7 +367,7 @@ std::size_t Leg::poll_transmit(MutableBytes buffer, Instant now) {
   return datagram.size();
 }
 
-// --- grants --------------------------------------------------------------------------------------------------------
+// --- grants -------------------------------------------------------------------------------------
 
 Grant Leg::make_grant(const IdentityHash& peer, std::int64_t not_after_unix) const {
   ASSERT(state_ == State::kOpen);
@@ -414,7 +417,7 @@ std::optional<std::uint16_t> Leg::handle_of(SlotId slot) const {
   return at == bound_.end() ? std::nullopt : at->second.handle;
 }
 
-// --- time ----------------------------------------------------------------------------------------------------------
+// --- time ---------------------------------------------------------------------------------------
 
 Duration Leg::quiet_max(Instant now) const {
   return payload_at_ && now - *payload_at_ < kLately ? kQuietAfterPayload : kKeepAlive;
@@ -441,7 +444,8 @@ Instant Leg::next_deadline() const {
   return next;
 }
 
-// A ping for the slot that we had: from another address than before the relay challenges it, where an Open gets nothing.
+// A ping for the slot that we had: from another address than before the relay challenges it, where
+// an Open gets nothing.
 void Leg::advance_opening(Instant now) {
   if (now >= kept_until_) {
     forget_slot();
@@ -477,7 +481,8 @@ void Leg::ask_for_binds(Instant now) {
 
 bool Leg::in_traffic() const { return lively_ || unheard_ > kUnheardIdle; }
 
-// The clock of a leg that carries something starts with what it carried, but a question has its time for an answer, too.
+// The clock of a leg that carries something starts with what it carried, but a question has its
+// time for an answer, too.
 Instant Leg::dead_at() const {
   if (asked_since_ == kNever) return kNever;
   return std::max(std::min(asked_since_, unheard_since_) + silence_max(heard_),

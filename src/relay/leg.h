@@ -1,7 +1,9 @@
-// The client's end of a leg to one relay: opens a slot, keeps it, makes and binds grants, and puts payloads into packets.
+// The client's end of a leg to one relay: opens a slot, keeps it, makes and binds grants, and puts
+// payloads into packets.
 //
-// Sans-I/O, one driver. It opens again by itself when the relay has forgotten it or went silent, as long as it has a token. After a
-// silence it first asks for what it had: a relay that was merely out of reach still has the slot, and peers know it.
+// Sans-I/O, one driver. It opens again by itself when the relay has forgotten it or is silent, as
+// long as it has a token. After a silence it first asks for the slot that it had: a relay that was
+// merely out of reach still has it, and peers know it.
 #pragma once
 
 #include <cstdint>
@@ -21,38 +23,39 @@
 
 namespace whimbrel::relay {
 
-// What the rendezvous told us of a relay.
+// What the rendezvous gives a client for one relay.
 struct Ticket {
   IpAddress relay;
   std::vector<std::uint8_t> token;
   Secret secret;
 };
 
-// The slot is ours: grants made before are dead.
+// There is a new slot. Grants that were made before are void.
 struct LegOpened {
   SlotId slot;
   IpAddress observed;
 };
-// It was lost in silence and works again, with the slot, the grants and the bindings that it had.
+// The leg was lost to silence and works again, with its slot, grants and bindings.
 struct LegResumed {};
-// It was open and is not any more, or could not be opened. Tried again unless a new ticket is needed.
+// The leg is not open any more, or could not be opened. It tries again unless it needs a new
+// ticket.
 struct LegLost {
   enum class Why : std::uint8_t { kSilence, kClosed, kRefused, kNoToken } why{};
   Refusal refusal{};  // kRefused
 };
-// What the relay says to a grant of a peer.
+// The relay's answer to a grant that was to be bound.
 struct LegBound {
   SlotId slot;
   BindResult result{};
 };
-// A peer's slot has ended, or its grant: packets to it go nowhere.
+// A peer's slot or grant has ended: packets to it would be dropped.
 struct LegPeerGone {
   SlotId slot;
 };
 struct LegDraining {
   Duration left{};
 };
-// What we send gets no answer of any kind: another way would be good to have. Ends with LegHeard or LegLost.
+// What we send gets no answer at all: prepare another path. Ends with LegHeard or LegLost.
 struct LegSuspected {};
 struct LegHeard {};
 using LegEvent = std::variant<LegOpened, LegResumed, LegLost, LegBound, LegPeerGone, LegDraining,
@@ -65,16 +68,16 @@ class Leg {
   // `random` must outlive the leg.
   explicit Leg(Random& random) : random_(random) {}
 
-  // Begins to open, or goes on with a newer token. Only one relay in a leg's life.
+  // Begins to open, or goes on with a newer token. A leg is for one relay only.
   void open(const Ticket& ticket, Instant now);
-  // Tells the relay, as far as one packet does.
+  // Tells the relay with one packet, which may be lost.
   void close();
 
   struct Received {
     SlotId from;
     MutableBytes payload;  // within the datagram
   };
-  // A datagram from the relay's address. Something only if it brings a payload.
+  // A datagram from the relay's address. Returns the payload, if it brings one.
   std::optional<Received> receive(MutableBytes datagram, Instant now);
   void advance(Instant now);
   // The next packet of our own, with its size. `buffer` has kOpenSizeMax bytes.
@@ -82,27 +85,29 @@ class Leg {
   std::optional<LegEvent> poll_event();
   Instant next_deadline() const;
 
-  // Lets `peer` send to us until then. Only while open.
+  // Makes a grant that lets `peer` send to us until then. Only while open.
   Grant make_grant(const IdentityHash& peer, std::int64_t not_after_unix) const;
-  // Ends every grant made before, and what was bound with them. Only while open.
+  // Ends all grants made before, and the bindings made from them. Only while open.
   void revoke_grants();
-  // Asks the relay to let us send where the grant leads; LegBound answers.
+  // Asks the relay for a binding to the slot of the grant; LegBound answers.
   void bind(const Grant& grant, Instant now);
   void unbind(SlotId slot);
-  // What the relay knows a bound slot by. Nothing: not bound, or not open.
+  // The relay's number for the binding to this slot. Nothing: not bound, or not open.
   std::optional<std::uint16_t> handle_of(SlotId slot) const;
   bool bound(SlotId slot) const { return handle_of(slot).has_value(); }
-  // Somebody says that our slot is gone: the relay is asked at once, and the leg is lost if it does not answer soon.
+  // Somebody says that our slot is gone: asks the relay at once. The leg is lost if no answer comes
+  // soon.
   void suspect(Instant now);
   // Something waits for the leg: it opens without growing pauses.
   void hurry(Instant now);
-  // Writes the packet that carries `payload` to the slot with this handle, of handle_of(): kHeaderSize more.
+  // Writes the packet that carries `payload` to the slot with this handle (from handle_of()).
+  // Returns its size: that of the payload and kHeaderSize.
   std::size_t wrap(std::uint16_t handle, Bytes payload, MutableBytes out, Instant now);
-  // The same by the slot. 0: not bound, or not open.
+  // The same for a slot. 0: not bound, or not open.
   std::size_t wrap(SlotId slot, Bytes payload, MutableBytes out, Instant now);
 
   State state() const { return state_; }
-  // Open, and nothing speaks against it: it answers, and does not drain.
+  // Open, answering, and not draining.
   bool healthy() const { return state_ == State::kOpen && !doubted_ && !draining_; }
   bool draining() const { return draining_; }
   const IpAddress& relay() const { return ticket_.relay; }
@@ -126,7 +131,7 @@ class Leg {
   void resume(Instant now);
   bool wanted(Instant now) const;
   void advance_opening(Instant now);
-  // A packet of the leg, for a slot that we have or had.
+  // Whether a packet is genuine, new, and for a slot that we have or had.
   bool accept(const LegHeader& header, Bytes datagram);
   void on_cookie(Bytes datagram, Instant now);
   void on_opened(Bytes datagram, Instant now);
@@ -163,12 +168,12 @@ class Leg {
   IpAddress observed_;
   Duration rtt_{};
 
-  // kOpening after a silence: what the relay has of us may be as it was, until then.
+  // In kOpening after a silence: until then the relay may still have our slot.
   Instant kept_until_ = kNever;
   bool kept_ = false;
   bool refused_ = false;  // since it began to open
   Instant opening_since_{};
-  std::optional<Instant> payload_sent_;  // or something waited to be
+  std::optional<Instant> payload_sent_;  // or something waited to be sent
   Instant open_sent_{};
   Instant next_open_ = kNever;
   Duration open_wait_{};
@@ -179,7 +184,7 @@ class Leg {
   Instant next_ping_ = kNever;
   std::optional<Instant> payload_at_;    // traffic was delivered, or something after a long time
   std::optional<Instant> payload_seen_;  // something was delivered
-  // Whether what passes is traffic: keep-alives and what answers them are fewer.
+  // Whether so many packets pass that they are traffic, and not keep-alives and their answers.
   struct Traffic {
     static constexpr Duration kWindow = seconds(2);
     static constexpr unsigned kLeast = 5;
@@ -196,13 +201,13 @@ class Leg {
     }
   };
   Traffic delivered_, sent_;
-  bool lively_ = false;   // what was sent and not heard was part of traffic
+  bool lively_ = false;   // what was sent without an answer was part of traffic
   unsigned unheard_ = 0;  // payloads sent since unheard_since_
   bool suspected_ = false;
-  bool doubted_ = false;  // LegSuspected was said
+  bool doubted_ = false;  // LegSuspected was posted
   bool draining_ = false;
   std::map<SlotId, Bound> bound_;
-  std::size_t binds_open_ = 0;  // at least so many of them wait for an answer, or none do
+  std::size_t binds_open_ = 0;  // an upper bound of those that wait for an answer
   std::deque<std::vector<std::uint8_t>> out_;
   std::deque<LegEvent> events_;
 };

@@ -18,8 +18,8 @@ std::uint64_t load64(const std::uint8_t* from) {
   return value;
 }
 
-// What a packet that is forwarded is tagged over, put together in registers: bytes copied one by one right before they are
-// hashed by words cost as much as the hash.
+// The input of a forwarded packet's tag, put together in registers: copying bytes one by one right
+// before they are hashed as words would cost as much as the hash.
 SipTag forwarded_tag(const SipKey& key, Bytes datagram) {
   const std::uint8_t* at = datagram.data();
   const std::uint64_t first = load64(at + kHeaderSize);
@@ -97,7 +97,7 @@ SipTag leg_tag(const SipKey& key, Bytes datagram) {
 
 bool check_leg_tag(const SipKey& key, Bytes datagram) {
   const SipTag tag = leg_tag(key, datagram);
-  return load64(datagram.data() + kTagOffset) == load64(tag.data());  // one comparison of words
+  return load64(datagram.data() + kTagOffset) == load64(tag.data());  // compared as one word
 }
 
 void write_leg_tag(const SipKey& key, MutableBytes datagram) {

@@ -75,7 +75,8 @@ TEST_F(RelayLeg, ARelayThatWasOutOfReachStillHasTheSlot) {
   EXPECT_EQ(alice.got.back().second, "so I see");
 }
 
-// The relay says it again when it is asked with the same nonce, and a packet of the leg says as much.
+// The relay says it again when it is asked with the same nonce, and a packet of the leg says as
+// much.
 TEST_F(RelayLeg, AnOpenedOfTheSameSlotResumes) {
   Client& alice = opened("str:alice");
   const SlotId slot = alice.leg.slot();
@@ -105,7 +106,8 @@ TEST_F(RelayLeg, AnotherTokenWhileItOpensIsAnotherSlot) {
   EXPECT_TRUE(connect(alice, opened("str:bob")));
 }
 
-// Whoever logs in again after an outage brings a newer token at the moment when the relay can be reached.
+// Whoever logs in again after an outage brings a newer token at the moment when the relay can be
+// reached.
 TEST_F(RelayLeg, TheOldSlotIsPreferredToOneOfANewerToken) {
   Client& alice = opened("str:alice");
   const SlotId slot = alice.leg.slot();
@@ -118,7 +120,8 @@ TEST_F(RelayLeg, TheOldSlotIsPreferredToOneOfANewerToken) {
   EXPECT_EQ(server->counters().opened, 1u);
 }
 
-// From another address an Open with the old nonce gets nothing, and the ping beside it is challenged.
+// From another address an Open with the old nonce gets nothing, and the ping beside it is
+// challenged.
 TEST_F(RelayLeg, ASlotIsKeptOverAChangeOfAddress) {
   Client& alice = opened("str:alice");
   const SlotId slot = alice.leg.slot();

@@ -1,4 +1,4 @@
-// How many Opens a relay looks at: all together, of one prefix, and without a cookie.
+// Limits how many Opens a relay processes: in all, per prefix, and without a cookie.
 #pragma once
 
 #include <array>
@@ -16,7 +16,7 @@ namespace whimbrel::relay {
 
 class OpenLimits {
  public:
-  // Units a second; a burst of as many.
+  // Per second, with a burst of one second.
   struct Rates {
     std::uint32_t all = 0;
     std::uint32_t prefix = 0;
@@ -26,14 +26,16 @@ class OpenLimits {
   OpenLimits(const Rates& rates, Random& random, Instant now);
   void set_rates(const Rates& rates, Instant now);
 
-  // An Open that nothing is known of. False: there are too many; then a cookie must be shown.
+  // For an Open without a cookie. False: there are too many; a cookie must be shown.
   bool take_without_cookie(Instant now);
-  // An Open with a good cookie, which made-up addresses have not. False: there are too many.
+  // For an Open with a good cookie, which nobody at a made-up address has. False: there are too
+  // many.
   bool take_with_cookie(const IpAddress& from, Instant now);
-  // A reply that asks for a cookie. False: there are too many.
+  // For a reply that asks for a cookie. False: there are too many.
   bool take_cookie_reply(Instant now);
 
-  // RFC 9147 5.1: what only a receiver at `from` can show. Nothing is kept for it; it lives one to two lifetimes.
+  // RFC 9147 5.1: only who receives at `from` can show it. No state is kept; a cookie is good for
+  // one to two lifetimes.
   static constexpr Duration kCookieLifetime = seconds(120);
   RelayCookie make_cookie(const IpAddress& from, const Nonce& nonce, Instant now);
   bool check_cookie(const IpAddress& from, const Nonce& nonce, const RelayCookie& cookie,
@@ -44,7 +46,7 @@ class OpenLimits {
   void rotate(Instant now);
 
   Random& random_;
-  TokenBucket all_;  // with a cookie
+  TokenBucket all_;  // those with a cookie
   TokenBucket without_cookie_;
   TokenBucket cookies_;
   PrefixLimits prefixes_;

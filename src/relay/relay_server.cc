@@ -8,12 +8,12 @@ namespace whimbrel::relay {
 
 namespace {
 
-// In so many steps the whole table is looked through; while the relay drains, in so many.
+// The table is swept in this many steps, and in fewer while the relay drains.
 constexpr std::size_t kSweepSteps = 50;
 constexpr std::size_t kDrainSteps = 5;
-// Sequences have 32 bits: a leg that has used up most of them is opened anew.
+// Sequences have 32 bits: a leg that has used most of them is closed, and opens again.
 constexpr std::uint32_t kSequenceMax = 0xf0000000;
-// A challenge is not answered by silence for longer than this.
+// While a challenge to one new address is younger than this, no other new address is challenged.
 constexpr Duration kChallengeLife = seconds(2);
 
 std::uint32_t load_u32(const std::uint8_t* from) {
@@ -21,7 +21,7 @@ std::uint32_t load_u32(const std::uint8_t* from) {
          from[3];
 }
 
-// As two words: a comparison by a loop or a call is felt for every packet.
+// Compared as two words: a loop or a call would cost time for every packet.
 bool same_address(const IpAddress& a, const IpAddress& b) {
   std::array<std::uint64_t, 2> x, y;
   std::memcpy(x.data(), a.bytes.data(), sizeof x);
@@ -93,7 +93,7 @@ void RelayServer::set_limits(const RelayLimits& limits, Instant now) {
   make_room();
 }
 
-// --- the hot path --------------------------------------------------------------------------------------------------
+// --- the hot path -------------------------------------------------------------------------------
 
 std::optional<IpAddress> RelayServer::receive(const IpAddress& from, MutableBytes datagram,
                                               Instant now) {
@@ -192,7 +192,7 @@ std::optional<IpAddress> RelayServer::on_send(const IpAddress& from, MutableByte
 }
 
 std::optional<IpAddress> RelayServer::deliver(SlotId from, Slot& to, MutableBytes datagram) {
-  // Its address has not shown yet that it wants anything.
+  // Its client has not confirmed its address yet.
   if (to.state != Slot::State::kOpen) return ++counters_.dropped_gone, std::nullopt;
   write_leg_header(datagram.data(), {Kind::kDeliver, 0, 0, from, ++to.down_sequence});
   write_leg_tag(to.down, datagram);
@@ -201,7 +201,7 @@ std::optional<IpAddress> RelayServer::deliver(SlotId from, Slot& to, MutableByte
   return to.address;
 }
 
-// What `handle` led to has left, or has taken its grants back.
+// The slot that `handle` led to has ended, or its grants were revoked.
 void RelayServer::peer_gone(Slot& slot, std::uint16_t handle) {
   std::array<std::uint8_t, 4> body;
   ByteWriter(body).u32(slot.binding(handle)->slot.value);
@@ -234,7 +234,7 @@ void RelayServer::prefetch(const Handover& handover) const {
   if (place < slots_.size()) __builtin_prefetch(&slots_[place], 1);
 }
 
-// --- other shards --------------------------------------------------------------------------------------------------
+// --- other shards -------------------------------------------------------------------------------
 
 bool RelayServer::hand_over(const Handover& handover, Bytes bytes, std::uint32_t shard) {
   const bool done = outlet_->hand_over(shard, handover, bytes);
@@ -255,7 +255,8 @@ std::optional<IpAddress> RelayServer::take(const Handover& handover, MutableByte
     case Handover::Kind::kGone: {
       Slot* slot = slot_of(handover.source);
       const Binding* binding = slot != nullptr ? slot->binding(handover.handle) : nullptr;
-      // Told once, of however many packets; and a handle may lead elsewhere by now.
+      // Several packets may have been on their way, and the handle may lead elsewhere by now: told
+      // once.
       if (binding != nullptr && binding->slot == handover.destination &&
           binding->epoch == handover.epoch) {
         peer_gone(*slot, handover.handle);
@@ -295,7 +296,7 @@ void RelayServer::take_bind(const Handover& bind, Bytes bytes, Instant now) {
   hand_over(answer, {}, shard_of(bind.source, config_.shards));
 }
 
-// --- what clients ask ----------------------------------------------------------------------------------------------
+// --- what clients ask ---------------------------------------------------------------------------
 
 void RelayServer::on_ask(const IpAddress& from, Bytes datagram, Instant now) {
   LegHeader header;
@@ -305,7 +306,7 @@ void RelayServer::on_ask(const IpAddress& from, Bytes datagram, Instant now) {
   }
   Slot* slot = admit(from, datagram, header, now);
   if (slot == nullptr) return;
-  // What is asked for costs more than what is forwarded, and counts as much.
+  // Answering costs more than forwarding, but counts the same.
   if (!slot->rates.take(datagram.size(), now)) {
     ++counters_.dropped_rate;
     return;
@@ -361,7 +362,7 @@ bool RelayServer::on_bind(Slot& slot, Bytes body, Instant now) {
   return true;
 }
 
-// By the shard that has the slot of the grant.
+// Runs in the shard that has the slot of the grant.
 BindResult RelayServer::check_bind(const Grant& grant, const IdentityHash& identity,
                                    std::uint32_t app_id, Instant now) {
   const Slot* owner = grant.relay_id == config_.relay_id ? slot_of(grant.slot) : nullptr;
@@ -393,7 +394,7 @@ void RelayServer::finish_bind(Slot& slot, SlotId to, std::uint8_t epoch, BindRes
   tell(slot, slot.address, Tell::kBound, answer);
 }
 
-// A new address gets the challenge alone.
+// A new address gets only the challenge.
 bool RelayServer::on_ping(Slot& slot, const IpAddress& from, Bytes body) {
   if (body.size() != 8 + 18) return false;
   if (!same_address(from, slot.address)) return true;
@@ -419,8 +420,9 @@ bool RelayServer::on_renew(Slot& slot, Bytes body, Instant now) {
   return true;
 }
 
-// RFC 9000 8.2: a new address is believed when it answers what was sent there. One at a time, and nothing else goes there; never
-// more than came from there, whose sender may be somebody else who has a copy.
+// RFC 9000 8.2: a new address is believed when it answers what was sent there. One address at a
+// time. Nothing else goes there, and no more bytes than came from there: the sender may be somebody
+// else with a copy of the packet.
 void RelayServer::notice_address(Slot& slot, const IpAddress& from, std::size_t size, Instant now) {
   std::array<std::uint8_t, 8> body;
   if (size < kHeaderSize + body.size()) return;
@@ -435,7 +437,7 @@ void RelayServer::notice_address(Slot& slot, const IpAddress& from, std::size_t 
   tell(slot, from, Tell::kPathChallenge, body);
 }
 
-// An answer that comes late, or a second time, changes nothing.
+// A late or repeated answer changes nothing.
 bool RelayServer::on_path_answer(Slot& slot, const IpAddress& from, Bytes body) {
   if (body.size() != 8) return false;
   if (slot.new_address.empty() || from != slot.new_address) return true;
@@ -445,7 +447,7 @@ bool RelayServer::on_path_answer(Slot& slot, const IpAddress& from, Bytes body) 
   return true;
 }
 
-// --- what clients are told -----------------------------------------------------------------------------------------
+// --- what clients are told ----------------------------------------------------------------------
 
 void RelayServer::tell(Slot& slot, const IpAddress& to, Tell kind, Bytes body) {
   std::array<std::uint8_t, kReplySizeMax> buffer;
@@ -478,7 +480,7 @@ std::optional<RelayServer::Reply> RelayServer::poll_transmit(MutableBytes buffer
   return reply;
 }
 
-// --- time ----------------------------------------------------------------------------------------------------------
+// --- time ---------------------------------------------------------------------------------------
 
 Instant RelayServer::next_deadline() const { return next_sweep_; }
 
@@ -510,7 +512,7 @@ void RelayServer::look_after(Slot& slot, Instant now) {
 
 void RelayServer::drain(Duration time, Instant now) {
   drain_at_ = now + time;
-  // Most are told with the table's next round; those that send much learn it no later.
+  // Clients are told as the table is swept, which begins at once.
   if (next_sweep_ != kNever) next_sweep_ = now;
 }
 

@@ -1,12 +1,13 @@
-// The relay: forwards sealed datagrams from one client's slot to another's that has granted it. It never sends to an address,
-// only to a slot; it keeps nothing for whoever has no token.
+// The relay: forwards sealed datagrams from one client's slot to another's that has granted it. It
+// never sends to an address, only to a slot; it keeps no state for clients without a token.
 //
-// A relay is one RelayServer, or several that divide the slots among them: shards. Each shard has a thread of its own. What a client
-// of one shard sends to a client of another goes through a HandoverOutlet.
+// A relay is one RelayServer, or several that divide the slots among them: shards. Each shard has a
+// thread of its own. What a client of one shard sends to a client of another goes through a
+// HandoverOutlet.
 //
-// Sans-I/O, one driver. receive() answers where the datagram goes next, which is in the caller's memory still, its header
-// rewritten; whatever else has to leave waits in poll_transmit(). Forwarding makes no allocation and looks up nothing but
-// places in a table.
+// Sans-I/O, one driver. receive() returns where a datagram goes next; it stays in the caller's
+// memory, with its header rewritten. Everything else that has to leave waits in poll_transmit().
+// Forwarding allocates nothing and only indexes into a table.
 #pragma once
 
 #include <cstdint>
@@ -28,25 +29,26 @@
 
 namespace whimbrel::relay {
 
-// What happens at each limit stands beside it.
+// The comments say what happens at each limit.
 struct RelayLimits {
   std::size_t slots_max = 100'000;         // Open is refused; at most 2^20
-  std::size_t slots_per_identity_max = 8;  // one that is unused gives way, or Open is refused
-  // What anybody can send with any source is looked at in this order.
-  std::uint32_t opens_without_cookie_per_second = 1'000;  // beyond it a cookie is asked for
+  std::size_t slots_per_identity_max = 8;  // an unused one gives way, or Open is refused
+  // Limits of what anybody can send from a made-up address, in the order of the checks.
+  std::uint32_t opens_without_cookie_per_second = 1'000;  // then a cookie is asked for
   std::uint32_t cookies_per_second = 100'000;             // silence
-  std::uint32_t opens_per_second_max = 5'000;             // with a good cookie: silence
-  std::uint32_t opens_per_prefix_per_second_max = 100;    // of those of a /24 or a /48: silence
-  std::uint32_t bytes_per_second = 64 << 20;   // of a slot whose token says nothing: dropped
+  std::uint32_t opens_per_second_max = 5'000;             // with a good cookie; then dropped
+  // The same, of a /24 or a /48; then dropped.
+  std::uint32_t opens_per_prefix_per_second_max = 100;
+  std::uint32_t bytes_per_second = 64 << 20;   // of a slot whose token says nothing; then dropped
   std::uint32_t packets_per_second = 100'000;  // likewise
   std::size_t replies_max = 1'024;             // the reply is not sent
-  Duration opening_time = seconds(5);          // to confirm an Opened
-  Duration idle_time = seconds(60);            // without a packet of the client
-  Duration unused_time = seconds(2);           // likewise, where the identity wants another slot
+  Duration opening_time = seconds(5);          // for a client to confirm an Opened
+  Duration idle_time = seconds(60);            // without a packet from the client
+  Duration unused_time = seconds(2);           // the same, where the identity wants another slot
   Duration renewal_time = seconds(1800);       // after the token's end
 
-  // The part of one shard. Tables and rates are divided; slots_per_identity_max holds in each shard, as a client has no say
-  // in where its slots are.
+  // The share of one shard. Tables and rates are divided; slots_per_identity_max holds in each
+  // shard, as a client cannot choose the shard of its slots.
   RelayLimits share_of(std::uint32_t shard, std::uint32_t shards) const;
 };
 
@@ -58,54 +60,56 @@ struct RelayConfig {
   RelayLimits limits;        // of this shard
 };
 
-// Counts of packets unless said otherwise; they only grow. Each datagram that comes to a relay of one shard counts once: as
-// forwarded, opened, reopened, asked, refused, a cookie or dropped.
+// Counts of packets unless the comment says otherwise; they only grow. In a relay of one shard each
+// datagram counts once: as forwarded, opened, reopened, asked, refused, cookie or dropped.
 struct RelayCounters {
   std::uint64_t forwarded = 0, forwarded_bytes = 0;   // bytes with the header
   std::uint64_t opened = 0, closed = 0, expired = 0;  // slots
   std::uint64_t refused_full = 0, refused_identity = 0, refused_draining = 0, refused_expired = 0;
-  std::uint64_t reopened = 0;  // an Open that was answered before, answered again
+  std::uint64_t reopened = 0;  // a repeated Open, answered again
   std::uint64_t cookies = 0;
-  std::uint64_t asked = 0, bound = 0, bind_refused = 0;  // the last two are among those that asked
+  std::uint64_t asked = 0, bound = 0, bind_refused = 0;  // the last two are part of `asked`
   std::uint64_t dropped_malformed = 0, dropped_unknown_slot = 0, dropped_bad_tag = 0;
   std::uint64_t dropped_replayed = 0, dropped_rate = 0, dropped_unbound = 0, dropped_gone = 0;
   std::uint64_t dropped_bad_token = 0, dropped_bad_mac = 0, dropped_open_rate = 0;
   std::uint64_t dropped_replies = 0;
   std::uint64_t handed_over = 0;  // to other shards
-  std::uint64_t misdirected = 0;  // of those: came to the wrong one
+  std::uint64_t misdirected = 0;  // part of handed_over: came to the wrong shard
   std::uint64_t dropped_handover = 0;
 
   RelayCounters& operator+=(const RelayCounters& other);
 };
 
-// Of Recorded::kAll.
+// Recorded with Recorded::kAll.
 struct SlotEvent {
   enum class Kind : std::uint8_t { kOpened, kClosed, kRefused };
   Kind kind{};
   IpAddress from;
-  SlotId slot{};      // but for kRefused
-  Refusal refusal{};  // of kRefused
+  SlotId slot{};      // not with kRefused
+  Refusal refusal{};  // with kRefused
 };
 
 class RelayServer {
  public:
-  // `keys`, `random` and `outlet` must outlive it. There is an outlet where there are several shards.
+  // `keys`, `random` and `outlet` must outlive it. `outlet` is needed with several shards.
   RelayServer(const RelayConfig& config, SiteKeys& keys, Random& random, Instant now,
               const WallClock& clock, HandoverOutlet* outlet = nullptr);
 
-  // A datagram for which is_relay_packet() holds. Where it goes next, if it is to be forwarded: same size, same memory.
+  // Takes a datagram for which is_relay_packet() holds. Returns where it goes next, if it is to be
+  // forwarded: with the same size, in the same memory.
   std::optional<IpAddress> receive(const IpAddress& from, MutableBytes datagram, Instant now);
-  // What another shard handed over. As receive(): where `bytes` go next, if they are to be forwarded.
+  // Takes what another shard handed over. Returns where `bytes` go next, as receive() does.
   std::optional<IpAddress> take(const Handover& handover, MutableBytes bytes, Instant now);
-  // Where there are many slots, a packet's wait for memory is most of its cost. Who has several datagrams at once calls the
-  // first for all of them, then the second, then receive(). Any bytes; changes nothing.
+  // With many slots, most of a packet's cost is waiting for memory. A driver with several datagrams
+  // calls the first for all of them, then the second, then receive(). They accept any bytes and
+  // change nothing.
   void prefetch_source(Bytes datagram) const;
   void prefetch_destination(Bytes datagram) const;
-  // The same for what take() is about to get.
+  // The same before take().
   void prefetch(const Handover& handover) const;
-  // Slots that ended, a part of the table at a time.
+  // Ends slots whose time is over, a part of the table at each call.
   void advance(Instant now);
-  // Replies: one datagram, its size. `buffer` has kOpenSizeMax bytes at least.
+  // The next reply. `buffer` has at least kOpenSizeMax bytes.
   struct Reply {
     IpAddress to;
     std::size_t size = 0;
@@ -113,13 +117,14 @@ class RelayServer {
   std::optional<Reply> poll_transmit(MutableBytes buffer);
   Instant next_deadline() const;
 
-  // Of this shard, from now on: slots that are open stay, with the rates that they have.
+  // Sets the limits of this shard. Open slots stay, with the rates that they have.
   void set_limits(const RelayLimits& limits, Instant now);
 
-  // Tells every client to be gone in `time`; no slot is opened from now on. The caller stops when it has passed.
+  // Tells every client to leave within `time`, and opens no more slots. The caller stops the relay
+  // after that time.
   void drain(Duration time, Instant now);
 
-  // For an operator's log. Nothing at first.
+  // Events for an operator's log. Nothing is recorded at first.
   void record(Recorded what) { events_.set(what); }
   EventRecord<SlotEvent>::Taken take_events() { return events_.take(); }
 
@@ -141,7 +146,7 @@ class RelayServer {
   void peer_gone(Slot& slot, std::uint16_t handle);
   void on_open(const IpAddress& from, Bytes datagram, Instant now);
   void on_ask(const IpAddress& from, Bytes datagram, Instant now);
-  // False: it is malformed, or what it brings counts for nothing.
+  // False: the question is malformed or not valid.
   bool answer(Slot& slot, const IpAddress& from, Ask kind, Bytes body, Instant now);
   bool on_bind(Slot& slot, Bytes body, Instant now);
   BindResult check_bind(const Grant& grant, const IdentityHash& identity, std::uint32_t app_id,
@@ -153,12 +158,12 @@ class RelayServer {
   bool on_renew(Slot& slot, Bytes body, Instant now);
   bool on_path_answer(Slot& slot, const IpAddress& from, Bytes body);
 
-  // The slot that sent it, once it is known to be genuine and new.
+  // The slot that sent the packet. Null unless the packet is genuine and new.
   Slot* admit(const IpAddress& from, Bytes datagram, LegHeader& header, Instant now);
   bool is_mine(SlotId id) const {
     return config_.shards == 1 || shard_of(id, config_.shards) == config_.shard;
   }
-  // In the table, of a slot that is mine.
+  // Where a slot of this shard stands in the table.
   std::size_t place_of(SlotId id) const { return id.index() * place_factor_ >> 32; }
   Slot* slot_of(SlotId id);
   SlotId id_of(const Slot& slot) const;
@@ -169,7 +174,7 @@ class RelayServer {
   void look_after(Slot& slot, Instant now);
   void make_room();
   std::optional<std::uint32_t> free_place();
-  // False: the identity has all that it may have, and uses them.
+  // False: the identity uses all the slots that it may have.
   bool room_for(std::uint64_t identity, Instant now);
   void release(Slot& slot);
   void send_opened(const Slot& slot, const IpAddress& to, const Secret& secret, Instant now);
@@ -183,13 +188,14 @@ class RelayServer {
   SiteKeys& keys_;
   Random& random_;
   HandoverOutlet* outlet_;
-  std::uint64_t place_factor_;  // of 2^32, so that no packet waits for a division
+  std::uint64_t place_factor_;  // 2^32 / shards, rounded up: saves a division for each packet
   const WallClock& clock_;
   OpenLimits open_limits_;
   std::vector<Slot> slots_;
-  std::deque<std::uint32_t> free_;                             // the longest free comes first
+  // First the one that is free for longest.
+  std::deque<std::uint32_t> free_;
   std::unordered_map<std::uint64_t, std::uint32_t> by_nonce_;  // first half of the nonce -> place
-  // First half of the hash -> place of its latest slot, which leads to the others.
+  // First half of the identity's hash -> place of its newest slot, which links to the others.
   std::unordered_map<std::uint64_t, std::uint32_t> by_identity_;
   std::size_t open_slots_ = 0;
   std::size_t sweep_at_ = 0;

@@ -1,4 +1,4 @@
-// How slots come and go.
+// RelayServer: how slots are opened and released.
 #include <algorithm>
 #include <utility>
 
@@ -12,8 +12,8 @@ std::uint64_t half_of(Bytes bytes) { return ByteReader(bytes).u64(); }
 
 }  // namespace
 
-// What anybody can make us do, cheapest first. A flood from made-up addresses must not stand in the way of whoever can show a
-// cookie: those have a limit of their own.
+// The cheapest checks come first. Clients that show a cookie have a limit of their own: a flood
+// from made-up addresses must not keep them out.
 bool RelayServer::admit_open(const IpAddress& from, const OpenView& open, Instant now) {
   const bool shows_cookie =
       open.cookie != RelayCookie{} && open_limits_.check_cookie(from, open.nonce, open.cookie, now);
@@ -53,7 +53,7 @@ void RelayServer::on_open(const IpAddress& from, Bytes datagram, Instant now) {
   const auto known = by_nonce_.find(half_of(open->nonce));
   if (known != by_nonce_.end()) {
     Slot& slot = slots_[known->second];
-    // A copy of what opened it, from elsewhere, gets nothing.
+    // A copy of the Open that comes from elsewhere gets no answer.
     if (slot.nonce != open->nonce || slot.address != from) {
       ++counters_.dropped_replayed;
       return;
@@ -75,7 +75,8 @@ void RelayServer::on_open(const IpAddress& from, Bytes datagram, Instant now) {
 std::optional<std::uint32_t> RelayServer::free_place() {
   if (open_slots_ >= config_.limits.slots_max) return std::nullopt;
   if (slots_.size() < config_.limits.slots_max) {
-    // Not what an earlier life of the relay gave out: clients know each other by their slots.
+    // Not the numbers that the relay gave out before a restart: peers still know each other by
+    // those.
     slots_.emplace_back().generation =
         static_cast<std::uint16_t>(random_.below(SlotId::kGenerationMax + 1));
     return static_cast<std::uint32_t>(slots_.size() - 1);
@@ -86,8 +87,9 @@ std::optional<std::uint32_t> RelayServer::free_place() {
   return place;
 }
 
-// A client that lost its line opens anew and leaves its old slot behind; copies of old Opens make slots that nobody can use. So
-// the newest wins over what has not been confirmed, and over what has been silent for a while.
+// A client that lost its network opens again and leaves its old slot behind, and copies of old
+// Opens make slots that nobody can use. So a new slot replaces one that was not confirmed, or that
+// has been silent for a while.
 bool RelayServer::room_for(std::uint64_t identity, Instant now) {
   const auto held = by_identity_.find(identity);
   if (held == by_identity_.end()) return true;

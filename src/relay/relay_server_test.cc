@@ -203,7 +203,8 @@ TEST_F(RelayTest, ANewAddressIsBelievedOnlyAfterItsAnswer) {
   Client& bob = opened("str:bob");
   ASSERT_TRUE(connect(alice, bob));
   ASSERT_TRUE(connect(bob, alice));
-  // A packet of bob's that was caught and comes from elsewhere first: forwarded, and nothing else changes.
+  // A packet of bob's that was caught and comes from elsewhere first: forwarded, and nothing else
+  // changes.
   std::array<std::uint8_t, 1500> buffer;
   const std::size_t size = bob.leg.wrap(alice.leg.slot(), as_bytes("caught"), buffer, now);
   to_relay(IpAddress::v4(10, 66, 0, 1, 1),

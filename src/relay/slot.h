@@ -1,5 +1,5 @@
-// What a relay keeps for one client, laid out by cache lines: a forwarded packet touches three of its source's and one of its
-// destination's.
+// The state that a relay keeps for one client, laid out by cache lines: a forwarded packet touches
+// three lines of its source and one of its destination.
 #pragma once
 
 #include <algorithm>
@@ -17,15 +17,15 @@ namespace whimbrel::relay {
 
 inline constexpr std::size_t kCacheLine = 64;
 
-// Where a handle leads: a slot whose owner has granted it.
+// Where a handle leads: to a slot whose owner made a grant.
 struct Binding {
   SlotId slot{};
   std::uint8_t epoch = 0;
   bool used = false;
 };
 
-// Two token buckets that are filled together: bytes and packets a second, each with a burst of a quarter of that. Levels are
-// exact to a part in 10^7 of the burst.
+// Two token buckets that are filled together: bytes and packets per second, each with a burst of a
+// quarter of a second. Levels are exact to 10^-7 of the burst.
 class SlotRates {
  public:
   SlotRates() = default;
@@ -35,7 +35,8 @@ class SlotRates {
     bytes_ = bytes_max();
     packets_ = packets_max();
   }
-  // One packet. False, and nothing changes, when there is no room for it. `now` never runs backwards.
+  // Takes one packet. False, and nothing changes, if there is no room for it. `now` never runs
+  // backwards.
   bool take(std::size_t bytes, Instant now) {
     if (now - filled_ >= kFillInterval) fill(now);
     const auto size = static_cast<float>(bytes);
@@ -44,10 +45,10 @@ class SlotRates {
     bytes_ -= size;
     return true;
   }
-  // The last take(), less than kFillInterval early.
+  // When take() succeeded last; at most kFillInterval too early.
   Instant taken_at() const { return filled_; }
 
-  // Rarer than for every packet, so that what is added is not lost by rounding.
+  // Not for every packet: what is added would be lost by rounding.
   static constexpr Duration kFillInterval = milliseconds(1);
 
  private:
@@ -77,11 +78,11 @@ struct Slot {
 
   enum class State : std::uint8_t {
     kFree,
-    kOpening,  // the client has not shown yet that it has our answer
+    kOpening,  // the client has not confirmed our Opened yet
     kOpen,
   };
 
-  // All that a destination needs, and what a source's tag is checked with.
+  // All that is needed of a destination, and to check a source's tag.
   alignas(kCacheLine) State state = State::kFree;
   std::uint8_t grant_epoch = 0;
   std::uint16_t generation = 0;
@@ -91,17 +92,17 @@ struct Slot {
   IpAddress address;
   bool drain_told = false;
 
-  // A source's.
+  // Needed of a source.
   alignas(kCacheLine) BasicReplayWindow<256> window;
   SlotRates rates;
   alignas(kCacheLine) std::array<Binding, kInlineBindings> bindings;
 
-  // What a packet that is forwarded has no use for, but for handles beyond the inline ones.
+  // Not needed to forward a packet, except for handles beyond the inline ones.
   alignas(kCacheLine) std::unique_ptr<std::vector<Binding>> more_bindings;
   Instant expires{};
   Instant challenged{};
   std::uint64_t challenge = 0;
-  IpAddress new_address;  // challenged, unless empty
+  IpAddress new_address;  // being challenged, unless empty
   std::uint32_t app_id = 0;
   std::uint32_t next_of_identity = kNoPlace;
   IdentityHash identity{};
@@ -109,16 +110,16 @@ struct Slot {
   Nonce relay_nonce{};
   Secret grant_key;
 
-  // Null: nothing is bound to it.
+  // Null if nothing is bound to the handle.
   const Binding* binding(std::uint16_t handle) const {
     if (handle < kInlineBindings) return bindings[handle].used ? &bindings[handle] : nullptr;
     const std::size_t place = handle - kInlineBindings;
     if (more_bindings == nullptr || place >= more_bindings->size()) return nullptr;
     return (*more_bindings)[place].used ? &(*more_bindings)[place] : nullptr;
   }
-  // The handle that leads to `slot` already, or a free one; kBindingsMax if there is none.
+  // The handle that already leads to `slot`, or a free one; kBindingsMax if there is none.
   std::uint16_t handle_for(SlotId slot);
-  Binding& binding_at(std::uint16_t handle);  // handle_for() named it
+  Binding& binding_at(std::uint16_t handle);  // `handle` is from handle_for()
   void unbind(std::uint16_t handle);
 };
 

@@ -1,10 +1,12 @@
-// Relay tokens: what the rendezvous gives a client, and a relay of the site believes without asking anybody.
+// Relay tokens: the rendezvous gives them to clients, and a relay of the site accepts them without
+// asking anybody.
 //
 //  | epoch u8 | nonce 12 | sealed { id 8 | identity hash 16 | app id u32 | not after i64 | bytes/s u32 | packets/s u32 |
 //  | secret 32 } | tag 16 |
 //
-// Sealed by AES-256-GCM (the nonce is random; the epoch is the associated data), so that junk costs a relay a microsecond.
-// The secret is told to the client over its session with the rendezvous; the relay finds it inside. Times are Unix seconds.
+// Sealed by AES-256-GCM (the nonce is random; the epoch is the associated data), so refusing junk
+// costs a relay a microsecond. The client gets the secret over its session with the rendezvous; the
+// relay finds it inside the token. Times are Unix seconds.
 #pragma once
 
 #include <array>
@@ -24,8 +26,8 @@ namespace whimbrel::relay {
 using IdentityHash = std::array<std::uint8_t, 16>;
 IdentityHash identity_hash(std::uint32_t app_id, std::string_view identity);
 
-// The number that grants and slots know a relay by: the first 4 bytes of the SHA-256 of its site's name, so that nobody has
-// to hand out numbers.
+// The number of a relay in grants: the first 4 bytes of the SHA-256 of its site's name, so that
+// nobody has to assign numbers.
 std::uint32_t site_id(std::string_view name);
 
 using TokenId = std::array<std::uint8_t, 8>;
@@ -44,17 +46,18 @@ inline constexpr std::size_t kTokenPlainSize = 8 + 16 + 4 + 8 + 4 + 4 + kKeySize
 inline constexpr std::size_t kTokenSize = 1 + 12 + kTokenPlainSize + kAeadTagSize;
 using SealedToken = std::array<std::uint8_t, kTokenSize>;
 
-// The keys of one site, that its relays and the rendezvous share. Not thread-safe.
+// The keys that the relays of one site and the rendezvous share. Not thread-safe.
 class SiteKeys {
  public:
-  // A key seals for this long; the one before it still opens for as long again.
+  // A key seals for this long, and opens for as long again.
   static constexpr Duration kLifetime = seconds(3600);
 
-  // Keys follow from `master` and the number of the hour, so all who share it agree without talking.
+  // The keys follow from `master` and the number of the hour, so all who share `master` have the
+  // same.
   explicit SiteKeys(const Secret& master) : master_(master) {}
 
   SealedToken seal(const Token& token, Random& random, std::int64_t unix_seconds);
-  // Nothing if it was not sealed by this site within two lifetimes. Says nothing of not_after.
+  // Nothing unless this site sealed it within two lifetimes. Does not check not_after.
   std::optional<Token> open(Bytes sealed, std::int64_t unix_seconds);
 
  private:

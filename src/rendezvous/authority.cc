@@ -9,18 +9,19 @@ namespace whimbrel::rendezvous {
 
 namespace {
 
-// As Steam numbers individual users of the public universe: design/relay.md, so that old scripts work.
+// The form of a Steam id of an individual user in the public universe, so that code that expects
+// Steam ids works.
 constexpr std::uint64_t kNumericBase = std::uint64_t{0x01100001} << 32;
-// Clocks of peers may be behind ours.
+// Peers' clocks may be behind ours.
 constexpr std::int64_t kBackdateSeconds = 300;
-// No certificate lives longer, whatever certificate_seconds was when it was made.
+// No certificate is valid for longer, whatever certificate_seconds was when it was made.
 constexpr std::int64_t kLongestCertificateSeconds = 720 * 3600;
 
 Rejection unavailable() {
   return {RefusalCode::kUnavailable, "the server cannot look names up now: try again later"};
 }
 
-// Names that anybody may ask for: not addresses, not numbers that the server gives away.
+// Names that anybody may claim: no addresses, and no numbers, which only the server assigns.
 bool may_be_claimed(const Identity& identity) {
   return identity.valid() && (identity.type() == IdentityType::kGenericString ||
                               identity.type() == IdentityType::kGenericBytes);
@@ -115,7 +116,7 @@ std::variant<Authority::Proved, Rejection> Authority::name_of_token(const Login&
   }
   auto checked = config_.check_token(login.token, unix_seconds);
   if (const auto* fault = std::get_if<std::string>(&checked)) {
-    // Tokens are short-lived, and a server that starts again must not put everybody out.
+    // Tokens are short-lived, but a restart of the server must not shut everybody out.
     if (const auto known = certified(login, key, unix_seconds)) return *known;
     return Rejection{RefusalCode::kBadToken, *fault};
   }
@@ -143,7 +144,7 @@ std::variant<Authority::Proved, Rejection> Authority::name_of_token(const Login&
   return Proved{*identity, config_.renewal_seconds};
 }
 
-// It ends when the last token's login does: else one token would be good for ever.
+// It ends when the last token's login ends: otherwise one token would be good for ever.
 std::optional<Authority::Proved> Authority::certified(const Login& login, const PublicKey& key,
                                                       std::int64_t unix_seconds) const {
   const auto certificate = decode_certificate(login.certificate);
@@ -247,7 +248,7 @@ std::vector<std::uint8_t> Authority::certify(const Identity& identity, std::uint
                                              std::int64_t renewable_seconds) {
   Certificate certificate;
   certificate.app_id = app_id;
-  // Above all that an earlier run gave away, as long as it gave less than a million a second.
+  // Above all serials before a restart, if there were less than a million a second.
   serial_ = std::max(serial_ + 1, static_cast<std::uint64_t>(unix_seconds) << 20);
   certificate.serial = serial_;
   certificate.not_before = unix_seconds - kBackdateSeconds;

@@ -20,7 +20,7 @@
 
 namespace whimbrel::rendezvous {
 
-// What a backend's token says, once it is known to be genuine.
+// What a genuine token of a backend says.
 struct BackendClaim {
   std::string identity;
   std::optional<std::uint32_t> app_id;
@@ -32,18 +32,18 @@ using TokenCheck = std::function<std::variant<BackendClaim, std::string>(
 
 struct AuthorityConfig {
   enum class Mode : std::uint8_t {
-    kOpen,     // a name is the first key's that claims it
+    kOpen,     // a name belongs to the first key that claims it
     kToken,    // a backend's token says who it is
-    kNumeric,  // everybody gets a number, in the shape of a Steam id
+    kNumeric,  // everybody gets a number, in the form of a Steam id
   };
   Mode mode = Mode::kOpen;
   std::optional<std::uint32_t> app_id;  // the only one served
   std::int64_t certificate_seconds = 24 * 3600;
-  // Of mode kToken: who has shown a token is let in with its certificate alone for so long, and no longer.
+  // In mode kToken: whoever has shown a token may log in with the certificate alone for this long.
   TokenCheck check_token;
   std::int64_t renewal_seconds = 7 * 24 * 3600;
-  std::int64_t logins_since = 0;  // Unix time: certificates that were given before are for no login
-  // Of mode kOpen: names that nobody had before. Refused; names that are known are always let in.
+  std::int64_t logins_since = 0;  // Unix time: certificates made before are no good for a login
+  // In mode kOpen: limits of new names, then refused. Known names are always let in.
   std::size_t names_of_key_max = 8;
   std::uint32_t new_names_per_minute = 1200;
   std::uint32_t new_names_of_network_per_minute = 120;  // from one /24 or /48
@@ -52,13 +52,13 @@ struct AuthorityConfig {
 struct Admission {
   Identity identity;
   std::vector<std::uint8_t> certificate;
-  // How long its certificate can be renewed before something new must be shown.
+  // How long the certificate can be renewed; then the client needs a new token.
   std::int64_t renewable_seconds = kForever;
   static constexpr std::int64_t kForever = std::int64_t{1} << 40;
 };
-// The number of an identity that mode kNumeric gives away; nothing for others.
+// The number in an identity of mode kNumeric; nothing for other identities.
 std::optional<std::uint32_t> given_number(const Identity& identity);
-// What is said to whoever logs in with one.
+// The answer to a login with a revoked key.
 inline constexpr const char* kRevokedText =
     "this key was revoked, for good: ask who runs this server";
 
@@ -72,26 +72,28 @@ class Authority {
   // `registry` must outlive it.
   Authority(AuthorityConfig config, SigningKey key, Registry& registry);
 
-  // `key` is what the client's session has proved.
+  // `key`: the key that the client has proved in its session.
   std::variant<Admission, Rejection> admit(const Login& login, const PublicKey& key,
                                            const IpAddress& from, std::int64_t unix_seconds);
-  // A certificate for somebody who was admitted before, and may renew it for so long still. kRevoked: not welcome any more.
+  // A new certificate for a client that was admitted before, and may renew for this long still.
+  // kRevoked: its key was revoked.
   std::variant<std::vector<std::uint8_t>, Rejection> renew(const Identity& identity,
                                                            std::uint32_t app_id,
                                                            const PublicKey& key,
                                                            std::int64_t unix_seconds,
                                                            std::int64_t renewable_seconds);
-  // What was revoked while its certificates can still be valid, signed; empty where nothing is. Nothing: the registry cannot say.
+  // The signed list of revoked keys that may still have valid certificates; empty if there are
+  // none. Nothing: the registry cannot answer.
   std::optional<std::vector<std::uint8_t>> revocations(std::int64_t unix_seconds);
-  // Another number when revocations() may say something else.
+  // Changes whenever revocations() may have changed.
   std::int64_t registry_version() { return registry_.version(); }
   bool revoked(const PublicKey& key) { return registry_.revoked(key) == Registry::Answer::kYes; }
   const VerifyKey& public_key() const { return key_.verify_key(); }
-  // Counts for whoever logs in from now on. The mode stays what it was.
+  // Applies to logins from now on. The mode does not change.
   void set_config(AuthorityConfig config);
 
  private:
-  // Who it is, and how long that can be renewed.
+  // Who the client is, and how long that can be renewed.
   struct Proved {
     Identity identity;
     std::int64_t renewable_seconds = Admission::kForever;
@@ -101,14 +103,14 @@ class Authority {
   std::optional<Rejection> refuse_revoked(const PublicKey& key);
   std::variant<Proved, Rejection> claim_name(const Login& login, const PublicKey& key,
                                              const IpAddress& from, std::int64_t unix_seconds);
-  // Nothing: one more name may be made for this key, and is counted.
+  // Nothing: this key may have one more name, which is counted.
   std::optional<Rejection> refuse_new_name(const PublicKey& key, const IpAddress& from,
                                            std::int64_t unix_seconds);
-  // The same for any key: how many there are in a minute.
+  // The limits per minute, for any key.
   std::optional<Rejection> refuse_new(const IpAddress& from, std::int64_t unix_seconds);
   std::variant<Proved, Rejection> name_of_token(const Login& login, const PublicKey& key,
                                                 std::int64_t unix_seconds);
-  // Of a certificate that this authority gave the same key; nothing if it does not count any more.
+  // From a certificate that this authority gave the same key; nothing if it is no good any more.
   std::optional<Proved> certified(const Login& login, const PublicKey& key,
                                   std::int64_t unix_seconds) const;
   std::variant<Proved, Rejection> number(const Login& login, const PublicKey& key,
@@ -121,7 +123,7 @@ class Authority {
   SigningKey key_;
   Registry& registry_;
   std::uint64_t serial_ = 0;  // of the last certificate
-  // New names of this minute: of all, and by network. As many networks as names at most.
+  // New names in this minute: all, and by network. There are no more networks than names.
   std::int64_t minute_ = 0;
   std::uint32_t new_names_ = 0;
   std::map<std::array<std::uint8_t, 15>, std::uint32_t> new_names_of_;

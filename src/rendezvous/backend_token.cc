@@ -107,7 +107,8 @@ bool read_audience(const Json& claims, BackendClaim& claim) {
   return claim.app_id.has_value();
 }
 
-// RFC 7800 3.1, with the member that RFC 9449 6.1 names. False: it is there, and this server cannot check it.
+// RFC 7800 3.1, with the member that RFC 9449 6.1 names. False: it is there, and this server cannot
+// check it.
 bool read_confirmation(const Json& claims, BackendClaim& claim) {
   const auto at = claims.find("cnf");
   if (at == claims.end()) return true;

@@ -74,7 +74,8 @@ TEST_F(BackendToken, NamesTheIdentity) {
 }
 
 TEST_F(BackendToken, HmacIsThatOfTheStandard) {
-  // RFC 7515 A.1: its claims have no sub, so that the signature is found right and the claims wanting.
+  // RFC 7515 A.1: its claims have no sub, so that the signature is found right and the claims
+  // wanting.
   const Hs256Key key{*base64url_decode(
       "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow")};
   const std::string token =

@@ -12,7 +12,8 @@
 namespace whimbrel::rendezvous {
 
 std::string base64url_encode(Bytes bytes);
-// Strict: no padding, no line ends, and unused bits must be zero, so that each value has one text only.
+// Strict: no padding, no line ends, and unused bits must be zero, so that each value has one text
+// only.
 std::optional<std::vector<std::uint8_t>> base64url_decode(std::string_view text);
 
 }  // namespace whimbrel::rendezvous

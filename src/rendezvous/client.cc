@@ -6,18 +6,18 @@ namespace whimbrel::rendezvous {
 
 namespace {
 
-// Signals whose answer is awaited; the oldest is forgotten.
+// Signals that wait for an answer; beyond it the oldest is forgotten.
 constexpr std::size_t kSignalsMax = 256;
-// A certificate that could not be renewed is asked for again.
+// When a certificate that could not be renewed is asked for again.
 constexpr Duration kRenewRetry = seconds(60);
-// What the server had no time for is asked again.
+// When a question that the server had no time for is asked again.
 constexpr Duration kAskRetry = seconds(1);
 
 }  // namespace
 
 void Client::send(const ClientMessage& message) { outputs_.push_back(encode(message)); }
 
-// --- the connection ------------------------------------------------------------------------------------------------
+// --- the connection -----------------------------------------------------------------------------
 
 void Client::on_connected(Instant now) {
   state_ = State::kLoggingIn;
@@ -59,7 +59,7 @@ void Client::on(const LoggedIn& message, Instant now) {
   if (ticket_wanted_) send(WantRelayTicket{next_request_++});
 }
 
-// Half of its life from now on.
+// It is renewed after half of the time that is left.
 void Client::take_certificate(const std::vector<std::uint8_t>& encoded, std::int64_t unix_s,
                               Instant now) {
   const auto certificate = decode_certificate(encoded);
@@ -70,7 +70,7 @@ void Client::take_certificate(const std::vector<std::uint8_t>& encoded, std::int
   renew_at_ = now + seconds(std::clamp<std::int64_t>(left / 2, 30, 30 * 24 * 3600));
 }
 
-// --- messages ------------------------------------------------------------------------------------------------------
+// --- messages -----------------------------------------------------------------------------------
 
 void Client::on_message(Bytes bytes, Instant now) {
   if (is_lobby_notice(bytes)) return lobbies_.on_message(bytes, now);
@@ -121,7 +121,7 @@ void Client::fail_question(std::uint32_t request, const std::string& text) {
   lookups_.erase(lookup);
 }
 
-// The server lives, and has too much to do.
+// The server is alive, but has too much to do.
 void Client::postpone_question(std::uint32_t request, Instant now) {
   if (const auto signal = signals_.find(request); signal != signals_.end()) {
     events_.emplace_back(UndeliveredEvent{signal->second, true});
@@ -133,7 +133,8 @@ void Client::postpone_question(std::uint32_t request, Instant now) {
   ask_at_ = std::min(ask_at_, lookup->second.ask_at);
 }
 
-// Under new numbers: it is the last refusal that the time for an answer counts from, and the first number fails first.
+// They get new numbers: the time for an answer counts from the last refusal, and questions fail in
+// the order of their numbers.
 void Client::ask_postponed(Instant now) {
   ask_at_ = kNever;
   std::vector<Identity> due;
@@ -182,7 +183,7 @@ void Client::on(const Check&, Instant now) { check_server(kPongTime, now); }
 void Client::on(const Pong& message, Instant now) {
   if (message.number != ping_number_) return;
   pong_due_ = kNever;
-  // For the next life of the server as well: then it has most to do.
+  // Kept for the time after a restart of the server, when it has most to do.
   ping_interval_ = std::clamp(Duration(seconds(message.seconds)), kPingInterval, kPingIntervalMax);
   ping_at_ = now + ping_interval_;
 }
@@ -202,7 +203,7 @@ void Client::on(const Farewell& message, Instant) {
   events_.emplace_back(FarewellEvent{message.replaced, message.seconds});
 }
 
-// --- commands ------------------------------------------------------------------------------------------------------
+// --- commands -----------------------------------------------------------------------------------
 
 void Client::set_token(std::string token) {
   ASSERT(token.size() <= kTokenTextMax);
@@ -263,7 +264,7 @@ void Client::check_server(Duration patience, Instant now) {
   if (state_ == State::kOnline) ping(patience, now);
 }
 
-// --- time, outputs -------------------------------------------------------------------------------------------------
+// --- time, outputs ------------------------------------------------------------------------------
 
 std::string Client::why_unanswered() const {
   if (state_ == State::kOnline) return "the server does not answer";

@@ -1,7 +1,9 @@
-// The program's side of the rendezvous: logs in, keeps the certificate fresh, asks where users are, carries signals.
+// The program's side of the rendezvous: logs in, keeps the certificate fresh, asks where users are,
+// carries signals.
 //
-// Sans-I/O, one driver. It neither connects nor reconnects: the layer above does, and tells on_connected() and on_disconnected().
-// Questions that are open when the connection ends are asked again after the next login; signals are gone, as packets may be.
+// Sans-I/O, one driver. It does not connect: the layer above does, and calls on_connected() and
+// on_disconnected(). Questions that are open when the connection ends are asked again after the
+// next login; signals are lost, as packets may be.
 #pragma once
 
 #include <whimbrel/identity.h>
@@ -23,8 +25,8 @@ namespace whimbrel::rendezvous {
 
 struct ClientConfig {
   std::uint32_t app_id = 0;
-  std::string identity;  // wanted; empty: the server says
-  std::string token;     // of the game's backend
+  std::string identity;  // the wanted one; empty: the server chooses
+  std::string token;     // from the game's backend
 };
 
 // What the layer above is told.
@@ -32,9 +34,9 @@ struct OnlineEvent {
   Identity identity;
   std::vector<std::uint8_t> certificate;
   VerifyKey authority;
-  std::uint32_t requests_per_second = 0;  // that the server takes; 0: it does not say
+  std::uint32_t requests_per_second = 0;  // that the server accepts; 0: it does not say
 };
-// Final until something is changed, unless `again`: then a later try may work.
+// Final until something is changed, unless `again`: then a later attempt may succeed.
 struct LoginRefusedEvent {
   RefusalCode code{};
   std::string text;
@@ -48,7 +50,7 @@ struct FoundEvent {
   bool online = false;
   std::vector<std::uint8_t> certificate;
 };
-// A question that was not answered, or refused.
+// A look-up that was refused or not answered.
 struct LookupFailedEvent {
   Identity user;
   std::string text;
@@ -59,19 +61,20 @@ struct SignalEvent {
 };
 struct UndeliveredEvent {
   Identity to;
-  bool again = false;  // there were too many; else the user is offline
+  bool again = false;  // there were too many; otherwise the user is offline
 };
 struct TicketsEvent {
   std::vector<RelayTicket> relays;  // never empty
 };
-// There is none, in the server's words.
+// There is no relay; the server says why.
 struct NoRelayEvent {
   std::string text;
 };
 struct RevocationsEvent {
   std::vector<std::uint8_t> list;
 };
-// Of a user who is watched: the first that is known, or a change. What changed while offline is told after the next login.
+// About a watched user: the first that is known, and then each change. Changes while we were
+// offline are told after the next login.
 struct PresenceEvent {
   Identity user;
   bool online = false;
@@ -91,48 +94,53 @@ class Client {
  public:
   enum class State : std::uint8_t { kOffline, kLoggingIn, kOnline, kRefused };
 
-  // A question that gets no answer fails after this.
+  // A question without an answer fails after this.
   static constexpr Duration kAnswerTime = seconds(5);
   // How long the answer to a ping may take.
   static constexpr Duration kPongTime = seconds(2);
-  // A login that gets no answer ends the connection after this.
+  // A login without an answer ends the connection after this.
   static constexpr Duration kLoginTime = seconds(5);
   // Questions that are open at once; further ones fail.
   static constexpr std::size_t kOpenMax = 1024;
 
   explicit Client(ClientConfig config) : config_(std::move(config)) {}
 
-  // --- inputs ----------------------------------------------------------------------------------------------------
+  // --- inputs -----------------------------------------------------------------------------------
   void on_connected(Instant now);
   void on_disconnected(Instant now);
   void on_message(Bytes message, Instant now);
   void advance(Instant now);
 
-  // --- commands --------------------------------------------------------------------------------------------------
-  // For the next login, which may be tried though the last one was refused. At most kTokenTextMax bytes.
+  // --- commands ---------------------------------------------------------------------------------
+  // For the next login, which may be tried though the last one was refused. At most kTokenTextMax
+  // bytes.
   void set_token(std::string token);
-  // Answered by FoundEvent or LookupFailedEvent. While offline it waits for the login, kAnswerTime at most.
+  // Answered by FoundEvent or LookupFailedEvent. While offline it waits for the login, kAnswerTime
+  // at most.
   void lookup(const Identity& user, Instant now);
   // At most kSignalBytesMax bytes. Lost while offline.
   void signal(const Identity& to, std::vector<std::uint8_t> body);
   // Answered by TicketsEvent, or not at all.
   void want_ticket();
-  // Answered by PresenceEvent, again and again. False: Watches::kMax others are watched.
+  // Answered by PresenceEvents until it is turned off. False: Watches::kMax other users are
+  // watched.
   bool watch(const Identity& user, bool on, Instant now);
-  // Somebody suspects that the server is gone: a ping is sent now, and its answer expected within `patience`.
+  // The caller suspects that the server is gone: sends a ping now, and expects the answer within
+  // `patience`.
   void check_server(Duration patience, Instant now);
 
-  // Somebody else is logged in in our place: no more logins, as after a refusal, until set_token().
+  // Another program has logged in as this user: no more logins until set_token(), as after a
+  // refusal.
   void give_way(const std::string& why);
 
-  // Goes for good; the server closes the session.
+  // Logs out; the server closes the session.
   void logout();
 
-  // Lobbies have commands and events of their own; messages and time go through this class.
+  // Lobbies have their own commands and events; their messages and time go through this class.
   LobbyClient& lobbies() { return lobbies_; }
   const LobbyClient& lobbies() const { return lobbies_; }
 
-  // --- outputs ---------------------------------------------------------------------------------------------------
+  // --- outputs ----------------------------------------------------------------------------------
   std::optional<std::vector<std::uint8_t>> poll_output();
   std::optional<ClientEvent> poll_event();
   Instant next_deadline() const;
@@ -144,7 +152,7 @@ class Client {
   struct Question {
     Identity user;
     Instant fails_at{};
-    Instant ask_at = kNever;  // once more
+    Instant ask_at = kNever;  // when it is asked again
   };
 
   void on(const LoggedIn& message, Instant now);
@@ -173,10 +181,10 @@ class Client {
   ClientConfig config_;
   State state_ = State::kOffline;
   Identity identity_;
-  std::string refusal_;  // of the last login; empty once there is one that was not refused
+  std::string refusal_;  // of the last login; empty if it was not refused
   std::uint32_t next_request_ = 1;
   std::map<std::uint32_t, Question> lookups_;
-  Instant ask_at_ = kNever;  // those that the server had no time for
+  Instant ask_at_ = kNever;  // of questions that the server had no time for
   std::map<std::uint32_t, Identity> signals_;
   Watches watches_;
   std::vector<std::uint8_t> certificate_;  // the latest

@@ -145,7 +145,7 @@ void Lobby::configure(const LobbyConfigure& configure) {
 
 namespace {
 
-// Of what comes from a client: the limits of set_data() hold, what is over them stays away.
+// This comes from a client: what is over the limits of set_data() is left out.
 std::map<std::string, std::string> restored(const std::vector<LobbyDatum>& data,
                                             std::size_t bytes_max) {
   std::map<std::string, std::string> map;
@@ -202,7 +202,7 @@ LobbyResult Lobby::set_data(const std::optional<Identity>& member, const LobbySe
 
 bool Lobby::matches(const LobbyList& list) const {
   if (!listed() || !joinable_) return false;
-  // Also of use to who asks for no free place: members_max_ may be below the count.
+  // Never negative, although members_max_ may be below the count.
   const std::size_t free = members_max_ - std::min<std::size_t>(members_max_, members_.size());
   if (free < list.slots_min) return false;
   return std::all_of(list.filters.begin(), list.filters.end(),

@@ -38,11 +38,11 @@ LobbyView view_of(const LobbyEntered& entered) {
 
 }  // namespace
 
-// --- commands ------------------------------------------------------------------------------------------------------
+// --- commands -----------------------------------------------------------------------------------
 
 template <typename Request>
 std::uint32_t LobbyClient::ask(Request request, Instant now) {
-  // 0 is what the server tells unasked.
+  // 0 stands for what the server tells unasked.
   if (next_request_ == 0) ++next_request_;
   request.request = next_request_++;
   if (open_.size() >= kOpenMax) {
@@ -112,7 +112,7 @@ void LobbyClient::report_silent(const Identity& user, Instant now) {
   }
 }
 
-// --- the connection ------------------------------------------------------------------------------------------------
+// --- the connection -----------------------------------------------------------------------------
 
 void LobbyClient::on_online(const Identity& self, Instant now) {
   online_ = true;
@@ -134,7 +134,7 @@ void LobbyClient::advance(Instant now) {
     std::erase_if(outputs_, [&](const Output& output) { return output.request == request; });
     done(request, online_ ? LobbyResult::kTimeout : LobbyResult::kOffline);
   }
-  // A server that has no lobbies says nothing.
+  // A server without lobbies does not answer.
   if (now >= memberships_due_) on(LobbyMemberships());
 }
 
@@ -143,7 +143,7 @@ Instant LobbyClient::next_deadline() const {
   return open_.empty() ? memberships_due_ : std::min(memberships_due_, open_.begin()->second);
 }
 
-// --- messages ------------------------------------------------------------------------------------------------------
+// --- messages -----------------------------------------------------------------------------------
 
 void LobbyClient::on_message(Bytes bytes, Instant now) {
   now_ = now;
@@ -159,7 +159,7 @@ void LobbyClient::on(const LobbyAnswer& answer) {
 }
 
 void LobbyClient::on(const LobbyEntered& entered) {
-  // Late answers count: the user is in the lobby, whatever the program was told.
+  // Late answers count: the user is in the lobby, although the program was told that it failed.
   const bool asked = open_.erase(entered.request) > 0 && restores_.erase(entered.request) == 0;
   if (!lobbies_.contains(entered.lobby) && lobbies_.size() >= kLobbiesOfUserMax) {
     if (asked) push(LobbyDoneEvent{entered.request, LobbyResult::kTooMuch, {}});
@@ -185,13 +185,13 @@ void LobbyClient::on(const LobbyMemberships& memberships) {
 }
 
 void LobbyClient::on(const LobbyClaimed& claimed) {
-  // Of lobbies that were never entered after all.
+  // Claims of lobbies that were not entered after all.
   if (claims_.size() > kLobbiesOfUserMax)
     std::erase_if(claims_, [&](const auto& one) { return !lobbies_.contains(one.first); });
   claims_[claimed.lobby] = {claimed.standing, claimed.claim};
 }
 
-// A server that was restarted knows of no lobby; whether it was, it says itself.
+// A restarted server knows no lobby; it says itself whether it was restarted.
 void LobbyClient::restore(LobbyId lobby, Instant now) {
   const auto claim = claims_.find(lobby);
   if (claim == claims_.end()) return lose(lobby, LobbyLeaveWhy::kDisconnected);
@@ -208,7 +208,7 @@ void LobbyClient::restore(LobbyId lobby, Instant now) {
                        self == nullptr ? std::vector<LobbyDatum>() : list_of(self->data)};
   if (open_.size() >= kOpenMax) return lose(lobby, LobbyLeaveWhy::kDisconnected);
   restores_[ask(std::move(request), now)] = lobby;
-  // Before all that waits: places that are new must not take the room of those that were there.
+  // Sent before everything that waits: new places must not take the room of those that existed.
   outputs_.push_front(std::move(outputs_.back()));
   outputs_.pop_back();
 }
@@ -283,7 +283,7 @@ void LobbyClient::on(const LobbyChanged& changed) {
   push(LobbyChangedEvent{changed.lobby});
 }
 
-// --- outputs -------------------------------------------------------------------------------------------------------
+// --- outputs ------------------------------------------------------------------------------------
 
 const LobbyView* LobbyClient::find(LobbyId lobby) const {
   const auto at = lobbies_.find(lobby);
@@ -306,7 +306,7 @@ void LobbyClient::done(std::uint32_t request, LobbyResult result) {
     return push(LobbyDoneEvent{request, result, std::string(to_string(result))});
   const LobbyId lobby = restored->second;
   restores_.erase(restored);
-  // A connection that broke again says nothing about the lobby.
+  // If the connection broke again, that says nothing about the lobby.
   if (result != LobbyResult::kOffline) lose(lobby, LobbyLeaveWhy::kDisconnected);
 }
 

@@ -1,10 +1,11 @@
 // The program's side of lobbies: asks, and keeps a mirror of each lobby that the user is in.
 //
-// Sans-I/O, part of Client (client.h), which feeds it. Every request gets exactly one LobbyDoneEvent, LobbyEnteredEvent or
-// LobbyListedEvent with its number. What is asked while offline waits for the login, kAnswerTime at most. Requests are not repeated:
-// what is open when the connection ends fails with kOffline, and the server may have done it or not. The mirror outlives a reconnect
-// within the server's grace, and a restart of the server, which is told what it has forgotten; what was lost is told by
-// LobbyGoneEvent.
+// Sans-I/O, part of Client (client.h), which feeds it. Every request gets exactly one
+// LobbyDoneEvent, LobbyEnteredEvent or LobbyListedEvent with its number. Requests made while
+// offline wait for the login, at most kAnswerTime. Requests are not repeated: those that are open
+// when the connection ends fail with kOffline, and the server may or may not have done them. The
+// mirror outlives a reconnect within the server's grace. It outlives a restart of the server too:
+// the server is told what it has lost. LobbyGoneEvent tells of a lobby that could not be kept.
 #pragma once
 
 #include <whimbrel/identity.h>
@@ -45,7 +46,7 @@ struct LobbyJoinedEvent {
 };
 struct LobbyLeftEvent {
   LobbyId lobby{};
-  Identity member;  // not oneself: that is LobbyGoneEvent
+  Identity member;  // not this user: that is LobbyGoneEvent
   LobbyLeaveWhy why{};
 };
 struct LobbyDataEvent {
@@ -75,14 +76,16 @@ using LobbyEvent =
 
 class LobbyClient {
  public:
-  // A request that gets no answer fails after this with kTimeout, or kOffline where it never left; so does the mirror after a login.
+  // A request without an answer fails after this with kTimeout, or with kOffline if it was never
+  // sent. The mirror waits as long after a login.
   static constexpr Duration kAnswerTime = seconds(5);
   // Requests that are open at once; further ones fail with kTooMuch.
   static constexpr std::size_t kOpenMax = Lobbies::kUnansweredMax + kLobbiesOfUserMax;
-  // Events that nobody polls; further ones are dropped and counted, the mirror stays right.
+  // Events that wait to be polled; further ones are dropped and counted, but the mirror stays
+  // right.
   static constexpr std::size_t kEventsMax = Lobbies::kEventsMax;
 
-  // --- commands: each gives the number of its request --------------------------------------------------------------
+  // --- commands: each gives the number of its request -------------------------------------------
   // Fields within the limits of lobby_messages.h (ASSERT); members_max 1 to kLobbyMembersMax.
   std::uint32_t create(LobbyKind kind, std::uint8_t members_max, Instant now);
   std::uint32_t list(std::vector<LobbyFilter> filters, std::uint8_t slots_min,
@@ -103,10 +106,10 @@ class LobbyClient {
 
   // `member` does not answer us: the server asks it whether it is there.
   std::uint32_t report(LobbyId lobby, const Identity& member, Instant now);
-  // Likewise in every lobby that it is in with us; no event follows.
+  // The same in every lobby that we share; no event follows.
   void report_silent(const Identity& user, Instant now);
 
-  // --- the mirror ------------------------------------------------------------------------------------------------
+  // --- the mirror -------------------------------------------------------------------------------
   // Null: the user is not in it. Valid until the next call that is not const.
   const LobbyView* find(LobbyId lobby) const;
   const std::map<LobbyId, LobbyView>& lobbies() const { return lobbies_; }
@@ -114,7 +117,7 @@ class LobbyClient {
   std::optional<LobbyEvent> poll_event();
   std::uint64_t dropped_events() const { return dropped_events_; }
 
-  // --- of Client -------------------------------------------------------------------------------------------------
+  // --- of Client --------------------------------------------------------------------------------
   void on_online(const Identity& self, Instant now);
   void on_offline();
   void on_message(Bytes message, Instant now);
@@ -156,11 +159,11 @@ class LobbyClient {
   Identity self_;
   Instant now_;  // of the call that is running
   std::uint32_t next_request_ = 1;
-  std::map<std::uint32_t, Instant> open_;  // when each fails; numbers and times rise together
+  std::map<std::uint32_t, Instant> open_;  // when each fails; in the order of their numbers
   std::map<LobbyId, LobbyView> lobbies_;   // kLobbiesOfUserMax at most
   Instant memberships_due_ = kNever;
-  std::map<LobbyId, Claim> claims_;  // of lobbies_, and of one that is about to be entered
-  std::map<std::uint32_t, LobbyId> restores_;  // open requests that nobody asked for
+  std::map<LobbyId, Claim> claims_;            // of lobbies_, and of a lobby that is being entered
+  std::map<std::uint32_t, LobbyId> restores_;  // open requests that the application did not make
   std::set<std::uint32_t> reports_;            // likewise
   std::deque<Output> outputs_;                 // of requests that are open
   std::deque<LobbyEvent> events_;

@@ -1,6 +1,7 @@
-// What a client and the rendezvous say to each other about lobbies. As messages.h: one reliable message on channel 0 each, the
-// first byte its type; requests are numbered by the client, apart from those of messages.h. Everything but LobbyEntered and
-// LobbyListed, which answer for themselves, is answered by LobbyAnswer.
+// What a client and the rendezvous say to each other about lobbies. Each is one reliable message on
+// channel 0, and its first byte is its type, as in messages.h. The client numbers its requests,
+// separately from those of messages.h. The answer to a request is LobbyEntered, LobbyListed or
+// LobbyAnswer.
 #pragma once
 
 #include <whimbrel/lobbies.h>
@@ -31,7 +32,7 @@ inline constexpr std::size_t kLobbyTextMax = 128;  // for a person
 // Data in one LobbyListed; lobbies that do not fit are left out.
 inline constexpr std::size_t kLobbyListBytesMax = 64 * 1024;
 inline constexpr std::size_t kLobbiesOfUserMax = Lobbies::kJoinedMax;
-// Users that a lobby keeps out; of more, the first are forgotten.
+// Kicked users that a lobby remembers; beyond it the oldest are forgotten.
 inline constexpr std::size_t kLobbyKickedMax = 64;
 
 struct LobbyDatum {
@@ -44,9 +45,9 @@ struct LobbyDatum {
   }
 };
 
-// --- client to server ----------------------------------------------------------------------------------------------
+// --- client to server ---------------------------------------------------------------------------
 
-// Answered by LobbyEntered: who makes a lobby is in it, and owns it.
+// Answered by LobbyEntered: whoever creates a lobby is in it, and owns it.
 struct LobbyCreate {
   static constexpr std::uint8_t kType = 16;
   std::uint32_t request = 0;
@@ -72,9 +73,9 @@ struct LobbyFilter : whimbrel::LobbyFilter {
 struct LobbyList {
   static constexpr std::uint8_t kType = 17;
   std::uint32_t request = 0;
-  std::vector<LobbyFilter> filters;  // all must fit
+  std::vector<LobbyFilter> filters;  // all must match
   std::uint8_t slots_min = 0;        // free places
-  std::uint8_t results_max = 0;      // above kLobbyResultsMax is as much as that
+  std::uint8_t results_max = 0;      // at most kLobbyResultsMax count
   template <typename Fields>
   void fields(Fields& f) {
     f.number(request);
@@ -104,7 +105,7 @@ struct LobbyLeave {
     f.id(lobby);
   }
 };
-// The owner's; `of_member`: each member's own.
+// For the owner. `of_member`: for each member, their own data.
 struct LobbySetData {
   static constexpr std::uint8_t kType = 20;
   std::uint32_t request = 0;
@@ -159,7 +160,8 @@ struct LobbySetOwner {
     f.text(member, kIdentityTextSizeMax);
   }
 };
-// The owner's. `members_max` may be below the count of members: nobody is sent away, nobody comes in.
+// For the owner. `members_max` may be below the count of members: nobody is sent away, and nobody
+// comes in.
 struct LobbyConfigure {
   static constexpr std::uint8_t kType = 24;
   std::uint32_t request = 0;
@@ -176,13 +178,14 @@ struct LobbyConfigure {
     f.flag(joinable);
   }
 };
-// What a member takes along over a restart of the server: that it was in the lobby, and how that stood, as the server itself has
-// signed it.
+// What a member keeps over a restart of the server: proof, signed by the server, that they were in
+// the lobby, and its standing.
 using LobbyClaim = std::array<std::uint8_t, 16>;
-// How a lobby stands: who owns it, and who was kicked. It has a new one with each owner and each kick.
+// The standing of a lobby: who owns it, and who was kicked. Each new owner and each kick makes a
+// new standing.
 struct LobbyStanding {
   struct Kicked {
-    std::uint64_t mark = 0;  // stands for the user's name, and does not tell it
+    std::uint64_t mark = 0;  // stands for the user's name without revealing it
     bool operator==(const Kicked&) const = default;
     template <typename Fields>
     void fields(Fields& f) {
@@ -191,7 +194,7 @@ struct LobbyStanding {
   };
   std::string owner;
   std::uint64_t since = 0;  // unix time in ms; the latest counts
-  std::uint64_t life = 0;   // of the server: another one after each start
+  std::uint64_t life = 0;   // of the server; another number after each start
   std::vector<Kicked> kicked;
   template <typename Fields>
   void fields(Fields& f) {
@@ -201,8 +204,8 @@ struct LobbyStanding {
     f.list(kicked, kLobbyKickedMax);
   }
 };
-// Answered by LobbyEntered. Each brings what is its own to change; of who is not the owner, the lobby's data and configuration
-// count until the owner comes.
+// Answered by LobbyEntered. Each member brings what they may change. The lobby's data and
+// configuration from a member who is not the owner count until the owner comes.
 struct LobbyRestore {
   static constexpr std::uint8_t kType = 25;
   std::uint32_t request = 0;
@@ -213,7 +216,7 @@ struct LobbyRestore {
   std::uint8_t members_max = 0;
   bool joinable = true;
   std::vector<LobbyDatum> data;
-  std::vector<LobbyDatum> member_data;  // of who restores
+  std::vector<LobbyDatum> member_data;  // of the member who restores
   template <typename Fields>
   void fields(Fields& f) {
     f.number(request);
@@ -227,7 +230,7 @@ struct LobbyRestore {
     f.list(member_data, kMemberKeysMax);
   }
 };
-// A member does not answer: the server asks whether it is there.
+// A member does not answer: the server asks them.
 struct LobbyReport {
   static constexpr std::uint8_t kType = 26;
   std::uint32_t request = 0;
@@ -247,7 +250,7 @@ inline bool is_lobby_request(Bytes message) {
   return !message.empty() && message[0] >= LobbyCreate::kType && message[0] <= LobbyReport::kType;
 }
 
-// --- server to client ----------------------------------------------------------------------------------------------
+// --- server to client ---------------------------------------------------------------------------
 
 struct LobbyAnswer {
   static constexpr std::uint8_t kType = 96;
@@ -270,7 +273,7 @@ struct LobbyMemberState {
     f.list(data, kMemberKeysMax);
   }
 };
-// The whole of a lobby. `request` 0: a member who reconnected is in it still.
+// A whole lobby. `request` 0: a member who reconnected is still in it.
 struct LobbyEntered {
   static constexpr std::uint8_t kType = 97;
   std::uint32_t request = 0;
@@ -342,7 +345,7 @@ struct LobbyMemberJoined {
     f.text(member, kIdentityTextSizeMax);
   }
 };
-// Who leaves is told too.
+// The member who leaves is told too.
 struct LobbyMemberLeft {
   static constexpr std::uint8_t kType = 101;
   LobbyId lobby{};
@@ -398,7 +401,7 @@ struct LobbyChanged {
     f.text(owner, kIdentityTextSizeMax);
   }
 };
-// Before LobbyEntered, and to all members when the lobby stands otherwise than before. The latest counts.
+// Sent before LobbyEntered, and to all members when the standing changes. The latest counts.
 struct LobbyClaimed {
   static constexpr std::uint8_t kType = 105;
   LobbyId lobby{};

@@ -1,5 +1,5 @@
-// What members do after a restart, in every order: nobody gets an owner's rights who had them not when the server ended, and who had
-// been kicked stays out.
+// What members do after a restart, in every order: nobody gets an owner's rights who had them not
+// when the server ended, and who had been kicked stays out.
 #include <functional>
 
 #include "rendezvous/test_lobby_server.h"
@@ -9,7 +9,8 @@ namespace {
 
 const std::vector<std::string> kOthers = {"bob", "mallory", "eve"};
 
-// mallory made the lobby, gave it to alice and was kicked by her; bob is a member; eve was never in it.
+// mallory made the lobby, gave it to alice and was kicked by her; bob is a member; eve was never in
+// it.
 struct LobbyOrders : Lobbies {
   void SetUp() override {
     for (const char* who : {"mallory", "alice", "bob"}) online(who);

@@ -10,7 +10,7 @@ namespace whimbrel::rendezvous {
 
 namespace {
 
-// What one member can bring.
+// Limits of what one member can bring.
 constexpr std::size_t kRestoredBytesMax =
     kLobbyKeysMax * (kLobbyKeyBytesMax + kLobbyValueBytesMax) + kMemberDataBytesMax;
 
@@ -28,7 +28,7 @@ LobbyServer::LobbyServer(const LobbyLimits& limits, Random& random, const LobbyO
   ASSERT(limits_.lobbies_of_user <= kLobbiesOfUserMax);
 }
 
-// --- users come and go ---------------------------------------------------------------------------------------------
+// --- users come and go --------------------------------------------------------------------------
 
 void LobbyServer::on_online(const LobbyUser& user, Instant now) {
   now_ = now;
@@ -51,7 +51,7 @@ void LobbyServer::on_online(const LobbyUser& user, Instant now) {
   }
 }
 
-// The state is kept without places too, so that reconnecting does not fill the buckets.
+// The state is kept even without places, so that reconnecting does not refill the buckets.
 void LobbyServer::on_offline(const LobbyUser& user, Instant now) {
   const auto at = users_.find(user);
   if (at == users_.end() || !at->second.online) return;
@@ -77,7 +77,7 @@ void LobbyServer::replace_silent_owner(Lobby& lobby) {
   const auto next = std::find_if(members.begin(), members.end(), [&](const auto& member) {
     return member.identity != lobby.owner() && state(member.identity).online;
   });
-  if (next == members.end()) return;  // nobody who could do more
+  if (next == members.end()) return;  // there is nobody who could own it
   const Identity owner = next->identity;
   lobby.set_owner(owner);
   tell(lobby, lobby.changed());
@@ -112,7 +112,7 @@ void LobbyServer::leave_all(const LobbyUser& user, UserState& state, LobbyLeaveW
   }
 }
 
-// --- requests ------------------------------------------------------------------------------------------------------
+// --- requests -----------------------------------------------------------------------------------
 
 void LobbyServer::on_request(const LobbyUser& user, const LobbyRequest& request, Instant now) {
   const auto at = users_.find(user);
@@ -172,7 +172,7 @@ Lobby* LobbyServer::find_as_owner(const LobbyUser& user, LobbyId id, LobbyResult
 
 LobbyId LobbyServer::new_id() {
   for (;;) {
-    // Positive as a signed number too, for scripts that have no other.
+    // Positive as a signed number too, for scripting languages that have only those.
     const LobbyId id{random_.u64() >> 1};
     if (id != LobbyId{} && !lobbies_.contains(id)) return id;
   }
@@ -196,7 +196,8 @@ Lobby& LobbyServer::add_lobby(LobbyId id, const LobbyUser& owner, const LobbyCre
   return lobbies_.emplace(id, Lobby(id, owner.first, create, owner.second)).first->second;
 }
 
-// The claim comes first: whoever knows that he is in the lobby can bring it over a restart.
+// The claim comes first: a client that knows it is in the lobby can then restore it after a
+// restart.
 void LobbyServer::welcome(const LobbyUser& user, const Lobby& lobby, std::uint32_t request) {
   send_claim(user, lobby);
   send(user, lobby.entered(request));
@@ -208,7 +209,7 @@ LobbyResult LobbyServer::on(const LobbyUser& user, UserState&, const LobbyList& 
   const std::size_t wanted = std::min<std::size_t>(list.results_max, kLobbyResultsMax);
   const auto of_app = of_app_.find(user.first);
   if (of_app != of_app_.end()) {
-    // Ids are random: a start anywhere shows every lobby as often as any other, however many there are.
+    // Ids are random: starting anywhere shows each lobby equally often, however many there are.
     const std::set<LobbyId>& ids = of_app->second;
     auto at = ids.lower_bound(LobbyId{random_.u64() >> 1});
     const std::size_t scanned_max = std::min(ids.size(), limits_.scan_max);
@@ -256,7 +257,8 @@ LobbyResult LobbyServer::on(const LobbyUser& user, UserState&, const LobbySetDat
   Lobby* lobby =
       set.of_member ? find_as_member(user, set.lobby, why) : find_as_owner(user, set.lobby, why);
   if (lobby == nullptr) return why;
-  // The whole new value is counted, as if it replaced nothing: the limit is never passed, and met a little early at most.
+  // The whole new value is counted, as if it replaced nothing: the limit is never exceeded, but may
+  // be reached a little early.
   const std::size_t added = set.remove ? 0 : set.datum.key.size() + set.datum.value.size();
   if (set.datum.key.empty() || data_bytes_ + added > limits_.data_bytes_max) {
     return LobbyResult::kTooMuch;
@@ -326,7 +328,7 @@ LobbyResult LobbyServer::on(const LobbyUser& user, UserState&, const LobbyReport
   return why;
 }
 
-// --- after a restart -----------------------------------------------------------------------------------------------
+// --- after a restart ----------------------------------------------------------------------------
 
 std::uint64_t LobbyServer::unix_ms(Instant now) const {
   return static_cast<std::uint64_t>(origin_.clock.at(now));
@@ -369,13 +371,14 @@ void LobbyServer::send_claims(const Lobby& lobby) {
   }
 }
 
-// It has another owner, or one was kicked: what members would bring over a restart is another thing.
+// It has another owner, or a user was kicked: members need a new claim for a restart.
 void LobbyServer::stand_anew(Lobby& lobby) {
   lobby.stand_anew(unix_ms(now_), life_);
   send_claims(lobby);
 }
 
-// Until the owner is a member again nobody has its rights; then, or when that has taken too long, nobody is waited for.
+// Until the owner is a member again, nobody has the owner's rights. Then, or when that takes too
+// long, the waiting ends.
 void LobbyServer::await_owner(Lobby& lobby) {
   const bool here = lobby.has(lobby.owner());
   if (here == (lobby.owner_due() == kNever)) return;
@@ -395,8 +398,8 @@ void LobbyServer::pass_on_overdue() {
   }
 }
 
-// The server's own word says who owns it and who was kicked, and the latest word counts. All else a member brings is only taken for
-// what was its own to change.
+// Who owns the lobby and who was kicked is only taken from what the server has signed, and the
+// latest counts. Everything else is only taken if the member was allowed to change it.
 LobbyResult LobbyServer::on(const LobbyUser& user, UserState& state, const LobbyRestore& restore) {
   const LobbyClaim expected = claim_of(user, restore.lobby, restore.standing);
   if (!constant_time_equal(expected, restore.claim)) {
@@ -421,7 +424,7 @@ LobbyResult LobbyServer::on(const LobbyUser& user, UserState& state, const Lobby
   await_owner(*lobby);
   if (later) send_claims(*lobby);
   if (all) {
-    // What those have said who came before may be otherwise.
+    // Members who came before may have said something else.
     tell(*lobby, lobby->entered(0), &user.second);
   } else if (result == LobbyResult::kOk) {
     tell_joined(*lobby, user.second);
@@ -465,9 +468,10 @@ void LobbyServer::send_away_kicked(Lobby& lobby) {
   for (const Identity& member : kicked) drop_member(lobby, member, LobbyLeaveWhy::kKicked);
 }
 
-// --- members -------------------------------------------------------------------------------------------------------
+// --- members ------------------------------------------------------------------------------------
 
-// Ends the lobby with its last member; `lobby` may be gone afterwards. `member` is not the lobby's own copy.
+// Ends the lobby with its last member: `lobby` may be gone afterwards. `member` must not be the
+// lobby's own copy.
 void LobbyServer::remove_member(Lobby& lobby, const Identity& member, LobbyLeaveWhy why) {
   const bool owned = lobby.owner() == member;
   const bool kicked = why == LobbyLeaveWhy::kKicked;

@@ -1,8 +1,9 @@
-// The lobbies of a rendezvous: small rooms where users find each other before they talk.
+// The lobbies of a rendezvous: small groups in which users find each other before they talk.
 //
-// Sans-I/O, one driver. Users are those who are logged in; who goes offline keeps its places for a grace, and finds them again when
-// it is back in time. Everything is in memory. What a server's end takes along its members bring back: for a while after the
-// start, whoever has the earlier server's word for it may restore a lobby, each what was its own to change.
+// Sans-I/O, one driver. Users are logged in. A user who goes offline keeps their places for a
+// grace. Everything is in memory. After a restart the members bring their lobbies back: for a
+// while, whoever has a claim that the earlier life signed may restore a lobby, each member what
+// they were allowed to change.
 #pragma once
 
 #include <whimbrel/identity.h>
@@ -30,25 +31,27 @@ namespace whimbrel::rendezvous {
 // App id and identity: users of two applications never meet.
 using LobbyUser = std::pair<std::uint32_t, Identity>;
 
-// What happens at each limit stands beside it.
+// The comments say what happens at each limit.
 struct LobbyLimits {
   std::size_t lobbies_max = 10'000;                 // kTooMuch
   std::size_t lobbies_of_user = kLobbiesOfUserMax;  // kTooMuch; at most kLobbiesOfUserMax
   std::size_t data_bytes_max = 256 << 20;           // of all lobbies together: kTooMuch
-  std::size_t scan_max = 5000;     // lobbies that one list looks at; others are not found this time
-  double changes_per_second = 10;  // of one user, lists aside: kTooOften
+  // Lobbies that one search looks at; others are not found this time.
+  std::size_t scan_max = 5000;
+  double changes_per_second = 10;  // of one user, without searches: kTooOften
   double changes_burst = 64;
   double lists_per_second = 2;  // kTooOften
   double lists_burst = 5;
-  Duration grace = seconds(10);  // of an absent member
-  // For the owner of a restored lobby, who may find out by their next ping that the server has started again: then the longest member
-  // is it.
+  Duration grace = seconds(10);  // for an absent member
+  // For the absent owner of a restored lobby, who may learn only by their next ping that the server
+  // was restarted. Then the longest member becomes the owner.
   Duration owner_wait = seconds(40);
-  // From the start: later there is nothing to restore. As long as it takes to call back all users of the largest server.
+  // From the start of the server; later nothing can be restored. It is as long as it takes to call
+  // back all users of the largest server.
   Duration restore_time = seconds(120);
 };
 
-// What makes two lives of a server one.
+// What stays the same over a restart of the server.
 struct LobbyOrigin {
   Secret key;  // signs claims: the same in each life
   Instant start;
@@ -63,24 +66,27 @@ struct LobbyCounters {
 
 class LobbyServer {
  public:
-  // Called with each message for a user who is online, from within the calls below; must not call back.
+  // Called from within the calls below with each message for a user who is online; must not call
+  // back.
   using Send = std::function<void(const LobbyUser& to, Bytes message)>;
-  // Likewise: others say that a user does not answer. Who does not answer the server either, or is away for as long, is to be
-  // on_silent().
+  // Likewise: others say that a user does not answer. If the user does not answer the server
+  // either, or stays away, the caller calls on_silent().
   using Doubt = std::function<void(const LobbyUser& user)>;
-  // `random` must outlive it, and not be guessable: ids of private lobbies come from it.
+  // `random` must outlive it, and be unguessable: ids of private lobbies come from it.
   LobbyServer(const LobbyLimits& limits, Random& random, const LobbyOrigin& origin, Send send,
               Doubt doubt = {});
-  // From now on: what is there stays.
+  // From now on; existing lobbies stay.
   void set_limits(const LobbyLimits& limits) { limits_ = limits; }
 
-  // At each login, also one that replaces an older session: the user is told which lobbies it is in.
+  // At each login, also one that replaces an older session: the user is told which lobbies it is
+  // in.
   void on_online(const LobbyUser& user, Instant now);
   void on_offline(const LobbyUser& user, Instant now);
-  // No place is kept for a user who says that he goes. Before on_offline().
+  // No place is kept for a user who logs out. Call it before on_offline().
   void on_left(const LobbyUser& user);
-  // Of a user who has not answered for too long, before on_offline() or after it: what it owns passes on, at once or to the first who
-  // is there again; its places are kept as for any who goes offline.
+  // A user has not answered for too long; called before on_offline() or after it. Their lobbies get
+  // another owner, at once or as soon as a member is online. Their places are kept as for any user
+  // who goes offline.
   void on_silent(const LobbyUser& user, Instant now);
   // Ignored unless the user is online.
   void on_request(const LobbyUser& user, const LobbyRequest& request, Instant now);
@@ -88,10 +94,10 @@ class LobbyServer {
   Instant next_deadline() const;
 
   std::size_t lobby_count() const { return lobbies_.size(); }
-  // Online, or with a place that is kept.
+  // Users who are online or have a place that is kept.
   std::size_t user_count() const { return users_.size(); }
   std::size_t data_bytes() const { return data_bytes_; }
-  // Members of all lobbies; one look at each.
+  // Members of all lobbies; counted by going through them.
   std::size_t place_count() const;
   // Null: there is none, or not of this application.
   const Lobby* find(std::uint32_t app_id, LobbyId id) const;
@@ -100,13 +106,14 @@ class LobbyServer {
  private:
   struct UserState {
     bool online = false;
-    bool silent = false;  // and owns nothing that others could have
+    bool silent = false;  // and owns no lobby that others could own
     std::set<LobbyId> lobbies;
     TokenBucket changes, lists;
     Instant leaves_at = kNever;  // while offline
   };
 
-  // Each does the request, tells others, and gives the result; kOk is answered unless the answer was of its own kind.
+  // Each carries out the request, tells others, and returns the result. kOk is answered unless the
+  // request has an answer of its own.
   LobbyResult on(const LobbyUser& user, UserState& state, const LobbyCreate& create);
   LobbyResult on(const LobbyUser& user, UserState& state, const LobbyList& list);
   LobbyResult on(const LobbyUser& user, UserState& state, const LobbyJoin& join);
@@ -121,12 +128,12 @@ class LobbyServer {
 
   // Null: there is none, or not of this application.
   Lobby* find(const LobbyUser& user, LobbyId id);
-  // The lobby that `user` is in, or owns; null, and `why` says so.
+  // The lobby that `user` is in, or owns. Null: `why` says why not.
   Lobby* find_as_member(const LobbyUser& user, LobbyId id, LobbyResult& why);
   Lobby* find_as_owner(const LobbyUser& user, LobbyId id, LobbyResult& why);
   LobbyId new_id();
   Lobby& add_lobby(LobbyId id, const LobbyUser& owner, const LobbyCreate& create);
-  // The whole of the lobby, and what restores it.
+  // Sends the whole lobby, and the claim that restores it.
   void welcome(const LobbyUser& user, const Lobby& lobby, std::uint32_t request);
   void send_claim(const LobbyUser& user, const Lobby& lobby);
   void send_claims(const Lobby& lobby);
@@ -135,7 +142,7 @@ class LobbyServer {
   std::uint64_t mark_of(const LobbyUser& user, LobbyId lobby) const;
   void stand_anew(Lobby& lobby);
   bool is_over(const UserState& state, bool new_lobby) const;
-  // What a restore brings. True: the others are to be told all of it.
+  // Takes what a restore brings. True: the other members have to be told everything.
   bool take_restored(Lobby& lobby, const LobbyUser& user, const LobbyRestore& restore, bool later);
   void tell_joined(const Lobby& lobby, const Identity& member);
   void send_away_kicked(Lobby& lobby);
@@ -154,7 +161,7 @@ class LobbyServer {
   LobbyLimits limits_;
   Random& random_;
   LobbyOrigin origin_;
-  std::uint64_t life_;  // tells claims of this life of the server from earlier ones
+  std::uint64_t life_;  // tells the claims of this life from those of earlier ones
   Send send_;
   Doubt doubt_;
   Instant now_;  // of the call that is running

@@ -252,7 +252,7 @@ TEST_F(Lobbies, AppsDoNotMeet) {
   EXPECT_EQ(result("eve"), LobbyResult::kNoSuchLobby);
 }
 
-// --- absence -------------------------------------------------------------------------------------------------------
+// --- absence ------------------------------------------------------------------------------------
 
 TEST_F(Lobbies, AMemberWhoIsBackInTimeKeepsItsPlace) {
   for (const char* who : {"alice", "bob", "carol"}) online(who);
@@ -319,7 +319,7 @@ TEST_F(Lobbies, NobodyOfflineIsHeard) {
   EXPECT_EQ(server->lobby_count(), 0u);
 }
 
-// --- limits --------------------------------------------------------------------------------------------------------
+// --- limits -------------------------------------------------------------------------------------
 
 TEST_F(Lobbies, LimitOfMembers) {
   online("owner");

@@ -1,4 +1,5 @@
-// How the fields of a rendezvous message are written and read. Each message names its fields once, to either of these.
+// How the fields of a rendezvous message are written and read. Each message names its fields once,
+// to either of these.
 #pragma once
 
 #include <algorithm>

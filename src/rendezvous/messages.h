@@ -1,7 +1,8 @@
-// What a client and the rendezvous say to each other: each message is one reliable message of their session, on channel 0. The
-// first byte is its type. docs/PROTOCOL.md has the same as a table.
+// What a client and the rendezvous say to each other: each message is one reliable message of their
+// session, on channel 0. The first byte is its type. docs/PROTOCOL.md has the same as a table.
 //
-// `request` numbers are the client's; an answer repeats the one it answers. 0 names the login.
+// The client chooses the `request` numbers; an answer repeats that of its request. 0 stands for the
+// login.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,8 @@
 namespace whimbrel::rendezvous {
 
 inline constexpr std::uint8_t kVersion = 1;
-// The name that a server shows in the handshake, as a generic string. Its key is what tells it from others.
+// The name that every server shows in the handshake, as a generic string. Its key tells it from
+// others.
 inline constexpr std::string_view kServerName = "whimbrel server";
 inline constexpr std::size_t kTokenTextMax = 4096;  // a JWT
 inline constexpr std::size_t kTextMax = 256;        // for a person
@@ -27,19 +29,19 @@ inline constexpr std::size_t kSignalBytesMax = 2048;
 inline constexpr std::size_t kRelayTokenMax = 256;
 inline constexpr std::size_t kSiteNameMax = 16;
 inline constexpr std::size_t kRelaySitesMax = 16;
-// Of all sites together; a site has one for each of its addresses.
+// Tickets of all sites together; a site has one for each of its addresses.
 inline constexpr std::size_t kRelayTicketsMax = 32;
 inline constexpr std::size_t kSiteAddressesMax = 4;
 
-// --- client to server ----------------------------------------------------------------------------------------------
+// --- client to server ---------------------------------------------------------------------------
 
 struct Login {
   static constexpr std::uint8_t kType = 1;
   std::uint8_t version = kVersion;
   std::uint32_t app_id = 0;
-  std::string identity;  // wanted; empty: the server says who we are
-  std::string token;     // of the game's backend, in login mode token
-  // Of an earlier login here: as good as a token that has run out meanwhile.
+  std::string identity;  // the wanted one; empty: the server chooses
+  std::string token;     // from the game's backend, in login mode token
+  // From an earlier login at this server: it takes the place of a token that has expired since.
   std::vector<std::uint8_t> certificate = {};
   template <typename Fields>
   void fields(Fields& f) {
@@ -50,7 +52,7 @@ struct Login {
     f.blob(certificate, kCertificateSizeMax);
   }
 };
-// Wants a newer certificate.
+// Asks for a newer certificate.
 struct Renew {
   static constexpr std::uint8_t kType = 2;
   template <typename Fields>
@@ -86,7 +88,8 @@ struct WantRelayTicket {
     f.number(request);
   }
 };
-// Between pings, unless the server says more, up to the second. NATs forget what is silent for 30 s.
+// The interval of pings, and the longest one that the server can ask for. NATs forget what is
+// silent for 30 s.
 inline constexpr Duration kPingInterval = seconds(10);
 inline constexpr Duration kPingIntervalMax = seconds(25);
 struct Ping {
@@ -97,7 +100,7 @@ struct Ping {
     f.number(number);
   }
 };
-// Is told when the user comes or goes, and at once how it is now.
+// Asks to be told when the user comes or goes. The present state is told at once.
 struct Watch {
   static constexpr std::uint8_t kType = 7;
   std::string identity;
@@ -108,7 +111,7 @@ struct Watch {
     f.flag(on);
   }
 };
-// The user goes, and does not come back: whatever is kept for him is let go. The server closes the session.
+// The user logs out: nothing is kept for them. The server closes the session.
 struct Logout {
   static constexpr std::uint8_t kType = 8;
   template <typename Fields>
@@ -117,7 +120,7 @@ struct Logout {
 using ClientMessage =
     std::variant<Login, Renew, Lookup, Signal, WantRelayTicket, Ping, Watch, Logout>;
 
-// --- server to client ----------------------------------------------------------------------------------------------
+// --- server to client ---------------------------------------------------------------------------
 
 struct LoggedIn {
   static constexpr std::uint8_t kType = 64;
@@ -125,7 +128,8 @@ struct LoggedIn {
   std::vector<std::uint8_t> certificate;
   std::array<std::uint8_t, kKeySize> authority{};  // Ed25519 public key
   std::int64_t unix_ms = 0;                        // the server's clock
-  std::uint32_t requests_per_second = 0;           // beyond that it refuses; 0: it does not say
+  // Beyond it the server refuses; 0: it does not say.
+  std::uint32_t requests_per_second = 0;
   template <typename Fields>
   void fields(Fields& f) {
     f.text(identity, kIdentityTextSizeMax);
@@ -136,18 +140,18 @@ struct LoggedIn {
   }
 };
 enum class RefusalCode : std::uint16_t {
-  kUnsupported = 1,   // version, or a type of message that the server does not know
-  kMalformed = 2,     // a message that is not one
+  kUnsupported = 1,   // of version, or of type of message
+  kMalformed = 2,     // not a message
   kNotLoggedIn = 3,   // only a login may come first
-  kBadIdentity = 4,   // no identity, or not of this login mode
+  kBadIdentity = 4,   // no identity, or none that this login mode allows
   kNameTaken = 5,     // the name belongs to another key
   kBadToken = 6,      // the backend's token is not valid
   kWrongApp = 7,      // this server serves another application
-  kRevoked = 8,       // this key is not welcome any more
+  kRevoked = 8,       // this key was revoked
   kFull = 9,          // too many clients, watches, ...
   kTooOften = 10,     // rate limit
   kNoRelay = 11,      // there is no relay
-  kUnavailable = 12,  // the server cannot, now: its disk, for example
+  kUnavailable = 12,  // the server cannot do it now: because of its disk, for example
 };
 struct Refused {
   static constexpr std::uint8_t kType = 65;
@@ -197,9 +201,9 @@ struct Signalled {
     f.blob(body, kSignalBytesMax);
   }
 };
-// What opens one relay; part of RelayTickets.
+// The ticket for one address of a relay; part of RelayTickets.
 struct RelayTicket {
-  std::array<std::uint8_t, 16> address{};  // all zero: this server's own, as the client reached it
+  std::array<std::uint8_t, 16> address{};  // all zero: where the client reached this server
   std::uint16_t port = 0;
   std::string site;
   std::vector<std::uint8_t> token;
@@ -218,7 +222,7 @@ struct RelayTicket {
 struct RelayTickets {
   static constexpr std::uint8_t kType = 69;
   std::uint32_t request = 0;
-  // One for each address of each site, those of a site one after the other; the operator's first choice first.
+  // One for each address of each site, grouped by site, in the operator's order of preference.
   std::vector<RelayTicket> relays;
   template <typename Fields>
   void fields(Fields& f) {
@@ -254,7 +258,7 @@ struct Renewed {
     f.blob(certificate, kCertificateSizeMax);
   }
 };
-// The session ends: another one of the same identity has begun, or the server stops.
+// The session ends: the same user has logged in elsewhere, or the server stops.
 struct Farewell {
   static constexpr std::uint8_t kType = 73;
   bool replaced = false;
@@ -265,7 +269,8 @@ struct Farewell {
     f.number(seconds);
   }
 };
-// Keys whose certificates don't count any more: handshake/revocations.h. After a login where there are any, and when they change.
+// The signed list of revoked keys (handshake/revocations.h). Sent after a login if there are any,
+// and when the list changes.
 struct Revocations {
   static constexpr std::uint8_t kType = 74;
   std::vector<std::uint8_t> list;
@@ -274,7 +279,7 @@ struct Revocations {
     f.blob(list, kRevocationsSizeMax);
   }
 };
-// Is the client there? It answers by a Ping.
+// Asks whether the client is there. It answers with a Ping.
 struct Check {
   static constexpr std::uint8_t kType = 75;
   template <typename Fields>
@@ -283,7 +288,8 @@ struct Check {
 using ServerMessage = std::variant<LoggedIn, Refused, Found, SignalDone, Signalled, RelayTickets,
                                    Pong, Presence, Renewed, Farewell, Revocations, Check>;
 
-// Of the server's: what others cause, and what is no answer. A client that is slow to take it must not be put out for it.
+// Whether a message of the server may be lost: those that others cause, and that are no answers. A
+// client that is slow to take them is not disconnected for it.
 bool may_be_lost(Bytes message);
 bool is_presence(Bytes message);
 

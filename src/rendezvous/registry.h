@@ -1,4 +1,5 @@
-// What a rendezvous remembers over restarts: who owns which name, who got which number, who is not welcome.
+// What a rendezvous remembers over restarts: who owns which name, who has which number, and which
+// keys are revoked.
 #pragma once
 
 #include <cstdint>
@@ -18,31 +19,33 @@ class Registry {
  public:
   virtual ~Registry() = default;
 
-  // What a question came to. kUnavailable: the store cannot answer now; nothing was changed.
+  // The answer to a question. kUnavailable: the store cannot answer now; nothing was changed.
   enum class Answer : std::uint8_t { kYes, kNo, kUnavailable };
 
-  // kYes: the name is this key's. kNo: it is another's. Nothing: nobody's.
+  // kYes: the name belongs to this key. kNo: to another one. Nothing: to nobody.
   virtual std::optional<Answer> owns(std::uint32_t app_id, std::string_view identity,
                                      const PublicKey& key) = 0;
-  // Names that a key has, over all applications. Nothing: unavailable.
+  // How many names a key has, in all applications. Nothing: unavailable.
   virtual std::optional<std::size_t> names_of(const PublicKey& key) = 0;
-  // Makes the name this key's if it is nobody's. kNo: it is another key's.
+  // Gives the name to this key if it belongs to nobody. kNo: it belongs to another key.
   virtual Answer claim(std::uint32_t app_id, std::string_view identity, const PublicKey& key) = 0;
-  // The number of this key, from 1 on; a new one if it has none. Nothing: unavailable, or all are given away.
+  // The number of this key, from 1 on; a new one if it has none. Nothing: unavailable, or there are
+  // no more.
   virtual std::optional<std::uint32_t> number_of(std::uint32_t app_id, const PublicKey& key) = 0;
   virtual Answer has_number(std::uint32_t app_id, const PublicKey& key) = 0;
-  // This key has shown that it is this user: so that an operator finds the key by the name. What cannot be written is left out.
+  // Remembers that this key has logged in as this user, so that an operator can find the key by the
+  // name. If it cannot be written, it is left out.
   virtual void note_login(std::uint32_t app_id, std::string_view identity,
                           const PublicKey& key) = 0;
   virtual Answer revoked(const PublicKey& key) = 0;
-  // Those revoked since then, the latest first, at most `keys_max`. Nothing: unavailable.
+  // The keys revoked since then, latest first, at most `keys_max`. Nothing: unavailable.
   virtual std::optional<std::vector<PublicKey>> revoked_since(std::int64_t unix_seconds,
                                                               std::size_t keys_max) = 0;
-  // Another number whenever that may have changed. Cheap: it is asked every second.
+  // Changes whenever that may have changed. It must be cheap: it is called every second.
   virtual std::int64_t version() = 0;
 };
 
-// Forgets everything with the process. Bounded: a claim beyond the limit is answered by kUnavailable.
+// A registry in memory. Bounded: a claim beyond the limit is answered by kUnavailable.
 class MemoryRegistry : public Registry {
  public:
   explicit MemoryRegistry(std::size_t entries_max = 1'000'000) : entries_max_(entries_max) {}

@@ -8,10 +8,10 @@ namespace whimbrel::rendezvous {
 
 namespace {
 
-// How soon a revocation is noticed, and how many clients are told of it between two looks at the others.
+// How soon a revocation is noticed, and how many clients are told at a time.
 constexpr Duration kLookInterval = seconds(1);
 constexpr std::size_t kToldAtOnce = 64;
-// A client that did not take what it is to know of those whom it watches is told again so much later.
+// When a client that could not take the presence of the users it watches is told again.
 constexpr Duration kTellInterval = seconds(1);
 constexpr double kRenewalsAtOnce = 4;
 
@@ -51,7 +51,7 @@ void RendezvousServer::set_limits(const RendezvousLimits& limits, const LobbyLim
   if (lobbies_) lobbies_->set_limits(lobbies);
 }
 
-// --- clients come and go -------------------------------------------------------------------------------------------
+// --- clients come and go ------------------------------------------------------------------------
 
 void RendezvousServer::on_connected(ClientId id, const PublicKey& key, const IpAddress& from,
                                     Instant now) {
@@ -69,7 +69,8 @@ void RendezvousServer::on_connected(ClientId id, const PublicKey& key, const IpA
   looks_due_.emplace_back(now + kSilenceInterval, id);
 }
 
-// Whoever is not logged in has a place of another kind than users have, and keeps nobody from logging in.
+// Clients that are not logged in have a limit of their own, so that they keep nobody from logging
+// in.
 void RendezvousServer::make_room_to_log_in(Instant now) {
   while (clients_.size() - by_user_.size() >= limits_.waiting_max && !logins_due_.empty()) {
     const ClientId oldest = logins_due_.front().second;
@@ -117,7 +118,7 @@ void RendezvousServer::advance(Instant now) {
   }
   if (lobbies_) lobbies_->advance(now);
   if (now >= next_look_) look_at_revocations(now);
-  // As the messages leave: a list is long, and the clients are many.
+  // A list is long, and there are many clients: the next part follows when the last one has left.
   if (tell_from_ && outputs_.empty()) tell_revocations(now);
   if (renew_from_ && outputs_.empty()) renew_some(now);
   if (now >= tell_again_at_ && outputs_.empty()) tell_again();
@@ -150,21 +151,21 @@ Instant RendezvousServer::next_deadline() const {
 
 void RendezvousServer::farewell(Duration left) {
   const auto whole = static_cast<std::uint16_t>(to_milliseconds(left) / 1000);
-  // Past the limit of outputs: whoever is not told would run into a timeout.
+  // Even beyond outputs_max: a client that is not told would run into a timeout.
   for (const auto& [id, client] : clients_)
     outputs_.push_back({id, encode(Farewell{false, whole})});
 }
 
-// --- revocations ---------------------------------------------------------------------------------------------------
+// --- revocations --------------------------------------------------------------------------------
 
 void RendezvousServer::look_at_revocations(Instant now) {
   next_look_ = now + kLookInterval;
   const std::int64_t version = authority_.registry_version();
   if (version == registry_version_) return;
   auto list = authority_.revocations(clock_.seconds_at(now));
-  if (!list) return;  // at the next look
+  if (!list) return;  // tried again at the next look
   registry_version_ = version;
-  // Each list is signed anew: what counts is whom it names.
+  // Each list is newly signed: compared by its keys.
   const auto keys_of = [](const std::vector<std::uint8_t>& bytes) {
     const auto decoded = decode_revocations(bytes);
     return decoded ? decoded->keys : std::vector<PublicKey>();
@@ -192,7 +193,7 @@ void RendezvousServer::tell_revocations(Instant now) {
   tell_from_ = at == clients_.end() ? std::nullopt : std::optional(at->first);
 }
 
-// --- for an operator's log -----------------------------------------------------------------------------------------
+// --- for an operator's log ----------------------------------------------------------------------
 
 void RendezvousServer::put_out(ClientId id, PutOut why, Instant now) {
   const auto at = clients_.find(id);
@@ -214,7 +215,7 @@ void RendezvousServer::note_refused(const Client& client, const Login& login,
                login.identity, why.text, client.key});
 }
 
-// What was revoked before the start is no news.
+// What was revoked before the start is not an event.
 void RendezvousServer::note_revoked(const std::vector<PublicKey>& keys) {
   std::set<PublicKey> now(keys.begin(), keys.end());
   if (noted_revoked_ && events_.wants(Recorded::kTrouble)) {
@@ -226,10 +227,11 @@ void RendezvousServer::note_revoked(const std::vector<PublicKey>& keys) {
   noted_revoked_ = std::move(now);
 }
 
-// --- the wall clock ------------------------------------------------------------------------------------------------
+// --- the wall clock -----------------------------------------------------------------------------
 
 void RendezvousServer::on_clock_jump(Instant now) {
-  // The same keys under the right date: a list of the future would hide the next one.
+  // Sign the same keys again with the right date: a list dated in the future would hide the next
+  // one.
   registry_version_ = -1;
   revocations_.clear();
   next_look_ = now;
@@ -244,7 +246,7 @@ void RendezvousServer::renew_some(Instant now) {
     if (!client.user) continue;
     const auto& [app_id, identity] = *client.user;
     auto renewed = renew(client, now);
-    // One that cannot be made now is asked for by the client, later.
+    // If it cannot be made now, the client will ask for it later.
     auto* certificate = std::get_if<std::vector<std::uint8_t>>(&renewed);
     if (certificate == nullptr) continue;
     client.certificate = std::move(*certificate);
@@ -256,7 +258,7 @@ void RendezvousServer::renew_some(Instant now) {
   renew_from_ = at == clients_.end() ? std::nullopt : std::optional(at->first);
 }
 
-// --- messages ------------------------------------------------------------------------------------------------------
+// --- messages -----------------------------------------------------------------------------------
 
 void RendezvousServer::on_message(ClientId id, Bytes bytes, Instant now) {
   const auto at = clients_.find(id);
@@ -283,9 +285,9 @@ void RendezvousServer::on_message(ClientId id, Bytes bytes, Instant now) {
 }
 
 bool RendezvousServer::take(Client& client, const ClientMessage& message, Instant now) const {
-  // The answer to a Ping is how a client knows that we live.
+  // Pings are always answered: clients take silence for our end.
   if (std::holds_alternative<Ping>(message)) return true;
-  // Whoever is busy must not lose his certificate for it.
+  // Renewals have a rate of their own: a busy client must not lose its certificate.
   if (std::holds_alternative<Renew>(message)) return client.renewals.take(1, now);
   return client.requests.take(1, now);
 }
@@ -357,13 +359,13 @@ void RendezvousServer::on(ClientId id, Client& client, const Login& login, Insta
   tell_watchers(user, true);
 }
 
-// The same user again: the older session is dead, or another program of his.
+// The same user logs in again: the older session is dead, or belongs to another program of theirs.
 void RendezvousServer::replace_older(const User& user, ClientId newer, Instant /*now*/) {
   const auto at = by_user_.find(user);
   if (at == by_user_.end() || at->second == newer) return;
   const ClientId older = at->second;
   Client& client = clients_.at(older);
-  forget_watches(older, client);  // nobody is told that the user left: he did not
+  forget_watches(older, client);  // nobody is told that the user left: they did not
   send(older, Farewell{true, 0});
   clients_.erase(older);
   outputs_.push_back({older, {}});
@@ -418,7 +420,7 @@ void RendezvousServer::on(ClientId id, Client& client, const Signal& signal, Ins
   ClientId to{};
   const bool online = identity && find({client.user->first, *identity}, &to) != nullptr;
   if (!online) ++counters_.signals_offline;
-  // The line of whoever gets them is not the senders' to fill.
+  // Senders must not fill the line of the user who gets the signals.
   const bool fits =
       online && clients_.at(to).signals_in.take(static_cast<double>(signal.body.size()), now);
   if (fits) {
@@ -489,7 +491,7 @@ void RendezvousServer::on_not_taken(ClientId id, Bytes message, Instant now) {
   if (is_presence(message)) tell_later(id, now + kTellInterval);
 }
 
-// How it is now, of all whom they watch.
+// Tells clients the present state of all users whom they watch.
 void RendezvousServer::tell_again() {
   tell_again_at_ = kNever;
   for (std::size_t i = 0; i < kToldAtOnce && !untold_.empty(); ++i) {
@@ -516,7 +518,7 @@ void RendezvousServer::forget_watches(ClientId id, Client& client) {
   client.watches.clear();
 }
 
-// --- outputs -------------------------------------------------------------------------------------------------------
+// --- outputs ------------------------------------------------------------------------------------
 
 void RendezvousServer::push(ClientId to, std::vector<std::uint8_t> message) {
   if (outputs_.size() >= limits_.outputs_max) {

@@ -1,7 +1,9 @@
-// The rendezvous: knows which users are here, answers where somebody is, and carries signals between them.
+// The rendezvous: knows which users are online, answers look-ups, and carries signals between
+// users.
 //
-// Sans-I/O, one driver. Clients are numbers that the driver gives to its sessions; what reaches the server is what a client
-// proved there: its key. Whoever is not logged in can do nothing but log in, and not for long.
+// Sans-I/O, one driver. Clients have numbers, which the driver gives to its sessions; each has
+// proved its key there. A client that is not logged in can only log in, and has limited time for
+// it.
 #pragma once
 
 #include <cstdint>
@@ -26,34 +28,40 @@ namespace whimbrel::rendezvous {
 
 enum class ClientId : std::uint64_t {};
 
-// Who gives out what opens relays.
+// Makes tickets for relays.
 class TicketIssuer {
  public:
   virtual ~TicketIssuer() = default;
-  // As of RelayTickets, at most kRelayTicketsMax. None: there is no relay, or not now.
+  // See RelayTickets; at most kRelayTicketsMax. None: there is no relay, or none at the moment.
   virtual std::vector<RelayTicket> issue(const Identity& identity, std::uint32_t app_id,
                                          std::int64_t unix_seconds) = 0;
 };
 
-// What happens at each limit stands beside it.
+// The comments say what happens at each limit.
 struct RendezvousLimits {
-  std::size_t clients_max = 100'000;  // logged in: refused, and its session closed
-  std::size_t waiting_max = 2048;     // connected and not logged in: the oldest goes
+  // Logged in; further ones are refused, and their sessions closed.
+  std::size_t clients_max = 100'000;
+  std::size_t waiting_max = 2048;     // connected and not logged in; then the oldest is closed
   Duration login_time = seconds(10);  // then the session is closed
-  // Where more come with an interval of 10 s, users are told longer ones, up to 25 s.
+  // Pings of all clients. If an interval of 10 s would bring more, users get longer intervals, up
+  // to 25 s.
   double pings_per_second = 2000;
-  // Of a client: its session is closed. In intervals between its pings, and before the first of them.
+  // How long a client may be silent before its session is closed: in intervals of its pings, and
+  // before its first ping.
   double silence_pings_max = 2.5;
   Duration silence_at_first_max = seconds(30);
-  // From the question whether a client is there, because others say that it does not answer: likewise.
+  // How long a client has to answer a Check, which is sent when others say that it does not answer.
+  // Then its session is closed.
   Duration answer_time = seconds(5);
-  std::uint32_t requests_per_second = 200;            // of one client, all together: refused
-  double renewals_per_second = 0.1;                   // of one client, apart from those: refused
-  std::uint32_t signal_bytes_per_second = 256 << 10;  // to one client, of all others: dropped
-  std::size_t watches_max = 256;                      // of one client: refused
-  std::size_t watchers_max = 10'000;  // of one user, who tells all of them when it comes: refused
-  // Messages that wait for the driver: dropped and counted; who was to get one that must not be lost is cut off, to begin anew,
-  // and who watches users is told later how it is then.
+  std::uint32_t requests_per_second = 200;  // of one client, in all; then refused
+  // Of one client, not counted above; then refused.
+  double renewals_per_second = 0.1;
+  // To one client, from all others; then dropped.
+  std::uint32_t signal_bytes_per_second = 256 << 10;
+  std::size_t watches_max = 256;      // of one client; then refused
+  std::size_t watchers_max = 10'000;  // of one user: all are told when the user comes; then refused
+  // Messages that wait for the driver; further ones are dropped and counted. If one must not be
+  // lost, its client is disconnected, and logs in again. Presence is told later.
   std::size_t outputs_max = 65'536;
 };
 
@@ -65,22 +73,22 @@ struct RendezvousCounters {
   std::uint64_t dropped_outputs = 0;
 };
 
-// Why a client that was logged in is sent away.
+// Why a logged-in client is disconnected.
 enum class PutOut : std::uint8_t { kRevoked, kLoginOver, kTooSlow };
 
-// Of Recorded::kTrouble unless said otherwise.
+// Recorded with Recorded::kTrouble unless the comment says otherwise.
 struct RendezvousEvent {
   enum class Kind : std::uint8_t {
     kLogin,         // Recorded::kAll
-    kLoginRefused,  // code; the text is what the client was told, and may have names in it
+    kLoginRefused,  // with code; the text is what the client was told, and may contain names
     kPutOut,        // put_out
-    kRevoked,       // key: nobody accepts it any more
+    kRevoked,       // with key: it was revoked
   };
   Kind kind{};
   IpAddress from{};
   RefusalCode code{};
   std::uint32_t app_id = 0;
-  std::string identity;  // as the client gave it: any bytes; empty: none
+  std::string identity;  // as the client sent it: any bytes; empty: none
   std::string text;
   PublicKey key{};
   PutOut put_out{};
@@ -95,32 +103,36 @@ class RendezvousServer {
   RendezvousServer(const RendezvousServer&) = delete;
   RendezvousServer& operator=(const RendezvousServer&) = delete;
 
-  // Without this, lobbies are answered by kUnsupported. Before the first client. `random`: as LobbyServer wants it; `key` is the
-  // same after a restart, so that members can restore their lobbies.
+  // Without this, requests for lobbies are answered by kUnsupported. To be called before the first
+  // client. `random`: see LobbyServer. `key` must be the same after a restart, so that members can
+  // restore their lobbies.
   void enable_lobbies(const LobbyLimits& limits, const Secret& key, Random& random);
-  // From now on: clients who are here stay, with the rates that they were told. Lobbies where they are enabled.
+  // Applies from now on; clients that are here stay, with the rates that they were told. `lobbies`
+  // counts only where lobbies are enabled.
   void set_limits(const RendezvousLimits& limits, const LobbyLimits& lobbies);
   // Null: not enabled.
   const LobbyServer* lobbies() const { return lobbies_.get(); }
 
-  // --- inputs ----------------------------------------------------------------------------------------------------
-  // `from`: where the client is, as far as is known. It has proved its key by a message of its own.
+  // --- inputs -----------------------------------------------------------------------------------
+  // `from`: the client's address, as far as it is known. The client has proved its key by a message
+  // under the session's keys.
   void on_connected(ClientId client, const PublicKey& key, const IpAddress& from, Instant now);
   void on_message(ClientId client, Bytes message, Instant now);
   void on_disconnected(ClientId client, Instant now);
   void advance(Instant now);
-  // The wall clock is another one: what was dated by it is given out anew, a part of the clients at a time.
+  // The wall clock has jumped: dated things (certificates, tickets, revocations) are sent again, to
+  // some clients at a time.
   void on_clock_jump(Instant now);
-  // The client takes nothing at the moment, and this got lost: how it is with those whom it watches is told again.
+  // The client could not take this message, and it is lost. Presence is told again later.
   void on_not_taken(ClientId client, Bytes message, Instant now);
   // Everybody is told that the server stops.
   void farewell(Duration left);
 
-  // For an operator's log. Nothing at first.
+  // Events for an operator's log. Nothing is recorded at first.
   void record(Recorded what) { events_.set(what); }
   EventRecord<RendezvousEvent>::Taken take_events() { return events_.take(); }
 
-  // --- outputs ---------------------------------------------------------------------------------------------------
+  // --- outputs ----------------------------------------------------------------------------------
   struct Output {
     ClientId to{};
     std::vector<std::uint8_t> message;  // empty: close the session
@@ -135,9 +147,10 @@ class RendezvousServer {
 
  private:
   using User = std::pair<std::uint32_t, Identity>;  // app id, identity
-  // Messages of a client before it is logged in, each of which is answered: after these its session is closed.
+  // Messages of a client before its login, which are all answered; after so many its session is
+  // closed.
   static constexpr unsigned kBeforeLoginMax = 32;
-  // How often a client is looked after.
+  // How often each client is checked for silence.
   static constexpr Duration kSilenceInterval = seconds(5);
 
   struct Client {
@@ -146,13 +159,13 @@ class RendezvousServer {
     std::optional<User> user;  // logged in
     unsigned before_login = 0;
     std::vector<std::uint8_t> certificate;
-    Instant renewable_until = kNever;       // then it must log in with something new
+    Instant renewable_until = kNever;       // then it must log in with a new token
     Instant heard;                          // last
-    std::optional<Duration> ping_interval;  // as it was told with the last answer to a ping
+    std::optional<Duration> ping_interval;  // as told with the last answer to a ping
     std::uint32_t requests_per_second = 0;
     TokenBucket requests;
     TokenBucket renewals;
-    TokenBucket signals_in;  // bytes, of others
+    TokenBucket signals_in;  // bytes, from others
     std::set<Identity> watches;
   };
 
@@ -169,10 +182,10 @@ class RendezvousServer {
   Duration ping_interval() const;
   Duration silence_max(const Client& client) const;
 
-  // Who is logged in under that name; null if nobody is.
+  // The client that is logged in as this user; null if there is none.
   const Client* find(const User& user, ClientId* id = nullptr) const;
   void replace_older(const User& user, ClientId newer, Instant now);
-  // Counts the message. False: there were too many of its kind.
+  // Counts the message against its rate. False: there were too many.
   bool take(Client& client, const ClientMessage& message, Instant now) const;
   void on_lobby_message(ClientId id, Client& client, Bytes message, Instant now);
   void leave(ClientId id, Client& client, Instant now);
@@ -182,11 +195,11 @@ class RendezvousServer {
   }
   void close_late(Instant now);
   void close_silent(Instant now);
-  // Asks whether it is there, once at a time.
+  // Asks the client whether it is there, one question at a time.
   void doubt(const LobbyUser& user);
   void close_unanswered(Instant now);
   void close_as_silent(ClientId id, Instant now);
-  // Looks whether somebody was revoked, and goes on telling the clients of it, some at a time.
+  // Looks for new revocations. tell_revocations() sends them to some clients at a time.
   void look_at_revocations(Instant now);
   void tell_revocations(Instant now);
   void renew_some(Instant now);
@@ -198,7 +211,7 @@ class RendezvousServer {
   void push(ClientId to, std::vector<std::uint8_t> message);
   void refuse(ClientId to, std::uint32_t request, RefusalCode code, std::string text);
   void close(ClientId id, Instant now);
-  // As close(), for what an operator may want to know of.
+  // close(), with an event for the operator.
   void put_out(ClientId id, PutOut why, Instant now);
   void note_refused(const Client& client, const Login& login, const Rejection& why);
   void note_revoked(const std::vector<PublicKey>& keys);
@@ -212,13 +225,14 @@ class RendezvousServer {
   std::map<User, ClientId> by_user_;
   std::map<User, std::set<ClientId>> watchers_;
   std::deque<std::pair<Instant, ClientId>> logins_due_;
-  std::deque<std::pair<Instant, ClientId>> looks_due_;  // one of each client: is it silent?
-  std::map<User, Instant> asked_;  // whether it is there, since when: it is time for an answer
-  std::deque<std::pair<Instant, User>> answers_due_;  // of each of these
-  Instant now_;                                       // of the message that is looked at
+  // One for each client: when to check it for silence.
+  std::deque<std::pair<Instant, ClientId>> looks_due_;
+  std::map<User, Instant> asked_;                     // who was asked by a Check, and when
+  std::deque<std::pair<Instant, User>> answers_due_;  // one for each of these
+  Instant now_;                                       // of the current message
   std::deque<Output> outputs_;
-  std::set<ClientId> cut_off_;             // have missed something
-  std::set<ClientId> untold_;              // have missed that a user whom they watch came or went
+  std::set<ClientId> cut_off_;             // have missed a message that must not be lost
+  std::set<ClientId> untold_;              // have missed presence of a user whom they watch
   Instant tell_again_at_ = kNever;         // how it is, to those
   std::vector<std::uint8_t> revocations_;  // as all are to know them; empty: nobody is revoked
   std::int64_t registry_version_ = 0;

@@ -266,7 +266,7 @@ TEST_F(Rendezvous, JunkIsRefusedAndNothingElse) {
   EXPECT_TRUE(bob.all<FoundEvent>().at(0).online);
 }
 
-// --- limits --------------------------------------------------------------------------------------------------------
+// --- limits -------------------------------------------------------------------------------------
 
 TEST_F(Rendezvous, LimitOfClients) {
   limits.clients_max = 2;
@@ -514,7 +514,8 @@ TEST_F(Rendezvous, RevocationsAreToldUnderTheRightDateWhenTheClockIsSet) {
   EXPECT_EQ(decode_revocations(lists[1].list)->issued, kTestUnixStart / 1000);
 }
 
-// A store that cannot say whether a key was revoked is no reason to renew its certificate, nor to put it out.
+// A store that cannot say whether a key was revoked is no reason to renew its certificate, nor to
+// put it out.
 TEST_F(Rendezvous, ACertificateIsNotRenewedUnseen) {
   struct Broken : MemoryRegistry {
     Answer revoked(const PublicKey& key) override {

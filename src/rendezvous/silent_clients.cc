@@ -1,4 +1,4 @@
-// RendezvousServer: who is there, and who has fallen silent.
+// RendezvousServer: pings, and clients that have fallen silent.
 #include <algorithm>
 
 #include "rendezvous/rendezvous_server.h"
@@ -11,7 +11,7 @@ void RendezvousServer::on(ClientId id, Client& client, const Ping& ping, Instant
   send(id, Pong{ping.number, static_cast<std::uint8_t>(whole.count())});
 }
 
-// Many users ping less often: pings are all that an idle one costs.
+// With many users each pings less often: pings are all that an idle user costs.
 Duration RendezvousServer::ping_interval() const {
   const auto whole =
       static_cast<std::int64_t>(static_cast<double>(by_user_.size()) / limits_.pings_per_second);
@@ -23,7 +23,7 @@ Duration RendezvousServer::silence_max(const Client& client) const {
   return std::chrono::duration_cast<Duration>(limits_.silence_pings_max * *client.ping_interval);
 }
 
-// A program that was killed, or a network that went: nobody else would say so.
+// If a program was killed, or its network is gone, only its silence tells.
 void RendezvousServer::close_silent(Instant now) {
   while (!looks_due_.empty() && looks_due_.front().first <= now) {
     const ClientId id = looks_due_.front().second;
@@ -48,7 +48,7 @@ void RendezvousServer::close_as_silent(ClientId id, Instant now) {
   close(id, now);
 }
 
-// Whoever is gone has the same time to come back.
+// A user who is offline has the same time to come back.
 void RendezvousServer::doubt(const LobbyUser& user) {
   if (!asked_.try_emplace(user, now_).second) return;
   answers_due_.emplace_back(now_ + limits_.answer_time, user);

@@ -25,7 +25,8 @@ TEST_F(SilentClients, WhoFallsSilentIsOffline) {
   EXPECT_EQ(server->counters().silent, 1u);
 }
 
-// Pings are all that an idle user costs; the time until somebody is noticed to be gone grows with them.
+// Pings are all that an idle user costs; the time until somebody is noticed to be gone grows with
+// them.
 TEST_F(SilentClients, ManyUsersPingLessOften) {
   limits.pings_per_second = 0.1;  // two users: every 20 s
   restart();
@@ -60,7 +61,8 @@ TEST_F(SilentClients, TheIntervalBetweenPingsOutlivesTheSession) {
   EXPECT_EQ(server->user_count(), 1u);
 }
 
-// An idle client finds out by its next ping that the server has started again, and the last of very many come a minute later.
+// An idle client finds out by its next ping that the server has started again, and the last of very
+// many come a minute later.
 TEST_F(SilentClients, WhoPingsSeldomIsNotGoneAfterARestart) {
   limits.pings_per_second = 0.01;
   restart();

@@ -1,4 +1,5 @@
-// An owner of a lobby who does not answer any more: what the members say of it, and what the server finds.
+// An owner of a lobby who does not answer any more: what the members say of it, and what the server
+// finds.
 #include <string>
 
 #include "rendezvous/test_rendezvous.h"

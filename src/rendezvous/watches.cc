@@ -12,7 +12,8 @@ constexpr std::uint32_t kRequestsUsual = 200;
 // Shares of that: the rest is for whoever wants to talk.
 constexpr double kPaceShare = 1.0 / 8;
 constexpr double kBurstShare = 1.0 / 4;
-// Of what is to be said. Over it an end is not: the server's next word about that user is answered by it.
+// Of what is to be said. Over it an end is not: the server's next word about that user is answered
+// by it.
 constexpr std::size_t kToSayMax = 2 * Watches::kMax;
 
 }  // namespace

@@ -16,7 +16,8 @@ namespace whimbrel {
 
 namespace {
 
-// Address 16, port u16, our index u32, the client's u32, the first 6 bytes of a hash of all that. A place that is free is zeros.
+// Address 16, port u16, our index u32, the client's u32, the first 6 bytes of a hash of all that. A
+// free place has zeros.
 constexpr std::size_t kRecordSize = 32;
 constexpr std::size_t kHashed = 16 + 2 + 4 + 4;
 constexpr std::size_t kRecordsMax = 1'000'000;
@@ -24,7 +25,7 @@ constexpr std::size_t kRecordsMax = 1'000'000;
 using Record = std::array<std::uint8_t, kRecordSize>;
 
 void put_hash(Record& record) {
-  // Against a torn write, not against people: the key is no secret.
+  // It guards against torn writes, not against people: the key is no secret.
   const SipTag hash = siphash24(SipKey{}, Bytes(record).first(kHashed));
   std::copy_n(hash.begin(), kRecordSize - kHashed, record.begin() + kHashed);
 }
@@ -89,7 +90,7 @@ std::vector<SessionLine> ClientFile::take_last() {
 void ClientFile::note(std::size_t place, const SessionLine& line) {
   if (place >= kRecordsMax) return;
   const Record record = record_of(line);
-  // A full disk: the clients come back later than they could.
+  // If the disk is full, clients come back later after a restart.
   (void)!::pwrite(file_.get(), record.data(), record.size(),
                   static_cast<off_t>(place * kRecordSize));
 }

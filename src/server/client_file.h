@@ -1,5 +1,5 @@
-// The book of clients as a file. Small records are written over as clients come and go, without waiting for the disk: what a crash of
-// the machine loses costs its clients a few seconds.
+// The book of clients as a file. Small records are written over as clients come and go, without
+// waiting for the disk: what a crash of the machine loses costs its clients a few seconds.
 //
 // take_last(), note() and erase() are for one thread; touch() is for any other.
 #pragma once
@@ -19,7 +19,8 @@ class ClientFile final : public ClientBook {
   // Made if it is missing; for its owner alone, since it says where clients are.
   static Expected<std::unique_ptr<ClientFile>> open(const std::string& path);
 
-  // The server lives: to be called every few seconds. After kLastLife without it the clients have noticed by themselves.
+  // The server lives: to be called every few seconds. After kLastLife without it the clients have
+  // noticed by themselves.
   static constexpr Duration kLastLife = seconds(60);
   void touch();
 

@@ -1,4 +1,5 @@
-// Datagrams that are to leave, where they lie: those to one address that lie side by side and have one size leave in one piece.
+// Datagrams that are to leave, where they lie: those to one address that lie side by side and have
+// one size leave in one piece.
 #pragma once
 
 #include <cstdint>

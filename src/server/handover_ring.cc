@@ -6,7 +6,8 @@ HandoverRing::HandoverRing()
     : records_(new Record[kRecordsMax]), bytes_(new std::uint8_t[kBytesMax]) {}
 
 bool HandoverRing::push(const relay::Handover& handover, Bytes bytes) {
-  // A datagram is in one piece: where it would reach beyond the end, the rest of the round stays unused.
+  // A datagram is in one piece: where it would reach beyond the end, the rest of the round stays
+  // unused.
   const std::uint64_t place = bytes_pushed_ % kBytesMax;
   const std::uint64_t skipped = place + bytes.size() > kBytesMax ? kBytesMax - place : 0;
   const std::uint64_t bytes_end = bytes_pushed_ + skipped + bytes.size();

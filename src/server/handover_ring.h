@@ -1,5 +1,5 @@
-// The way from one shard's thread to another's: a ring of records, and a ring of the bytes that belong to them. Datagrams lie
-// there one right behind the other, so that neighbours to one address leave in one piece from where they lie.
+// What one thread hands over to another: a ring of records, and a ring of their bytes. Datagrams
+// lie one right behind the other, so that neighbours to one address can be sent in one piece.
 #pragma once
 
 #include <atomic>
@@ -15,14 +15,14 @@ namespace whimbrel {
 // One thread pushes, one thread takes; neither waits for the other.
 class HandoverRing {
  public:
-  // What one look at a socket can bring fits; beyond either, push() refuses.
+  // What a turn can take from a socket fits; beyond either limit push() refuses.
   static constexpr std::size_t kRecordsMax = 2048;
   static constexpr std::size_t kBytesMax = std::size_t{1} << 20;
 
   HandoverRing();
 
   // --- the pushing thread
-  // Seen by the other end after publish(). False: full, or too large.
+  // The other end sees it after publish(). False: there is no room, or it is too large.
   bool push(const relay::Handover& handover, Bytes bytes);
   // True if there was something new.
   bool publish();
@@ -30,19 +30,19 @@ class HandoverRing {
   // --- the taking thread
   struct Item {
     const relay::Handover* handover = nullptr;
-    MutableBytes bytes;  // both valid, and the bytes the taker's to write to, until release()
+    MutableBytes bytes;  // both valid until release(); the taker may write to the bytes
   };
   std::optional<Item> next();
-  // Gives back all that next() has handed out.
+  // Frees everything that next() has returned.
   void release();
-  // next() has nothing.
+  // Whether next() would return nothing.
   bool empty() const { return taken_ == published_.load(std::memory_order_seq_cst); }
 
  private:
   struct alignas(64) Record {
     relay::Handover handover;
     std::uint32_t size = 0;
-    std::uint32_t used = 0;  // of the bytes: size, and what was skipped before it
+    std::uint32_t used = 0;  // bytes of the ring: size, and what was skipped before it
   };
   static_assert(sizeof(Record) == 64, "one cache line from core to core");
 

@@ -140,8 +140,8 @@ class ServerLoopFirstPackets : public testing::Test {
   std::vector<std::vector<std::uint8_t>> packets_;
 };
 
-// One call of the system brings a few datagrams where each has another sender. What lies behind them does not wait for as many
-// answers as a server gives that has nothing else to do.
+// One call of the system brings a few datagrams where each has another sender. What lies behind
+// them does not wait for as many answers as a server gives that has nothing else to do.
 TEST_F(ServerLoopFirstPackets, WaitForWhatCameWithThem) {
   add_first_packets(8);
   packets_.resize(55, std::vector<std::uint8_t>(100, 0xc0));

@@ -35,7 +35,7 @@ void ServerThread::connect(const std::vector<std::unique_ptr<ServerThread>>& all
 void ServerThread::run() {
   Poller::Ready ready;
   while (!stopping_) {
-    // Tasks go first: a busy loop takes the lock again and again.
+    // Tasks go first: otherwise a busy loop would take the lock again and again.
     for (int i = 0; i < 100 && tasks_waiting_ > 0; ++i) std::this_thread::yield();
     Instant deadline;
     {
@@ -77,7 +77,7 @@ void ServerThread::with_site(const std::function<void(Site&, Instant now)>& task
   poller_.wake();  // there may be something to send, or another deadline
 }
 
-// --- datagrams -----------------------------------------------------------------------------------------------------
+// --- datagrams ----------------------------------------------------------------------------------
 
 bool ServerThread::receive(UdpSocket& socket) {
   bool more = true;
@@ -137,7 +137,7 @@ void ServerThread::send_forwards() {
   }
 }
 
-// What goes to many clients leaves in one call.
+// What goes to many clients leaves in one system call.
 bool ServerThread::transmit(Instant now) {
   const MutableBytes buffer{buffer_.get(), kTransmitBufferSize};
   std::size_t used = 0;
@@ -157,7 +157,7 @@ bool ServerThread::transmit(Instant now) {
   return more;
 }
 
-// --- other shards --------------------------------------------------------------------------------------------------
+// --- other shards -------------------------------------------------------------------------------
 
 bool ServerThread::hand_over(std::uint32_t shard, const relay::Handover& handover, Bytes bytes) {
   ServerThread& to = *all_[shard == relay::kControlShard ? control_ : shard];
@@ -170,7 +170,7 @@ void ServerThread::publish_handovers() {
   }
 }
 
-// Sent from where they lie; the ring gets its room back when the kernel has copied them.
+// They are sent from the ring's memory, which is released when the kernel has copied them.
 bool ServerThread::take_handovers(HandoverRing& ring, Instant now) {
   std::array<HandoverRing::Item, kPrefetchGroup> group;
   std::size_t taken = 0;
@@ -195,7 +195,7 @@ bool ServerThread::take_handovers(HandoverRing& ring, Instant now) {
 
 Poller::Ready ServerThread::wait(Instant deadline) {
   if (deadline == kNow) return poller_.wait(deadline);
-  // Who publishes after this wakes us; what was published before it is seen here.
+  // Whoever publishes after this wakes us; what was published before is seen here.
   asleep_.store(true, std::memory_order_seq_cst);
   for (const auto& ring : incoming_) {
     if (ring && !ring->empty()) deadline = kNow;
@@ -209,7 +209,7 @@ void ServerThread::notify() {
   if (asleep_.load(std::memory_order_seq_cst) && asleep_.exchange(false)) poller_.wake();
 }
 
-// --- sockets -------------------------------------------------------------------------------------------------------
+// --- sockets ------------------------------------------------------------------------------------
 
 void ServerThread::close_descriptors() {
   for (const auto& socket : sockets_) socket->close_descriptor();

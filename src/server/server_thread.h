@@ -1,4 +1,4 @@
-// What one thread of a server does: its sockets, its site, and the rings that lead to it from the other threads. It plays a
+// One thread of a server: its sockets, its site, and the rings from the other threads. It runs a
 // shard of the relay, or the other parts, or both.
 #pragma once
 
@@ -22,12 +22,13 @@ class ServerThread final : private relay::HandoverOutlet {
  public:
   using Sockets = std::vector<std::unique_ptr<UdpSocket>>;
 
-  // `config` says which shard of how many; `clock` and `authority` must outlive it.
+  // `config` says which shard it is, and of how many. `clock` and `authority` must outlive it.
   ServerThread(const SiteConfig& config, const Secret& site_master,
                rendezvous::Authority* authority, const Clock& clock, WallClockSource wall_clock,
                Sockets sockets);
-  // All threads, itself among them: the shards in their order, and behind them the one for the rest, where that is none of the
-  // shards'. `control`: its place. Before run().
+  // `all`: all threads, this one included: first the shards in their order, then the control
+  // thread, if there is one. `control`: the index of the thread that gets what does not belong to
+  // the relay. Call it before run().
   void connect(const std::vector<std::unique_ptr<ServerThread>>& all, std::size_t control);
 
   // Serves until stop().
@@ -37,27 +38,28 @@ class ServerThread final : private relay::HandoverOutlet {
   // Runs `task` while run() does nothing. Not from inside run().
   void with_site(const std::function<void(Site&, Instant now)>& task);
 
-  // In a child process, where it cannot be used any more.
+  // In a child process after fork(); it cannot be used any more.
   void close_descriptors();
 
   // 0 if there is no socket of this family.
   std::uint16_t port(bool v4) const;
-  // Adds its sockets' to `sum`.
+  // Adds those of its sockets to `sum`.
   void add_socket_stats(UdpSocketStats& sum);
 
  private:
-  // One transmit is no larger; the buffer holds several.
+  // The largest transmit; the buffer holds several.
   static constexpr std::size_t kTransmitMax = 65536;
   static constexpr std::size_t kTransmitBufferSize = 2 * kTransmitMax;
-  // Transmits between two looks at the sockets: an answer to each datagram of a turn, and as many that sessions have to say.
+  // Transmits in a turn: an answer to each datagram of the turn, and as many of the sessions' own.
   static constexpr std::size_t kTransmitsMax = 128;
-  // Datagrams of a socket in a turn, if there are as many. Where each has another sender one call brings UdpSocket::kBatchesMax, too few
-  // for the time that a turn takes which answers first packets; more than this would be more than it answers (kBusyTurn and
-  // kStatelessRepliesMax of the endpoint).
+  // Datagrams that a turn takes from a socket, if there are as many. If each has another sender,
+  // one call brings only UdpSocket::kBatchesMax, too few for a turn that answers first packets.
+  // More than this would not be answered (kBusyTurn and kStatelessRepliesMax of the endpoint).
   static constexpr std::size_t kArrivalsMin = 48;
-  // Handovers of one shard between two looks at the sockets.
+  // Handovers from one thread in a turn.
   static constexpr std::size_t kHandoversMax = 512;
-  // Datagrams whose memory is asked for before the first of them is looked at: what a core can have on its way.
+  // Datagrams whose memory is prefetched before the first of them is processed: as many loads as a
+  // core can have under way.
   static constexpr std::size_t kPrefetchGroup = 64;
 
   // One datagram of a batch.
@@ -67,13 +69,13 @@ class ServerThread final : private relay::HandoverOutlet {
   };
 
   bool hand_over(std::uint32_t shard, const relay::Handover& handover, Bytes bytes) override;
-  // All of these: true if there may be more.
+  // These return true if there may be more to do.
   bool turn(std::uint32_t readable);
   bool receive(UdpSocket& socket);
   bool take_handovers(HandoverRing& ring, Instant now);
   bool transmit(Instant now);
 
-  // The system's clock may be set while we run.
+  // The system's clock may be set while the server runs.
   void look_at_clock(Instant now) {
     if (clock_looks_.due(now)) site_.set_wall_clock(now, wall_clock_());
   }
@@ -82,14 +84,15 @@ class ServerThread final : private relay::HandoverOutlet {
   UdpSocket* socket_for(const IpAddress& to);
   void forward(const IpAddress& to, Bytes datagram);
   void send_forwards();
-  // Lets the other shards see what they were handed.
+  // Makes what was handed over visible to the other threads.
   void publish_handovers();
   Poller::Ready wait(Instant deadline);
-  // Another thread has published something for this one.
+  // Called by another thread that has published something for this one.
   void notify();
 
-  std::size_t place_ = 0;    // in all_
-  std::size_t control_ = 0;  // the same of who gets what is not the relay's
+  std::size_t place_ = 0;  // in all_
+  // The index in all_ of the thread that gets what does not belong to the relay.
+  std::size_t control_ = 0;
   const Clock& clock_;
   const WallClockSource wall_clock_;
   ClockLooks clock_looks_;
@@ -99,7 +102,7 @@ class ServerThread final : private relay::HandoverOutlet {
   Site site_;
   Sockets sockets_;
   std::vector<ServerThread*> all_;
-  std::vector<std::unique_ptr<HandoverRing>> incoming_;  // by the shard that pushes; null: its own
+  std::vector<std::unique_ptr<HandoverRing>> incoming_;  // by the thread that pushes; null: its own
   std::vector<Arrival> arrivals_;
   ForwardRuns forwards_;
   ForwardRuns forwards_v6_;

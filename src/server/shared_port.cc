@@ -11,8 +11,9 @@ namespace whimbrel {
 
 namespace {
 
-// relay::shard_of() for a datagram, as a program of the classic packet filter: no privilege is needed for those. What is not
-// the relay's goes to socket `rest`. A load beyond the datagram's end ends it with 0.
+// relay::shard_of() for a datagram, as a program of the classic packet filter, which needs no
+// privilege. What does not belong to the relay goes to socket `rest`. A load beyond the datagram's
+// end ends the program with 0.
 bool steer_by_slot(int descriptor, std::uint32_t shards, std::uint32_t rest) {
   constexpr std::uint32_t kIndexMask = (1u << relay::SlotId::kIndexBits) - 1;
   constexpr auto kOpen = static_cast<std::uint32_t>(relay::Kind::kOpen);
@@ -44,7 +45,7 @@ std::vector<std::unique_ptr<UdpSocket>> share_port(UdpSocket& first, std::uint32
   if (setsockopt(first.descriptor(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) return {};
   UdpSocket::Settings shared = settings;
   shared.share_port = true;
-  // The program's answer counts the sockets in the order in which they were bound.
+  // The program returns the number of a socket, in the order in which they were bound.
   std::vector<std::unique_ptr<UdpSocket>> others;
   for (std::uint32_t i = 1; i < sockets; ++i) {
     auto bound = UdpSocket::bind(first.local_address(), shared);

@@ -1,4 +1,5 @@
-// A server of several threads behind real sockets: whose packets come to which thread is the kernel's doing.
+// A server of several threads behind real sockets: whose packets come to which thread is the
+// kernel's doing.
 #include <gtest/gtest.h>
 
 #include <numeric>
@@ -110,7 +111,8 @@ TEST_F(ServerThreads, AClientThatMovesStaysWithItsShard) {
   Client& bob = client_on(1);
   ASSERT_TRUE(alice.bind_to(bob));
   ASSERT_TRUE(bob.bind_to(alice));
-  // Ports are spread over sockets where nobody says otherwise: several, so that one would go astray.
+  // Ports are spread over sockets where nobody says otherwise: several, so that one would go
+  // astray.
   for (int i = 0; i < 6; ++i) {
     bob.move();
     ASSERT_EQ(delivered(bob, alice, 3, 100), 3u);

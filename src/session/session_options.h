@@ -1,4 +1,5 @@
-// Options of a session, with their defaults; api.md "Config". Values are checked where they come in (whimbrel/config.h).
+// Options of a session, with their defaults. Values are checked where they come in
+// (whimbrel/config.h).
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// A server whose port is flooded with first packets: who is one of its users, or wants to be, notices nothing.
+// A server whose port is flooded with first packets: who is one of its users, or wants to be,
+// notices nothing.
 #include <gtest/gtest.h>
 
 #include <deque>
@@ -26,7 +27,8 @@ class SiteFlood : public SiteWithCallers {
     return IpAddress::v4(static_cast<std::uint8_t>(20 + (i >> 16)),
                          static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i), 7, 999);
   }
-  // `count` in a second, whoever answers cookies with `shown`, and calls in between. `from` says who sends which.
+  // `count` in a second, whoever answers cookies with `shown`, and calls in between. `from` says
+  // who sends which.
   template <typename From>
   void flood(std::uint32_t count, bool known, bool shown, const From& from) {
     for (std::uint32_t i = 0; i < count; ++i) {
@@ -127,7 +129,8 @@ TEST_F(SiteFlood, OfClientsThatDoNotLogInKeepsNobodyOut) {
   EXPECT_TRUE(alice.online());
 }
 
-// Whoever is sent away and is not there any more leaves a session that is on its way out for a while.
+// Whoever is sent away and is not there any more leaves a session that is on its way out for a
+// while.
 TEST_F(SiteFlood, OfClientsThatVanishKeepsNobodyOut) {
   config.rendezvous_limits.clients_max = 5;
   config.rendezvous_limits.waiting_max = 50;

@@ -1,4 +1,5 @@
-// In which order, and how fast, the clients of the last life are told to come back: as fast as the server lets them in.
+// The clients of the last life, who are told after a restart to log in again: as fast as the server
+// can let them in.
 #pragma once
 
 #include <algorithm>
@@ -17,10 +18,11 @@ namespace whimbrel {
 
 class ReconnectQueue {
  public:
-  // More than a core can let in: those under way are the limit, unless nobody answers.
+  // More than a core can let in: kUnderWayMax is what limits the rate, unless nobody answers.
   static constexpr double kPerSecond = 3000;
   static constexpr double kAtOnce = 32;
-  // Told, and not here again yet. Who does not come in kPatience is gone, or slow.
+  // Clients that were told and are not back yet. A client that does not come within kPatience is
+  // gone, or slow.
   static constexpr std::size_t kUnderWayMax = 512;
   static constexpr Duration kPatience = milliseconds(500);
 
@@ -29,9 +31,9 @@ class ReconnectQueue {
 
   struct Next {
     SessionLine line;
-    bool is_here;  // it has come by itself, and need not be told
+    bool is_here;  // it has come by itself and need not be told
   };
-  // The next one whose turn it is; each once.
+  // The next client, if it is time; each once.
   std::optional<Next> next(Instant now) {
     while (!told_.empty() && now >= told_.front() + kPatience) told_.pop_front();
     if (at_ == clients_.size()) return std::nullopt;
@@ -47,7 +49,7 @@ class ReconnectQueue {
     }
     return next;
   }
-  // Somebody has come.
+  // A client has logged in.
   void on_login(const IpAddress& from) {
     if (!told_.empty()) told_.pop_front();
     if (at_ < clients_.size()) here_.insert(from);
@@ -61,7 +63,7 @@ class ReconnectQueue {
   std::vector<SessionLine> clients_;
   std::size_t at_ = 0;
   std::deque<Instant> told_;
-  std::set<IpAddress> here_;  // while others have not been told yet
+  std::set<IpAddress> here_;  // kept until all have been told
   TokenBucket rate_;
 };
 

@@ -84,7 +84,8 @@ TEST_F(SiteReconnects, FollowTheClientThatMoved) {
   EXPECT_EQ(book.lines.at(0).remote, moved);
 }
 
-// A server that crashes again and again: whoever was not called back yet is called back by the next life.
+// A server that crashes again and again: whoever was not called back yet is called back by the next
+// life.
 TEST_F(SiteReconnects, AreAskedForAfterSeveralRestartsInARow) {
   all_log_in(300);
   for (int life = 0; life < 3; ++life) {
@@ -99,7 +100,8 @@ TEST_F(SiteReconnects, AreAskedForAfterSeveralRestartsInARow) {
   EXPECT_EQ(book.lines.size(), server().user_count()) << "nothing stays that is over";
 }
 
-// Questions after sessions that there never were: whoever was called back asks such a one, too, and is answered among them.
+// Questions after sessions that there never were: whoever was called back asks such a one, too, and
+// is answered among them.
 TEST_F(SiteReconnects, AreAnsweredInAFloodOfQuestions) {
   all_log_in(30);
   restart();
@@ -149,7 +151,7 @@ TEST_F(SiteReconnects, EndNoSessionThatIsKnown) {
   EXPECT_NE(book.lines.begin()->second.local_index, line.local_index);
 }
 
-// --- how fast ------------------------------------------------------------------------------------------------------
+// --- how fast -----------------------------------------------------------------------------------
 
 std::vector<SessionLine> lines(std::size_t count) {
   std::vector<SessionLine> all(count);

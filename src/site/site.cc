@@ -7,7 +7,7 @@
 namespace whimbrel {
 
 namespace {
-// Answers that wait for the socket; the oldest goes.
+// Answers that wait for the socket; then the oldest is dropped.
 constexpr std::size_t kStunAnswersMax = 256;
 }  // namespace
 
@@ -50,7 +50,8 @@ std::optional<IpAddress> Site::receive(const IpAddress& from, MutableBytes datag
   return std::nullopt;
 }
 
-// The kernel joins datagrams of one client by their size alone: one for the relay and one for another part.
+// The kernel joins datagrams of a client by their size alone, also one for the relay with one for
+// another part: the second must be handed over.
 void Site::hand_over(const IpAddress& from, Bytes datagram, std::uint32_t shard) {
   relay::Handover astray;
   astray.kind = relay::Handover::Kind::kDatagram;

@@ -1,9 +1,10 @@
-// All server parts behind one UDP port: the relay, STUN, and whatever speaks sessions. Tells datagrams apart by their first
-// byte and hands each to its part.
+// All parts of a server behind one UDP port: the relay, STUN, and the rendezvous with its sessions.
+// Tells datagrams apart by their first byte, and hands each to its part.
 //
-// With several threads there is a site for each shard of the relay; the first one plays all other parts too.
+// With several threads there is a Site for each shard of the relay. The other parts have a Site of
+// their own, or are in the first one (SiteRole).
 //
-// Sans-I/O, one driver, as everything below io: the program in apps/whimbreld, the tests and the simulator drive the same.
+// Sans-I/O, one driver: the program in apps/whimbreld, the tests and the simulator drive the same.
 #pragma once
 
 #include <array>
@@ -30,10 +31,10 @@ namespace whimbrel {
 
 struct SiteCounters {
   std::uint64_t stun_answered = 0, dropped_stun = 0, dropped_unknown_type = 0, dropped_empty = 0;
-  std::uint64_t handed_over = 0, dropped_handover = 0;  // what is not the relay's, at other shards
+  std::uint64_t handed_over = 0, dropped_handover = 0;  // what belongs to other shards
 };
 
-// Since they were taken the last time, for an operator's log.
+// Events since they were taken last, for an operator's log.
 struct SiteEvents {
   EventRecord<rendezvous::RendezvousEvent>::Taken rendezvous;
   EventRecord<relay::SlotEvent>::Taken relay;
@@ -41,45 +42,46 @@ struct SiteEvents {
 
 class Site {
  public:
-  // `authority` may be null where rendezvous is off, `outlet` where there is one thread; they, `keys` and `random` must outlive
-  // the site. `unix_now`: the wall clock at `now`.
+  // `authority` may be null without rendezvous, `outlet` with one thread. They, `keys` and `random`
+  // must outlive the site. `unix_now`: the wall clock at `now`.
   Site(const SiteConfig& config, rendezvous::Authority* authority, relay::SiteKeys& keys,
        Random& random, Instant now, UnixMillis unix_now, relay::HandoverOutlet* outlet = nullptr);
   ~Site();
 
-  // As of relay::RelayServer: for whoever has several datagrams at once. Any bytes.
+  // See relay::RelayServer: for drivers with several datagrams at once. Any bytes.
   void prefetch_source(Bytes datagram) const {
     if (is_relayed(datagram)) relay_->prefetch_source(datagram);
   }
   void prefetch_destination(Bytes datagram) const {
     if (is_relayed(datagram)) relay_->prefetch_destination(datagram);
   }
-  // What another shard handed over. As receive(), for `bytes`.
+  // Takes what another shard handed over. Returns where `bytes` go next, as receive() does.
   std::optional<IpAddress> take(const relay::Handover& handover, MutableBytes bytes, Instant now);
   void prefetch(const relay::Handover& handover) const {
     if (relay_) relay_->prefetch(handover);
   }
-  // One datagram as it came. Where it goes next, if it is forwarded: the same memory, the same size, another header.
+  // Takes one datagram. Returns where it goes next, if it is to be forwarded: with the same size,
+  // in the same memory.
   std::optional<IpAddress> receive(const IpAddress& from, MutableBytes datagram, Instant now);
   void advance(Instant now);
-  // Other addresses of a site, also of this one, for the tickets to come.
+  // Sets the addresses of a site (perhaps this one), for tickets from now on.
   void set_site_addresses(const std::string& site, const std::vector<IpAddress>& addresses);
-  // Other limits of `config` from now on (the relay's are of all shards together), and other sites: who is here stays, with what he
-  // has. The rest of `config` is what it was.
+  // Takes the limits of `config` (the relay's are those of all shards together) and its sites.
+  // Clients that are here stay, with what they have. The rest of `config` must be unchanged.
   void reconfigure(const SiteConfig& config, Instant now);
-  // Nothing at first.
+  // What take_events() returns. Nothing is recorded at first.
   void record(Recorded what);
   SiteEvents take_events();
-  // As of Network.
+  // See Network.
   void set_wall_clock(Instant now, UnixMillis unix_now);
-  // Everything that is not forwarded. `buffer`: 64 KiB.
+  // The next datagrams of its own. `buffer`: 64 KiB.
   std::optional<Transmit> poll_transmit(MutableBytes buffer, Instant now);
   Instant next_deadline() const;
 
-  // Tells clients of the relay to be gone in `time`.
+  // Tells the clients to leave within `time`.
   void drain(Duration time, Instant now);
 
-  // Null where that part is off.
+  // Null if that part is off.
   const relay::RelayServer* relay() const { return relay_.get(); }
   const SiteControl* control() const { return control_.get(); }
   const SiteCounters& counters() const { return counters_; }

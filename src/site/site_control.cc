@@ -12,13 +12,13 @@ namespace {
 // Clients speak on this channel; what comes on another is dropped.
 constexpr ChannelId kControlChannel = 0;
 
-// Those that are not confirmed, or on their way out, are beside these.
+// 64 more for sessions that are not confirmed yet, or that are ending.
 std::size_t sessions_max(const rendezvous::RendezvousLimits& limits) {
   return limits.clients_max + limits.waiting_max + 64;
 }
 constexpr std::size_t kPendingRequestsMax = 1024;
-// Of each standing: what is answered in a quarter of a second, or in a whole one of a server that has much else to do. A client gives
-// up after three.
+// For each class of first packets: as many as are answered in a quarter of a second, or in a second
+// by a busy server. A client gives up after three seconds.
 constexpr std::size_t kFirstPacketsWaitingMax = 512;
 
 EndpointConfig endpoint_config(const SiteConfig& config) {
@@ -34,13 +34,13 @@ EndpointConfig endpoint_config(const SiteConfig& config) {
   made.limits.first_packets = config.first_packets;
   made.limits.first_packets_waiting_max = kFirstPacketsWaitingMax;
   made.limits.resets_per_second = config.questions_per_second;
-  // A client is silent for as long as nobody asks it anything.
+  // A client may be silent while nobody asks it anything; it pings.
   made.session.idle_timeout = seconds(24 * 3600);
   made.session.keep_alive = Duration::zero();  // clients ping
   return made;
 }
 
-// The server's own, so that a restarted one believes what it has signed, and another does not.
+// Made from the server's key: it is the same after a restart, and different at every other server.
 Secret lobby_key(const KeyPair& server) {
   Secret key;
   hkdf_expand(hkdf_extract({}, server.secret.view()).view(), as_bytes("whimbrel lobbies"),
@@ -50,7 +50,7 @@ Secret lobby_key(const KeyPair& server) {
 
 }  // namespace
 
-// --- tickets -------------------------------------------------------------------------------------------------------
+// --- tickets ------------------------------------------------------------------------------------
 
 RelayTicketIssuer::RelayTicketIssuer(const SiteConfig& config, relay::SiteKeys& keys,
                                      Random& random)
@@ -67,7 +67,8 @@ void RelayTicketIssuer::set_sites(const std::vector<IpAddress>& own,
   }
 }
 
-// Each relay gets a secret of its own: one that is broken into learns nothing about the legs to others.
+// Each relay gets a secret of its own: a relay that is broken into learns nothing about the legs to
+// others.
 rendezvous::RelayTicket RelayTicketIssuer::seal(relay::Token token, relay::SiteKeys& keys,
                                                 std::int64_t unix_seconds) {
   random_.fill(token.id);
@@ -121,7 +122,7 @@ void RelayTicketIssuer::set_addresses(const std::string& site,
   }
 }
 
-// --- sessions ------------------------------------------------------------------------------------------------------
+// --- sessions -----------------------------------------------------------------------------------
 
 SiteControl::SiteControl(const SiteConfig& config, rendezvous::Authority& authority,
                          relay::SiteKeys& keys, Random& random, Instant now, const WallClock& clock)
@@ -178,11 +179,12 @@ void SiteControl::take_events(Instant now) {
 }
 
 void SiteControl::welcome(const Identity& user, Instant now) {
-  dismiss(user, now);  // who comes again without a word was gone
+  dismiss(user, now);  // a new session of the same client: the old one has ended
   endpoint_.accept(user, now);
 }
 
-// Who only begins a handshake is no client yet: that takes a message under the keys.
+// A peer that has only begun a handshake is no client yet: that takes a message under the session's
+// keys.
 std::optional<rendezvous::ClientId> SiteControl::client_of(const Identity& user, Instant now) {
   const auto at = by_user_.find(user);
   if (at != by_user_.end()) {
@@ -267,7 +269,7 @@ void SiteControl::give_outputs(Instant now) {
       server_.on_not_taken(output->to, output->message, now);
       continue;
     }
-    // Asked for, or a client that does not take what it asked for.
+    // The server asked for it, or the client does not take an answer.
     dismiss(user, now);
     endpoint_.close_session(user, now);
   }

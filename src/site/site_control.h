@@ -1,4 +1,5 @@
-// The part of a site that speaks sessions: an endpoint whose peers are the clients, and the rendezvous that they talk to.
+// The part of a site that speaks sessions: an endpoint whose peers are the clients, and the
+// rendezvous that they talk to.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +32,7 @@ class RelayTicketIssuer final : public rendezvous::TicketIssuer {
   std::vector<rendezvous::RelayTicket> issue(const Identity& identity, std::uint32_t app_id,
                                              std::int64_t unix_seconds) override;
   void set_addresses(const std::string& site, const std::vector<IpAddress>& addresses);
-  // For the tickets to come; those that are out stay good.
+  // For tickets from now on; earlier ones stay valid.
   void set_sites(const std::vector<IpAddress>& own, const std::vector<OtherSite>& others);
 
  private:
@@ -52,13 +53,13 @@ class RelayTicketIssuer final : public rendezvous::TicketIssuer {
 
 class SiteControl {
  public:
-  // All must outlive it.
+  // All arguments must outlive it, except `now`.
   SiteControl(const SiteConfig& config, rendezvous::Authority& authority, relay::SiteKeys& keys,
               Random& random, Instant now, const WallClock& clock);
 
   void receive(const IpAddress& from, MutableBytes datagram, Instant now);
   void advance(Instant now);
-  // The wall clock is another one.
+  // The wall clock has jumped.
   void on_clock_jump(Instant now);
   std::optional<Transmit> poll_transmit(MutableBytes buffer, Instant now);
   Instant next_deadline() const;
@@ -91,7 +92,7 @@ class SiteControl {
   void welcome(const Identity& user, Instant now);
   std::optional<rendezvous::ClientId> client_of(const Identity& user, Instant now);
   void dismiss(const Identity& user, Instant now);
-  // In the book, if it is not so already.
+  // Notes the client's line in the book, if it has changed.
   void note(Client& client);
   void call_back(Instant now);
   void free_place(std::size_t place);
@@ -100,13 +101,14 @@ class SiteControl {
   Endpoint endpoint_;
   RelayTicketIssuer tickets_;
   rendezvous::RendezvousServer server_;
-  std::map<Identity, rendezvous::ClientId> by_user_;  // the endpoint's names: keys
+  std::map<Identity, rendezvous::ClientId> by_user_;  // the endpoint names clients by their keys
   std::map<rendezvous::ClientId, Client> by_client_;
   ClientBook* book_;
-  std::size_t places_ = 0;                // that were given out so far
-  std::vector<std::size_t> free_places_;  // of these
+  std::size_t places_ = 0;                // given out so far
+  std::vector<std::size_t> free_places_;  // those of them that are free
   ReconnectQueue reconnects_;
-  // Clients of the last life stay in the book, at the first places, until they have had the time to come back: this life may be short.
+  // Clients of the last life stay in the book, at the first places, until they have had time to
+  // come back: this life may be short.
   std::size_t called_back_ = 0;
   std::deque<std::pair<Instant, std::size_t>> places_due_;
   std::uint64_t next_client_ = 1;

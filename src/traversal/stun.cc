@@ -53,7 +53,8 @@ std::optional<IpAddress> read_address(Bytes value, const StunTransaction* transa
   std::array<std::uint8_t, 16> bytes{};
   std::copy_n(in.rest().begin(), size, bytes.begin());
   if (transaction != nullptr) {
-    // RFC 8489 14.2: the port by the cookie's upper half, the address by the cookie and the transaction.
+    // RFC 8489 14.2: the port by the cookie's upper half, the address by the cookie and the
+    // transaction.
     std::array<std::uint8_t, 16> mask{};
     ByteWriter out(mask);
     out.u32(kMagicCookie);

@@ -6,11 +6,12 @@ namespace whimbrel {
 
 namespace {
 
-// RFC 8445 14.2 paces checks by 50 ms; these go to different hosts and a round shall be over before anybody waits for it.
+// RFC 8445 14.2 paces checks by 50 ms. These go to different hosts, and a round has to end before
+// anybody waits for it.
 constexpr Duration kPace = milliseconds(5);
-// An answer that comes later is as good as none.
+// An answer that comes later does not count.
 constexpr Duration kAnswerTime = milliseconds(800);
-// Each lost probe makes a site look so much farther.
+// Added to a site's score for each lost probe.
 constexpr Duration kLossCost = milliseconds(20);
 
 }  // namespace

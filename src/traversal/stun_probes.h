@@ -1,5 +1,5 @@
-// How far the relays of several sites are: rounds of STUN binding requests (RFC 8489), which any of them answers without knowing
-// us. Sans-I/O.
+// Measures how far the relays of several sites are, by rounds of STUN binding requests (RFC 8489),
+// which they answer to anybody. Sans-I/O.
 #pragma once
 
 #include <array>
@@ -17,13 +17,14 @@ namespace whimbrel {
 
 class StunProbes {
  public:
-  // Of one round, to one address. The first wakes what sleeps on the way, so it does not count where there are others.
+  // Probes to one address in a round. The first one may wake devices on the way, so it counts only
+  // if no other is answered.
   static constexpr unsigned kProbesPerRound = 5;
   static constexpr std::size_t kAddressesMax = 32;
 
   explicit StunProbes(Random& random) : random_(random) {}
 
-  // Begins a round, unless one is under way. Addresses are known by their place in the list.
+  // Begins a round, unless one is under way. Addresses are numbered by their place in the list.
   void start(const std::vector<IpAddress>& addresses, Instant now);
   bool running() const { return round_ != 0; }
 
@@ -40,7 +41,8 @@ class StunProbes {
 
   // The address that answered first in this round or the last one.
   std::optional<std::size_t> first_answer() const { return first_answer_; }
-  // Round trip as a route is judged by it: median, half the spread, and what lost probes cost. Nothing: no answer.
+  // What an address is judged by: the median round trip, half the spread, and a penalty for lost
+  // probes. Nothing: no answer.
   std::optional<Duration> score(std::size_t address) const;
 
  private:
@@ -58,8 +60,8 @@ class StunProbes {
 
   Random& random_;
   std::vector<Target> targets_;
-  unsigned round_ = 0;     // of the round's probes the next one, from 1; 0: no round
-  std::size_t place_ = 0;  // in targets_, of the next request
+  unsigned round_ = 0;     // the number of the next probe of the round, from 1; 0: no round
+  std::size_t place_ = 0;  // the index in targets_ of the next request
   Instant next_send_ = kNever;
   Instant end_ = kNever;
   std::optional<std::size_t> first_answer_;

@@ -20,7 +20,8 @@
 //  0x22  FRAGMENT         channel z, sequence v, offset v, total v, length v, bytes         unreliable, a part
 //  0x23  FRAGMENT, reliable and unordered: the same fields
 //
-// STREAM carries the reliable ordered messages of a channel, one after another, each as {length v, bytes}.
+// STREAM carries the reliable ordered messages of a channel, one after another, each as {length v,
+// bytes}.
 #pragma once
 
 #include <cstdint>
@@ -122,8 +123,8 @@ struct FragmentFrame {
   Bytes bytes;
 };
 
-// Readers are called after the type byte was read. False: malformed, the packet is dropped. Views point into the
-// packet.
+// Readers are called after the type byte was read. False: malformed, the packet is dropped. Views
+// point into the packet.
 bool read_ack(ByteReader& in, AckFrame& out);
 bool read_close(ByteReader& in, CloseFrame& out);
 bool read_path_data(ByteReader& in, PathData& out);
@@ -135,7 +136,8 @@ bool read_message(ByteReader& in, FrameType type, MessageFrame& out);
 bool read_fragment(ByteReader& in, FrameType type, FragmentFrame& out);
 
 // Writers put the type byte first. The ones with a size function need that much room (ASSERT).
-// write_ack writes as many ranges as fit, newest first, and returns how many; 0 and nothing written if not even one.
+// write_ack writes as many ranges as fit, newest first, and returns how many; 0 and nothing written
+// if not even one.
 std::size_t write_ack(ByteWriter& out, const AckFrame& frame);
 void write_close(ByteWriter& out, const CloseFrame& frame);
 void write_path_data(ByteWriter& out, FrameType type, const PathData& frame);
@@ -147,11 +149,12 @@ inline constexpr std::size_t kSessionCreditSizeMax = 17;
 inline constexpr std::size_t kChannelCreditSizeMax = 1 + 8 + 8 + 8;
 inline constexpr std::size_t kChannelNameSizeMax = 1 + 8 + 8 + 8 + 8;
 inline constexpr std::size_t kCloseSizeMax = 1 + 4 + 2 + kCloseTextMax;
-// Type, channel, offset and a two-byte length: the most a STREAM header takes in a datagram below 16 KiB.
+// Type, channel, offset and a two-byte length: the most a STREAM header takes in a datagram below
+// 16 KiB.
 inline constexpr std::size_t kStreamHeaderSizeMax = 1 + 8 + 8 + 4;
 
-// What a packet carried, kept with the packet until it is acknowledged or lost. `path` only stores these; `session`
-// and `message` say what they mean.
+// What a packet carried, kept with the packet until it is acknowledged or lost. `path` only stores
+// these; `session` and `message` say what they mean.
 struct SentFrame {
   FrameType type = FrameType::kPadding;
   std::uint32_t length = 0;  // bytes of payload, where there is one

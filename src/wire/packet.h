@@ -28,8 +28,8 @@ using ReceiverIndex = std::uint32_t;
 inline constexpr std::size_t kTagSize = 16;
 inline constexpr std::size_t kDataHeaderSizeMax = 9;
 inline constexpr std::size_t kDataOverheadMax = kDataHeaderSizeMax + kTagSize;
-// Every path must carry this much UDP payload (RFC 9000 14.1), and the largest we ever try: an Ethernet frame less
-// IPv4 and UDP headers; loopback and jumbo frames go up to kDatagramSizeMax.
+// Every path must carry this much UDP payload (RFC 9000 14.1), and the largest we ever try: an
+// Ethernet frame less IPv4 and UDP headers; loopback and jumbo frames go up to kDatagramSizeMax.
 inline constexpr std::size_t kDatagramSizeMin = 1200;
 inline constexpr std::size_t kDatagramSizeEthernet = 1472;
 
@@ -50,15 +50,17 @@ struct DataHeader {
   std::size_t size() const { return 5u + number_size; }
 };
 
-// Nothing if the datagram is too short for a header, one sealed byte and a tag, or has a reserved bit set.
+// Nothing if the datagram is too short for a header, one sealed byte and a tag, or has a reserved
+// bit set.
 std::optional<DataHeader> read_data_header(Bytes datagram);
 
-// Writes the header of packet `number` and returns its size; `number_size` from packet_number_size().
+// Writes the header of packet `number` and returns its size; `number_size` from
+// packet_number_size().
 std::size_t write_data_header(std::uint8_t* out, bool key_phase, ReceiverIndex index,
                               PacketNumber number, std::uint8_t number_size);
 
-// RFC 9000 17.1 and A.2: bytes that let the receiver recover `number` when it may have seen nothing after
-// `largest_acked` (one past it; 0 if none).
+// RFC 9000 17.1 and A.2: bytes that let the receiver recover `number` when it may have seen nothing
+// after `largest_acked` (one past it; 0 if none).
 std::uint8_t packet_number_size(PacketNumber number, std::uint64_t next_unacked);
 
 // RFC 9000 A.3: the full number that is nearest to one past the largest received (`expected`).
