@@ -294,6 +294,45 @@ TEST_F(ForgedAnswers, CookiesCauseTwoMoreOpensAtMost) {
   EXPECT_GE(opens, 1u) << "it may be the relay's";
 }
 
+TEST_F(RelayLeg, APayloadCountsOnce) {
+  Client& alice = opened("str:alice");
+  Client& bob = opened("str:bob");
+  ASSERT_TRUE(connect(alice, bob));
+  std::array<std::uint8_t, 1500> buffer;
+  const std::size_t size = alice.leg.wrap(bob.leg.slot(), as_bytes("once"), buffer, now);
+  std::vector<std::uint8_t> datagram(buffer.begin(), buffer.begin() + static_cast<long>(size));
+  ASSERT_EQ(server->receive(alice.address, datagram, now), bob.address);
+  to_client(bob.address, datagram);
+  to_client(bob.address, datagram);
+  EXPECT_EQ(bob.got.size(), 1u);
+}
+
+TEST_F(RelayLeg, ATokenThatIsTooOldIsShownOnce) {
+  Client& alice = add("str:alice");
+  alice.leg.open(ticket_for(token_for(alice.identity, -1)), now);
+  run();
+  ASSERT_EQ(alice.count<LegLost>(), 1u);
+  const std::size_t sent = to_relay_count;
+  run_for(seconds(60));
+  EXPECT_EQ(to_relay_count, sent);
+  alice.leg.open(ticket_for(token_for(alice.identity)), now);
+  run();
+  EXPECT_EQ(alice.leg.state(), Leg::State::kOpen);
+}
+
+TEST_F(RelayLeg, ABindThatWasLostIsRepeated) {
+  Client& alice = opened("str:alice");
+  Client& bob = opened("str:bob");
+  drop_asks = true;
+  alice.leg.bind(bob.leg.make_grant(alice.identity, unix_now() + 600), now);
+  run();
+  drop_asks = false;
+  run();
+  ASSERT_FALSE(alice.leg.bound(bob.leg.slot()));
+  run_for(seconds(1));
+  EXPECT_TRUE(alice.leg.bound(bob.leg.slot()));
+}
+
 TEST_F(RelayLeg, MeasuresTheRoundTrip) {
   Client& alice = opened("str:alice");
   run_for(seconds(20));

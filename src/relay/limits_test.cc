@@ -59,6 +59,18 @@ TEST_F(RelayLimitsTest, ChangeWhileItServes) {
   EXPECT_EQ(clients[1]->got.size() - before, 250u) << "the rate of a slot that is opened now";
 }
 
+TEST_F(RelayLimitsTest, SilenceOfAClient) {
+  opened("str:alice");
+  const Instant end = now + config.limits.idle_time;
+  const auto advance_until = [this](Instant until) {
+    for (; now < until; now += milliseconds(100)) server->advance(now);
+  };
+  advance_until(end - seconds(1));
+  EXPECT_EQ(server->slot_count(), 1u);
+  advance_until(end + seconds(10));
+  EXPECT_EQ(server->slot_count(), 0u);
+}
+
 TEST_F(RelayLimitsTest, RateOfASlot) {
   config.limits.packets_per_second = 1000;
   restart();

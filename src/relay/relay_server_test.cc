@@ -30,6 +30,20 @@ TEST_F(RelayTest, AGrantIsForOneDirection) {
   EXPECT_EQ(alice.got.size(), 1u);
 }
 
+TEST_F(RelayTest, EachGrantLeadsToItsOwner) {
+  Client& alice = opened("str:alice");
+  Client& bob = opened("str:bob");
+  Client& carol = opened("str:carol");
+  ASSERT_TRUE(connect(alice, bob));
+  ASSERT_TRUE(connect(alice, carol));
+  ASSERT_TRUE(send(alice, bob, "to bob"));
+  ASSERT_TRUE(send(alice, carol, "to carol"));
+  ASSERT_EQ(bob.got.size(), 1u);
+  EXPECT_EQ(bob.got[0].second, "to bob");
+  ASSERT_EQ(carol.got.size(), 1u);
+  EXPECT_EQ(carol.got[0].second, "to carol");
+}
+
 TEST_F(RelayTest, AGrantNamesOnePeer) {
   Client& alice = opened("str:alice");
   Client& bob = opened("str:bob");
