@@ -1,9 +1,11 @@
-// Lobbies: rooms on the server of Config::server where users find each other before they talk.
+// Lobbies: groups of users of one server (Config::server), who find each other before they talk.
 //
-//   net->lobbies().create(whimbrel::LobbyKind::kPublic, 4, [&](whimbrel::LobbyResult result, const whimbrel::Lobby& lobby) {
-//     if (result == whimbrel::LobbyResult::kOk) net->lobbies().set_data(lobby.id, "map", "dunes");
+//   whimbrel::Lobbies& lobbies = net->lobbies();
+//   lobbies.create(whimbrel::LobbyKind::kPublic, 4, [&](auto result, const auto& lobby) {
+//     if (result == whimbrel::LobbyResult::kOk) lobbies.set_data(lobby.id, "map", "dunes");
 //   });
-//   net->lobbies().list({.filters = {whimbrel::LobbyFilter::equal("map", "dunes")}}, [&](auto result, const auto& found) { ... });
+//   const auto dunes = whimbrel::LobbyFilter::equal("map", "dunes");
+//   lobbies.list({.filters = {dunes}}, [&](auto result, const auto& found) { ... });
 //
 // Every call is thread-safe and returns at once. Its answer comes as a callback of its own, as do
 // events, from within NetworkingMessages::run_callbacks(). A call that is made before the login is

@@ -1,8 +1,8 @@
 // Relay tokens: the rendezvous gives them to clients, and a relay of the site accepts them without
 // asking anybody.
 //
-//  | epoch u8 | nonce 12 | sealed { id 8 | identity hash 16 | app id u32 | not after i64 | bytes/s u32 | packets/s u32 |
-//  | secret 32 } | tag 16 |
+//  | epoch u8 | nonce 12 | sealed { id 8 | identity hash 16 | app id u32 | not after i64 |
+//  | bytes/s u32 | packets/s u32 | secret 32 } | tag 16 |
 //
 // Sealed by AES-256-GCM (the nonce is random; the epoch is the associated data), so refusing junk
 // costs a relay a microsecond. The client gets the secret over its session with the rendezvous; the

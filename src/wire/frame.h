@@ -12,7 +12,7 @@
 //  0x07  SESSION_CREDIT   bytes_max v, messages_max v       totals since the session began (RFC 9000 19.9)
 //  0x08  CHANNEL_CREDIT   channel z, bytes_max v, messages_max v   the same of one channel (RFC 9000 19.10)
 //  0x09  QUALITY          arrived in 1/255 u8: the peer's share of our packets that reached it
-//  0x0a  CHANNEL_NAME     channel z, name z, count v, sequence v   what this side calls `channel` is another one from now on
+//  0x0a  CHANNEL_NAME     channel z, name z, count v, sequence v   another name for `channel` from now on
 //  0x10  STREAM           channel z, offset v, length v, bytes
 //  0x11  STREAM to the packet's end: channel z, offset v, bytes
 //  0x20  MESSAGE          channel z, sequence v, length v, bytes                            unreliable, whole
