@@ -364,6 +364,20 @@ TEST_F(Rendezvous, LimitOfWatchersOfOneUser) {
 }
 
 // A friend who is gone must not be shown as online for ever, however many leave at once.
+TEST_F(Rendezvous, WhoLeavesNoLongerCountsAsAWatcher) {
+  limits.watchers_max = 1;
+  restart();
+  logged_in("str:alice");
+  User& bob = logged_in("str:bob");
+  User& carol = logged_in("str:carol");
+  bob.client.watch(name("str:alice"), true, now);
+  run();
+  disconnect(bob);
+  carol.client.watch(name("str:alice"), true, now);
+  run();
+  EXPECT_EQ(carol.all<PresenceEvent>().size(), 1u);
+}
+
 TEST_F(Rendezvous, AWatcherWhoWasNotToldForWantOfRoomIsToldLater) {
   limits.outputs_max = 4;
   restart();
