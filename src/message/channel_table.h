@@ -1,5 +1,5 @@
-// Which place in a table a channel has. Small non-negative channels are found in an array, the
-// channel asked for last without a search, any other by binary search.
+// Finds the place of a channel in a table: small non-negative channels in an array, the last one
+// asked for without a search, any other by binary search.
 #pragma once
 
 #include <array>
@@ -26,7 +26,7 @@ class ChannelTable {
   }
   std::size_t size() const { return size_; }
   ChannelId channel_at(std::uint32_t place) const;
-  // The place is another channel's from now on, which has none yet.
+  // Gives the place to another channel, which has none yet.
   void rename(std::uint32_t place, ChannelId channel);
 
  private:

@@ -1,5 +1,5 @@
-// All channels with one peer: what waits to be sent, what is in flight, what has arrived in part,
-// what is ready.
+// All channels with one peer: what waits to be sent, is in flight, has arrived in part, or is ready
+// to be read.
 //
 // Reliable messages of a channel form one byte stream ({length varint, bytes} after one another)
 // sent in STREAM frames, so that a packet of seventeen small messages costs one frame and one
@@ -36,13 +36,15 @@ class Channels {
   // False when the channel is new, channels_max is reached, and none of the others can give its
   // place (outgoing.h).
   bool can_send(ChannelId channel) const;
-  // What is sent on it now would not leave before a round trip: the peer must be told its name.
+  // What is sent on it now would leave only after a round trip: the peer has to be told the
+  // channel's name first.
   bool waits_for_name(ChannelId channel) const;
-  // Tells it, though nothing is sent now; where the channel waits for none, nothing happens.
+  // Tells the peer the name although nothing is sent now. Does nothing if the channel waits for no
+  // name.
   void want_name(ChannelId channel);
   // Takes the payload (moved, not copied), at most kMessageSizeMax bytes. `fragment_size`: payload
   // bytes that one packet can carry, decides whether an unreliable message becomes reliable
-  // unordered. Send limits are the caller's. `now`: from when on an unreliable one grows old.
+  // unordered. The caller checks send limits. `now`: when an unreliable message begins to age.
   void send(ChannelId channel, Delivery delivery, SharedBytes payload, std::size_t fragment_size,
             Instant now = Instant{});
   // What the peer grants at the start (handshake) and later (credit frames): totals, never
@@ -51,14 +53,15 @@ class Channels {
   void on_session_credit(const SessionCreditFrame& frame);
   FrameVerdict on_channel_credit(const ChannelCreditFrame& frame);
 
-  // Something could go into a packet now: lost data, new data within credit, or credit to announce.
+  // Whether something could go into a packet now: lost data, new data within credit, or credit to
+  // announce.
   bool has_frames() const;
   // Fills what room `out` has left: credit frames, lost stream ranges and fragments first, then new
   // data, channels taking turns. Appends a record for every frame that must come back. Copies
   // payload bytes once, into the packet. Returns true if it wrote anything; false although
-  // has_frames() means that the room was too small. Nothing may be written behind: the final frame
-  // runs to the packet's end where it fills it exactly. `whole`: no message is cut into FRAGMENTs,
-  // because the packet is smaller than the path would take; what does not fit waits.
+  // has_frames() means that the room was too small. Nothing may be written after it: the last frame
+  // may run to the packet's end. `whole`: no message is cut into FRAGMENTs, because the path would
+  // carry a larger packet; what does not fit waits.
   bool produce(ByteWriter& out, std::vector<SentFrame>& records, Instant now, bool whole = false);
   void on_frame_acked(const SentFrame& frame);
   void on_frame_lost(const SentFrame& frame);
@@ -67,28 +70,29 @@ class Channels {
   std::uint64_t pending_reliable() const;
   std::uint64_t pending_unreliable() const;
   std::uint64_t unacknowledged_reliable() const;
-  // All three together, payload bytes of whole messages not yet released: what the send limit
+  // All three together: payload bytes of whole messages not yet released, which the send limit
   // counts. A message is released when it is acknowledged (reliable; an ordered one when all before
   // it on its channel are, too) or when its last byte is sent (unreliable).
   std::uint64_t held_bytes() const;
-  // At most so many bytes leave before a message that is sent on `channel` now, by its place in the
-  // scheduler: not all that waits on other channels. `turn`: bytes of a packet.
+  // An upper bound of the bytes that leave before a message that is sent on `channel` now. It
+  // depends on the scheduler, and is less than all that waits on other channels. `turn`: bytes of a
+  // packet.
   std::uint64_t bytes_before(ChannelId channel, std::size_t turn) const;
-  // The same on the channel where most do.
+  // The same for the channel with the largest bound.
   std::uint64_t bytes_before_any(std::size_t turn) const;
-  // Nothing reliable is pending or unacknowledged.
+  // Whether nothing reliable is pending or unacknowledged.
   bool flushed() const;
-  // Nor does an unreliable message wait to leave.
+  // The same, and no unreliable message waits to leave.
   bool drained() const;
-  // Drops everything unsent that is unreliable; for a session that ends.
+  // Drops all unreliable messages that were not sent; for a session that ends.
   void drop_unreliable();
-  // Unreliable messages that wait longer are dropped, the oldest first, and counted. 0, as at the
-  // start: none is.
+  // Unreliable messages that wait longer are dropped, the oldest first, and counted. 0 (the
+  // default): none are dropped.
   void set_unreliable_age_max(Duration age_max);
-  // Does that for all channels; next_expiry() says when there is something to do.
+  // Drops them on all channels. next_expiry() says when there is something to do.
   void expire(Instant now);
   Instant next_expiry() const;
-  // As if so many had been sent on the channel and dropped.
+  // Counts this many messages as sent on the channel and dropped.
   void skip_unreliable(ChannelId channel, std::uint64_t messages);
   std::uint64_t unreliable_expired() const;
 
@@ -99,8 +103,8 @@ class Channels {
   FrameVerdict on_fragment(const FragmentFrame& frame, Instant now,
                            std::vector<ReceivedMessage>& out);
   FrameVerdict on_channel_name(const ChannelNameFrame& frame);
-  // The application took (or dropped) delivered messages: room for more. `bytes` is payload;
-  // `place` is the messages'.
+  // The application has taken (or dropped) delivered messages, so there is room for more. `bytes`:
+  // payload. `place`: that of the messages.
   void on_consumed(std::uint16_t place, bool reliable, std::uint64_t bytes, std::uint64_t messages);
   // A channel is open once a message was delivered on it. False when it is not.
   bool close_channel(ChannelId channel);

@@ -17,20 +17,20 @@ std::uint64_t reliable_share(std::uint64_t receive_bytes_max) {
   return total - std::max(kUnreliableShareMin, total / 8);
 }
 
-// Less than the whole: a channel that is not read leaves credit to the others, in any case where
-// the message is not larger than what is left.
+// Less than everything: a channel that is not read leaves credit to the others, unless a message is
+// larger than what is left.
 std::uint64_t channel_share(std::uint64_t receive_bytes_max) {
   return std::min(reliable_share(receive_bytes_max),
                   std::max(kMessageStreamSizeMax, receive_bytes_max / 4 * 3));
 }
 
-// The part of the messages that is promised to reliable ones while both kinds come.
+// How many messages are promised to reliable ones while both kinds come.
 std::uint64_t messages_half(std::uint64_t receive_messages_max) {
   return (receive_messages_max + 1) / 2;
 }
 
-// The same while only reliable ones come. What is promised cannot be taken back, so this leaves
-// room for the unreliable ones that a reader in a short pause is sent: 375 of 1000.
+// The same while only reliable ones come. A promise cannot be taken back, so this leaves room for
+// unreliable messages that arrive while the reader pauses: 375 of 1000.
 std::uint64_t messages_alone(std::uint64_t receive_messages_max) {
   return std::max(messages_half(receive_messages_max),
                   receive_messages_max - receive_messages_max * 3 / 8);
@@ -106,8 +106,8 @@ FrameVerdict Incoming::on_message(const MessageFrame& frame, Instant now,
   return FrameVerdict::kTaken;
 }
 
-// Whether the channel leaves enough to the others, beside a message more. What is in reassembly
-// counts not: it gives way.
+// Whether the channel leaves enough to the others with one more message. Messages in reassembly do
+// not count: they give way.
 bool Incoming::within_unreliable_share(const Channel& channel, std::uint64_t size) const {
   const auto rest = [](std::uint64_t all, std::uint64_t taken) {
     return all - std::min(all, taken);
@@ -146,8 +146,8 @@ void Incoming::deliver_unreliable(Channel& channel, std::uint64_t sequence, Shar
   ++messages_received_;
   const auto place = static_cast<std::uint16_t>(&channel - channels_.data());
   out.push_back({std::move(payload), channel.stream.channel(), false, place, sequence + 1, now});
-  // A game sends many thousands of these: nothing more for a channel that is open under its first
-  // name.
+  // A game sends many thousands of these: a channel that is open under its first name needs nothing
+  // more.
   if (!channel.open || channel.naming) label(channel, &Naming::unreliable, out.size() - 1, out);
 }
 
@@ -165,7 +165,7 @@ void Incoming::label(Channel& channel, std::uint64_t Naming::*former, std::size_
   }
 }
 
-// The numbers of the channel go on, so that nothing which comes late is taken for new.
+// The channel's sequence numbers go on, so that nothing that comes late is taken for new.
 FrameVerdict Incoming::on_channel_name(const ChannelNameFrame& frame) {
   Channel* channel = channel_of(frame.channel);
   if (channel == nullptr) return FrameVerdict::kViolation;
@@ -179,7 +179,8 @@ FrameVerdict Incoming::on_channel_name(const ChannelNameFrame& frame) {
 }
 
 void Incoming::open(Channel& channel) {
-  // The word that its former place is another's now may still be on its way.
+  // The peer may have given the former place to another channel, and its CHANNEL_NAME may still be
+  // on its way.
   for (Channel& other : channels_) {
     if (!other.open || other.name() != channel.name()) continue;
     other.open = false;
@@ -189,7 +190,7 @@ void Incoming::open(Channel& channel) {
   if (!given_away_ || given_away_->erase(channel.name()) == 0) ++open_channels_;
 }
 
-// The application has not closed it: it is open still, though it has no place.
+// The application has not closed the channel: it stays open although it has no place.
 void Incoming::give_away(Channel& channel) {
   channel.open = false;
   if (!given_away_) given_away_ = std::make_unique<std::set<ChannelId>>();
@@ -301,9 +302,9 @@ void Incoming::note_charged(Channel& channel, std::size_t delivered) {
   was_scarce_ = is_scarce;
 }
 
-// So many reliable ones in a row: nobody else wants the room. Where both kinds have been seen they
-// may come in turns, so it takes more. Again half when an unreliable one comes; what was promised
-// is used up first.
+// After enough reliable messages in a row, nobody else needs the room. If both kinds have been seen
+// they may alternate, so more in a row are needed. When an unreliable one comes, the window is half
+// again, as soon as what was promised is used up.
 void Incoming::share_messages() {
   const std::uint64_t all = limits_.receive_messages_max;
   const std::uint64_t in_a_row = messages_.charged() - unreliable_came_at_.value_or(0);
@@ -312,7 +313,7 @@ void Incoming::share_messages() {
   const std::uint64_t window = alone ? messages_alone(all) : messages_half(all);
   if (window == messages_.window()) return;
   messages_.set_window(window);
-  // Told at once: a sender that has used up the smaller one waits.
+  // Announced at once: a sender that has used up the smaller window is waiting.
   if (messages_.reserved() > messages_.promised()) messages_.set_due();
 }
 

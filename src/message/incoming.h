@@ -1,11 +1,11 @@
 // The receiving half of Channels: what has arrived in part, what the application has not consumed,
-// and what the peer may send because of that.
+// and what the peer may therefore send.
 //
 // Reliable and unreliable data share the receive limit. What was promised to the peer as credit
 // cannot be taken back, so unreliable data gets what is not promised: of the bytes an eighth, of
-// the messages half. A peer that sends only reliable messages is promised all but an eighth. Of
-// either kind a channel that is not read takes a share only (channel_share.h): of reliable data the
-// sender keeps to it, of unreliable data what exceeds it is dropped here.
+// the messages half. A peer that sends only reliable messages is promised all but an eighth. An
+// unread channel gets only a share of either kind (channel_share.h): the sender keeps to it for
+// reliable data; unreliable data beyond it is dropped here.
 #pragma once
 
 #include <cstdint>
@@ -85,7 +85,7 @@ class Incoming {
     ReceiveWindow messages;
     ReceiveStream stream;
     std::unique_ptr<UnorderedReassembly> unordered;
-    std::unique_ptr<Naming> naming;  // where it has another name than at first
+    std::unique_ptr<Naming> naming;  // if it has another name than at first
 
     ChannelId name() const { return naming ? naming->name : stream.channel(); }
     bool is_former(std::uint64_t sequence) const { return naming && sequence < naming->unreliable; }
@@ -124,8 +124,8 @@ class Incoming {
   bool was_scarce_ = false;
   std::size_t early_pieces_ = 0;
   std::size_t open_channels_ = 0;
-  // Those among them that gave their place to another channel. Of more than kGivenAwayMax the rest
-  // stay open for good.
+  // Open channels that gave their place to another one. Beyond kGivenAwayMax they stay open for
+  // good.
   std::unique_ptr<std::set<ChannelId>> given_away_;
   UnreliableReassembly partials_;
   RingBuffer<std::uint32_t> due_channels_;  // with credit to announce

@@ -1,4 +1,4 @@
-// What the rest of the house needs to know of messages: limits, kinds, and what becomes of a frame.
+// What other layers need to know about messages: limits, kinds, and verdicts on frames.
 #pragma once
 
 #include <cstddef>
@@ -39,7 +39,7 @@ struct InitialCredit {
   std::uint64_t channel_messages = 0;
 };
 
-// Limits of one session. What happens at each limit stands beside it.
+// Limits of one session. The comments say what happens at each limit.
 struct MessageLimits {
   // Received and not yet consumed by the application, partial messages included. Reliable data is
   // held back at the sender by credit; unreliable data is dropped and counted. At least

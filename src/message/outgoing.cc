@@ -9,7 +9,7 @@ namespace whimbrel {
 
 namespace {
 
-// Below this room nothing is worth trying.
+// With less room than this nothing is written.
 constexpr std::size_t kRoomMin = 8;
 
 bool is_kept(ChannelId channel) { return channel >= 0 && channel < kKeptChannels; }
@@ -41,15 +41,16 @@ void Outgoing::want_name(ChannelId channel) {
   if (waits_for_name(channel) && can_send(channel)) channels_[place_of(channel)].used = true;
 }
 
-// It is idle. Who gets its place goes on with its credit, and must not wait for somebody to read
-// what came before.
+// Whether the channel is idle and was read. The next owner of its place continues with its credit,
+// and must not have to wait until somebody reads what came before.
 bool Outgoing::gives_its_place(const Channel& channel) const {
   return !channel.kept && !channel.naming && channel.stream.empty() &&
          (!channel.unreliable || channel.unreliable->empty()) &&
          (!channel.unordered || channel.unordered->empty()) && credit_.is_read(channel.credit);
 }
 
-// Of one that has not been used for long: the hand of a clock, as for pages of memory.
+// Takes the place of a channel that was not used for long, by the clock algorithm of page
+// replacement.
 std::uint32_t Outgoing::take_idle_place() {
   for (std::size_t steps = 0; steps < 2 * channels_.size(); ++steps) {
     const std::uint32_t place = hand_;
@@ -93,7 +94,7 @@ void Outgoing::send(ChannelId channel, Delivery delivery, SharedBytes&& payload,
   if (delivery == Delivery::kUnreliable && becomes_reliable(size, fragment_size)) {
     delivery = Delivery::kReliableUnordered;
   }
-  // There is no fragment of nothing; in order is more than was asked for.
+  // There is no empty fragment. Ordered delivery is more than was asked for.
   if (delivery == Delivery::kReliableUnordered && size == 0) delivery = Delivery::kReliable;
   held_bytes_ += send_charge(size);
   ++messages_sent_;
@@ -145,8 +146,8 @@ void Outgoing::push_unordered(std::uint32_t place, SharedBytes&& payload) {
   if (was_idle) wake(lane);
 }
 
-// What was lost goes first. Then lanes take turns: of the others each has one before every turn of
-// this channel's.
+// Lost data goes first. Then lanes take turns: each other lane has one turn before each turn of
+// this channel.
 std::uint64_t Outgoing::bytes_before(std::uint64_t own, std::size_t others,
                                      std::size_t turn) const {
   const std::uint64_t turns = own / turn + 1;
@@ -167,7 +168,7 @@ std::uint64_t Outgoing::unsent(Lane lane) const {
   return channel.stream.unsent();
 }
 
-// A lane that waits for credit goes before nothing.
+// A lane that waits for credit delays nothing.
 std::uint64_t Outgoing::bytes_before(ChannelId channel, std::size_t turn) const {
   std::uint64_t own = 0;
   std::size_t others = scheduler_.active_count();
@@ -243,7 +244,7 @@ Outgoing::LaneState Outgoing::state_of(Lane lane) {
   return is_allowed ? LaneState::kReady : LaneState::kWaits;
 }
 
-// A lane that was idle or waited has a reason to look again.
+// Called when a lane that was idle or waiting may be able to send.
 void Outgoing::wake(Lane lane) {
   const LaneState state = state_of(lane);
   if (state == LaneState::kReady) {
@@ -254,7 +255,7 @@ void Outgoing::wake(Lane lane) {
 }
 
 void Outgoing::wake_waiting() {
-  // Those that still have too little join again at the back, in the same order.
+  // Lanes that still have too little credit go to the back again, in the same order.
   for (std::size_t count = waiting_.size(); count > 0; --count) {
     const Lane lane = waiting_.pop_front();
     waits(lane) = false;
@@ -325,7 +326,7 @@ void Outgoing::send_new(ByteWriter& out, std::vector<SentFrame>& records, Instan
       scheduler_.leave();
       put_aside(lane, state);
     } else if (out.size() == before || !scheduler_.spend(out.size() - before)) {
-      // What is left of this packet is too small for it; its turn goes on in the next.
+      // The rest of this packet is too small for it; its turn goes on in the next packet.
       if (!scheduler_.set_aside()) break;
     }
   }

@@ -4,9 +4,9 @@
 // Each channel has three lanes: its stream, its unreliable messages, and its reliable unordered
 // ones. A lane is active (it could send now), waits for credit, or has nothing to send.
 //
-// Where all places are taken, a new channel gets the one of a channel that is idle and that the
-// peer's application has mostly read; the lowest 64 numbers keep theirs. In packets it is called as
-// before; the peer is told what it stands for, and nothing leaves on it until that is acknowledged.
+// If all places are taken, a new channel gets the place of one that is idle and mostly read by the
+// peer's application; channels 0 to 63 keep theirs. Packets go on using the old number. The peer is
+// told which channel it stands for, and nothing leaves on it until that is acknowledged.
 #pragma once
 
 #include <cstdint>
@@ -30,9 +30,9 @@ class Outgoing {
   explicit Outgoing(std::size_t channels_max) : channels_max_(channels_max) {}
 
   bool can_send(ChannelId channel) const;
-  // What is sent on it now would wait until the peer knows its name.
+  // Whether what is sent on it now would wait until the peer knows the channel's name.
   bool waits_for_name(ChannelId channel) const;
-  // Then it gets a place, where one is to be had, and the peer is told its name.
+  // Then gives it a place, if there is one, and tells the peer its name.
   void want_name(ChannelId channel);
   void send(ChannelId channel, Delivery delivery, SharedBytes&& payload, std::size_t fragment_size,
             Instant now);
@@ -53,8 +53,7 @@ class Outgoing {
   std::uint64_t pending_unreliable() const { return pending_unreliable_; }
   std::uint64_t unacknowledged_reliable() const { return unacknowledged_reliable_; }
   std::uint64_t held_bytes() const { return held_bytes_; }
-  // At most so many bytes leave before a message that is sent on the channel now; or on the one
-  // where most do.
+  // See channels.h.
   std::uint64_t bytes_before(ChannelId channel, std::size_t turn) const;
   std::uint64_t bytes_before_any(std::size_t turn) const;
   bool flushed() const { return reliable_messages_ == 0; }

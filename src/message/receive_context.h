@@ -23,7 +23,7 @@ struct ReceiveContext {
   Instant now;
   std::vector<ReceivedMessage>& out;
 
-  // False if the peer takes more than it was allowed.
+  // False if the peer exceeds its credit.
   bool charge_bytes(std::uint64_t amount) const {
     return channel_bytes.charge(amount) && bytes.charge(amount);
   }

@@ -9,10 +9,9 @@ namespace whimbrel {
 
 namespace {
 
-// Islands in the open message; over it, packets are refused until gaps are filled. Frames are sent
-// in pieces of a packet's size, so that the largest message has a few hundred at most. Twice what
-// the largest message has fragments of the least datagram: more is not loss but malice, and each
-// costs a move of those behind it.
+// Islands in the open message; beyond it packets are refused until gaps are filled. It is twice the
+// number of fragments that the largest message has in the smallest datagrams: more is not loss but
+// malice, and each island costs a move of those behind it.
 constexpr std::size_t kIslandsMax = 1024;
 // Between messages, memory for this many is kept.
 constexpr std::size_t kIdleCapacity = 64;
@@ -159,7 +158,7 @@ bool ReceiveStream::begin_message(std::uint64_t size, std::size_t length_size,
   return true;
 }
 
-// Not all of the message is at hand in one run. Early pieces of it find their place.
+// The message has not arrived in one run. Early pieces are put into their places.
 void ReceiveStream::open_message(std::uint64_t size, const ReceiveContext& context) {
   // Its own memory, as for early pieces: the rest may not come for long.
   message_ = SharedBytes::make(static_cast<std::size_t>(size));

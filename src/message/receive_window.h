@@ -16,8 +16,8 @@ namespace whimbrel {
 
 class ReceiveWindow {
  public:
-  // `unit`: the most that one message may take; at most `window`. `step`: below this it is not
-  // worth a frame to announce more, as long as the application lags behind.
+  // `unit`: the most that one message may take; at most `window`. `step`: less than this is not
+  // announced while the application lags behind.
   ReceiveWindow(std::uint64_t window, std::uint64_t unit, std::uint64_t step)
       : window_(window),
         limit_(window),
@@ -26,7 +26,7 @@ class ReceiveWindow {
     ASSERT(unit <= window && unit <= UINT32_MAX && step <= UINT16_MAX);
   }
 
-  // False if the peer takes more than it was allowed.
+  // False if the peer exceeds its credit.
   bool charge(std::uint64_t amount) {
     if (amount > limit_ - charged_) return false;
     charged_ += amount;
@@ -44,7 +44,7 @@ class ReceiveWindow {
     if (worth_announcing(caught_up, scarce)) due_ = true;
   }
   void set_due() { due_ = true; }
-  // Takes effect when announced; what was promised stands.
+  // Takes effect when announced; earlier promises stand.
   void set_window(std::uint64_t window) {
     ASSERT(unit_ <= window);
     window_ = window;

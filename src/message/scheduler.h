@@ -1,7 +1,7 @@
-// Takes turns among lanes by surplus round robin (deficit round robin, Shreedhar and Varghese
-// 1995, where a lane may overdraw): in its turn a lane fills what is left of a packet, pays for
-// it, and goes to the back of the queue when it has used up its quantum. Debts last, so lanes
-// share the line evenly in bytes. A lane that gets something to send joins at the back.
+// Takes turns among lanes by surplus round robin (deficit round robin, Shreedhar and Varghese 1995,
+// where a lane may overdraw): in its turn a lane fills what is left of a packet, pays for it, and
+// goes to the back of the queue when it has used up its quantum. Debts are kept, so lanes share the
+// path evenly in bytes. A lane that gets something to send joins at the back.
 #pragma once
 
 #include <array>

@@ -9,9 +9,9 @@
 // keeps within its share (channel_share.h).
 //
 // A large message must not starve while small ones on other lanes use up every new bit of credit.
-// The first lane that finds too little therefore saves: of the credit that is left or arrives, all
-// but a share that the other lanes go on with is set aside for it. The share is filled up first:
-// were it not, a channel that is never read and one that saves would together stop all others.
+// So the first lane that finds too little saves: credit that is left or arrives is set aside for
+// it, except a share with which the other lanes go on. The share is filled first: otherwise an
+// unread channel and a saving one would together stop all others.
 #pragma once
 
 #include <algorithm>
@@ -76,7 +76,7 @@ class SendCredit {
   bool can_start(Lane lane, const ChannelCredit& channel, std::uint64_t size) const {
     if (!channel.allows(size)) return false;
     const std::uint64_t saved = saver_ == lane ? 0 : saved_;
-    // Nearly every message begins so, without the sums.
+    // The usual case, without calculating shares.
     if (messages_max_ - messages_ > plenty_messages_ &&
         bytes_max_ - bytes_ - saved > plenty_bytes_ + size) {
       return true;
@@ -100,7 +100,7 @@ class SendCredit {
     if (saver_ && saver_ != lane) return;
     const std::uint64_t held = held_bytes(channel);
     const std::uint64_t needed = share_needs(held, size, window_bytes_, share_of_bytes_);
-    // A channel that holds so much would never have saved enough.
+    // A channel that holds this much could never save enough.
     const bool in_vain = held != 0 && held + needed > window_bytes_ - shared();
     if (in_vain || !channel.allows(size)) return stop_saving();
     saver_ = lane;
@@ -118,7 +118,7 @@ class SendCredit {
   static constexpr std::uint64_t kSharedFraction = 8;
   static constexpr std::uint64_t kNoPlenty = std::uint64_t{1} << 62;
 
-  // Sent, and not consumed as far as the peer has told: it grants more by what was consumed.
+  // Sent and, as far as we know, not consumed: the peer grants more as it is consumed.
   std::uint64_t held_bytes(const ChannelCredit& channel) const {
     return held(channel.bytes, channel.bytes_max, channel_bytes_);
   }
@@ -138,7 +138,7 @@ class SendCredit {
   }
   void save() {
     if (!saver_ || saved_ >= needed_) return;
-    // Where the whole window is hardly larger than the message, the others get what is over.
+    // If the whole window is hardly larger than the message, the others get the rest.
     const std::uint64_t left = window_bytes_ - std::min(window_bytes_, needed_);
     const std::uint64_t others = std::min(shared(), left);
     const std::uint64_t spare = bytes_max_ - bytes_ - saved_;

@@ -32,8 +32,8 @@ void SendStream::push(SharedBytes&& payload) {
 
 // The message that holds `offset`, which is not released yet.
 std::size_t SendStream::index_of(std::uint64_t offset) const {
-  // What is acknowledged lies near the front of a queue that is long and mostly cold: from there,
-  // in steps that double, and then by halves.
+  // Acknowledged messages lie near the front of a queue that may be long and cold. So search from
+  // the front in doubling steps, then by halves.
   std::size_t low = 0;
   std::size_t step = 1;
   while (low + step < messages_.size() && messages_[low + step].begin <= offset) {
@@ -197,7 +197,7 @@ SendStream::Released SendStream::release() {
   return released;
 }
 
-// Nothing is in flight: an idle session shall be small again.
+// Nothing is in flight: an idle session gives its memory back.
 void SendStream::shrink() {
   if (messages_.capacity() > kIdleCapacity) messages_.clear();
   if (acked_ahead_.ranges().capacity() > kIdleCapacity) acked_ahead_ = RangeSet();

@@ -5,7 +5,7 @@
 //   ---|-----------------|-------------------------|
 //      | in flight, lost | not sent yet            |
 //
-// A message is let go when it and all before it are acknowledged.
+// A message is released when it and all before it are acknowledged.
 #pragma once
 
 #include <cstdint>
@@ -46,10 +46,10 @@ class SendStream {
   std::uint64_t write_lost(ByteWriter& out, std::vector<SentFrame>& records);
   std::uint64_t write_new(ByteWriter& out, LaneCredit credit, std::vector<SentFrame>& records);
 
-  // What an acknowledgement let go.
+  // What an acknowledgement released.
   struct Released {
     std::uint64_t acked_bytes = 0;     // payload acknowledged for the first time
-    std::uint64_t released_bytes = 0;  // payload of the messages let go
+    std::uint64_t released_bytes = 0;  // payload of the released messages
     std::uint64_t messages = 0;
   };
   Released on_acked(std::uint64_t offset, std::uint32_t length);

@@ -1,6 +1,6 @@
 // The reliable unordered messages of one channel on their way out: cut into fragments, each sent
-// again until acknowledged. They begin in order; a message is let go when all of it is
-// acknowledged, whatever became of the ones before it.
+// again until acknowledged. They begin in order. A message is released when all of it is
+// acknowledged, regardless of those before it.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +40,7 @@ class UnorderedQueue {
 
   struct Released {
     std::uint64_t acked_bytes = 0;     // acknowledged for the first time
-    std::uint64_t released_bytes = 0;  // size of the message, if it was let go
+    std::uint64_t released_bytes = 0;  // size of the message, if it was released
     std::uint64_t messages = 0;
   };
   Released on_acked(const SentFrame& frame);
@@ -59,7 +59,7 @@ class UnorderedQueue {
     std::uint64_t size = 0;
   };
 
-  // Null if it was let go.
+  // Null if it was released.
   Queued* find(std::uint64_t sequence);
   std::uint64_t write_piece(ByteWriter& out, const Piece& piece, const SharedBytes& payload,
                             std::vector<SentFrame>& records);

@@ -3,7 +3,7 @@
 namespace whimbrel {
 
 namespace {
-// Islands in a message. A peer sends it in pieces of a packet's size: more are meant to hurt.
+// Islands in a message. Peers send pieces of a packet's size: more islands are an attack.
 constexpr std::size_t kIslandsMax = 1024;  // twice the fragments of the largest message
 }  // namespace
 
