@@ -4,6 +4,7 @@
 
 #include "crypto/secure_random.h"
 #include "crypto/test_hex.h"
+#include "handshake/revocations.h"
 
 namespace whimbrel {
 namespace {
@@ -99,6 +100,14 @@ TEST_F(CertificateTest, EachFaultHasItsName) {
   certificate_ = good;
   certificate_.static_key.bytes[0] ^= 1;
   EXPECT_EQ(verify(sign()), Status::kWrongKey);
+}
+
+TEST_F(CertificateTest, OfARevokedKeyCountsForNothing) {
+  const auto encoded = sign();
+  ASSERT_EQ(verify(encoded), Status::kValid);
+  const RevocationList list{kNowSeconds, {}, {holder_.public_key}};
+  ASSERT_TRUE(trust_.set_revocations(sign_revocations(list, authority_), kNow));
+  EXPECT_EQ(verify(encoded), Status::kRevoked) << "also where its signature is remembered";
 }
 
 TEST_F(CertificateTest, TimesAreInclusiveWithLeewayBefore) {

@@ -64,6 +64,24 @@ TEST_P(NoiseTest, OtherPrologueFails) {
   EXPECT_FALSE(read(alice_, write(other)));
 }
 
+// Noise 7.7: message 1 of IK already proves that its sender holds the static key.
+TEST(NoiseIk, WhoHasNotTheSecretKeyIsFoundOutAtOnce) {
+  SecureRandom random{Secret()};
+  const KeyPair alice = generate_x25519(random);
+  const KeyPair bob = generate_x25519(random);
+  KeyPair impostor = generate_x25519(random);
+  impostor.public_key = alice.public_key;
+  for (const KeyPair* opener : std::initializer_list<const KeyPair*>{&impostor, &alice}) {
+    NoiseHandshake from(NoisePattern::kIk, AeadSuite::kAesGcm, true, {}, *opener, bob.public_key);
+    NoiseHandshake to(NoisePattern::kIk, AeadSuite::kAesGcm, false, {}, bob, PublicKey());
+    std::array<std::uint8_t, 200> message, payload;
+    const std::size_t message_size = from.write_message(random, as_bytes("it's me"), message);
+    std::size_t size = 0;
+    EXPECT_EQ(to.read_message(Bytes(message).first(message_size), payload.data(), size),
+              opener == &alice);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Patterns, NoiseTest,
                          testing::Values(NoisePattern::kIk, NoisePattern::kXx));
 
