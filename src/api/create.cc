@@ -1,8 +1,10 @@
 // NetworkingMessages: from a Config to a running instance.
 #include <algorithm>
 
-#include "api/impl.h"
+#include "api/farewell.h"
+#include "api/instance.h"
 #include "crypto/suite_choice.h"
+#include "io/abandoned.h"
 #include "io/key_files.h"
 #include "io/resolve.h"
 #include "io/system_random.h"
@@ -215,9 +217,9 @@ std::unique_ptr<NetworkingMessages::Impl> NetworkingMessages::Impl::create(const
     parts.on_eviction = log_eviction(parts.endpoint);
     std::unique_ptr<Impl> impl(new Impl(std::move(parts)));
     std::string route_error;
-    const bool routed =
-        std::all_of(config.routes.begin(), config.routes.end(),
-                    [&](const Route& route) { return impl->add_route(route, &route_error); });
+    const bool routed = std::all_of(
+        config.routes.begin(), config.routes.end(),
+        [&](const Route& route) { return impl->calls_.add_route(route, &route_error); });
     if (routed) return impl;
     fault = route_error;
   }
@@ -226,16 +228,29 @@ std::unique_ptr<NetworkingMessages::Impl> NetworkingMessages::Impl::create(const
 }
 
 NetworkingMessages::Impl::Impl(Parts parts)
-    : own_thread_(parts.own_thread),
-      poll_datagrams_max_(parts.poll_datagrams_max),
-      core_(std::make_unique<Core>(std::move(parts.endpoint), parts.server,
-                                   std::move(parts.server_name), std::move(parts.sockets), poller_,
-                                   clock_, system_random_seed())),
-      settings_(std::move(parts.settings)) {
-  inbox_.set_on_eviction(std::move(parts.on_eviction));
-  apply_settings();
-  if (!own_thread_) return;
-  io_thread_ = Thread([this] { run_io_thread(); });
+    : exchange_(std::make_unique<Core>(std::move(parts.endpoint), parts.server,
+                                       std::move(parts.server_name), std::move(parts.sockets),
+                                       poller_, clock_, system_random_seed()),
+                std::move(parts.settings), parts.own_thread, queues_, handle_, poller_, clock_),
+      driver_(parts.own_thread, parts.poll_datagrams_max, exchange_, queues_, handle_, poller_,
+              clock_),
+      calls_(parts.own_thread, exchange_, queues_, handle_) {
+  queues_.inbox.set_on_eviction(std::move(parts.on_eviction));
+  driver_.start();
+}
+
+NetworkingMessages::Impl::~Impl() {
+  if (forked()) return;
+  driver_.stop();
+  Farewell(exchange_, poller_, clock_).say();
+}
+
+void NetworkingMessages::Impl::destroy(std::unique_ptr<Impl> impl) {
+  if (!impl->forked() || impl->driver_.left_in_order()) return;
+  impl->exchange_.close_descriptors();
+  impl->poller_.close_descriptors();
+  impl->handle_.close_descriptor();
+  abandon(std::move(impl));
 }
 
 }  // namespace whimbrel

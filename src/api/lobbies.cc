@@ -160,7 +160,7 @@ bool Lobbies::configure(LobbyId lobby, LobbyKind kind, std::size_t members_max, 
 
 std::optional<Lobby> Lobbies::find(LobbyId lobby) const {
   std::optional<Lobby> found;
-  impl_->desk().look([&](const LobbyClient& client) {
+  impl_->desk().look_at([&](const LobbyClient& client) {
     if (const Lobby* there = client.find(lobby)) found = *there;
   });
   return found;
@@ -168,7 +168,7 @@ std::optional<Lobby> Lobbies::find(LobbyId lobby) const {
 
 std::vector<LobbyId> Lobbies::joined() const {
   std::vector<LobbyId> ids;
-  impl_->desk().look([&](const LobbyClient& client) {
+  impl_->desk().look_at([&](const LobbyClient& client) {
     for (const auto& [id, lobby] : client.lobbies()) ids.push_back(id);
   });
   return ids;

@@ -62,14 +62,13 @@ void LobbyCallbacks::on_event(OnEvent callback) {
 
 // --- what comes ----------------------------------------------------------------------------------------------------
 
-bool LobbyCallbacks::take(rendezvous::LobbyClient& client) {
+void LobbyCallbacks::take(rendezvous::LobbyClient& client) {
   auto event = client.poll_event();
-  if (!event) return false;
+  if (!event) return;
   const MutexLock lock(mutex_);
   for (; event; event = client.poll_event()) {
     std::visit([&](const auto& one) REQUIRES(mutex_) { on(one, client); }, *event);
   }
-  return true;
 }
 
 void LobbyCallbacks::tell(Told told) {

@@ -28,8 +28,8 @@ class LobbyCallbacks {
   void answer(Completion completion, LobbyResult result);
   void on_event(std::function<void(const LobbyEvent& event)> callback);
 
-  // Takes all events of `client`. True if there were any.
-  bool take(rendezvous::LobbyClient& client);
+  // Takes all events of `client`.
+  void take(rendezvous::LobbyClient& client);
   // Calls what is due when it begins, with no lock held.
   std::size_t run();
   // run() would call something.

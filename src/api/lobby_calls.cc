@@ -1,37 +1,38 @@
-// NetworkingMessages: what Lobbies asks of the core.
-#include "api/impl.h"
+#include "api/lobby_calls.h"
 
 namespace whimbrel {
 
-bool NetworkingMessages::Impl::call(const Call& call, LobbyCallbacks::Completion completion) {
-  if (forked() || !lobby_callbacks_.begin()) return false;
-  const CoreCall core_call(*this);
-  rendezvous::LobbyClient* client = core_->lobbies();
-  if (client == nullptr) {
-    lobby_callbacks_.answer(std::move(completion), LobbyResult::kOffline);
-  } else {
-    lobby_callbacks_.expect(call(*client, core_call.now()), std::move(completion));
-  }
+bool LobbyCalls::call(const Call& call, LobbyCallbacks::Completion completion) {
+  if (fork_guard_.forked() || !queues_.lobbies.begin()) return false;
+  return exchange_.with_core([&](Exchange::Inside& in) {
+    rendezvous::LobbyClient* client = in.core.lobbies();
+    if (client == nullptr) {
+      queues_.lobbies.answer(std::move(completion), LobbyResult::kOffline);
+    } else {
+      queues_.lobbies.expect(call(*client, in.now), std::move(completion));
+    }
+    return true;
+  });
+}
+
+bool LobbyCalls::refuse(LobbyResult result, LobbyCallbacks::Completion completion) {
+  if (fork_guard_.forked() || !queues_.lobbies.begin()) return false;
+  queues_.lobbies.answer(std::move(completion), result);
+  exchange_.tell_application();
   return true;
 }
 
-bool NetworkingMessages::Impl::refuse(LobbyResult result, LobbyCallbacks::Completion completion) {
-  if (forked() || !lobby_callbacks_.begin()) return false;
-  lobby_callbacks_.answer(std::move(completion), result);
-  tell_waiting();
-  return true;
+void LobbyCalls::look_at(const std::function<void(const rendezvous::LobbyClient& client)>& read) {
+  if (fork_guard_.forked()) return;
+  exchange_.with_core(Exchange::Kind::kQuestion, [&](Exchange::Inside& in) {
+    const rendezvous::LobbyClient* client = in.core.lobbies();
+    if (client != nullptr) read(*client);
+    return client != nullptr;
+  });
 }
 
-void NetworkingMessages::Impl::look(
-    const std::function<void(const rendezvous::LobbyClient& client)>& look) {
-  if (forked()) return;
-  const CoreCall call(*this, CoreCall::Kind::kQuestion);
-  if (const rendezvous::LobbyClient* client = core_->lobbies()) look(*client);
-}
-
-void NetworkingMessages::Impl::on_lobby_event(
-    std::function<void(const LobbyEvent& event)> callback) {
-  if (!forked()) lobby_callbacks_.on_event(std::move(callback));
+void LobbyCalls::on_lobby_event(std::function<void(const LobbyEvent& event)> callback) {
+  if (!fork_guard_.forked()) queues_.lobbies.on_event(std::move(callback));
 }
 
 }  // namespace whimbrel

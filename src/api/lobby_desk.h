@@ -21,7 +21,7 @@ class LobbyDesk {
   virtual bool call(const Call& call, LobbyCallbacks::Completion completion) = 0;
   // The same for a call that is answered already.
   virtual bool refuse(LobbyResult result, LobbyCallbacks::Completion completion) = 0;
-  virtual void look(const std::function<void(const rendezvous::LobbyClient& client)>& look) = 0;
+  virtual void look_at(const std::function<void(const rendezvous::LobbyClient& client)>& read) = 0;
   virtual void on_lobby_event(std::function<void(const LobbyEvent& event)> callback) = 0;
 };
 

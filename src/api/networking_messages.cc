@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <thread>
 
-#include "api/impl.h"
+#include "api/instance.h"
 
 namespace whimbrel {
 
@@ -51,7 +51,7 @@ NetworkingMessages::~NetworkingMessages() { Impl::destroy(std::move(impl_)); }
 Result NetworkingMessages::send_message_to_user(const Identity& user, Payload payload, int flags,
                                                 int channel) {
   if (impl_->forked()) return Result::kFail;
-  return impl_->send(user, payload.bytes(), flags, channel);
+  return impl_->calls().send(user, payload.bytes(), flags, channel);
 }
 
 std::size_t NetworkingMessages::send_message_to_users(std::span<const Identity> users,
@@ -63,9 +63,9 @@ std::size_t NetworkingMessages::send_message_to_users(std::span<const Identity> 
   const SharedBytes shared = copied ? SharedBytes::copy(payload.bytes()) : SharedBytes();
   std::size_t taken = 0;
   for (std::size_t i = 0; i < users.size(); ++i) {
-    const Result result =
-        forked ? Result::kFail
-               : impl_->send(users[i], payload.bytes(), flags, channel, copied ? &shared : nullptr);
+    const Result result = forked ? Result::kFail
+                                 : impl_->calls().send(users[i], payload.bytes(), flags, channel,
+                                                       copied ? &shared : nullptr);
     if (i < results.size()) results[i] = result;
     if (result == Result::kOk) ++taken;
   }
@@ -76,93 +76,93 @@ std::vector<Message> NetworkingMessages::receive_messages_on_channel(int channel
                                                                      int messages_max) {
   if (impl_->forked()) return {};
   const auto wanted = static_cast<std::size_t>(std::max(messages_max, 0));
-  std::vector<Message> messages(std::min(wanted, impl_->unread(channel)));
-  messages.resize(impl_->receive(channel, messages));
+  std::vector<Message> messages(std::min(wanted, impl_->calls().unread(channel)));
+  messages.resize(impl_->calls().receive(channel, messages));
   return messages;
 }
 
 std::size_t NetworkingMessages::receive_messages_on_channel(int channel, std::span<Message> out) {
   if (impl_->forked()) return 0;
-  return impl_->receive(channel, out);
+  return impl_->calls().receive(channel, out);
 }
 
 bool NetworkingMessages::accept_session_with_user(const Identity& user) {
-  return !impl_->forked() && impl_->accept(user);
+  return !impl_->forked() && impl_->calls().accept(user);
 }
 
 bool NetworkingMessages::close_session_with_user(const Identity& user) {
-  return !impl_->forked() && impl_->close_session(user);
+  return !impl_->forked() && impl_->calls().close_session(user);
 }
 
 bool NetworkingMessages::close_channel_with_user(const Identity& user, int channel) {
-  return !impl_->forked() && impl_->close_channel(user, channel);
+  return !impl_->forked() && impl_->calls().close_channel(user, channel);
 }
 
 bool NetworkingMessages::set_user_data(const Identity& user, std::int64_t data) {
-  return !impl_->forked() && impl_->set_user_data(user, data);
+  return !impl_->forked() && impl_->calls().set_user_data(user, data);
 }
 
 ConnectionState NetworkingMessages::get_session_connection_info(const Identity& user,
                                                                 ConnectionInfo* info,
                                                                 ConnectionStatus* status) {
   if (impl_->forked()) return forked_info(info, status);
-  return impl_->connection_info(user, info, status);
+  return impl_->calls().connection_info(user, info, status);
 }
 
 void NetworkingMessages::on_session_request(std::function<void(const Identity& user)> callback) {
-  if (!impl_->forked()) impl_->callbacks().on_request(std::move(callback));
+  if (!impl_->forked()) impl_->calls().set_callback(&Callbacks::on_request, std::move(callback));
 }
 
 void NetworkingMessages::on_session_failed(
     std::function<void(const ConnectionInfo& info)> callback) {
-  if (!impl_->forked()) impl_->callbacks().on_failed(std::move(callback));
+  if (!impl_->forked()) impl_->calls().set_callback(&Callbacks::on_failed, std::move(callback));
 }
 
 void NetworkingMessages::on_session_changed(
     std::function<void(const Identity& user, ConnectionState state, const ConnectionInfo& info)>
         callback) {
-  if (!impl_->forked()) impl_->on_session_changed(std::move(callback));
+  if (!impl_->forked()) impl_->calls().on_session_changed(std::move(callback));
 }
 
 void NetworkingMessages::on_server_status_changed(
     std::function<void(const ServerStatus& status)> callback) {
-  if (!impl_->forked()) impl_->callbacks().on_status(std::move(callback));
+  if (!impl_->forked()) impl_->calls().set_callback(&Callbacks::on_status, std::move(callback));
 }
 
 Result NetworkingMessages::watch(const Identity& user, bool on) {
-  return impl_->forked() ? Result::kFail : impl_->watch(user, on);
+  return impl_->forked() ? Result::kFail : impl_->calls().watch(user, on);
 }
 
 void NetworkingMessages::on_presence_changed(
     std::function<void(const Identity& user, bool online)> callback) {
-  if (!impl_->forked()) impl_->callbacks().on_presence(std::move(callback));
+  if (!impl_->forked()) impl_->calls().set_callback(&Callbacks::on_presence, std::move(callback));
 }
 
 Lobbies& NetworkingMessages::lobbies() { return impl_->lobbies(); }
 
 std::size_t NetworkingMessages::run_callbacks() {
-  return impl_->forked() ? 0 : impl_->run_callbacks();
+  return impl_->forked() ? 0 : impl_->calls().run_callbacks();
 }
 
 void NetworkingMessages::poll() {
-  if (!impl_->forked()) impl_->poll();
+  if (!impl_->forked()) impl_->driver().poll();
 }
 
 bool NetworkingMessages::wait(std::chrono::microseconds timeout) {
-  return impl_->forked() ? forked_wait(timeout) : impl_->wait(timeout);
+  return impl_->forked() ? forked_wait(timeout) : impl_->driver().wait(timeout);
 }
 
 void NetworkingMessages::wake() {
-  if (!impl_->forked()) impl_->wake();
+  if (!impl_->forked()) impl_->driver().wake();
 }
 
 int NetworkingMessages::event_handle() const {
-  return impl_->forked() ? -1 : impl_->event_handle();
+  return impl_->forked() ? -1 : impl_->driver().event_handle();
 }
 
 bool NetworkingMessages::set_option(Option option, std::int64_t value, std::string* error) {
   if (impl_->forked()) return forked_fault(error);
-  return impl_->set_option(option, value, error);
+  return impl_->calls().set_option(option, value, error);
 }
 
 bool NetworkingMessages::set_option(std::string_view name, std::int64_t value, std::string* error) {
@@ -175,37 +175,37 @@ bool NetworkingMessages::set_option(std::string_view name, std::int64_t value, s
 bool NetworkingMessages::set_session_option(const Identity& user, Option option, std::int64_t value,
                                             std::string* error) {
   if (impl_->forked()) return forked_fault(error);
-  return impl_->set_session_option(user, option, value, error);
+  return impl_->calls().set_session_option(user, option, value, error);
 }
 
 bool NetworkingMessages::add_route(const Route& route, std::string* error) {
   if (impl_->forked()) return forked_fault(error);
-  return impl_->add_route(route, error);
+  return impl_->calls().add_route(route, error);
 }
 
 bool NetworkingMessages::set_login_token(std::string token, std::string* error) {
   if (impl_->forked()) return forked_fault(error);
-  return impl_->set_login_token(std::move(token), error);
+  return impl_->calls().set_login_token(std::move(token), error);
 }
 
 Identity NetworkingMessages::identity() const {
-  return impl_->forked() ? Identity() : impl_->identity();
+  return impl_->forked() ? Identity() : impl_->calls().identity();
 }
 
 ServerStatus NetworkingMessages::get_server_status() const {
-  if (!impl_->forked()) return impl_->server_status();
+  if (!impl_->forked()) return impl_->calls().server_status();
   ServerStatus status;
   status.text = kForkedText;
   return status;
 }
-std::string NetworkingMessages::public_key_hex() const { return impl_->public_key_hex(); }
-std::uint16_t NetworkingMessages::port_v4() const { return impl_->port(true); }
-std::uint16_t NetworkingMessages::port_v6() const { return impl_->port(false); }
+std::string NetworkingMessages::public_key_hex() const { return impl_->calls().public_key_hex(); }
+std::uint16_t NetworkingMessages::port_v4() const { return impl_->calls().port(true); }
+std::uint16_t NetworkingMessages::port_v6() const { return impl_->calls().port(false); }
 std::vector<Counter> NetworkingMessages::counters() const {
-  return impl_->forked() ? std::vector<Counter>() : impl_->counters();
+  return impl_->forked() ? std::vector<Counter>() : impl_->calls().counters();
 }
 std::vector<Identity> NetworkingMessages::users() const {
-  return impl_->forked() ? std::vector<Identity>() : impl_->users();
+  return impl_->forked() ? std::vector<Identity>() : impl_->calls().users();
 }
 
 }  // namespace whimbrel

@@ -3,7 +3,6 @@
 
 #include <atomic>
 #include <condition_variable>
-#include <cstddef>
 #include <mutex>
 
 #include "base/time.h"
@@ -23,11 +22,11 @@ class ThreadHooks {
   virtual void wait(const void* condition, const void* mutex, Duration timeout) = 0;
   virtual void notify(const void* condition, bool all) = 0;
   virtual void yield() = 0;
-  // A thread is about to be made; answers its number. It says itself where it begins and ends, and another one waits for its end.
-  virtual std::size_t expect_thread() = 0;
-  virtual void begin_thread(std::size_t number) = 0;
+  // A thread is about to be made; answers by what it is told apart. It says itself where it begins and ends.
+  virtual void* expect_thread() = 0;
+  virtual void begin_thread(void* thread) = 0;
   virtual void end_thread() = 0;
-  virtual void wait_for_end(std::size_t number) = 0;
+  virtual void wait_for_end(void* thread) = 0;
 };
 
 namespace detail {

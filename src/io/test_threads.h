@@ -32,7 +32,7 @@ class TestThreads final : public ThreadHooks {
   explicit TestThreads(std::uint64_t seed) : seed_(seed), dice_(seed ^ 0x7768696d6272656cu) {
     tasks_.push_back(std::make_unique<Task>());
     current_ = tasks_.front().get();
-    switch_in_ = 1u << (1 + dice_.below(6));
+    switch_in_ = std::uint64_t{1} << dice_.below(5);
     use_thread_hooks(this);
   }
   ~TestThreads() override {
@@ -109,12 +109,11 @@ class TestThreads final : public ThreadHooks {
     tick("yield");
     hand_over(pick());
   }
-  std::size_t expect_thread() override {
+  void* expect_thread() override {
     tasks_.push_back(std::make_unique<Task>());
-    tasks_.back()->expected = true;
-    return tasks_.size() - 1;
+    return tasks_.back().get();
   }
-  void begin_thread(std::size_t number) override { tasks_[number]->go.acquire(); }
+  void begin_thread(void* thread) override { static_cast<Task*>(thread)->go.acquire(); }
   void end_thread() override {
     tick("end");
     current_->ended = true;
@@ -122,14 +121,13 @@ class TestThreads final : public ThreadHooks {
     current_ = next;
     next->go.release();
   }
-  void wait_for_end(std::size_t number) override {
-    block("join", [this, number] { return tasks_[number]->ended; });
+  void wait_for_end(void* thread) override {
+    block("join", [thread] { return static_cast<Task*>(thread)->ended; });
   }
 
  private:
   struct Task {
     std::binary_semaphore go{0};
-    bool expected = false;
     bool ended = false;
     std::function<bool()> ready;  // null: it runs
     std::int64_t deadline_ns = INT64_MAX;

@@ -9,9 +9,9 @@ namespace whimbrel {
 Thread::Thread(std::function<void()> body) {
   ThreadHooks* hooks = thread_hooks();
   if (hooks != nullptr) {
-    number_ = hooks->expect_thread();
-    body = [hooks, number = number_, inner = std::move(body)] {
-      hooks->begin_thread(number);
+    scheduled_ = hooks->expect_thread();
+    body = [hooks, scheduled = scheduled_, inner = std::move(body)] {
+      hooks->begin_thread(scheduled);
       inner();
       hooks->end_thread();
     };
@@ -25,7 +25,7 @@ Thread::Thread(std::function<void()> body) {
 }
 
 void Thread::join() {
-  if (ThreadHooks* hooks = thread_hooks()) hooks->wait_for_end(number_);
+  if (ThreadHooks* hooks = thread_hooks()) hooks->wait_for_end(scheduled_);
   thread_.join();
 }
 

@@ -19,7 +19,7 @@ class Thread {
 
  private:
   std::thread thread_;
-  std::size_t number_ = 0;  // with ThreadHooks
+  void* scheduled_ = nullptr;  // by ThreadHooks
 };
 
 // Lets another thread go first.
