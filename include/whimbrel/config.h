@@ -18,8 +18,8 @@ enum class DebugLevel : int { kError = 1, kWarning = 2, kInfo = 3, kDebug = 4 };
 // "Error", "Warning", ...; "?" for any other number.
 std::string_view to_string(DebugLevel level);
 
-// Options by number. Numbers below 100 are those of the Steamworks headers, so that old programs
-// can set them.
+// Options by number. Numbers below 100 are those of the Steamworks headers, so that programs
+// written for those can set them.
 enum class Option : int {
   // Fake...: a bad network of the whole instance, for tests; Send of datagrams that leave, Recv of
   // those that come.
@@ -31,12 +31,12 @@ enum class Option : int {
   kFakePacketReorderRecv = 7,  // the same
   kFakePacketReorderTime = 8,  // ms, for both ways, 0..5000; default 15
   kSendBufferSize = 9,         // bytes of payload not yet released, 4096..268435456; default 524288
-  // bytes/s, 0..10000000000; default 0. What the congestion controller allows, but at least Min;
-  // and of that at most Max, 0 = no bound.
+  // bytes/s, 0..10000000000; default 0. The rate of the congestion controller, but at least Min,
+  // and at most Max (0 = no bound).
   kSendRateMin = 10,
   kSendRateMax = 11,
   kNagleTime = 12,  // microseconds, 0..5000; default 5000
-  // 0: peers must show a certificate; 1, 2: not. Never set: 0 where authorities are given,
+  // 0: peers must show a certificate; 1, 2: not. The default is 0 if authorities are given,
   // otherwise 1.
   kAllowWithoutAuth = 23,
   kTimeoutInitial = 24,     // ms, 100..600000; default 10000
@@ -54,10 +54,9 @@ enum class Option : int {
   // the rest, and of either those of one channel three quarters; with 1 no unreliable one fits.
   kRecvBufferMessages = 48,
   kIdleTimeout = 1001,  // ms without a message either way, 1000..86400000; default 180000
-  kLingerTime =
-      1002,  // ms that reliable data may take to leave after close, 0..60000; default 1000
-  // ms of silence before a keep-alive, 1000..600000; default 15000. Half of kTimeoutConnected where
-  // that is less, so that who has gone is noticed in time.
+  kLingerTime = 1002,   // ms that reliable data has to leave after close, 0..60000; default 1000
+  // ms of silence before a keep-alive, 1000..600000; default 15000. Half of kTimeoutConnected if
+  // that is less, so that a dead peer is noticed in time.
   kKeepAlive = 1003,
   kPendingRequestsMax = 1004,  // strangers that wait for accept, 1..65536; default 256
   kSessionsMax = 1005,         // 1..1000000; default 100000
@@ -76,7 +75,7 @@ struct OptionInfo {
 };
 // Every option, by ascending number.
 std::span<const OptionInfo> all_options();
-// Nothing (nullptr) if no option has this name; letter case counts not.
+// Nothing (nullptr) if no option has this name; Upper and lower case are the same.
 const OptionInfo* find_option(std::string_view name);
 // Its name in that list; "?" for any other number.
 std::string_view to_string(Option option);
@@ -103,14 +102,14 @@ struct Config {
   // Our own name. Invalid: peers know us by the ip: identity that they see.
   Identity identity;
   // UDP addresses to bind, numeric, "0.0.0.0:0" style; port 0 = any. Empty text = that family is
-  // not used. Where IPv6 is not available and the address is the default, IPv4 alone is used.
+  // not used. If IPv6 is not available and the address is the default, only IPv4 is used.
   std::string bind_v4 = "0.0.0.0:0";
   std::string bind_v6 = "[::]:0";
   // Peers must agree on it.
   std::uint32_t app_id = 0;
-  // File with our secret key (made if missing); empty: a fresh key each time, so that after a
-  // restart a peer that still has the old session takes us for somebody else with our name until
-  // that session has timed out.
+  // File with our secret key (made if missing); empty: a fresh key each time. After a restart, a
+  // peer that still has the old session then takes us for somebody else with our name, until that
+  // session has timed out.
   std::string key_file;
   // File with our certificate, made by `whimbrel cert issue`; empty: none.
   std::string certificate_file;
@@ -123,11 +122,11 @@ struct Config {
   // (unless AllowWithoutAuth is 1). Without the key, whoever answers at that address is believed. A
   // host name is looked up by create(), which may take seconds: up to 8 addresses, IPv6 and IPv4 by
   // turns. They are tried one after the other, 250 ms apart, until one answers (RFC 8305); later
-  // the one that has worked comes first. create() fails where no address is of a family that is
-  // bound, or nobody has that name; where it cannot be looked up for want of a network, it goes on.
-  // The name is looked up again, in the background, while the server is not reached.
+  // the one that has worked comes first. create() fails if nobody has that name, or no address is
+  // of a family that is bound. It does not fail if the name cannot be looked up for lack of a
+  // network. While the server is not reached, the name is looked up again in the background.
   std::string server;
-  // What the game's own backend gave us to log in with, where the server wants that (a JWT).
+  // A token (JWT) of the game's backend, if the server requires one to log in.
   std::string login_token;
   // Peers whose addresses are known at the start; add_route() takes more.
   std::vector<Route> routes;

@@ -31,7 +31,7 @@
 
 namespace whimbrel {
 
-// From 1 to 2^63 - 1; hard to guess: who knows the id of a private lobby was told it.
+// From 1 to 2^63 - 1. Unguessable: only users who were told the id of a private lobby can join it.
 enum class LobbyId : std::uint64_t {};
 // As a decimal number.
 std::string to_string(LobbyId id);
@@ -40,8 +40,8 @@ std::optional<LobbyId> parse_lobby_id(std::string_view text);
 
 enum class LobbyKind : std::uint8_t {
   kPublic,     // listed
-  kPrivate,    // not listed: for friends, who are told the id
-  kInvisible,  // listed, as kPublic; the mark says that programs do not show it as where a user is
+  kPrivate,    // not listed: for users who are told the id
+  kInvisible,  // listed, as kPublic; by it programs know not to show that a user is in it
 };
 // "Public", "Private", ...; "?" for any other number.
 std::string_view to_string(LobbyKind kind);
@@ -51,15 +51,15 @@ enum class LobbyResult : std::uint8_t {
   kOk = 0,
   kNoSuchLobby = 1,  // or one of another application
   kFull = 2,
-  kNotJoinable = 3,  // its owner has shut it
-  kNotMember = 4,    // the caller, or whom the call is about
+  kNotJoinable = 3,  // its owner has closed it to others
+  kNotMember = 4,    // the caller, or the user that the call is about
   kNotOwner = 5,
   kTooMuch = 6,   // over a limit: of lobbies, keys, bytes, members
-  kTooOften = 7,  // 10 changes a second, 2 lists a second: slow down
+  kTooOften = 7,  // more than 10 changes or 2 searches a second
   kNotLoggedIn = 8,
   kUnsupported = 9,  // this server has no lobbies
   kTimeout = 10,     // no answer came in 5 s: the server may have done it or not
-  kOffline = 11,     // there is no connection to a server, or it broke: likewise
+  kOffline = 11,     // there is no connection to a server, or it broke: the same
   kKicked = 12,      // the owner has sent this user away
 };
 // A few words for a person; "?" for any other number.
@@ -79,15 +79,15 @@ struct Lobby {
   LobbyKind kind{};
   std::uint8_t members_max = 0;
   bool joinable = true;
-  // After a restart of the server it may be one who has not come back yet, and is no member then:
-  // 40 s at most. Who is the host follows from it only when owner_is_here().
+  // After a restart of the server the owner may not be back yet, for at most 40 s, and is no member
+  // then. Take the owner for the host of a game only if owner_is_here().
   Identity owner;
   std::vector<Member> members;  // the longest member first
   std::map<std::string, std::string> data;
 
   // Null: not a member. Valid as long as `members` does not change.
   const Member* find(const Identity& user) const;
-  // Not: it is waited for, and nobody has its rights.
+  // False: the lobby waits for its owner, and nobody has the owner's rights.
   bool owner_is_here() const { return find(owner) != nullptr; }
 };
 
@@ -99,13 +99,13 @@ struct LobbyListing {
   std::map<std::string, std::string> data;
 };
 
-// What a value must be. A key that is missing has the empty text. Numbers are whole, 64 bits,
-// decimal; a value that is none fits no comparison of numbers.
+// A condition on a value. A missing key counts as the empty text. Numbers are whole, decimal, of 64
+// bits; a value that is no number matches no comparison of numbers.
 struct LobbyFilter {
   enum class Compare : std::uint8_t {
     kTextEqual,
     kTextNotEqual,
-    kEqual,  // from here on: numbers
+    kEqual,  // from here on numbers are compared
     kNotEqual,
     kLess,
     kLessOrEqual,
@@ -130,7 +130,7 @@ struct LobbyFilter {
 };
 std::string_view to_string(LobbyFilter::Compare compare);
 struct LobbyQuery {
-  std::vector<LobbyFilter> filters;  // all must fit; 16 at most
+  std::vector<LobbyFilter> filters;  // all must match; at most 16
   std::uint8_t slots_min = 0;        // free places
   std::uint8_t results_max = 50;     // never more than 50
 };
@@ -144,8 +144,8 @@ struct LobbyEvent {
     kMemberDataChanged,  // user, and likewise
     kChat,               // user, body
     kConfigured,         // owner, kind, members_max or joinable
-    kReturned,           // after a broken connection: anything may have changed meanwhile
-    kLost,               // why: we are not in it any more, and have not left it
+    kReturned,           // after a broken connection: anything may have changed
+    kLost,               // why: we are not in it any more, although we have not left
   };
   Kind kind{};
   LobbyId lobby{};
@@ -182,46 +182,47 @@ class Lobbies {
   using Entered = std::function<void(LobbyResult result, const Lobby& lobby)>;
   using Listed = std::function<void(LobbyResult result, const std::vector<LobbyListing>& lobbies)>;
 
-  // Each is true, and then its callback (which may be empty) is called exactly once, unless the
-  // instance ends before; or false: kUnansweredMax calls wait for run_callbacks() already, and
-  // nothing was done.
+  // Each returns true; then its callback (which may be empty) is called exactly once, unless the
+  // instance ends before. Or false, and nothing was done: kUnansweredMax answers are waiting for
+  // run_callbacks().
 
-  // Makes a lobby with its maker inside, who owns it. `members_max`: 1 to kMembersMax.
+  // Makes a lobby. Its maker is in it, and owns it. `members_max`: 1 to kMembersMax.
   bool create(LobbyKind kind, std::size_t members_max, Entered entered);
-  // Lobbies that let somebody in, in no order. A server with more than 5,000 lobbies looks at as
-  // many of them each time.
+  // Finds lobbies that can be joined, in no order. A server with more than 5,000 lobbies searches
+  // 5,000 of them at a time.
   bool list(const LobbyQuery& query, Listed listed);
-  // For who is in it already this gives the same as find().
+  // If the user is in it already, this gives the same as find().
   bool join(LobbyId lobby, Entered entered);
   bool leave(LobbyId lobby, Done done = {});
-  // The lobby's own data are its owner's to change, those of a member the member's.
+  // The owner can change the lobby's own data, each member their own.
   bool set_data(LobbyId lobby, std::string_view key, std::string_view value, Done done = {});
   bool remove_data(LobbyId lobby, std::string_view key, Done done = {});
   bool set_member_data(LobbyId lobby, std::string_view key, std::string_view value, Done done = {});
   bool remove_member_data(LobbyId lobby, std::string_view key, Done done = {});
-  // To all members, with a kChat event, oneself included. In the same order for all. See payload.h
-  // for what `body` can be.
+  // Sends a kChat event to all members, the sender included, in the same order for all. See
+  // payload.h for what `body` can be.
   bool chat(LobbyId lobby, Payload body, Done done = {});
-  // The owner's. Who was sent away stays out (kKicked) as long as there is the lobby; 64 users are
-  // remembered.
+  // For the owner. A user who was sent away cannot come back (kKicked) as long as the lobby exists;
+  // 64 users are remembered.
   bool kick(LobbyId lobby, const Identity& member, Done done = {});
-  // The owner's. When an owner leaves, or the server hears nothing of it (25 s, or 5 s after a
-  // report), it is who is there longest.
+  // For the owner. When an owner leaves, or is silent (for 25 s, or 5 s after a report), the member
+  // who has been there longest becomes the owner.
   bool set_owner(LobbyId lobby, const Identity& member, Done done = {});
-  // `member` does not answer: the server asks whether it is there, and if no answer comes in 5 s it
-  // counts as disconnected, and what it owns passes on. This is done without being asked for when a
-  // session with a member ends in a timeout.
+  // `member` does not answer: the server asks them. If no answer comes in 5 s, they count as
+  // disconnected, and the lobbies that they own get other owners. This happens by itself when a
+  // session with a member times out.
   bool report(LobbyId lobby, const Identity& member, Done done = {});
-  // The owner's. `members_max` below the count of members sends nobody away and lets nobody in.
+  // For the owner. With `members_max` below the count of members nobody is sent away, and nobody
+  // can join.
   bool configure(LobbyId lobby, LobbyKind kind, std::size_t members_max, bool joinable,
                  Done done = {});
 
-  // As it is known here at the moment: what events are about may have changed again. Nothing: the
-  // user is not in it.
+  // The lobby as it is known here now; it may have changed again since an event. Nothing: the user
+  // is not in it.
   std::optional<Lobby> find(LobbyId lobby) const;
-  // Those that the user is in.
+  // The lobbies that the user is in.
   std::vector<LobbyId> joined() const;
-  // Takes the place of an earlier one. What happens before there is one is not told.
+  // Replaces an earlier callback. What happens before there is one is not reported.
   void on_event(std::function<void(const LobbyEvent& event)> callback);
 
   ~Lobbies();

@@ -13,10 +13,10 @@
 // run_callbacks(), on the thread that calls it, and may call everything but run_callbacks().
 // docs/STATES.md tells the life of a session.
 //
-// After fork() a child's copy of an instance is dead, for two processes must not go on with the
-// same keys: it sends nothing, send_message_to_user() answers kFail, other calls do nothing and say
-// so where they have a text, and the destructor only frees. The parent's goes on. A child that
-// wants to talk makes an instance of its own.
+// After fork() the child's copy of an instance does not work, for two processes must not use the
+// same keys. It sends nothing, send_message_to_user() answers kFail, other calls do nothing (and
+// say so if they have an error text), and the destructor only frees memory. The parent's instance
+// goes on. A child that wants to talk makes an instance of its own.
 #pragma once
 
 #include <chrono>
@@ -61,12 +61,13 @@ class Message {
   // kSendReliable or 0.
   int flags() const { return flags_; }
   // From 1, per sender, channel and kind (reliable or not), in the order in which they were sent.
-  // On a channel that gave its place to another one meanwhile (see send_message_to_user()) they
-  // begin at 1 again.
+  // They begin at 1 again on a channel that gave its place to another one in between (see
+  // send_message_to_user()).
   std::uint64_t message_number() const { return number_; }
   // Microseconds on the instance's clock, which starts near 0 at create().
   std::int64_t time_received_us() const { return received_us_; }
-  // What set_user_data() said of the sender's session when the message was taken; -1 without.
+  // The value of set_user_data() for the sender's session when the message was taken; -1 if there
+  // was none.
   std::int64_t user_data() const { return user_data_; }
 
  private:
@@ -89,13 +90,14 @@ struct Counter {
   std::uint64_t value;
 };
 
-// How it stands with the server of Config::server.
+// The state of the connection to the server of Config::server.
 struct ServerStatus {
   enum class State : std::uint8_t {
     kNone,        // none is configured
     kConnecting,  // or waiting to try again
     kOnline,      // logged in: users can be found, and find us
-    // The server does not want us, or we have logged in elsewhere since; nothing is tried any more.
+    // The server refused us, or another program has logged in as this user. Nothing is tried any
+    // more.
     kRefused,
   };
   // One of the relays that the server offers, at most 16.
@@ -104,7 +106,7 @@ struct ServerStatus {
     std::string address;  // "203.0.113.5:4040"
     bool open = false;    // ready to carry our messages
     bool home = false;    // the nearest: where others reach us first
-    bool backup = false;  // kept ready for when the home fails
+    bool backup = false;  // kept ready in case the home fails
     int ping_ms = -1;     // round trip to it; -1: not known yet
 
     friend bool operator==(const Relay&, const Relay&) = default;
@@ -114,7 +116,7 @@ struct ServerStatus {
   int relay_ping_ms = -1;     // round trip to the home relay; -1: not known yet
   std::string site;           // the home relay's name
   std::vector<Relay> relays;  // all of them, the operator's first choice first
-  std::string text;           // for a person: why not, or under which name
+  std::string text;           // for a person: why we are not online, or under which name we are
 
   friend bool operator==(const ServerStatus&, const ServerStatus&) = default;
 };
@@ -129,8 +131,8 @@ class NetworkingMessages {
   // then `*error` says in a sentence what is wrong and what to do (port in use, certificate missing
   // or expired, option out of range, ...).
   static std::unique_ptr<NetworkingMessages> create(const Config& config, std::string* error);
-  // Closes every session (reason 1001); waits at most the linger time for what was taken to leave,
-  // also where a session is still being made. No other thread may be inside a call of this
+  // Closes every session (reason 1001). Waits at most the linger time for taken messages to leave,
+  // also while a session is still being made. No other thread may be inside a call of this
   // instance; wake() ends a wait().
   ~NetworkingMessages();
   NetworkingMessages(const NetworkingMessages&) = delete;
@@ -139,9 +141,9 @@ class NetworkingMessages {
   // --- the six calls ----------------------------------------------------------------------------
   // Sends `payload` (copied, 0 to kMessageBytesMax bytes; see payload.h for what can be one) to a
   // user on a channel (any number; small non-negative ones are cheapest). Makes a session if there
-  // is none; accepts a pending request of that user. A session has 256 channels at a time; a
-  // further one gets the place of one on which nothing is on its way and little unread, and its
-  // first message leaves a round trip later. Channels 0 to 63 keep their place.
+  // is none; accepts a pending request of that user. A session has 256 channels at a time. A
+  // further one gets the place of a channel that has nothing under way and little unread; its first
+  // message then leaves a round trip later. Channels 0 to 63 keep their place.
   //   kOk: taken. A reliable message is delivered, or the session fails with a callback, or you
   //     close it. Whether anybody can be reached is seen later: a user with no route, or an ip:
   //     identity without a port, gives kOk and then the callback, with kEndMiscRendezvous.
@@ -161,22 +163,22 @@ class NetworkingMessages {
                               int channel) {
     return send_message_to_user(user, Payload(data, size), flags, channel);
   }
-  // The same payload to several users; it is copied once. Answers how many took it (kOk).
-  // `results`, if given, gets what send_message_to_user() would have answered for each, as far as
-  // it reaches.
+  // Sends the same payload to several users; it is copied once. Returns for how many it was taken
+  // (kOk). `results`, if given, gets the result of send_message_to_user() for each user, as far as
+  // it has room.
   std::size_t send_message_to_users(std::span<const Identity> users, Payload payload, int flags,
                                     int channel, std::span<Result> results = {});
   // The oldest unread messages of a channel, over all users, at most `messages_max`.
   std::vector<Message> receive_messages_on_channel(int channel, int messages_max);
   // The same into a caller's array; returns how many.
   std::size_t receive_messages_on_channel(int channel, std::span<Message> out);
-  // Lets in a user who asked. True also where nothing was to be accepted because there is a session
-  // already, or one is being made; false when there is none with this user, pending or otherwise.
+  // Accepts the session of a user who asked. True also if there is a session already or one is
+  // being made; false if there is no request and no session.
   bool accept_session_with_user(const Identity& user);
-  // Closes, or refuses a pending request. False when there was nothing. Unread messages of this
-  // user are dropped: who closes because the peer did (kClosedByPeer) reads what it has sent
-  // before. What was taken still leaves in the background for up to LingerTime, also where the
-  // session is still being made.
+  // Closes a session, or refuses a pending request. False if there was neither. Unread messages of
+  // this user are dropped: if the peer has closed (kClosedByPeer), read its messages first. Taken
+  // messages still leave in the background for up to LingerTime, also while the session is still
+  // being made.
   bool close_session_with_user(const Identity& user);
   // Drops the channel's unread messages of this user; the last open channel closes the session. A
   // channel is open once a message was received on it; false when it is not.
@@ -198,16 +200,17 @@ class NetworkingMessages {
   void on_session_failed(std::function<void(const ConnectionInfo& info)> callback);
   // A session came up (kConnected), or is over, or could not be made: kClosedByPeer,
   // kProblemDetectedLocally (then on_session_failed is called as well), or kNone where it idled
-  // out. Not called where you closed it yourself. Of sessions that are up already nothing is told.
+  // out. Not called if you closed it yourself, nor for sessions that are up already when the
+  // callback is set.
   void on_session_changed(
       std::function<void(const Identity& user, ConnectionState state, const ConnectionInfo& info)>
           callback);
-  // What get_server_status() says has changed, other than a ping. Of changes in quick succession
-  // only the last is told.
+  // The result of get_server_status() has changed, apart from pings. Of several quick changes only
+  // the last is reported.
   void on_server_status_changed(std::function<void(const ServerStatus& status)> callback);
   // A user whom you watch() is logged in at the server of Config::server, or is not any more: first
-  // as soon as it is known, then whenever it changes. Of changes of one user in quick succession
-  // only the last is told. Without a callback it waits for one.
+  // as soon as it is known, then whenever it changes. Of several quick changes of one user only the
+  // last is reported. Without a callback it waits for one.
   void on_presence_changed(std::function<void(const Identity& user, bool online)> callback);
   // Runs what is due, on this thread. Returns how many were run.
   std::size_t run_callbacks();
@@ -216,10 +219,10 @@ class NetworkingMessages {
   // Without a thread of its own: does all that is due (sockets, timers) and returns at once. With
   // one: does nothing.
   void poll();
-  // Sleeps until something is new: a message to receive, a callback to run, or room to send again
-  // after kLimitExceeded; true then. False when `timeout` passed first (0 or less: only looks), or
-  // on wake(). Without an own thread it drives the sockets meanwhile. Each thread is told of the
-  // same news once: what stays unread, or is not run, ends no second wait. What a receive call
+  // Sleeps until there is something new: a message to receive, a callback to run, or room to send
+  // again after kLimitExceeded; then true. False if `timeout` passes first (0 or less: only looks),
+  // or on wake(). Without an own thread it drives the sockets meanwhile. Each thread is told once
+  // of the same thing: what stays unread, or is not run, ends no second wait. What a receive call
   // leaves on its channel counts as new again. Several threads may wait at a time.
   bool wait(std::chrono::microseconds timeout);
   // Ends the wait() of every thread that is inside, and the next one of each that is not. Any
@@ -230,7 +233,8 @@ class NetworkingMessages {
   // return true: while a callback is due, there is room, or a message is unread on a channel that
   // you read (you have called receive for it); and for a message on any other channel until your
   // next call of receive, run_callbacks() or poll(). Without an own thread it is readable when
-  // poll() has something to do. Stays the instance's; do not read from or close it.
+  // poll() has something to do. It belongs to the instance: do not read from it, and do not close
+  // it.
   int event_handle() const;
 
   // --- settings and facts -----------------------------------------------------------------------
@@ -251,11 +255,10 @@ class NetworkingMessages {
   // server, and for more than 4096 bytes: then `*error` (if given) says which.
   bool set_login_token(std::string token, std::string* error = nullptr);
 
-  // Begins to tell of a user by on_presence_changed(), also of one who has never been there; `on`
-  // false ends it. It holds until then: while there is no connection to the server the last answer
-  // stands and nothing is told, and after the next login what has changed meanwhile. Who ends or
-  // logs out is offline at once, who is killed or cut off within half a minute. Users under another
-  // app id are never online.
+  // Starts reporting a user by on_presence_changed(), also one who was never online; `on` false
+  // ends it. Without a connection to the server nothing is reported; after the next login, what has
+  // changed since. Users who end or log out are offline at once, users who are killed or cut off
+  // within half a minute. Users with another app id are never online.
   //   kOk: also where the user is watched already (nothing is told anew), or for `on` false is not.
   //   kInvalidParam: the identity is invalid.
   //   kLimitExceeded: kWatchesMax other users are watched.
@@ -265,10 +268,10 @@ class NetworkingMessages {
   Result watch(const Identity& user, bool on = true);
 
   Identity identity() const;
-  // How it stands with Config::server. Any thread.
+  // The state of the connection to Config::server. Any thread.
   ServerStatus get_server_status() const;
-  // The rooms where users of that server find each other; valid as long as the instance. Without a
-  // server its calls are answered by LobbyResult::kOffline.
+  // The lobbies of that server; valid as long as the instance. Without a server its calls are
+  // answered with LobbyResult::kOffline.
   Lobbies& lobbies();
   // Our static public key, 64 hex digits.
   std::string public_key_hex() const;
