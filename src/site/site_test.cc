@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "site/test_callers.h"
 #include "traversal/stun.h"
 
 namespace whimbrel {
@@ -93,6 +94,19 @@ TEST_F(SiteTest, PartsThatAreOffAreSilent) {
   }
   EXPECT_FALSE(site->poll_transmit(buffer, now).has_value());
   EXPECT_EQ(site->counters().dropped_unknown_type, 256u);
+}
+
+using SiteClock = SiteWithCallers;
+
+TEST_F(SiteClock, SetRightGivesClientsNewCertificates) {
+  Caller& alice = add("str:alice", IpAddress::v4(198, 51, 100, 7, 5000));
+  exchange();
+  ASSERT_TRUE(alice.online());
+  ASSERT_EQ(alice.new_certificates, 0);
+  constexpr UnixMillis kDay = 24 * 3600 * 1000;
+  site->set_wall_clock(now, kUnixNow + 30 * kDay);
+  exchange();
+  EXPECT_EQ(alice.new_certificates, 1);
 }
 
 }  // namespace

@@ -46,7 +46,8 @@ class Caller {
       client.on_disconnected(now);
       client.on_connected(now);  // at once
     }
-    while (client.poll_event()) {
+    while (const auto said = client.poll_event()) {
+      if (std::holds_alternative<rendezvous::CertificateEvent>(*said)) ++new_certificates;
     }
     while (const auto message = client.poll_output()) {
       endpoint.send(server_name(), SharedBytes::copy(*message),
@@ -76,6 +77,7 @@ class Caller {
   rendezvous::Client client;
   bool lost = false;  // a session that was up
   bool comes_back = true;
+  int new_certificates = 0;  // since the login
 };
 
 class SiteWithCallers : public testing::Test {
