@@ -80,7 +80,7 @@ TEST_F(Rendezvous, NamesOfAddressesAndNumbersCannotBeClaimed) {
 
 TEST_F(Rendezvous, AppsDoNotMeet) {
   User& alice = logged_in("str:alice", 1);
-  User& other_bob = logged_in("str:bob", 2);
+  User& other_bob = logged_in("str:bob", 7);
   alice.client.lookup(name("str:bob"), now);
   alice.client.signal(name("str:bob"), {1});
   run();
@@ -203,6 +203,16 @@ TEST_F(Rendezvous, ARevokedKeyIsNotRenewedAndNotLetIn) {
   EXPECT_TRUE(alice.closed_by_server);
   connect(alice);
   EXPECT_EQ(alice.all<LoginRefusedEvent>().back().code, RefusalCode::kRevoked);
+}
+
+TEST_F(Rendezvous, ARevokedUserIsPutOutAndAllOthersAreTold) {
+  User& alice = logged_in("str:alice");
+  User& bob = logged_in("str:bob");
+  registry.revoke(alice.keys.public_key);
+  run_for(seconds(3));
+  EXPECT_TRUE(alice.closed_by_server);
+  EXPECT_FALSE(bob.closed_by_server);
+  EXPECT_EQ(bob.all<RevocationsEvent>().size(), 1u);
 }
 
 TEST_F(Rendezvous, NumbersAreGivenAway) {
