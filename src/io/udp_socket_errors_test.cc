@@ -1,7 +1,5 @@
-// What a socket makes of the kernel's answers: with a kernel that fails when the test says so.
+// What a socket does when the kernel says no, against a kernel of the test's.
 #include <gtest/gtest.h>
-
-#include <vector>
 
 #include "io/test_kernel.h"
 #include "io/udp_socket.h"
@@ -9,55 +7,124 @@
 namespace whimbrel {
 namespace {
 
-// With segmentation offload, and without.
-class UdpSocketErrors : public ::testing::TestWithParam<bool> {
+class UdpSocketErrors : public testing::Test {
  protected:
-  static constexpr std::size_t kSize = 100;
-
-  UdpSocketErrors() {
-    kernel_.offload = GetParam();
-    auto bound = UdpSocket::bind(*IpAddress::parse("127.0.0.1:0"), {});
-    if (bound) socket_ = std::move(*bound);
+  void open(bool offload) {
+    kernel.offload = offload;
+    out = std::move(*UdpSocket::bind(IpAddress::v4(127, 0, 0, 1, 0), {}));
+    in = std::move(*UdpSocket::bind(IpAddress::v4(127, 0, 0, 1, 0), {}));
   }
-  std::size_t send(Bytes batch) { return socket_->send(to_, batch, kSize); }
+  // Of each send so far, in turn; 0 from then on.
+  void fail_with(std::vector<int> errors) {
+    kernel.on_send = [this, errors, at = std::size_t{0}](const TestKernel::Outgoing& one) mutable {
+      sent.push_back(one);
+      return at < errors.size() ? errors[at++] : 0;
+    };
+  }
+  std::size_t send(std::size_t size, std::size_t segment = 1000) {
+    return out->send(in->local_address(), Bytes(bytes).first(size), segment);
+  }
+  std::size_t arrived() {
+    threads.sleep(milliseconds(1));
+    std::size_t count = 0;
+    for (auto batches = in->receive(); !batches.empty(); batches = in->receive()) {
+      count += batches.size();
+    }
+    return count;
+  }
 
-  TestThreads threads_{1};
-  TestKernel kernel_{threads_};
-  std::unique_ptr<UdpSocket> socket_;
-  const IpAddress to_ = IpAddress::v4(127, 0, 0, 1, 9);
-  const std::vector<std::uint8_t> batch_ = std::vector<std::uint8_t>(10 * kSize);
+  TestThreads threads{1};
+  TestKernel kernel{threads};
+  std::vector<std::uint8_t> bytes = std::vector<std::uint8_t>(200'000, 1);
+  std::unique_ptr<UdpSocket> out, in;
+  std::vector<TestKernel::Outgoing> sent;
 };
 
-TEST_P(UdpSocketErrors, AFullBufferTakesTheRestLater) {
-  ASSERT_NE(socket_, nullptr);
-  std::size_t passed = 0;
-  const std::size_t room = GetParam() ? 0 : 4;
-  kernel_.on_send = [&](const TestKernel::Outgoing&) {
-    return passed == room ? EAGAIN : (++passed, 0);
-  };
-  const std::size_t sent = send(batch_);
-  EXPECT_EQ(sent, room * kSize);
-  EXPECT_EQ(socket_->stats().blocked, 1u);
-  EXPECT_EQ(send(Bytes(batch_).subspan(sent)), 0u) << "it is full still";
-  kernel_.on_send = nullptr;
-  kernel_.set_full(socket_->descriptor(), false);
-  EXPECT_EQ(send(Bytes(batch_).subspan(sent)), batch_.size() - sent);
-  EXPECT_EQ(socket_->stats().send_failed, 0u);
+TEST_F(UdpSocketErrors, AFullSocketTakesNothing) {
+  for (const bool offload : {true, false}) {
+    open(offload);
+    fail_with({EAGAIN});
+    EXPECT_EQ(send(3000), 0u);
+    EXPECT_EQ(out->stats().blocked, 1u);
+    EXPECT_EQ(out->stats().send_failed, 0u);
+    kernel.set_full(out->descriptor(), false);
+    EXPECT_EQ(send(3000), 3000u);
+    EXPECT_EQ(arrived(), 3u);
+  }
 }
 
-TEST_P(UdpSocketErrors, AnInterruptedCallIsRepeated) {
-  ASSERT_NE(socket_, nullptr);
-  bool interrupted = false;
-  kernel_.on_send = [&](const TestKernel::Outgoing&) {
-    return std::exchange(interrupted, true) ? 0 : EINTR;
-  };
-  EXPECT_EQ(send(batch_), batch_.size());
-  EXPECT_TRUE(interrupted);
-  EXPECT_EQ(socket_->stats().send_failed, 0u);
-  EXPECT_EQ(socket_->stats().blocked, 0u);
+TEST_F(UdpSocketErrors, WhatAFullSocketHasTakenIsSaid) {
+  open(true);
+  fail_with({0, EAGAIN});
+  const std::size_t done = send(150'000);
+  EXPECT_EQ(done, sent.at(0).size);
+  EXPECT_EQ(done % 1000, 0u);
+  EXPECT_EQ(arrived(), done / 1000);
+  open(false);
+  fail_with({0, 0, 0, EAGAIN});
+  EXPECT_EQ(send(10'000), 3000u);
+  EXPECT_EQ(arrived(), 3u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Offload, UdpSocketErrors, ::testing::Bool());
+TEST_F(UdpSocketErrors, WhatIsRefusedIsCountedAndPassedOver) {
+  for (const int error : {ENOBUFS, EPERM, ECONNREFUSED, EMSGSIZE}) {
+    open(true);
+    fail_with({error});
+    EXPECT_EQ(send(900), 900u);
+    EXPECT_EQ(out->stats().send_failed, 1u);
+    EXPECT_EQ(out->stats().unreachable, 0u);
+    EXPECT_EQ(arrived(), 0u);
+    EXPECT_TRUE(out->segmentation_offload());
+  }
+  for (const int error : {ENETUNREACH, EHOSTUNREACH}) {
+    open(true);
+    fail_with({error});
+    EXPECT_EQ(send(900), 900u);
+    EXPECT_EQ(out->stats().unreachable, 1u);
+  }
+}
+
+TEST_F(UdpSocketErrors, OneOfManyThatIsRefusedDoesNotStopTheOthers) {
+  open(false);
+  // Each once as the end of a call that sent something, and once as the failure of the next one.
+  fail_with({0, ENOBUFS, ENOBUFS, 0, ENOBUFS, ENOBUFS});
+  EXPECT_EQ(send(6000), 6000u);
+  EXPECT_EQ(out->stats().send_failed, 2u);
+  EXPECT_EQ(arrived(), 4u);
+}
+
+TEST_F(UdpSocketErrors, ASignalIsNoError) {
+  for (const bool offload : {true, false}) {
+    open(offload);
+    fail_with({EINTR, EINTR});
+    EXPECT_EQ(send(2000), 2000u);
+    EXPECT_EQ(out->stats().send_failed, 0u);
+    EXPECT_EQ(arrived(), 2u);
+  }
+}
+
+// No checksum offload on the device (EIO), or segments over its MTU: datagrams go one by one from then on.
+TEST_F(UdpSocketErrors, WhereJoinedOnesAreRefusedTheyGoOneByOne) {
+  for (const int error : {EIO, EINVAL, EMSGSIZE}) {
+    open(true);
+    fail_with({error});
+    EXPECT_EQ(send(4000), 4000u);
+    EXPECT_FALSE(out->segmentation_offload());
+    EXPECT_EQ(out->stats().send_failed, 0u);
+    EXPECT_EQ(arrived(), 4u);
+    EXPECT_EQ(send(2000), 2000u);
+    EXPECT_EQ(arrived(), 2u);
+  }
+}
+
+TEST_F(UdpSocketErrors, AnIcmpErrorIsReadAndForgotten) {
+  open(true);
+  const IpAddress nobody = IpAddress::v4(127, 0, 0, 1, 9);
+  EXPECT_EQ(out->send(nobody, Bytes(bytes).first(10), 10), 10u);
+  EXPECT_TRUE(kernel.readable(out->descriptor()));
+  EXPECT_TRUE(out->receive().empty());
+  EXPECT_FALSE(kernel.readable(out->descriptor()));
+}
 
 }  // namespace
 }  // namespace whimbrel
