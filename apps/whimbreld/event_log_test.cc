@@ -11,8 +11,8 @@ using rendezvous::RendezvousEvent;
 SiteEvents refused(RefusalCode code, const IpAddress& from, int count = 1) {
   SiteEvents events;
   const RendezvousEvent event{
-      RendezvousEvent::Kind::kLoginRefused,  from, code, 7, "str:al\nice\x1b[2J\xff",
-      "it \"says\"\r\n2026 info forged", {}};
+      RendezvousEvent::Kind::kLoginRefused, from, code, 7, "str:al\nice\x1b[2J\xff",
+      "it \"says\"\r\n2026 info forged",    {}};
   events.rendezvous.events.assign(static_cast<std::size_t>(count), event);
   return events;
 }

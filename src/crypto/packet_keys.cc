@@ -1,6 +1,8 @@
 #include "crypto/packet_keys.h"
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "base/assert.h"
 #include "crypto/hash.h"
@@ -25,12 +27,15 @@ PacketKeys::OpenResult PacketKeys::open(bool phase, std::uint32_t path_id, std::
   return result;
 }
 
-// RFC 9001 6.3: the other phase is that of the old key while we keep one, else that of the next.
+// RFC 9001 6.3: the other phase is that of the old key while we keep one, else that of the next. Or
+// that of the next all the same: the peer may be done with its old key before us, and has moved on
+// again.
 PacketKeys::OpenResult PacketKeys::open_flipped(std::uint32_t path_id, std::uint64_t number,
                                                 Bytes header, MutableBytes inout) {
   if (has_old_key()) {
-    return old_receive_.open(path_id, number, header, inout) ? OpenResult::kOpened
-                                                             : OpenResult::kFailed;
+    const std::vector<std::uint8_t> sealed(inout.begin(), inout.end());
+    if (old_receive_.open(path_id, number, header, inout)) return OpenResult::kOpened;
+    std::copy(sealed.begin(), sealed.end(), inout.begin());
   }
   const Secret next = next_packet_key(receive_.secret());
   if (!aead_open_once(suite(), next, path_id, number, header, inout)) return OpenResult::kFailed;

@@ -2,9 +2,10 @@
 //
 // A side that updates steps both of its keys and sends with the other phase bit. The receiver finds
 // the flipped bit, tries the next key, and steps as well once a packet opens with it. The old
-// receive key stays for packets that were overtaken until drop_old_key(), which the owner calls
-// 3 probe timeouts after the phase changed. While it stays, the other phase means the old key, so a
-// side must not update again until 3 probe timeouts after its last update was confirmed.
+// receive key stays for packets that were overtaken until drop_old_key(), which the owner calls 3
+// probe timeouts after the phase changed. While it stays, the other phase means the old key, or,
+// where that does not open the packet, the next: a side must not update again until 3 of its own
+// probe timeouts after its last update was confirmed, and those of the other may be longer.
 #pragma once
 
 #include <cstdint>

@@ -72,6 +72,22 @@ TEST_P(PacketKeysTest, ManyUpdatesFromEitherSide) {
   }
 }
 
+// Its three probe timeouts are shorter than ours.
+TEST_P(PacketKeysTest, ThePeerMayUpdateAgainWhileWeKeepTheOldKey) {
+  const Packet late = seal(alice_);
+  alice_.update();
+  EXPECT_EQ(open(bob_, seal(alice_)), OpenResult::kOpenedAndStepped);
+  EXPECT_EQ(open(bob_, late), OpenResult::kOpened);
+  alice_.drop_old_key();
+  ASSERT_TRUE(bob_.has_old_key());
+  const Packet middle = seal(alice_);
+  alice_.update();
+  EXPECT_EQ(open(bob_, seal(alice_)), OpenResult::kOpenedAndStepped);
+  EXPECT_EQ(open(bob_, middle), OpenResult::kOpened);
+  EXPECT_EQ(open(alice_, seal(bob_)), OpenResult::kOpened);
+  EXPECT_EQ(open(bob_, late), OpenResult::kFailed) << "of two phases ago";
+}
+
 TEST_P(PacketKeysTest, ForgedPhaseBitChangesNothing) {
   Packet forged = seal(alice_);
   forged.phase = !forged.phase;

@@ -5,8 +5,8 @@
 namespace whimbrel {
 
 namespace {
-// The first repetition comes after 300 ms, later ones up to 1 s apart, so that a few fit into the initial timeout and a
-// waiting request is kept fresh at the peer.
+// The first repetition comes after 300 ms, later ones up to 1 s apart, so that a few fit into the
+// initial timeout and a waiting request is kept fresh at the peer.
 constexpr Duration kRetryFirst = milliseconds(300);
 constexpr Duration kRetryMax = seconds(1);
 // RFC 8305 sections 5 and 8: "Connection Attempt Delay".
@@ -35,7 +35,7 @@ std::vector<std::uint8_t> Dial::message_1(Initiator& initiator, UnixMillis stamp
   return packet;
 }
 
-// --- the addresses -----------------------------------------------------------------------------------------------
+// --- the addresses -------------------------------------------------------------------------------
 
 void Dial::begin_next(Instant now) {
   Attempt& attempt = attempts_.emplace_back();
@@ -46,7 +46,8 @@ void Dial::begin_next(Instant now) {
   for (const auto& message : messages_) attempt.copies.push_back({message});
   attempt.last = attempt.copies.size() - 1;
   restart_timer(attempt, now);
-  // RFC 8305 section 5: the attempts before it go on, and the first handshake that is complete counts.
+  // RFC 8305 section 5: the attempts before it go on, and the first handshake that is complete
+  // counts.
   next_attempt_ = untried_.empty() ? kNever : now + kAttemptDelay;
 }
 
@@ -59,7 +60,8 @@ void Dial::restart_timer(Attempt& attempt, Instant now) {
   attempt.next_send = now;
 }
 
-// An answer from elsewhere (a NAT, or a host with several addresses) is to what was sent last, in that family if possible.
+// An answer from elsewhere (a NAT, or a host with several addresses) is to what was sent last, in
+// that family if possible.
 Dial::Attempt& Dial::attempt_of(const Remote& from) {
   std::size_t found = attempts_.size() - 1;
   bool same_family = attempts_[found].to.same_family(from);
@@ -97,7 +99,7 @@ void Dial::on_unreachable(const Remote& address) {
   }
 }
 
-// --- answers -----------------------------------------------------------------------------------------------------
+// --- answers -------------------------------------------------------------------------------------
 
 std::optional<PublicKey> Dial::peer_key() const {
   if (key_) return key_;
@@ -180,7 +182,7 @@ void Dial::finish(UnixMillis stamp, Instant now) {
   stage_ = Stage::kFinishSent;
 }
 
-// --- answers that are none ---------------------------------------------------------------------------------------
+// --- answers that are none -----------------------------------------------------------------------
 
 void Dial::note_fault(int reason, std::string text, Instant now) {
   Attempt& attempt = attempts_[current_];
@@ -218,7 +220,7 @@ bool Dial::fault_is_certain() const {
   return any && !key_ && untried_.empty();
 }
 
-// --- packets -----------------------------------------------------------------------------------------------------
+// --- packets -------------------------------------------------------------------------------------
 
 std::optional<Dial::Packet> Dial::poll_packet(Instant now) {
   if (broken()) return std::nullopt;

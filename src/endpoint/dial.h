@@ -1,6 +1,7 @@
 // A handshake that we began: its packets, where they go, and when they are sent again.
 //
-// Where the peer has several addresses the same message 1 goes to one after the other, until an answer comes: RFC 8305.
+// Where the peer has several addresses the same message 1 goes to one after the other, until an
+// answer comes: RFC 8305.
 #pragma once
 
 #include <cstdint>
@@ -49,20 +50,22 @@ class Dial {
   // Message 1 could not be made: the peer's key is of low order.
   bool broken() const { return attempts_.front().copies.front().packet.empty(); }
 
-  // Answers. kNone: the caller goes on with initiator().peer(); then finish(), or reject() where it is not whom we meant.
+  // Answers. kNone: the caller goes on with initiator().peer(); then finish(), or reject() where it
+  // is not whom we meant.
   HandshakeError on_response(const Remote& from, Bytes datagram, UnixMillis unix_now);
   HandshakeError on_cookie_reply(const Remote& from, Bytes datagram, Instant now);
   HandshakeError on_version_reply(const Remote& from, Bytes datagram, UnixMillis stamp,
                                   Instant now);
   // The answer was read and is not taken: the next one may be.
   void reject() { answered_.reset(); }
-  // XX: message 3 is made and will be sent to where the answer came from, until the peer's first packet.
+  // XX: message 3 is made and will be sent to where the answer came from, until the peer's first
+  // packet.
   void finish(UnixMillis stamp, Instant now);
   // The system has no way to this address: the next one is tried at once.
   void on_unreachable(const Remote& address);
 
-  // An answer that ends the dial, if it is true. Whoever sees message 1 can make one; what is noted here is believed when
-  // no better one comes.
+  // An answer that ends the dial, if it is true. Whoever sees message 1 can make one; what is noted
+  // here is believed when no better one comes.
   struct Fault {
     int reason = 0;
     std::string text;
@@ -71,8 +74,8 @@ class Dial {
   void note_fault(int reason, std::string text, Instant now);
   // With what was noted of each address.
   std::optional<Fault> fault() const;
-  // XX, where who is there answers without being told to: message 1 and three repetitions got nothing better, at any address that
-  // a way leads to.
+  // XX, where who is there answers without being told to: message 1 and three repetitions got
+  // nothing better, at any address that a way leads to.
   bool fault_is_certain() const;
 
   struct Packet {
@@ -86,7 +89,8 @@ class Dial {
   bool repeats() const { return attempts_.front().sent > 1; }
   // Somebody answered there, but no answer could be read: sent by anybody, so good for a hint only.
   bool answers_unreadable() const { return answers_unreadable_; }
-  // Time from the first sending of what was answered to now; zero if it was sent more than once (Karn's rule, RFC 6298 3).
+  // Time from the first sending of what was answered to now; zero if it was sent more than once
+  // (Karn's rule, RFC 6298 3).
   Duration round_trip(Instant now) const;
 
  private:
@@ -120,8 +124,8 @@ class Dial {
   ReceiverIndex index_;
   Random& random_;
   Stage stage_ = Stage::kInitSent;
-  // What we ask for. After a VersionReply what that led to stands behind it, and they are sent by turns, for the reply may
-  // have been forged. Two at most.
+  // What we ask for. After a VersionReply what that led to stands behind it, and they are sent by
+  // turns, for the reply may have been forged. Two at most.
   std::vector<Initiator> offers_;
   std::vector<std::vector<std::uint8_t>> messages_;  // message 1 of each, without a cookie
   std::vector<Attempt> attempts_;                    // never empty

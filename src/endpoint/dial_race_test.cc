@@ -96,7 +96,8 @@ TEST_P(DialRace, TheLastIsTriedWhenAllOthersAreDead) {
   expect_session_over(kBobV4, a.address);
 }
 
-// RFC 8305 section 5: what was begun goes on. Nobody waits for the second where the first comes in between.
+// RFC 8305 section 5: what was begun goes on. Nobody waits for the second where the first comes in
+// between.
 TEST_P(DialRace, ASlowFirstStillWinsWhereTheSecondIsSlower) {
   line_is(false, milliseconds(140));
   line_is(true, milliseconds(500));
@@ -110,7 +111,8 @@ TEST_P(DialRace, AFastSecondWinsWhereTheFirstIsVerySlow) {
   expect_session_over(kBobV4, a.address);
 }
 
-// Bob hears the second first, and alice his answer to the first: both must end on one way, and stay there.
+// Bob hears the second first, and alice his answer to the first: both must end on one way, and stay
+// there.
 TEST_P(DialRace, BothAgreeOnTheWayThatTheCallerHasChosen) {
   int strays = 0;
   way = [&](const IpAddress& from, const IpAddress& to) -> std::optional<Duration> {
@@ -221,7 +223,8 @@ TEST_P(DialRace, AnAddressThatStandsTwiceIsTriedOnce) {
   EXPECT_LE(*time, milliseconds(250) + handshake() + milliseconds(1));
 }
 
-// It answers from its first address whatever it was called at, and the call to a dead one is the later one.
+// It answers from its first address whatever it was called at, and the call to a dead one is the
+// later one.
 TEST_P(DialRace, AFarHostThatAnswersFromAnotherAddress) {
   const IpAddress second = IpAddress::v4(10, 0, 0, 3, 1000);
   b.others = {second};
@@ -303,8 +306,8 @@ TEST_P(DialRaceWithoutKey, AnAddressWithoutAWayDelaysNoCertainFailure) {
       << a.failures[0].end_debug;
 }
 
-// Both call. The end of the handshake that gave way comes over the slower of two ways, when the other one is confirmed: it is no
-// new life of the peer.
+// Both call. The end of the handshake that gave way comes over the slower of two ways, when the
+// other one is confirmed: it is no new life of the peer.
 TEST_F(EndpointPair, TheEndOfTheHandshakeThatGaveWayMayComeLate) {
   know_each_other(false);
   const bool b_yields = yields(b.endpoint->public_key(), a.endpoint->public_key());

@@ -87,6 +87,7 @@ void Endpoint::State::erase(Peer& peer) {
     std::erase(closed->second, peer.id);
     if (closed->second.empty()) lingering.erase(closed);
   }
+  forget_signal(peer);
   const SessionId id = peer.id;
   racing.erase(id);
   if (peer.refused) --refused_count;

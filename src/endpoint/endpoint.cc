@@ -1,4 +1,5 @@
-// Endpoint: commands, inputs and outputs. What they mean for a peer is in peers.cc, for a stranger in requests.cc.
+// Endpoint: commands, inputs and outputs. What they mean for a peer is in peers.cc, for a stranger
+// in requests.cc.
 #include "endpoint/endpoint.h"
 
 #include <algorithm>
@@ -58,7 +59,7 @@ bool keep_early(Peer& peer, ReceiverIndex index, const Remote& from, Bytes datag
 
 }  // namespace
 
-// --- inputs ------------------------------------------------------------------------------------------------------
+// --- inputs --------------------------------------------------------------------------------------
 
 void Endpoint::receive(const Remote& from, MutableBytes datagram, Instant now) {
   State& s = *state_;
@@ -81,7 +82,7 @@ void Endpoint::receive(const Remote& from, MutableBytes datagram, Instant now) {
     return s.counters.add(Count::kDroppedUnknownIndex);
   }
   Peer* peer = s.find(it->second.peer);
-  if (peer == nullptr || !peer->session || peer->session->local_index() != header->receiver_index) {
+  if (peer == nullptr || !peer->session || !peer->session->receives_at(header->receiver_index)) {
     if (peer != nullptr && keep_early(*peer, header->receiver_index, from, datagram)) return;
     return s.counters.add(Count::kDroppedUnknownIndex);
   }
@@ -121,7 +122,7 @@ void Endpoint::advance(Instant now) {
     s.erase(*s.find(*s.leaving.begin()));
 }
 
-// --- commands ----------------------------------------------------------------------------------------------------
+// --- commands ------------------------------------------------------------------------------------
 
 Result Endpoint::send(const Identity& user, SharedBytes payload, int flags, ChannelId channel,
                       Instant now, SendGate* charged) {
@@ -153,7 +154,8 @@ Result Endpoint::State::send_any(const Identity& user, SharedBytes&& payload, in
 
 void Endpoint::State::report_refused(const Identity& user, ChannelId channel, Instant now) {
   if (const ConnectionInfo* record = failed.find(user, now)) {
-    // Lost with the session: was that told already? Not where the peer closed it and nothing else was lost.
+    // Lost with the session: was that told already? Not where the peer closed it and nothing else
+    // was lost.
     if (record->state == ConnectionState::kClosedByPeer) post(SessionFailedEvent{*record});
     return;
   }
@@ -220,7 +222,8 @@ void Endpoint::consumed(SessionId session, std::uint16_t place, bool reliable, s
   if (peer == nullptr) return;
   if (peer->loopback) {
     peer->loopback->unread -= std::min(messages, peer->loopback->unread);
-    // Empty messages were charged too; the bytes do not show which were read, but none is left when nothing is.
+    // Empty messages were charged too; the bytes do not show which were read, but none is left when
+    // nothing is.
     const std::uint64_t freed =
         peer->loopback->unread == 0 ? peer->held_bytes : std::min(bytes, peer->held_bytes);
     peer->held_bytes -= freed;
@@ -271,11 +274,16 @@ void Endpoint::refuse_route(const Identity& user, int reason, const std::string&
   state_->fail_peer(*peer, ConnectionState::kProblemDetectedLocally, reason, text, now);
 }
 
-void Endpoint::reach_again(const Identity& user, bool says_so, Instant now) {
-  Peer* peer = state_->find(user);
-  if (peer == nullptr || !peer->session) return;
-  peer->session->reach_again(says_so, now);
-  state_->touch(*peer, now);
+void Endpoint::set_carriers(SignalRemote user, std::span<const RelayCarrier> carriers,
+                            Instant now) {
+  const auto at = state_->by_signal.find(user);
+  if (at == state_->by_signal.end()) return;
+  for (const SessionId id : std::vector(at->second)) {
+    Peer* peer = state_->find(id);
+    if (peer == nullptr || !peer->session) continue;
+    peer->session->set_carriers(carriers, now);
+    state_->touch(*peer, now);
+  }
 }
 
 void Endpoint::set_certificate(std::vector<std::uint8_t> encoded) {
@@ -392,7 +400,7 @@ bool Endpoint::has_peer(const Identity& user) const {
 
 bool Endpoint::has_authorities() const { return !state_->config.trust.empty(); }
 
-// --- outputs -----------------------------------------------------------------------------------------------------
+// --- outputs -------------------------------------------------------------------------------------
 
 std::optional<RemoteTransmit> Endpoint::poll_transmit(MutableBytes buffer, Instant now) {
   State& s = *state_;
@@ -416,6 +424,7 @@ std::optional<RemoteTransmit> Endpoint::poll_transmit(MutableBytes buffer, Insta
     peer->ready = false;
     if (!peer->session) continue;
     const auto batch = peer->session->poll_transmit(buffer, now);
+    if (peer->session->take_cut_off() && peer->signalled) s.note_cut_off(*peer->signalled);
     s.settle(*peer, now);
     if (!batch) continue;
     if (peer = s.find(id); peer != nullptr && !peer->ready) {
@@ -443,6 +452,14 @@ std::optional<Identity> Endpoint::poll_route_wanted() {
   if (wanted.empty()) return std::nullopt;
   const Identity user = wanted.front();
   wanted.pop_front();
+  return user;
+}
+
+std::optional<SignalRemote> Endpoint::poll_cut_off() {
+  auto& cut_off = state_->cut_off;
+  if (cut_off.empty()) return std::nullopt;
+  const SignalRemote user = cut_off.front();
+  cut_off.pop_front();
   return user;
 }
 
@@ -475,7 +492,7 @@ void Endpoint::State::put_first_right() {
   }
 }
 
-// --- shared helpers ----------------------------------------------------------------------------------------------
+// --- shared helpers ------------------------------------------------------------------------------
 
 void Endpoint::State::post(Event event) {
   if (events.size() >= config.limits.events_max) {
@@ -486,6 +503,11 @@ void Endpoint::State::post(Event event) {
     counters.add(Count::kEventsDropped);
   }
   events.push_back(std::move(event));
+}
+
+void Endpoint::State::note_cut_off(SignalRemote user) {
+  const bool noted = std::find(cut_off.begin(), cut_off.end(), user) != cut_off.end();
+  if (!noted && cut_off.size() < kCutOffMax) cut_off.push_back(user);
 }
 
 void Endpoint::State::send_raw(const Remote& to, Bytes datagram) {

@@ -1,12 +1,14 @@
-// The core's front door: all sessions of one local identity, without threads, clock, sockets or OS randomness.
+// The core's front door: all sessions of one local identity, without threads, clock, sockets or OS
+// randomness.
 //
 // Four kinds of method, in this order:
 //   inputs    receive(), advance()             a datagram came; time passed
 //   commands  send(), accept(), close..., ...  the application wants something
 //   outputs   poll_transmit(), poll_event(), take_messages(), next_deadline()
 //   getters   the rest
-// After an input or a command, or a batch of them, drain the outputs; then sleep until next_deadline(). Time never runs
-// backwards. Events are queued, never called back from inside. Not thread-safe: one driver.
+// After an input or a command, or a batch of them, drain the outputs; then sleep until
+// next_deadline(). Time never runs backwards. Events are queued, never called back from inside. Not
+// thread-safe: one driver.
 #pragma once
 
 #include <whimbrel/connection_info.h>
@@ -17,6 +19,7 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -31,6 +34,7 @@
 #include "base/wall_clock.h"
 #include "endpoint/endpoint_config.h"
 #include "message/channels.h"
+#include "session/carrier.h"
 
 namespace whimbrel {
 
@@ -45,16 +49,17 @@ struct SessionLine {
   bool operator==(const SessionLine&) const = default;
 };
 
-// What the application's sending side may know of a session without asking the core: read by any thread, written by
-// the core. Shared, so that it outlives the session.
+// What the application's sending side may know of a session without asking the core: read by any
+// thread, written by the core. Shared, so that it outlives the session.
 struct SendGate {
-  // Payload bytes taken and not yet released (unsent, or reliable and unacknowledged), those on their way to the core
-  // included: send() adds, the core subtracts.
+  // Payload bytes taken and not yet released (unsent, or reliable and unacknowledged), those on
+  // their way to the core included: send() adds, the core subtracts.
   std::atomic<std::uint64_t> held_bytes{0};
   std::atomic<std::uint64_t> held_bytes_max{524288};
   // The session is up: a plain send may be handed over without asking the core.
   std::atomic<bool> open{false};
-  // A message with kSendNoDelay could leave soon, on whatever channel. Otherwise the core must be asked.
+  // A message with kSendNoDelay could leave soon, on whatever channel. Otherwise the core must be
+  // asked.
   std::atomic<bool> no_delay_open{true};
 
   bool has_room_for(std::uint64_t size) const {
@@ -69,8 +74,9 @@ struct SessionRequestEvent {
 struct SessionFailedEvent {
   ConnectionInfo info;
 };
-// A session came up (kConnected), or one that was up, or was being made, is over: kClosedByPeer, kProblemDetectedLocally, or kNone
-// where it idled out. Not where it was closed here. Only after tell_changes().
+// A session came up (kConnected), or one that was up, or was being made, is over: kClosedByPeer,
+// kProblemDetectedLocally, or kNone where it idled out. Not where it was closed here. Only after
+// tell_changes().
 struct SessionChangedEvent {
   ConnectionInfo info;
 };
@@ -84,57 +90,65 @@ struct DeliveredMessage {
 
 class Endpoint {
  public:
-  // `now` is the start of time; `clock` is asked for certificates and anti-replay stamps. It and `random` must outlive the
-  // endpoint.
+  // `now` is the start of time; `clock` is asked for certificates and anti-replay stamps. It and
+  // `random` must outlive the endpoint.
   Endpoint(EndpointConfig config, Random& random, Instant now, const WallClock& clock);
   ~Endpoint();
   Endpoint(const Endpoint&) = delete;
   Endpoint& operator=(const Endpoint&) = delete;
 
-  // --- inputs ----------------------------------------------------------------------------------------------------
-  // One datagram as it came; its bytes are decrypted in place. Anything malformed is counted and dropped.
+  // --- inputs ------------------------------------------------------------------------------------
+  // One datagram as it came; its bytes are decrypted in place. Anything malformed is counted and
+  // dropped.
   void receive(const Remote& from, MutableBytes datagram, Instant now);
   // The system has no way to this address: a dial that knows others tries the next one now.
   void on_unreachable(const IpAddress& to);
   // Fires the timers that are due.
   void advance(Instant now);
 
-  // --- commands --------------------------------------------------------------------------------------------------
+  // --- commands ----------------------------------------------------------------------------------
   // The payload is moved in. `charged`: the gate that the caller has added the bytes to, if any. It
   // need not be that of the user's session any more: then the charge moves along with the message.
   Result send(const Identity& user, SharedBytes payload, int flags, ChannelId channel, Instant now,
               SendGate* charged = nullptr);
   bool accept(const Identity& user, Instant now);
-  // Closes, or refuses a request. `reason` 0 = 1001. `dropped` (if given) gets the session whose unread messages the
-  // caller must drop.
+  // Closes, or refuses a request. `reason` 0 = 1001. `dropped` (if given) gets the session whose
+  // unread messages the caller must drop.
   bool close_session(const Identity& user, Instant now, std::optional<SessionId>* dropped = nullptr,
                      int reason = 0, std::string_view text = {});
   // True if it was open. Closes the session with its last open channel.
   bool close_channel(const Identity& user, ChannelId channel, Instant now,
                      std::optional<SessionId>* session = nullptr);
-  // The application took or dropped delivered messages, whose `place` it is: the peer may send more.
+  // The application took or dropped delivered messages, whose `place` it is: the peer may send
+  // more.
   void consumed(SessionId session, std::uint16_t place, bool reliable, std::uint64_t bytes,
                 std::uint64_t messages, Instant now);
-  // Where a user is; with a key the handshake is IK, without it XX. Of several addresses (kDialAddressesMax at most, at least
-  // one) the first that answers is used; a dial begins with the first one, and with each next one 250 ms later (RFC 8305).
+  // Where a user is; with a key the handshake is IK, without it XX. Of several addresses
+  // (kDialAddressesMax at most, at least one) the first that answers is used; a dial begins with
+  // the first one, and with each next one 250 ms later (RFC 8305).
   void set_route(const Identity& user, const std::vector<IpAddress>& addresses,
                  const std::optional<PublicKey>& key);
   void set_route(const Identity& user, const IpAddress& address,
                  const std::optional<PublicKey>& key) {
     set_route(user, std::vector{address}, key);
   }
-  // The answer to poll_route_wanted(): good for this one dial. Without effect when nobody waits for it any more.
+  // The answer to poll_route_wanted(): good for this one dial. Without effect when nobody waits for
+  // it any more.
   void provide_route(const Identity& user, const Remote& remote,
                      const std::optional<PublicKey>& key, Instant now);
   // Likewise: the user cannot be reached.
   void refuse_route(const Identity& user, int reason, const std::string& text, Instant now);
-  // The way to this user was closed, and is open again. `says_so`: the user hears of it where we wait for nothing, too.
-  void reach_again(const Identity& user, bool says_so, Instant now);
-  // To the peer of a session of an earlier life under the same key, of which we know nothing any more.
+  // The relays over which a user whom the rendezvous knows can be reached now: all of them, after
+  // each change. For the sessions that are there.
+  void set_carriers(SignalRemote user, std::span<const RelayCarrier> carriers, Instant now);
+  // To the peer of a session of an earlier life under the same key, of which we know nothing any
+  // more.
   void tell_forgotten(const SessionLine& line);
-  // What handshakes show from now on, and an authority more to trust. False: `key` is not usable, or known already.
+  // What handshakes show from now on, and an authority more to trust. False: `key` is not usable,
+  // or known already.
   void set_certificate(std::vector<std::uint8_t> encoded);
-  // Dials wait for a certificate that is to come: for half of their time at most. False: they don't any more.
+  // Dials wait for a certificate that is to come: for half of their time at most. False: they don't
+  // any more.
   void set_awaits_login(bool awaits, Instant now);
   // Who we are, told late: only where EndpointConfig said nothing.
   void set_identity(const Identity& identity);
@@ -151,27 +165,36 @@ class Endpoint {
   // For all sessions, or one user's. Values were checked by the caller.
   void set_options(const SessionOptions& options);
   void set_session_options(const Identity& user, const SessionOptions& options);
-  // At least 1 each, from now on; sessions that are over the limit stay, the oldest requests over it go.
+  // At least 1 each, from now on; sessions that are over the limit stay, the oldest requests over
+  // it go.
   void set_limits(std::size_t sessions_max, std::size_t pending_requests_max);
   // Peers that come from now on must show a certificate, or need not. Sessions that are up stay.
   void set_require_certificate(bool required);
 
-  // --- outputs ---------------------------------------------------------------------------------------------------
-  // Writes the next batch into `buffer` (at least one full datagram; 64 KiB for full batches). Nothing: nothing may leave now.
+  // --- outputs -----------------------------------------------------------------------------------
+  // Writes the next batch into `buffer` (at least one full datagram; 64 KiB for full batches).
+  // Nothing: nothing may leave now.
   std::optional<RemoteTransmit> poll_transmit(MutableBytes buffer, Instant now);
   std::optional<Event> poll_event();
-  // A user whom we are to reach and have no address of (EndpointConfig::asks_routes): told once a dial.
+  // A user whom we are to reach and have no address of (EndpointConfig::asks_routes): told once a
+  // dial.
   std::optional<Identity> poll_route_wanted();
+  // A user to whom something waits to leave, and no relay is open: told again whenever that is
+  // noticed.
+  std::optional<SignalRemote> poll_cut_off();
+  // Where what we send to this user goes now. Nothing without a session.
+  std::optional<Remote> remote_of(const Identity& user) const;
   // Moves what was delivered since the last call to the end of `out`.
   void take_messages(std::vector<DeliveredMessage>& out);
-  // When advance() must be called next; kNever if nothing waits. Never in the past of the last `now` twice without effect.
+  // When advance() must be called next; kNever if nothing waits. Never in the past of the last
+  // `now` twice without effect.
   Instant next_deadline() const;
 
-  // --- getters ---------------------------------------------------------------------------------------------------
+  // --- getters -----------------------------------------------------------------------------------
   ConnectionState connection_info(const Identity& user, Instant now, ConnectionInfo* info,
                                   ConnectionStatus* status) const;
-  // The user of a session that delivered messages: while it lives, and for those of the last take_messages(). After
-  // that the invalid identity.
+  // The user of a session that delivered messages: while it lives, and for those of the last
+  // take_messages(). After that the invalid identity.
   const Identity& user_of(SessionId session) const;
   // Nothing where there is no session.
   std::optional<SessionLine> line_of(const Identity& user) const;
@@ -183,15 +206,16 @@ class Endpoint {
   const PublicKey& public_key() const;
   // That handshakes show; empty: none.
   const std::vector<std::uint8_t>& certificate() const;
-  // We talk to this user, or want to: there is a session, or a dial, and not a mere request of theirs; or one that was closed
-  // still delivers what it was given.
+  // We talk to this user, or want to: there is a session, or a dial, and not a mere request of
+  // theirs; or one that was closed still delivers what it was given.
   bool has_peer(const Identity& user) const;
   // There is somebody whose certificates are trusted.
   bool has_authorities() const;
   // Handed to applications that list their users.
   std::vector<Identity> users() const;
   const Counters& counters() const;
-  // Something reliable of a closed session is still on its way (linger), or a close is still to be said.
+  // Something reliable of a closed session is still on its way (linger), or a close is still to be
+  // said.
   bool lingering() const;
   std::size_t session_count() const;
   std::size_t pending_request_count() const;

@@ -27,20 +27,25 @@ struct EndpointLimits {
   std::size_t stamps_max = 4096;           // anti-replay stamps kept by peer key: the oldest goes
   std::size_t events_max = 4096;           // the oldest request event goes, failures stay
   FirstPacketLimits first_packets;
-  // First packets that wait for their answer, twice as many in all (first_packet_queue.h): a further one is dropped. 0: each is
-  // answered as it comes.
+  // First packets that wait for their answer, twice as many in all (first_packet_queue.h): a
+  // further one is dropped. 0: each is answered as it comes.
   std::size_t first_packets_waiting_max = 0;
-  // Sessions that strangers began and have not confirmed by a packet of theirs, for unconfirmed_life at most: the one whose place
-  // is worth least goes, and nobody is told. 0: they are sessions as others are. For servers, which have nothing to say to them.
+  // Sessions that strangers began and have not confirmed by a packet of theirs, for
+  // unconfirmed_life at most: the one whose place is worth least goes, and nobody is told. 0: they
+  // are sessions as others are. For servers, which have nothing to say to them.
   std::size_t unconfirmed_max = 0;
   Duration unconfirmed_life = seconds(5);
-  // With those limits, sessions that are on their way out are apart as well: the oldest is forgotten at once.
+  // With those limits, sessions that are on their way out are apart as well: the oldest is
+  // forgotten at once.
   std::size_t leaving_max = 4096;
-  // Questions after forgotten sessions that are looked at; others are dropped. Each costs a few hashes.
+  // Questions after forgotten sessions that are looked at; others are dropped. Each costs a few
+  // hashes.
   double resets_per_second = 4000;
-  // Packets sealed with one key before it is updated; 0: as many as the cipher allows (RFC 9001 6.6).
+  // Packets sealed with one key before it is updated; 0: as many as the cipher allows (RFC 9001
+  // 6.6).
   std::uint64_t key_packets_max = 0;
-  // Packets of a session that failed to open before it is ended; 0: as many as the cipher allows (RFC 9001 6.6).
+  // Packets of a session that failed to open before it is ended; 0: as many as the cipher allows
+  // (RFC 9001 6.6).
   std::uint64_t forged_packets_max = 0;
 };
 
@@ -54,8 +59,8 @@ struct EndpointConfig {
   // Somebody outside knows where users are: poll_route_wanted() asks.
   bool asks_routes = false;
   AddressFamilies families = {};  // that a socket is bound for
-  // For servers: peers are named by the key that they prove, whatever they call themselves; and every end of a session that
-  // is not our own doing is told, a clean one too.
+  // For servers: peers are named by the key that they prove, whatever they call themselves; and
+  // every end of a session that is not our own doing is told, a clean one too.
   bool names_by_key = false;
   bool tells_ends = false;
   // What a dial offers first; the other suite comes second.

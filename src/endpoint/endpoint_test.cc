@@ -132,7 +132,8 @@ TEST_P(Handshake, CloseDeliversWhatWasTakenAndTellsThePeer) {
   EXPECT_EQ(b.got.back(), "me again");
 }
 
-// The acknowledgement of what arrived is lost on its way, and the session is closed before it is sent again.
+// The acknowledgement of what arrived is lost on its way, and the session is closed before it is
+// sent again.
 TEST_P(Handshake, WhatArrivedIsNotTakenForLostWhenThePeerCloses) {
   know_each_other(GetParam());
   b.accept_all = true;
@@ -300,7 +301,7 @@ TEST_F(EndpointPair, PeerThatStartsAgainWithAFreshKeyGetsInOnceTheOldOneIsDead) 
   EXPECT_EQ(b.got.back(), "second life");
 }
 
-// --- the limit on channels ---------------------------------------------------------------------------------------
+// --- the limit on channels -----------------------------------------------------------------------
 
 constexpr ChannelId kChannelsMax = 256;
 
@@ -410,7 +411,8 @@ TEST_F(EndpointPair, ANewChannelGetsItsPlaceAlsoForMessagesThatDoNotWait) {
   EXPECT_EQ(b.got, std::vector<std::string>{"tick 2"});
 }
 
-// The outbox takes messages on channels 0 to 63 without asking the core once one was taken there in this session.
+// The outbox takes messages on channels 0 to 63 without asking the core once one was taken there in
+// this session.
 TEST_F(EndpointPair, WhatTheOutboxTookOnALowChannelFindsItsPlace) {
   know_each_other(true);
   b.accept_all = true;
@@ -439,8 +441,9 @@ TEST_F(EndpointPair, WhatTheOutboxTookOnALowChannelFindsItsPlace) {
   EXPECT_EQ(state(a, b.name()), ConnectionState::kConnected);
 }
 
-// Who was put out by a newer login stays out; what its outbox still held must not dial, or two copies of a program put each
-// other out without end. With poll() that is the usual order: the pass reads CLOSE first, then takes the outbox.
+// Who was put out by a newer login stays out; what its outbox still held must not dial, or two
+// copies of a program put each other out without end. With poll() that is the usual order: the pass
+// reads CLOSE first, then takes the outbox.
 TEST_F(EndpointPair, WhatTheOutboxHeldDoesNotDialForWhoWasPutOut) {
   know_each_other(true);
   b.accept_all = true;
@@ -479,7 +482,7 @@ TEST_F(EndpointPair, ATakenMessageForWhichNoSessionCanBeMadeIsReported) {
   EXPECT_EQ(a.failures[0].identity.text(), "str:carol");
 }
 
-// --- a stranger who waits, and is called -------------------------------------------------------------------------
+// --- a stranger who waits, and is called ---------------------------------------------------------
 
 TEST_P(Handshake, DiallingAnUnnamedStrangerWhoWaitsAcceptsIt) {
   Host nameless("", 1, 9);
@@ -531,7 +534,7 @@ TEST_F(EndpointPair, AStrangerAtTheAddressIsNotTakenForSomebodyElse) {
   EXPECT_EQ(b.failures[0].identity, carol);
 }
 
-// --- limits that change while it runs ----------------------------------------------------------------------------
+// --- limits that change while it runs ------------------------------------------------------------
 
 }  // namespace
 }  // namespace whimbrel

@@ -1,4 +1,5 @@
-// How sessions have failed, by user: what the application can still read after the end. Bounded; each is forgotten in time.
+// How sessions have failed, by user: what the application can still read after the end. Bounded;
+// each is forgotten in time.
 #pragma once
 
 #include <whimbrel/connection_info.h>
@@ -18,12 +19,14 @@ class FailureRecords {
   // Long enough to be read after the fact; whoever talks to many new users keeps few of them.
   static constexpr Duration kLife = seconds(300);
 
-  // After a dial that failed the next one waits for so long; doubled with each one in a row, up to the second.
+  // After a dial that failed the next one waits for so long; doubled with each one in a row, up to
+  // the second.
   static constexpr Duration kDialAgainFirst = milliseconds(250);
   static constexpr Duration kDialAgainMax = seconds(5);
 
-  // In place of an earlier record of the same user, if there is one; otherwise the oldest go until there are no more than
-  // `records_max`, which is not 0. `failed_dials`: in a row; 0 where the session had come up.
+  // In place of an earlier record of the same user, if there is one; otherwise the oldest go until
+  // there are no more than `records_max`, which is not 0. `failed_dials`: in a row; 0 where the
+  // session had come up.
   void put(const ConnectionInfo& info, Instant now, std::size_t records_max,
            unsigned failed_dials) {
     erase(info.identity);

@@ -1,4 +1,5 @@
-// Closed while the session was still being made: what was taken before still arrives, for as long as LingerTime.
+// Closed while the session was still being made: what was taken before still arrives, for as long
+// as LingerTime.
 #include "endpoint/endpoint_pair.h"
 
 namespace whimbrel {

@@ -1,5 +1,6 @@
-// First packets of strangers that wait for their answer. An answer costs as much as twenty other packets; so a server gives some
-// in each turn, after all that came from peers who are further: what was begun is finished, whatever is begun beside it.
+// First packets of strangers that wait for their answer. An answer costs as much as twenty other
+// packets; so a server gives some in each turn, after all that came from peers who are further:
+// what was begun is finished, whatever is begun beside it.
 //
 // Not thread-safe.
 #pragma once

@@ -1,5 +1,5 @@
-// How many first packets of strangers are answered, and whose. A flood of them costs whoever is flooded a few hashes a packet,
-// and neither the places nor the time that others need.
+// How many first packets of strangers are answered, and whose. A flood of them costs whoever is
+// flooded a few hashes a packet, and neither the places nor the time that others need.
 //
 // Not thread-safe.
 #pragma once
@@ -18,17 +18,19 @@
 namespace whimbrel {
 
 struct FirstPacketLimits {
-  // More first packets than this in 100 ms, or more handshakes under way that the peer has not finished: a cookie is asked for.
+  // More first packets than this in 100 ms, or more handshakes under way that the peer has not
+  // finished: a cookie is asked for.
   std::uint32_t per_100ms_max = 500;
   std::size_t unfinished_max = 256;
-  // The rest is for servers; 0: no such limit.
-  // First packets of one network (a /24 of IPv4, a /48 of IPv6) a second that are looked at at all, and questions after forgotten
-  // sessions.
+  // The rest is for servers; 0: no such limit. First packets of one network (a /24 of IPv4, a /48
+  // of IPv6) a second that are looked at at all, and questions after forgotten sessions.
   std::uint32_t looks_of_network = 0;
-  // Handshakes a second that are answered while cookies are asked for: of one network for certain, and of all beyond that.
+  // Handshakes a second that are answered while cookies are asked for: of one network for certain,
+  // and of all beyond that.
   std::uint32_t answers_of_network = 0;
   std::uint32_t answers = 0;
-  // Of those that are certain for their networks so many are answered for all networks together; further ones count as common.
+  // Of those that are certain for their networks so many are answered for all networks together;
+  // further ones count as common.
   std::uint32_t answers_of_networks = 0;
 };
 

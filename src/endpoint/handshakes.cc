@@ -10,14 +10,15 @@ namespace {
 constexpr std::size_t kRecentInitsMax = 2048;
 // FinishXX that do not fit, before the handshake is given up.
 constexpr unsigned kFinishFailuresMax = 16;
-// First packets that are answered in a turn: about a millisecond. Fewer where so many packets have come that more may wait: those who
-// are further come first.
+// First packets that are answered in a turn: about a millisecond. Fewer where so many packets have
+// come that more may wait: those who are further come first.
 constexpr unsigned kAnswersOfTurn = 4;
 constexpr unsigned kAnswersOfBusyTurn = 1;
 constexpr unsigned kBusyTurn = 48;
 
 EphemeralKey ephemeral_of(const InitView& init) {
-  // With all that goes into the prologue: a copy with another index is another message, with another answer.
+  // With all that goes into the prologue: a copy with another index is another message, with
+  // another answer.
   EphemeralKey key{};
   const std::size_t size = std::min(key.size() - 6, init.noise.size());
   std::copy_n(init.noise.begin(), size, key.begin() + 6);
@@ -93,7 +94,7 @@ void Endpoint::State::receive_handshake(const Remote& from, Bytes datagram, Inst
   on_dial_answer(*peer, from, datagram, now);
 }
 
-// --- answering ---------------------------------------------------------------------------------------------------
+// --- answering -----------------------------------------------------------------------------------
 
 void Endpoint::State::on_init(const Remote& from, Bytes datagram, Instant now) {
   // A cookie, or a look, would be for nothing while there is no room.
@@ -104,7 +105,8 @@ void Endpoint::State::on_init(const Remote& from, Bytes datagram, Instant now) {
       first_packets.wants_cookie(half_open.size() + unconfirmed.size() + waiting_inits.size(), now);
   const InitScreener::Result screened = screener.check(datagram, source, loaded, now);
   if (screened.verdict == InitScreener::Verdict::kReply) {
-    // Who floods us with what costs nothing to send gets few answers, and none that others wait behind.
+    // Who floods us with what costs nothing to send gets few answers, and none that others wait
+    // behind.
     if (raw.size() >= kStatelessRepliesMax) return counters.add(Count::kDroppedHandshakeLoad);
     const bool cookie = handshake_kind(screened.reply) == HandshakeKind::kCookieReply;
     counters.add(cookie ? Count::kCookiesSent : Count::kDroppedBadVersion);
@@ -152,7 +154,8 @@ bool Endpoint::State::on_repeated_init(const EphemeralKey& ephemeral, const Remo
   if (index.kind == Index::Kind::kHalfOpen) {
     const auto open = half_open.find(index.half_open);
     if (open == half_open.end()) return false;
-    // To wherever it comes from now: the caller may have moved. The answer is no larger than the question.
+    // To wherever it comes from now: the caller may have moved. The answer is no larger than the
+    // question.
     send_raw(from, open->second.response);
     return true;
   }
@@ -183,7 +186,8 @@ void Endpoint::State::on_init_ik(const InitView& init, const EphemeralKey& ephem
   const HandshakeError error = request.responder.read_init(init, clock.at(now));
   if (error != HandshakeError::kNone) return count_handshake_error(error);
   const PeerInfo& peer = request.responder.peer();
-  // A peer that we have a session with is known by its own stamp: others may have pushed it out of the table.
+  // A peer that we have a session with is known by its own stamp: others may have pushed it out of
+  // the table.
   const Peer* live = find_by_key(peer.static_key);
   if (!stamps.is_new(peer.static_key, peer.stamp) ||
       (live != nullptr && peer.stamp <= live->stamp)) {
@@ -280,14 +284,15 @@ void Endpoint::State::on_finish(const Remote& from, Bytes datagram, ReceiverInde
   }
   const PublicKey key = request.responder.peer().static_key;
   on_stranger(std::move(request), now);
-  // A name that somebody else still has: the caller tries again until that is settled, so its handshake stays.
+  // A name that somebody else still has: the caller tries again until that is settled, so its
+  // handshake stays.
   const auto left = by_index.find(index);
   const bool waits = left != by_index.end() && left->second.kind == Index::Kind::kHalfOpen;
   if (waits && find_by_key(key) == nullptr) return;
   end_half_open(index);
 }
 
-// --- our own dials -----------------------------------------------------------------------------------------------
+// --- our own dials -------------------------------------------------------------------------------
 
 void Endpoint::State::on_dial_answer(Peer& peer, const Remote& from, Bytes datagram, Instant now) {
   HandshakeError error = HandshakeError::kNone;
@@ -318,8 +323,8 @@ void Endpoint::State::on_dial_response(Peer& peer, const Remote& from, Bytes dat
                                        Instant now) {
   Dial& dial = *peer.dial;
   const HandshakeError error = dial.on_response(from, datagram, clock.at(now));
-  // IK: nobody else than who has the key that was given could make this. XX: anybody who saw message 1, our own key included,
-  // for we answer a copy of it, too.
+  // IK: nobody else than who has the key that was given could make this. XX: anybody who saw
+  // message 1, our own key included, for we answer a copy of it, too.
   const bool proved = dial.expected_key().has_value();
   if (error == HandshakeError::kOwnKey) {
     return on_dial_fault(peer, kEndMiscGeneric, peer.user.text() + " is this program itself",
@@ -362,8 +367,8 @@ void Endpoint::State::take_early(Peer& peer, Instant now) {
   }
 }
 
-// What says that the dial cannot succeed. Unless it is proved, better answers may still come: a forger is often faster than
-// the peer, and cannot keep what the peer says from us.
+// What says that the dial cannot succeed. Unless it is proved, better answers may still come: a
+// forger is often faster than the peer, and cannot keep what the peer says from us.
 void Endpoint::State::on_dial_fault(Peer& peer, int reason, const std::string& text, bool proved,
                                     Instant now) {
   peer.dial->note_fault(reason, text, now);

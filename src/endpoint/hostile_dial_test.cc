@@ -9,8 +9,9 @@
 namespace whimbrel {
 namespace {
 
-// We have dialled a hostile peer without its key. Its first packet brings a message, and then a frame that is refused: the
-// session stays unconfirmed, though the message was delivered. Then it opens from its side, and we read the message.
+// We have dialled a hostile peer without its key. Its first packet brings a message, and then a
+// frame that is refused: the session stays unconfirmed, though the message was delivered. Then it
+// opens from its side, and we read the message.
 TEST_F(EndpointPair, AMessageOfARefusedFirstPacketDoesNotOutliveItsSession) {
   HandshakeConfig config;
   FastRandom random(1);

@@ -14,6 +14,12 @@ std::optional<SessionLine> Endpoint::line_of(const Identity& user) const {
   return SessionLine{*address, peer->session->local_index(), peer->session->remote_index()};
 }
 
+std::optional<Remote> Endpoint::remote_of(const Identity& user) const {
+  const Peer* peer = state_->find(user);
+  if (peer == nullptr || !peer->session) return std::nullopt;
+  return peer->session->remote();
+}
+
 namespace {
 constexpr float kUnknown = -1;
 

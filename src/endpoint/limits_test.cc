@@ -68,7 +68,7 @@ TEST_F(EndpointPair, QuestionsAfterForgottenSessionsAreLimited) {
   EXPECT_EQ(b.endpoint->counters()[Count::kDroppedHandshakeLoad], 20u);
 }
 
-// --- a peer that grants too little -------------------------------------------------------------------------------
+// --- a peer that grants too little ---------------------------------------------------------------
 
 // Somebody who speaks the protocol, and lets nobody send a message of the largest size.
 struct Miser {
@@ -148,7 +148,7 @@ TEST_F(EndpointPair, JustEnoughIsEnough) {
   EXPECT_TRUE(b.failures.empty());
 }
 
-// --- handshakes that others meddle with --------------------------------------------------------------------------
+// --- handshakes that others meddle with ----------------------------------------------------------
 
 class Meddlers : public EndpointPair {
  protected:
@@ -196,7 +196,8 @@ TEST_F(Meddlers, ManyEndTheHandshake) {
   EXPECT_EQ(b.endpoint->pending_request_count(), 0u);
 }
 
-// Where answers are limited the further ones count as such: else who finishes his handshakes wrongly gets sixteen for each.
+// Where answers are limited the further ones count as such: else who finishes his handshakes
+// wrongly gets sixteen for each.
 TEST_F(Meddlers, ManyInAllAreNotLookedAtByAServer) {
   EndpointConfig config;
   config.identity = b.name();
@@ -238,8 +239,8 @@ TEST_F(Meddlers, AHandshakeThatWasEndedKeepsNoOtherBeyondTheLimit) {
   EXPECT_EQ(b.endpoint->pending_request_count(), 2u);
 }
 
-// The caller says in its first message that it is somewhere else, then learns the keys by saying it again from where it is:
-// a packet under the keys shows nothing of that other place.
+// The caller says in its first message that it is somewhere else, then learns the keys by saying it
+// again from where it is: a packet under the keys shows nothing of that other place.
 TEST_F(Meddlers, TheKeysShowNoAddressWhereTheAnswerWentToTwo) {
   const IpAddress victim = IpAddress::v4(10, 9, 9, 9, 1000);
   know_each_other(true);
@@ -268,7 +269,7 @@ TEST_F(Meddlers, TheKeysShowNoAddressWhereTheAnswerWentToTwo) {
   EXPECT_LE(bytes_to_victim, 3 * bytes_from_victim);
 }
 
-// --- records of sessions that have failed ------------------------------------------------------------------------
+// --- records of sessions that have failed --------------------------------------------------------
 
 class FailedSessions : public testing::Test {
  protected:
@@ -323,7 +324,8 @@ TEST_F(FailedSessions, OneThatFailsAgainTakesNobodyElsesPlace) {
   EXPECT_EQ(readable(), (std::vector{0, 3, 4}));
 }
 
-// A flood of what costs nothing to send: each is answered, and no answer may stand before what sessions have to say.
+// A flood of what costs nothing to send: each is answered, and no answer may stand before what
+// sessions have to say.
 TEST_F(EndpointPair, AnswersToStrangersDoNotSilenceSessions) {
   know_each_other(true);
   b.accept_all = true;

@@ -92,7 +92,8 @@ TEST_F(OneServer, MessagesOutliveSessionsAndEndpoint) {
   EXPECT_EQ(letters, "abc");
 }
 
-// Its key schedules are gone after a quarter of a second of silence; they are made again when needed.
+// Its key schedules are gone after a quarter of a second of silence; they are made again when
+// needed.
 TEST_F(OneServer, AQuietSessionGoesOnWhereItWas) {
   for (int round = 0; round < 5; ++round) {
     send(0, "ping " + std::to_string(round));

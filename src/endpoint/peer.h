@@ -21,7 +21,8 @@
 
 namespace whimbrel {
 
-// A packet that came before the answer to our first message, which says how to open it: over relays the two take different ways.
+// A packet that came before the answer to our first message, which says how to open it: over relays
+// the two take different ways.
 struct EarlyPacket {
   Remote from;
   std::vector<std::uint8_t> bytes;
@@ -29,8 +30,8 @@ struct EarlyPacket {
 inline constexpr std::size_t kEarlyPacketsMax = 4;        // of one dial; further ones are dropped
 inline constexpr std::size_t kEarlyPacketSizeMax = 1500;  // larger ones are dropped
 
-// One user, from the first send or accept to the end of the session. Either dialling, or with a session, or (with
-// oneself) neither.
+// One user, from the first send or accept to the end of the session. Either dialling, or with a
+// session, or (with oneself) neither.
 struct Peer {
   SessionId id{};
   Identity user;   // as the application calls it
@@ -61,8 +62,9 @@ struct Peer {
   std::uint64_t stamp =
       0;  // the newest of the peer's that has made a session; an older one is a replay
   CertificateStatus certificate = CertificateStatus::kAbsent;
-  std::vector<ReceiverIndex> indices;  // of ours, that lead here
-  std::vector<Identity> names;         // in the endpoint's table of names
+  std::vector<ReceiverIndex> indices;     // of ours, that lead here
+  std::optional<SignalRemote> signalled;  // its session goes over relays
+  std::vector<Identity> names;            // in the endpoint's table of names
 
   std::unique_ptr<WaitingMessages> waiting;  // for the session; made when first used
   std::uint64_t held_bytes = 0;              // what the gate was told
@@ -72,7 +74,8 @@ struct Peer {
   bool refused = false;       // made only to say no
   bool unfinished = false;    // we have answered it, and no packet of it has confirmed that
   bool background = false;    // the application has closed it, or it has ended
-  // It was closed while messages waited for the session: they lead to it still, and then it ends so.
+  // It was closed while messages waited for the session: they lead to it still, and then it ends
+  // so.
   struct Farewell {
     int reason = 0;
     std::string text;
@@ -117,7 +120,8 @@ struct Request {
   bool xx = false;
   Instant heard;
   Instant posted;
-  // `from` received our answer to message 1 (XX). Otherwise it may get three times `bytes`, and no more.
+  // `from` received our answer to message 1 (XX). Otherwise it may get three times `bytes`, and no
+  // more.
   bool address_shown = false;
   std::size_t bytes = 0;  // of the last message
   Instant begun{};        // when message 1 came

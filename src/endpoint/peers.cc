@@ -7,7 +7,8 @@ namespace whimbrel {
 
 namespace {
 
-// Of what a key may seal, so many are for CLOSE: a session that ends because its key is used up still says so.
+// Of what a key may seal, so many are for CLOSE: a session that ends because its key is used up
+// still says so.
 constexpr std::uint64_t kSealsKeptForClose = 128;
 // So far may the clock of a peer be ahead of ours that its stamps are remembered as they are.
 constexpr std::uint64_t kStampAheadMaxMs = 10'000;
@@ -20,8 +21,8 @@ PacketKeyLimits key_limits(AeadSuite suite, const EndpointLimits& limits) {
   return out;
 }
 
-// A message is paid for as a whole when it begins. Where the peer grants less than the largest may take, one that was taken
-// could wait for ever.
+// A message is paid for as a whole when it begins. Where the peer grants less than the largest may
+// take, one that was taken could wait for ever.
 bool grants_enough(const TransportParameters& granted) {
   return granted.session_bytes_max >= kMessageStreamSizeMax &&
          granted.channel_bytes_max >= kMessageStreamSizeMax && granted.session_messages_max >= 1 &&
@@ -77,15 +78,16 @@ Peer& Endpoint::State::make_peer(const Identity& user, Instant now) {
   return peer;
 }
 
-// Those of refused strangers are not kept: anybody can make as many as he likes. Nor are moments to come: whoever had them from a
-// clock that was wrong, and starts again when it is right, would be taken for a replay until then.
+// Those of refused strangers are not kept: anybody can make as many as he likes. Nor are moments to
+// come: whoever had them from a clock that was wrong, and starts again when it is right, would be
+// taken for a replay until then.
 void Endpoint::State::note_stamp(Peer& peer, std::uint64_t stamp, Instant now) {
   peer.stamp = std::max(peer.stamp, stamp);
   const auto latest = static_cast<std::uint64_t>(std::max<UnixMillis>(0, clock.at(now)));
   if (peer.key && !peer.refused) stamps.note(*peer.key, std::min(stamp, latest + kStampAheadMaxMs));
 }
 
-// --- sending -----------------------------------------------------------------------------------------------------
+// --- sending -------------------------------------------------------------------------------------
 
 Result Endpoint::State::send_new(const Identity& user, SharedBytes payload, ChannelId channel,
                                  int flags, Instant now, SendGate* charged) {
@@ -170,7 +172,7 @@ void Endpoint::State::send_loopback(Peer& peer, SharedBytes payload, int flags, 
   deliver(peer, now);
 }
 
-// --- making the session ------------------------------------------------------------------------------------------
+// --- making the session --------------------------------------------------------------------------
 
 bool Endpoint::State::line_is_busy_for(const Peer& peer) {
   const auto closed = lingering.find(peer.user);
@@ -185,7 +187,8 @@ bool Endpoint::State::line_is_busy_for(const Peer& peer) {
   return false;
 }
 
-// Addresses that no socket of ours can send to are not tried. False, and nothing is left out, where that is all of them.
+// Addresses that no socket of ours can send to are not tried. False, and nothing is left out, where
+// that is all of them.
 bool Endpoint::State::leave_out_families(DialTarget& target) const {
   const auto usable = [this](const Remote& remote) {
     return remote.udp() == nullptr || config.families.has(*remote.udp());
@@ -231,8 +234,8 @@ void Endpoint::State::start_dial(Peer& peer, Instant now) {
     return fail_peer(peer, ConnectionState::kProblemDetectedLocally, kEndMiscRendezvous,
                      no_socket_text(peer.user, *target), now);
   }
-  // An earlier session of the same user that still delivers what it was given goes first: the peer would take this
-  // one for a restart and drop that.
+  // An earlier session of the same user that still delivers what it was given goes first: the peer
+  // would take this one for a restart and drop that.
   if (line_is_busy_for(peer)) return;
   if (!target->key) target->key = peer.key;  // it has answered before: dial_again()
   if (target->key) {
@@ -275,6 +278,7 @@ void Endpoint::State::establish(Peer& peer, const HandshakeResult& result, const
   with.local_index = local_index;
   with.remote_index = result.peer.receiver_index;
   with.remote = remote;
+  with.leads = config.keys.public_key > result.peer.static_key;
   const TransportParameters& granted = result.peer.parameters;
   with.peer.credit = {granted.session_bytes_max, granted.session_messages_max,
                       granted.channel_bytes_max, granted.channel_messages_max};
@@ -292,6 +296,11 @@ void Endpoint::State::establish(Peer& peer, const HandshakeResult& result, const
       peer.request_bytes - std::min(peer.request_bytes, (peer.response.size() + 2) / 3);
   peer.session =
       std::make_unique<Session>(peer.options, std::move(with), random, counters, slabs, now);
+  forget_signal(peer);
+  if (remote.signal() != nullptr) {
+    peer.signalled = *remote.signal();
+    by_signal[*peer.signalled].push_back(peer.id);
+  }
   peer.key = result.peer.static_key;
   peer.certificate = result.peer.certificate_status;
   peer.reset_token = result.peer.reset_token;
@@ -306,6 +315,28 @@ void Endpoint::State::establish(Peer& peer, const HandshakeResult& result, const
   peer.dial.reset();
   peer.session->fail(SessionEnd::Kind::kLocalProblem, kEndMiscGeneric,
                      "the peer breaks the protocol: it has no room for the largest message", now);
+}
+
+void Endpoint::State::update_indices(Peer& peer) {
+  while (const auto gone = peer.session->take_retired_index()) {
+    by_index.erase(*gone);
+    std::erase(peer.indices, *gone);
+  }
+  while (peer.session->wants_index()) {
+    const ReceiverIndex index = new_index();
+    by_index[index] = Index{Index::Kind::kPeer, peer.id, 0, {}};
+    peer.indices.push_back(index);
+    peer.session->give_index(index);
+    mark_ready(peer);
+  }
+}
+
+void Endpoint::State::forget_signal(const Peer& peer) {
+  if (!peer.signalled) return;
+  const auto at = by_signal.find(*peer.signalled);
+  if (at == by_signal.end()) return;
+  std::erase(at->second, peer.id);
+  if (at->second.empty()) by_signal.erase(at);
 }
 
 void Endpoint::State::flush_waiting(Peer& peer, Instant now) {
@@ -352,7 +383,7 @@ void Endpoint::State::merge(Peer& from, Peer& into, Instant now) {
   ASSERT(find(gone) == nullptr);
 }
 
-// --- after every change ------------------------------------------------------------------------------------------
+// --- after every change --------------------------------------------------------------------------
 
 // Half of the time is for a dial as we are: perhaps the server is away, and the peer near.
 Instant Endpoint::State::login_wait_end(const Peer& peer) const {
@@ -431,10 +462,12 @@ void Endpoint::State::settle(Peer& peer, Instant now) {
       // Only now: until then the peer may still prefer a first message that it made earlier.
       note_stamp(peer, peer.dial->initiator().peer().stamp, now);
       peer.dial.reset();
-      // Until the peer took this one it may have gone on with a dial of its own, the end of which may come later.
+      // Until the peer took this one it may have gone on with a dial of its own, the end of which
+      // may come later.
       peer.established = now;
       flush_waiting(peer, now);
     }
+    if (peer.session->has_relays()) update_indices(peer);
     if (peer.farewell) bid_farewell(peer, now);
     report_end(peer, now);
     if (peer.session->phase() == SessionPhase::kEnded) return erase(peer);

@@ -9,12 +9,14 @@ namespace {
 
 // Posted again at most every 5 s while the stranger keeps trying.
 constexpr Duration kRepostInterval = seconds(5);
-// A stranger who tries says so at least once a second; after this long without a word it has given up.
+// A stranger who tries says so at least once a second; after this long without a word it has given
+// up.
 constexpr Duration kRequestLife = seconds(5);
 // As long as a dialling peer may go on sending FinishXX.
 constexpr Duration kHalfOpenLife = seconds(12);
 constexpr Duration kExpiryInterval = seconds(1);
-// Strangers that are being told no, each for a few seconds. Who comes when there are so many is told nothing, and comes again.
+// Strangers that are being told no, each for a few seconds. Who comes when there are so many is
+// told nothing, and comes again.
 constexpr std::size_t kRefusedMax = 64;
 
 std::string elsewhere_text(const Request& request) {
@@ -51,8 +53,8 @@ bool Endpoint::State::on_stranger(Request&& request, Instant now) {
   }
   Peer* same_key = find_by_key(shown.static_key);
   if (same_key == nullptr) {
-    // A dial of ours to this very address that has not learned the key yet. The name alone proves nothing: anybody
-    // may claim it.
+    // A dial of ours to this very address that has not learned the key yet. The name alone proves
+    // nothing: anybody may claim it.
     same_key = find(request.user);
     if (const IpAddress* from = request.from.udp(); same_key == nullptr && from != nullptr) {
       same_key = find(Identity::ip_address(from->bytes, from->port));
@@ -76,14 +78,15 @@ bool Endpoint::State::admit_certificate(const Request& request) const {
   return status == CertificateStatus::kAbsent && !config.require_certificate;
 }
 
-// We know this key: both have dialled, or the peer has started again. True when the request is still to be looked at.
+// We know this key: both have dialled, or the peer has started again. True when the request is
+// still to be looked at.
 bool Endpoint::State::resolve_crossing(Peer& peer, Request& request, Instant now) {
   const PublicKey& own = config.keys.public_key;
   const PublicKey& theirs = request.responder.peer().static_key;
   if (peer.loopback) return false;
   if (peer.dial) {
-    // Crossed opens: the smaller key yields. Where our own dial has not learned the peer's key yet (XX, no answer),
-    // we can still step back, and do.
+    // Crossed opens: the smaller key yields. Where our own dial has not learned the peer's key yet
+    // (XX, no answer), we can still step back, and do.
     const bool undecided = !peer.dial->peer_key();
     if (undecided || yields(own, theirs)) {
       answer(std::move(request), &peer, now);
@@ -101,8 +104,9 @@ bool Endpoint::State::resolve_crossing(Peer& peer, Request& request, Instant now
     counters.add(Count::kDroppedCrossed);
     return false;
   }
-  // A session is up, and here is a new handshake under the same key: the peer has lost it, or has closed it and the
-  // word of that is still on its way. If somebody is there to read it, it is another program with that key: the later one stays.
+  // A session is up, and here is a new handshake under the same key: the peer has lost it, or has
+  // closed it and the word of that is still on its way. If somebody is there to read it, it is
+  // another program with that key: the later one stays.
   const bool lost = !peer.session->channels().flushed();
   peer.session->close(kEndRemoteElsewhere, elsewhere_text(request), false, now);
   if (lost) {
@@ -117,7 +121,8 @@ bool Endpoint::State::resolve_crossing(Peer& peer, Request& request, Instant now
   return true;
 }
 
-// Under the address of the session's peer, which has not proved its name. A port is often another one after a restart.
+// Under the address of the session's peer, which has not proved its name. A port is often another
+// one after a restart.
 bool Endpoint::State::could_be_next_life(const Peer& peer, const Request& request) {
   return peer.session && peer.certificate != CertificateStatus::kValid &&
          request.from.same_host(peer.session->remote());
@@ -132,10 +137,10 @@ bool Endpoint::State::resolve_conflict(Peer& peer, const Request& request, Insta
     failed.erase(request.user);
     return true;
   }
-  // Perhaps the same user, started again with a fresh key. If the old session is dead it will fail, and the stranger,
-  // who keeps trying, is let in; if it answers, the stranger is an impostor. A mere claim makes it fail no sooner than
-  // it would without: anybody can make one, while the peer is out of reach for a moment. Who receives where the peer did is
-  // most likely its next life.
+  // Perhaps the same user, started again with a fresh key. If the old session is dead it will fail,
+  // and the stranger, who keeps trying, is let in; if it answers, the stranger is an impostor. A
+  // mere claim makes it fail no sooner than it would without: anybody can make one, while the peer
+  // is out of reach for a moment. Who receives where the peer did is most likely its next life.
   using Rival = Session::Rival;
   Rival rival = proved ? Rival::kProved : Rival::kClaims;
   if (!proved && request.address_shown && could_be_next_life(peer, request))
@@ -261,7 +266,8 @@ void Endpoint::State::note_confirmed(Peer& peer) {
   if (peer.background) leaving.insert(peer.id);
 }
 
-// The caller may repeat its first message, and is to be answered then. Who plays it back gets no more than that again.
+// The caller may repeat its first message, and is to be answered then. Who plays it back gets no
+// more than that again.
 void Endpoint::State::drop_unconfirmed(SessionId id) {
   Peer* peer = find(id);
   ASSERT(peer != nullptr);
@@ -296,8 +302,8 @@ void Endpoint::State::refuse(Request&& request, int reason, std::string_view tex
   touch(*made, now);
 }
 
-// The name of the stranger with this key or, where whoever is at an address is meant, at this address: a user with a name is
-// not taken for another one. Once a dial, not once a packet.
+// The name of the stranger with this key or, where whoever is at an address is meant, at this
+// address: a user with a name is not taken for another one. Once a dial, not once a packet.
 Identity Endpoint::State::waiting_at(const DialTarget& target, const Identity& user) const {
   const bool by_address = user.type() == IdentityType::kIpAddress;
   const auto& there = target.remotes;

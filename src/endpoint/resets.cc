@@ -1,12 +1,14 @@
-// Endpoint: stateless reset (RFC 9000 10.3; handshake/reset.h). A peer that says nothing is asked whether it still knows us.
+// Endpoint: stateless reset (RFC 9000 10.3; handshake/reset.h). A peer that says nothing is asked
+// whether it still knows us.
 #include "endpoint/state.h"
 
 namespace whimbrel {
 
 void Endpoint::State::ask_for_reset(Peer& peer) {
   const Remote& to = peer.session->remote();
-  // An address that has not answered yet gets nothing beside the session. Over a relay the next life of the peer has another slot
-  // and does not hear it; but the same life does, where it gave the session up while we were away.
+  // An address that has not answered yet gets nothing beside the session. Over a relay the next
+  // life of the peer has another slot and does not hear it; but the same life does, where it gave
+  // the session up while we were away.
   if (!peer.reset_token || !peer.session->address_validated()) return;
   std::array<std::uint8_t, 8> nonce;
   random.fill(nonce);
@@ -17,7 +19,8 @@ void Endpoint::State::ask_for_reset(Peer& peer) {
   send_raw(to, write_reset_ask(ask, *peer.reset_token));
 }
 
-// RFC 9000 10.3: only where nothing is known of the index. Nobody but the peer of that session can ask so that it is answered.
+// RFC 9000 10.3: only where nothing is known of the index. Nobody but the peer of that session can
+// ask so that it is answered.
 void Endpoint::State::on_reset_ask(const Remote& from, Bytes datagram, Instant now) {
   const auto ask = read_reset_ask(datagram);
   if (!ask) return counters.add(Count::kDroppedMalformed);
@@ -61,9 +64,10 @@ void Endpoint::State::on_reset(Bytes datagram, Instant now) {
             forgotten_text(*peer), now);
 }
 
-// We wait to be let in, and there our request is forgotten: others have pushed it out before the application had answered, or the
-// peer has started again. What was taken waits here, so nothing is lost; it is for the key that has answered, so start_dial() calls
-// that by InitIK, which is not forgotten so easily: it comes again and again.
+// We wait to be let in, and there our request is forgotten: others have pushed it out before the
+// application had answered, or the peer has started again. What was taken waits here, so nothing is
+// lost; it is for the key that has answered, so start_dial() calls that by InitIK, which is not
+// forgotten so easily: it comes again and again.
 void Endpoint::State::dial_again(Peer& peer, Instant now) {
   for (const ReceiverIndex index : peer.indices) by_index.erase(index);
   peer.indices.clear();

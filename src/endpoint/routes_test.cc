@@ -68,7 +68,8 @@ TEST_F(Routes, OfSeveralAddressesThoseWithASocketAreUsed) {
   EXPECT_EQ(b.got, std::vector<std::string>{"hello"});
 }
 
-// A game that sends sixty times a second to a member who is offline: few dials, and as few failures to hear of.
+// A game that sends sixty times a second to a member who is offline: few dials, and as few failures
+// to hear of.
 TEST_F(Routes, AfterAFailedDialTheNextOneWaits) {
   constexpr int kFlags = kSendUnreliable | kSendAutoRestartBrokenSession;
   std::vector<Duration> dials;

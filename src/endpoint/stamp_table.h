@@ -1,5 +1,5 @@
-// The newest handshake stamp of each key that showed one, so that a first message that is played back is not taken
-// for a new one. Bounded: the key heard of longest ago is forgotten.
+// The newest handshake stamp of each key that showed one, so that a first message that is played
+// back is not taken for a new one. Bounded: the key heard of longest ago is forgotten.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +33,8 @@ class StampTable {
       order_.pop_front();
     }
   }
-  // The last one counts for nothing, if it is not newer than `stamp`: what it stood for never came about.
+  // The last one counts for nothing, if it is not newer than `stamp`: what it stood for never came
+  // about.
   void forget(const PublicKey& key, std::uint64_t stamp) {
     const auto it = stamps_.find(key);
     if (it == stamps_.end() || it->second.stamp > stamp) return;

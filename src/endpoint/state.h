@@ -1,5 +1,6 @@
-// The inside of Endpoint, shared by its source files: endpoint.cc (commands and outputs), peers.cc (life of a peer),
-// handshakes.cc (handshake packets), resets.cc (who has forgotten whom), requests.cc (strangers), info.cc (getters).
+// The inside of Endpoint, shared by its source files: endpoint.cc (commands and outputs), peers.cc
+// (life of a peer), handshakes.cc (handshake packets), resets.cc (who has forgotten whom),
+// requests.cc (strangers), info.cc (getters).
 #pragma once
 
 #include <deque>
@@ -24,6 +25,8 @@ namespace whimbrel {
 
 // Packets that wait to leave, when answers that keep no state are dropped.
 inline constexpr std::size_t kStatelessRepliesMax = 64;
+// Users that poll_cut_off() tells; further ones are noticed again.
+inline constexpr std::size_t kCutOffMax = 64;
 
 struct Endpoint::State {
   // What a receiver index, or a first message that comes again, leads to.
@@ -36,7 +39,7 @@ struct Endpoint::State {
 
   State(EndpointConfig config, Random& random, Instant now, const WallClock& clock);
 
-  // --- peers.cc: the life of a peer ---------------------------------------------------------------------------------
+  // --- peers.cc: the life of a peer --------------------------------------------------------------
   Peer* find(const Identity& user);
   const Peer* find(const Identity& user) const;
   Peer* find(SessionId id);
@@ -67,6 +70,9 @@ struct Endpoint::State {
   void establish(Peer& peer, const HandshakeResult& result, const Remote& remote,
                  ReceiverIndex local_index, bool answering, AddressProof proof, bool wait,
                  Duration rtt, Instant now);
+  // What leads to a path of the peer's session, and no more to one that is gone.
+  void update_indices(Peer& peer);
+  void forget_signal(const Peer& peer);
   void flush_waiting(Peer& peer, Instant now);
   void drop_old_waiting(Peer& peer, Instant now, bool exactly = false);
   bool is_too_late(const Peer& peer, int flags, ChannelId channel, const SendGate* charged,
@@ -101,7 +107,7 @@ struct Endpoint::State {
   std::string failure_text(const Peer& peer, const SessionEnd& end) const;
   SessionOptions options_for(const Identity& user) const;
 
-  // --- handshakes.cc: handshake packets -----------------------------------------------------------------------------
+  // --- handshakes.cc: handshake packets ----------------------------------------------------------
   void receive_handshake(const Remote& from, Bytes datagram, Instant now);
   void on_init(const Remote& from, Bytes datagram, Instant now);
   void answer_init(const InitView& init, const EphemeralKey& ephemeral, const Remote& from,
@@ -126,13 +132,13 @@ struct Endpoint::State {
   void remember_init(const EphemeralKey& ephemeral, const Index& index);
   void set_parameters(const SessionOptions& options);
 
-  // --- resets.cc: who has forgotten whom -----------------------------------------------------------------------------
+  // --- resets.cc: who has forgotten whom ---------------------------------------------------------
   void ask_for_reset(Peer& peer);
   void on_reset_ask(const Remote& from, Bytes datagram, Instant now);
   void on_reset(Bytes datagram, Instant now);
   void dial_again(Peer& peer, Instant now);
 
-  // --- requests.cc: strangers ---------------------------------------------------------------------------------------
+  // --- requests.cc: strangers --------------------------------------------------------------------
   // True: it would make a difference if its sender showed that it receives at its address.
   bool on_stranger(Request&& request, Instant now);
   static bool could_be_next_life(const Peer& peer, const Request& request);
@@ -144,7 +150,8 @@ struct Endpoint::State {
   void refuse(Request&& request, int reason, std::string_view text, Instant now);
   Identity waiting_at(const DialTarget& target, const Identity& user) const;
   void expire_requests(Instant now);
-  // The session of a stranger that we have answered: until it is confirmed, its place is worth less.
+  // The session of a stranger that we have answered: until it is confirmed, its place is worth
+  // less.
   void note_unconfirmed(Peer& peer, Standing standing, Instant now);
   void note_confirmed(Peer& peer);
   // It is not confirmed in time: as if it had never been answered.
@@ -154,6 +161,7 @@ struct Endpoint::State {
   void remember_request(const Request& request);
 
   void post(Event event);
+  void note_cut_off(SignalRemote user);
   void send_raw(const Remote& to, Bytes datagram);
   void deliver(Peer& peer, Instant now);
   void log(LogLevel level, const std::string& text) const;
@@ -174,6 +182,9 @@ struct Endpoint::State {
   std::map<Identity, std::vector<SessionId>> lingering;
   std::map<PublicKey, SessionId> by_key;              // current session of a key
   std::unordered_map<ReceiverIndex, Index> by_index;  // looked up, never iterated
+  // Sessions that go over relays, by who the router knows their peer as.
+  std::map<SignalRemote, std::vector<SessionId>> by_signal;
+  std::deque<SignalRemote> cut_off;
   std::map<ReceiverIndex, HalfOpen> half_open;
   std::uint64_t next_half_open = 1;
   Unfinished<std::pair<std::uint64_t, ReceiverIndex>> half_open_order;  // by number
@@ -209,7 +220,8 @@ struct Endpoint::State {
   std::deque<Event> events;
   bool tells_changes = false;
   std::vector<DeliveredMessage> delivered;
-  // Peers that went while messages of theirs were still here; until the next take_messages(), and in it.
+  // Peers that went while messages of theirs were still here; until the next take_messages(), and
+  // in it.
   using Departed = std::vector<std::pair<SessionId, Identity>>;
   Departed departed;
   Departed departed_taken;

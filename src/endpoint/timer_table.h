@@ -1,4 +1,5 @@
-// When each session has to be looked at next: one ordered table, so that equal times come in the same order every time.
+// When each session has to be looked at next: one ordered table, so that equal times come in the
+// same order every time.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +14,9 @@ class TimerTable {
  public:
   using Key = std::uint64_t;
 
-  // Makes sure that `key` comes up at `when` or before. A busy session's deadline moves away with every packet: it is
-  // left where it is, comes up once for nothing, and is then put right. `*scheduled`: where it is; kNever: nowhere.
+  // Makes sure that `key` comes up at `when` or before. A busy session's deadline moves away with
+  // every packet: it is left where it is, comes up once for nothing, and is then put right.
+  // `*scheduled`: where it is; kNever: nowhere.
   void schedule(Key key, Instant when, Instant* scheduled) {
     if (when < *scheduled) move(key, when, scheduled);
   }

@@ -1,4 +1,5 @@
-// A server's sessions that strangers began and have not confirmed: their places go to others, and nobody is told.
+// A server's sessions that strangers began and have not confirmed: their places go to others, and
+// nobody is told.
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -49,8 +50,8 @@ TEST_F(Unconfirmed, AFirstMessageThatIsPlayedBackReplacesNobody) {
   EXPECT_TRUE(a.failures.empty());
 }
 
-// Who is sent away and hears nothing of it leaves a session for a while; so many of them take nobody's place, and no more memory
-// than a few do.
+// Who is sent away and hears nothing of it leaves a session for a while; so many of them take
+// nobody's place, and no more memory than a few do.
 TEST_F(Unconfirmed, SessionsOnTheirWayOutTakeNoPlaces) {
   for (std::uint8_t i = 0; i < 10; ++i) {
     drop = nullptr;

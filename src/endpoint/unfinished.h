@@ -1,4 +1,5 @@
-// Handshakes that we have answered and the peer has not finished, in the order in which their places go to others.
+// Handshakes that we have answered and the peer has not finished, in the order in which their
+// places go to others.
 //
 // Not thread-safe.
 #pragma once
@@ -18,7 +19,8 @@ class Unfinished {
  public:
   void add(Id id, Standing standing) { of(standing).insert(id); }
   bool erase(Id id) { return common_.erase(id) > 0 || assured_.erase(id) > 0; }
-  // The one whose place goes first: the oldest of those that are one of many. Nothing: there is none.
+  // The one whose place goes first: the oldest of those that are one of many. Nothing: there is
+  // none.
   std::optional<Id> first_to_go() const { return first_of(common_.empty() ? assured_ : common_); }
   // The oldest of all.
   std::optional<Id> oldest() const {

@@ -1,5 +1,6 @@
-// What the application has sent to a user while there is no session to send it on. It leaves reliably and in order when the
-// session is up; of the unreliable ones only what is still young then, for a position of ten seconds ago is of no use.
+// What the application has sent to a user while there is no session to send it on. It leaves
+// reliably and in order when the session is up; of the unreliable ones only what is still young
+// then, for a position of ten seconds ago is of no use.
 #pragma once
 
 #include <cstdint>

@@ -104,6 +104,8 @@ FrameVerdict Channels::on_fragment(const FragmentFrame& frame, Instant now,
                                    std::vector<ReceivedMessage>& out) {
   return impl_->in.on_fragment(frame, now, out);
 }
+void Channels::expect_copies() { impl_->in.expect_copies(); }
+
 FrameVerdict Channels::on_channel_name(const ChannelNameFrame& frame) {
   return impl_->in.on_channel_name(frame);
 }

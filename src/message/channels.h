@@ -103,6 +103,9 @@ class Channels {
   FrameVerdict on_fragment(const FragmentFrame& frame, Instant now,
                            std::vector<ReceivedMessage>& out);
   FrameVerdict on_channel_name(const ChannelNameFrame& frame);
+  // From now on the same unreliable message may come twice, on two paths; the second one is
+  // dropped.
+  void expect_copies();
   // The application has taken (or dropped) delivered messages, so there is room for more. `bytes`:
   // payload. `place`: that of the messages.
   void on_consumed(std::uint16_t place, bool reliable, std::uint64_t bytes, std::uint64_t messages);

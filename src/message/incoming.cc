@@ -100,7 +100,7 @@ FrameVerdict Incoming::on_message(const MessageFrame& frame, Instant now,
                                   std::vector<ReceivedMessage>& out) {
   Channel* channel = channel_of(frame.channel);
   if (frame.bytes.size() > kMessageSizeMax || channel == nullptr) return FrameVerdict::kViolation;
-  if (channel->is_former(frame.sequence)) return FrameVerdict::kTaken;
+  if (channel->is_over(frame.sequence)) return FrameVerdict::kTaken;
   if (!make_room_for_unreliable(*channel, frame.bytes.size())) return FrameVerdict::kTaken;
   deliver_unreliable(*channel, frame.sequence, slabs_->copy(frame.bytes), now, out);
   return FrameVerdict::kTaken;
@@ -139,6 +139,10 @@ bool Incoming::make_room_for_unreliable(const Channel& channel, std::uint64_t si
 
 void Incoming::deliver_unreliable(Channel& channel, std::uint64_t sequence, SharedBytes payload,
                                   Instant now, std::vector<ReceivedMessage>& out) {
+  if (copies_) {
+    if (!channel.seen) channel.seen = std::make_unique<SeenSequences>();
+    channel.seen->note(sequence);
+  }
   unreliable_bytes_ += payload.size();
   ++unreliable_messages_;
   channel.unreliable_bytes += static_cast<std::uint32_t>(payload.size());
@@ -214,7 +218,7 @@ FrameVerdict Incoming::on_fragment(const FragmentFrame& frame, Instant now,
   if (frame.reliable) return on_reliable_fragment(frame, now, out);
   Channel* channel = channel_of(frame.channel);
   if (channel == nullptr) return FrameVerdict::kViolation;
-  if (channel->is_former(frame.sequence)) return FrameVerdict::kTaken;
+  if (channel->is_over(frame.sequence)) return FrameVerdict::kTaken;
   expire(now);
   const std::uint32_t place = *table_.find(frame.channel);
   if (!partials_.knows(place, frame.sequence)) {

@@ -23,6 +23,7 @@
 #include "message/receive_context.h"
 #include "message/receive_stream.h"
 #include "message/receive_window.h"
+#include "message/seen_sequences.h"
 #include "message/unordered_reassembly.h"
 #include "message/unreliable_reassembly.h"
 
@@ -46,6 +47,9 @@ class Incoming {
   InitialCredit initial_credit() const {
     return {bytes_.limit(), messages_.limit(), channel_bytes_, channel_messages_};
   }
+
+  // From now on the same unreliable message may come twice, on two paths.
+  void expect_copies() { copies_ = true; }
 
   // Credit to announce.
   bool has_frames() const { return bytes_.due() || messages_.due() || !due_channels_.empty(); }
@@ -85,10 +89,14 @@ class Incoming {
     ReceiveWindow messages;
     ReceiveStream stream;
     std::unique_ptr<UnorderedReassembly> unordered;
-    std::unique_ptr<Naming> naming;  // if it has another name than at first
+    std::unique_ptr<Naming> naming;       // where it has another name than at first
+    std::unique_ptr<SeenSequences> seen;  // unreliable ones, where copies may come
 
     ChannelId name() const { return naming ? naming->name : stream.channel(); }
-    bool is_former(std::uint64_t sequence) const { return naming && sequence < naming->unreliable; }
+    // An unreliable message of its former name, or one that was delivered.
+    bool is_over(std::uint64_t sequence) const {
+      return (naming && sequence < naming->unreliable) || (seen && seen->seen(sequence));
+    }
   };
 
   static constexpr std::size_t kGivenAwayMax = 4096;
@@ -122,6 +130,7 @@ class Incoming {
   ReceiveWindow messages_;                           // reliable
   std::optional<std::uint64_t> unreliable_came_at_;  // messages_.charged() then
   bool was_scarce_ = false;
+  bool copies_ = false;
   std::size_t early_pieces_ = 0;
   std::size_t open_channels_ = 0;
   // Open channels that gave their place to another one. Beyond kGivenAwayMax they stay open for

@@ -1,7 +1,9 @@
-// One user's place in the world: the endpoint with its sessions, and, where a server is configured, the way to everybody whom
-// that server knows: a session to its rendezvous, a leg to its relay, and the router between.
+// One user's place in the world: the endpoint with its sessions, and, where a server is configured,
+// the way to everybody whom that server knows: a session to its rendezvous, a leg to its relay, and
+// the router between.
 //
-// Without a server it is the endpoint and nothing else. Sans-I/O, one driver, as everything below io.
+// Without a server it is the endpoint and nothing else. Sans-I/O, one driver, as everything below
+// io.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +22,8 @@
 namespace whimbrel {
 
 struct NetworkConfig {
-  // Of one server: tried as RFC 8305 says, the one that has answered last first. At most kDialAddressesMax; none where the name
-  // could not be looked up yet, and set_servers() follows.
+  // Of one server: tried as RFC 8305 says, the one that has answered last first. At most
+  // kDialAddressesMax; none where the name could not be looked up yet, and set_servers() follows.
   std::vector<IpAddress> servers;
   std::optional<PublicKey> server_key;  // known beforehand: nobody else is taken for the server
   std::string token;                    // of the game's backend, where the server wants one
@@ -42,7 +44,8 @@ struct NetworkStatus {
     kNone,        // no server is configured
     kConnecting,  // or waiting to try again
     kOnline,
-    kRefused,  // the server does not want us, or somebody has logged in in our place; nothing is tried any more
+    // The server does not want us, or somebody has logged in in our place: no more tries.
+    kRefused,
   };
   State state = State::kNone;
   bool relay = false;    // a slot is open, somewhere
@@ -64,27 +67,31 @@ class Network {
   Endpoint& endpoint() { return *users_; }
   const Endpoint& endpoint() const { return *users_; }
 
-  // --- inputs ----------------------------------------------------------------------------------------------------
+  // --- inputs ------------------------------------------------------------------------------------
   void receive(const IpAddress& from, MutableBytes datagram, Instant now);
   // A datagram to this address was refused by the system: there is no way to it.
   void on_unreachable(const IpAddress& to);
   void advance(Instant now);
-  // What the system's clock says `now`: as often as the driver looks at it, and soon after it was set.
+  // What the system's clock says `now`: as often as the driver looks at it, and soon after it was
+  // set.
   void set_wall_clock(Instant now, UnixMillis unix_now);
 
-  // --- outputs ---------------------------------------------------------------------------------------------------
+  // --- outputs -----------------------------------------------------------------------------------
   // `buffer`: 64 KiB.
   std::optional<Transmit> poll_transmit(MutableBytes buffer, Instant now);
   Instant next_deadline() const;
 
-  // For the next login; where the server has refused us, or cannot be reached, that is now. At most rendezvous::kTokenTextMax bytes.
+  // For the next login; where the server has refused us, or cannot be reached, that is now. At most
+  // rendezvous::kTokenTextMax bytes.
   void set_login_token(std::string token, Instant now);
-  // The addresses of the server by a newer lookup; at least one. Without effect where they are the same, or while it is reached.
+  // The addresses of the server by a newer lookup; at least one. Without effect where they are the
+  // same, or while it is reached.
   void set_servers(std::vector<IpAddress> servers, Instant now);
   // A server is configured, and not reached; it has not refused us either.
   bool seeks_server() const;
-  // Whether a user is logged in at the server: poll_presence() tells the first answer, and each change. Over the loss of the connection
-  // too: what has changed meanwhile is told after the next login.
+  // Whether a user is logged in at the server: poll_presence() tells the first answer, and each
+  // change. Over the loss of the connection too: what has changed meanwhile is told after the next
+  // login.
   //   kNoConnection: there is no server. kLimitExceeded: rendezvous::Watches::kMax others are watched.
   Result watch(const Identity& user, bool on, Instant now);
   struct Presence {
@@ -93,7 +100,8 @@ class Network {
   };
   // Of changes of one user that were not polled only the last is there.
   std::optional<Presence> poll_presence();
-  // Logs out, and gives the relays their slots back. No way back: sessions that are to end in good order come first.
+  // Logs out, and gives the relays their slots back. No way back: sessions that are to end in good
+  // order come first.
   void leave(Instant now);
   // The server has not answered that yet.
   bool leaving() const;

@@ -10,8 +10,8 @@ namespace whimbrel {
 namespace {
 
 constexpr ChannelId kControlChannel = 0;
-// A server that was lost is tried again at once, then after this, doubled each time, up to the second; give or take a
-// quarter, so that a thousand clients do not come as one.
+// A server that was lost is tried again at once, then after this, doubled each time, up to the
+// second; give or take a quarter, so that a thousand clients do not come as one.
 constexpr Duration kRetryFirst = milliseconds(250);
 constexpr Duration kRetryMax = seconds(15);
 // Relay tickets last ten minutes.
@@ -99,7 +99,7 @@ void Network::Online::say(const std::string& text) {
   text_ = text;
 }
 
-// --- the connection ------------------------------------------------------------------------------------------------
+// --- the connection ------------------------------------------------------------------------------
 
 bool Network::Online::is_server(const IpAddress& address) const {
   const auto& all = config_.servers;
@@ -112,8 +112,8 @@ std::optional<IpAddress> Network::Online::server_in_use(Instant now) const {
   return IpAddress::parse(info.remote_address);
 }
 
-// RFC 8305 section 4: who keeps a history prefers the addresses that were used before. One that answers and does not log us in (large
-// packets may be lost on that way) comes last.
+// RFC 8305 section 4: who keeps a history prefers the addresses that were used before. One that
+// answers and does not log us in (large packets may be lost on that way) comes last.
 void Network::Online::rank_server(const std::optional<IpAddress>& used, bool good) {
   auto& all = config_.servers;
   const auto place = used ? std::find(all.begin(), all.end(), *used) : all.end();
@@ -236,7 +236,7 @@ void Network::Online::take_control(Instant now) {
   }
 }
 
-// --- the rendezvous ------------------------------------------------------------------------------------------------
+// --- the rendezvous ------------------------------------------------------------------------------
 
 void Network::Online::take_client_events(Instant now) {
   while (auto event = client_.poll_event()) {
@@ -244,7 +244,8 @@ void Network::Online::take_client_events(Instant now) {
   }
 }
 
-// Where none was given, the server's word counts: for as long as it says so. One that somebody else brought must not stay.
+// Where none was given, the server's word counts: for as long as it says so. One that somebody else
+// brought must not stay.
 void Network::Online::trust(const VerifyKey& authority) {
   if (trusted_ == authority) return;
   if (trusted_) {
@@ -299,7 +300,8 @@ void Network::Online::on(const rendezvous::CertificateEvent& event, Instant) {
 
 void Network::Online::on(const rendezvous::FoundEvent& event, Instant now) {
   if (!event.online) {
-    // The server does not say whether somebody is there under another app id: that is nobody else's business.
+    // The server does not say whether somebody is there under another app id: that is nobody else's
+    // business.
     return router_.on_not_found(event.user, kEndMiscRendezvous,
                                 event.user.text() + " is not online (app id " +
                                     std::to_string(app_id_) +
@@ -397,7 +399,7 @@ void Network::Online::on(const rendezvous::FarewellEvent& event, Instant now) {
   say("the server is about to stop");
 }
 
-// --- moving --------------------------------------------------------------------------------------------------------
+// --- moving --------------------------------------------------------------------------------------
 
 void Network::Online::take_router(Instant now) {
   while (auto request = router_.poll_request(now)) {
@@ -415,7 +417,8 @@ void Network::Online::take_router(Instant now) {
       suspicious_ = true;
     }
   }
-  // The relay at the same address is there again: if the rendezvous does not answer as soon, it is another one than before.
+  // The relay at the same address is there again: if the rendezvous does not answer as soon, it is
+  // another one than before.
   if (!router_.take_reopened(config_.servers)) return;
   if (std::exchange(suspicious_, false))
     client_.check_server(std::max(kReopened, 3 * status().relay_rtt), now);
@@ -424,7 +427,8 @@ void Network::Online::take_router(Instant now) {
     connect_again(now);
 }
 
-// Something answers at the server's address: a dial that waits for its next try, or for an answer to an old packet, begins anew.
+// Something answers at the server's address: a dial that waits for its next try, or for an answer
+// to an old packet, begins anew.
 void Network::Online::connect_again(Instant now) {
   if (leaving_) return;
   if (connected_) {

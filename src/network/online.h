@@ -1,4 +1,5 @@
-// What a network is beyond its endpoint: the session to the server, and what hangs on it. The inside of network.h.
+// What a network is beyond its endpoint: the session to the server, and what hangs on it. The
+// inside of network.h.
 #pragma once
 
 #include <deque>

@@ -8,7 +8,8 @@ namespace {
 
 // Where there is a choice, it is looked at again this often, give or take a quarter.
 constexpr Duration kRoundInterval = seconds(300);
-// A relay was lost: perhaps our network is another one now. No sooner than this after the last round.
+// A relay was lost: perhaps our network is another one now. No sooner than this after the last
+// round.
 constexpr Duration kRoundPause = seconds(10);
 // A site that was silent, refused us or stops is taken only if there is no other.
 constexpr Duration kAvoidTime = seconds(30);
@@ -16,7 +17,8 @@ constexpr Duration kWantedTime = seconds(60);
 constexpr Duration kIdleCheckInterval = seconds(10);
 constexpr std::size_t kEventsMax = 1024;
 
-// RFC 8305 section 5, Connection Attempt Delay: a site's first address has this time to answer before another is preferred.
+// RFC 8305 section 5, Connection Attempt Delay: a site's first address has this time to answer
+// before another is preferred.
 constexpr Duration kAttemptDelay = milliseconds(250);
 
 // By so much must another site be nearer.
@@ -24,7 +26,7 @@ constexpr Duration kMoveMargin = milliseconds(5);
 
 }  // namespace
 
-// --- sites ---------------------------------------------------------------------------------------------------------
+// --- sites ---------------------------------------------------------------------------------------
 
 Relays::Site* Relays::find(SiteId id) {
   for (const auto& site : sites_) {
@@ -93,7 +95,7 @@ void Relays::on_tickets(const std::vector<SiteTicket>& tickets, Instant now) {
   if (changed) probe(now);
 }
 
-// --- which ones ----------------------------------------------------------------------------------------------------
+// --- which ones ----------------------------------------------------------------------------------
 
 bool Relays::has_choice() const {
   return sites_.size() > 1 || (sites_.size() == 1 && sites_[0]->addresses.size() > 1);
@@ -134,7 +136,8 @@ std::optional<Duration> Relays::score(const Site& site) const {
   return std::nullopt;
 }
 
-// Where a site is not open, and its address does not answer, it goes on at the best of those that do.
+// Where a site is not open, and its address does not answer, it goes on at the best of those that
+// do.
 void Relays::prefer_answering(Site& site, Instant now) {
   const bool opening = site.leg && site.leg->state() == relay::Leg::State::kOpening;
   if (site.open() || (opening && score(site))) return;
@@ -249,7 +252,7 @@ void Relays::close_idle(Instant now) {
   }
 }
 
-// --- packets and time ----------------------------------------------------------------------------------------------
+// --- packets and time ----------------------------------------------------------------------------
 
 bool Relays::owns(const IpAddress& from, Bytes datagram) const {
   if (datagram.empty()) return false;

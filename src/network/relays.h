@@ -1,5 +1,5 @@
-// The relays that the rendezvous gives tickets for: how far each one is, a leg to the best, a warm one to the next, and to
-// whichever else a peer is reached over.
+// The relays that the rendezvous gives tickets for: how far each one is, a leg to the best, a warm
+// one to the next, and to whichever else a peer is reached over.
 //
 // Sans-I/O, one driver, as everything below io.
 #pragma once
@@ -45,7 +45,8 @@ class Relays {
 
   explicit Relays(Random& random) : random_(random), probes_(random) {}
 
-  // All sites that there are, with all their addresses; the first one is taken where nothing speaks for another.
+  // All sites that there are, with all their addresses; the first one is taken where nothing speaks
+  // for another.
   void on_tickets(const std::vector<SiteTicket>& tickets, Instant now);
   // Keeps a leg to this site for the next minute. False: it is none of ours.
   bool want(SiteId site, Instant now);

@@ -16,14 +16,15 @@ constexpr Duration kRemoteLife = seconds(60);
 constexpr std::int64_t kGrantLifeSeconds = 600;
 // A peer gets new ones well before: it may need to bind again when no rendezvous is there.
 constexpr Duration kTellInterval = seconds(240);
-// A packet waits for a relay so long, at first and after an outage. What is older would come as a burst that nobody paces, and its
-// acknowledgement would make the way look as long as it waited; a session sends again what it needs.
-constexpr Duration kWaitFirst = milliseconds(500);
-constexpr Duration kWaitAgain = milliseconds(50);
+// So many relays to a user are kept ready: one that is used and one for when it is lost.
+constexpr std::size_t kReady = 2;
+// Round trip to a relay that nobody has measured.
+constexpr Duration kUnknownRtt = seconds(1);
 // A peer that has lost our slot, or we its, is asked no more often.
 constexpr Duration kAskInterval = milliseconds(500);
 
-// InitXX and what follows it show a stranger that somebody is here; over the rendezvous the key is known, so nobody needs it.
+// InitXX and what follows it show a stranger that somebody is here; over the rendezvous the key is
+// known, so nobody needs it.
 bool may_come_as_signal(Bytes packet) {
   const auto kind = handshake_kind(packet);
   return kind == HandshakeKind::kInitIk || kind == HandshakeKind::kRespIk ||
@@ -48,7 +49,7 @@ Router::Router(Endpoint& users, std::uint32_t app_id, Random& random, Instant no
       pace_(limits.requests_per_second, limits.requests_per_second, now),
       next_sweep_(now + kSweepInterval) {}
 
-// --- contacts -------------------------------------------------------------------------------------------------------
+// --- contacts ------------------------------------------------------------------------------------
 
 Router::Contact* Router::find(const Identity& user) {
   const auto at = by_user_.find(user);
@@ -90,13 +91,13 @@ void Router::sweep(Instant now) {
       ++at;
       continue;
     }
-    for (const Routes::Route& route : contact.routes.all()) forget_slot(contact, route.slot);
+    for (const PeerSlot& slot : contact.slots) forget_slot(contact, slot);
     by_user_.erase(contact.user);
     at = contacts_.erase(at);
   }
 }
 
-// --- the rendezvous ------------------------------------------------------------------------------------------------
+// --- the rendezvous ------------------------------------------------------------------------------
 
 void Router::on_found(const Identity& user, const PublicKey& key, Instant now) {
   Contact* contact = contact_for(user, false, now);
@@ -114,20 +115,21 @@ void Router::on_tickets(const std::vector<SiteTicket>& tickets, Instant now) {
   relays_.on_tickets(tickets, now);
   take_leg_events(now);
   // A site may have gone from the list.
-  for (auto& [id, contact] : contacts_) choose(contact, now);
+  for (auto& [id, contact] : contacts_) tell_carriers(contact, now);
 }
 
 UserRoute Router::route_of(const Identity& user) const {
   UserRoute found;
   const auto at = by_user_.find(user);
   if (at == by_user_.end()) return found;
-  const Routes& routes = contacts_.at(at->second).routes;
-  const auto name = [&](SiteId id) {
-    const Relays::Site* site = relays_.find(id);
+  const auto name = [&](SiteId site_id) {
+    const Relays::Site* site = relays_.find(site_id);
     return site == nullptr ? std::string() : site->name;
   };
-  if (routes.active() != nullptr) found.relay = name(routes.active()->site());
-  if (!routes.empty()) found.home = name(routes.all().front().site());
+  const auto remote = endpoint_.remote_of(user);
+  if (remote && remote->relay() != nullptr) found.relay = name(remote->relay()->site);
+  const std::vector<PeerSlot>& slots = contacts_.at(at->second).slots;
+  if (!slots.empty()) found.home = name(slots.front().grant.relay_id);
   return found;
 }
 
@@ -156,7 +158,8 @@ void Router::on_signal(const Identity& user, Bytes body, Instant now) {
   }
   if (signal->kind == SignalKind::kPacket) {
     std::vector<std::uint8_t> packet(signal->packet.begin(), signal->packet.end());
-    return endpoint_.receive(SignalRemote{value(contact->id)}, packet, now);
+    endpoint_.receive(SignalRemote{value(contact->id)}, packet, now);
+    return tell_carriers(*contact, now);  // perhaps a session was made by it
   }
   if (!has_session(user)) return;
   if (signal->kind == SignalKind::kAskGrant) {
@@ -166,13 +169,13 @@ void Router::on_signal(const Identity& user, Bytes body, Instant now) {
       next_tell_ = std::min(next_tell_, contact->tell_at = due);
       return;
     }
-    // Perhaps a slot is gone and we have not noticed; then all get new grants when there is another.
+    // Perhaps a slot is gone and we have not noticed; then all get new grants when there is
+    // another.
     for (const auto& site : relays_.sites()) {
       if (site->leg) site->leg->suspect(now);
     }
     return owe(*contact, false);
   }
-  flush_waiting(*contact, now);
   // It has come back, and what it was told meanwhile did not reach it.
   if (contact->missed) owe(*contact, false);
 }
@@ -181,7 +184,7 @@ void Router::on_undelivered(const Identity& user, bool again) {
   Contact* contact = find(user);
   if (contact == nullptr) return;
   contact->missed = true;
-  if (again) owe(*contact, contact->routes.empty());
+  if (again) owe(*contact, contact->slots.empty());
 }
 
 // A quarter is left for what others ask under the same name.
@@ -280,7 +283,7 @@ void Router::owe(Contact& contact, bool ask) {
   notices_.push_back(contact.id);
 }
 
-// --- grants --------------------------------------------------------------------------------------------------------
+// --- grants --------------------------------------------------------------------------------------
 
 // Home first; what is about to stop last.
 std::vector<PeerSlot> Router::our_slots(const Contact& contact, Instant now) const {
@@ -310,31 +313,32 @@ std::vector<PeerSlot> Router::our_slots(const Contact& contact, Instant now) con
 void Router::learn_slots(Contact& contact, Instant now) {
   std::vector<PeerSlot> ours;
   for (const PeerSlot& slot : contact.claims) {
-    // A slot belongs to one peer: the first that names it, until the relay says that its grant is none.
+    if (ours.size() == kSignalSlotsMax) break;
+    // A slot belongs to one peer: the first that names it, until the relay says that its grant is
+    // none.
     const auto [at, added] =
         by_slot_.try_emplace(slot_key(slot.grant.relay_id, slot.grant.slot), contact.id);
     const bool twice = std::any_of(ours.begin(), ours.end(), [&](const PeerSlot& one) {
-      return one.grant.relay_id == slot.grant.relay_id && one.grant.slot == slot.grant.slot;
+      return is(one, slot.grant.relay_id, slot.grant.slot);
     });
     if ((added || at->second == contact.id) && !twice) ours.push_back(slot);
   }
-  const relay::IdentityHash own = relay::identity_hash(app_id_, endpoint_.identity().text());
-  contact.routes.set_follows(own > contact.hash);
-  for (const PeerSlot& gone : contact.routes.learn(ours, now)) {
-    forget_slot(contact, gone);
-    contact.reached = false;
+  const std::vector<PeerSlot> before = std::exchange(contact.slots, std::move(ours));
+  for (const PeerSlot& old : before) {
+    const bool kept = std::any_of(
+        contact.slots.begin(), contact.slots.end(),
+        [&](const PeerSlot& one) { return is(one, old.grant.relay_id, old.grant.slot); });
+    if (!kept) forget_slot(contact, old);
   }
   make_ready(contact, now);
-  choose(contact, now);
+  tell_carriers(contact, now);
 }
 
 // The slot is free again for whoever else has named it.
 void Router::learn_from_others(SiteId site, relay::SlotId slot, Instant now) {
   for (auto& [id, contact] : contacts_) {
-    const bool claims =
-        std::any_of(contact.claims.begin(), contact.claims.end(), [&](const PeerSlot& claim) {
-          return claim.grant.relay_id == site && claim.grant.slot == slot;
-        });
+    const bool claims = std::any_of(contact.claims.begin(), contact.claims.end(),
+                                    [&](const PeerSlot& claim) { return is(claim, site, slot); });
     if (claims && has_session(contact.user)) learn_slots(contact, now);
   }
 }
@@ -347,26 +351,72 @@ void Router::forget_slot(const Contact& contact, const PeerSlot& slot) {
   if (site != nullptr && site->leg) site->leg->unbind(slot.grant.slot);
 }
 
-void Router::forget_route(SiteId site, relay::SlotId slot, Instant now) {
+void Router::on_slot_gone(SiteId site, relay::SlotId slot, Instant now) {
   const auto at = by_slot_.find(slot_key(site, slot));
   if (at == by_slot_.end()) return;
   Contact& contact = contacts_.at(at->second);
   by_slot_.erase(at);
-  contact.routes.forget(site, slot);
-  std::erase_if(contact.claims, [&](const PeerSlot& claim) {
-    return claim.grant.relay_id == site && claim.grant.slot == slot;
-  });
-  choose(contact, now);
+  const auto gone = [&](const PeerSlot& one) { return is(one, site, slot); };
+  std::erase_if(contact.slots, gone);
+  std::erase_if(contact.claims, gone);
+  tell_carriers(contact, now);
   ask_grant(contact, now);
   learn_from_others(site, slot, now);
 }
 
-void Router::make_ready(Contact& contact, Instant now) {
-  for (const Routes::Route& route : contact.routes.ready(relays_)) {
-    if (!relays_.want(route.site(), now)) continue;
-    relay::Leg& leg = *relays_.find(route.site())->leg;
-    leg.bind(route.slot.grant, now);
+// --- relays --------------------------------------------------------------------------------------
+
+RelayCarrier Router::carrier_of(const PeerSlot& slot) const {
+  RelayCarrier carrier{.remote = {slot.grant.relay_id, slot.grant.slot.value}};
+  const Relays::Site* site = relays_.find(slot.grant.relay_id);
+  const Duration theirs = slot.rtt == PeerSlot::kUnknown ? kUnknownRtt : slot.rtt * kSignalRttUnit;
+  carrier.rtt = theirs + (site == nullptr ? kUnknownRtt : relays_.rtt(*site).value_or(kUnknownRtt));
+  if (site == nullptr || !site->leg || !site->leg->bound(slot.grant.slot)) return carrier;
+  carrier.state = site->leg->draining()  ? CarrierState::kDraining
+                  : site->leg->healthy() ? CarrierState::kUp
+                                         : CarrierState::kDoubted;
+  return carrier;
+}
+
+std::vector<PeerSlot> Router::best_slots(const Contact& contact) const {
+  std::vector<PeerSlot> known;
+  for (const PeerSlot& slot : contact.slots) {
+    if (relays_.find(slot.grant.relay_id) != nullptr) known.push_back(slot);
   }
+  const auto rank = [&](const PeerSlot& slot) {
+    return std::pair(carrier_of(slot).rtt, slot.grant.relay_id);
+  };
+  std::stable_sort(known.begin(), known.end(),
+                   [&](const PeerSlot& a, const PeerSlot& b) { return rank(a) < rank(b); });
+  if (known.size() > kReady) known.resize(kReady);
+  return known;
+}
+
+void Router::make_ready(Contact& contact, Instant now) {
+  for (const PeerSlot& slot : best_slots(contact)) {
+    if (!relays_.want(slot.grant.relay_id, now)) continue;
+    relays_.find(slot.grant.relay_id)->leg->bind(slot.grant, now);
+  }
+}
+
+void Router::tell_carriers(const Contact& contact, Instant now) {
+  std::vector<RelayCarrier> carriers;
+  for (const PeerSlot& slot : contact.slots) carriers.push_back(carrier_of(slot));
+  endpoint_.set_carriers(SignalRemote{value(contact.id)}, carriers, now);
+}
+
+void Router::hurry(const Contact& contact, Instant now) {
+  for (const PeerSlot& slot : contact.slots) {
+    Relays::Site* site = relays_.find(slot.grant.relay_id);
+    if (site != nullptr && site->leg) site->leg->hurry(now);
+  }
+}
+
+void Router::on_cut_off(Contact& contact, Instant now) {
+  contact.used = contact.sent = now;
+  if (contact.slots.empty()) return ask_grant(contact, now);
+  make_ready(contact, now);
+  hurry(contact, now);
 }
 
 void Router::ask_grant(Contact& contact, Instant now) {
@@ -376,111 +426,48 @@ void Router::ask_grant(Contact& contact, Instant now) {
   owe(contact, true);
 }
 
-// --- packets out ---------------------------------------------------------------------------------------------------
+// --- packets out ---------------------------------------------------------------------------------
 
-void Router::queue_out(const IpAddress& to, std::vector<std::uint8_t> packet) {
-  if (out_.size() >= limits_.out_max) {
-    out_.pop_front();
-    ++stats_.dropped_full;
+// Nothing: the leg cannot send there at the moment. The session hears of that, and sends what is in
+// it again.
+std::optional<Transmit> Router::wrap_batch(const RelayRemote& to, const RemoteTransmit& batch,
+                                           MutableBytes buffer, Instant now) {
+  Relays::Site* site = relays_.find(to.site);
+  relay::Leg* leg = site == nullptr ? nullptr : site->leg.get();
+  const auto handle = leg == nullptr ? std::nullopt : leg->handle_of(relay::SlotId{to.slot});
+  if (!handle) return std::nullopt;
+  if (const auto at = by_slot_.find(slot_key(to.site, relay::SlotId{to.slot}));
+      at != by_slot_.end()) {
+    Contact& contact = contacts_.at(at->second);
+    contact.used = contact.sent = now;
   }
-  out_.push_back({to, std::move(packet)});
-}
-
-// Copies of packets, each on its own.
-void Router::queue_batch(const Routes::Route& route, Bytes batch, std::size_t segment_size,
-                         Instant now) {
-  Relays::Site* site = relays_.find(route.site());
-  if (site == nullptr || !site->leg) return;
-  relay::Leg& leg = *site->leg;
-  const auto handle = leg.handle_of(route.slot.grant.slot);
-  if (!handle) return;
-  for (std::size_t at = 0; at < batch.size(); at += segment_size) {
-    const Bytes packet = batch.subspan(at, std::min(segment_size, batch.size() - at));
-    std::vector<std::uint8_t> wrapped(relay::kHeaderSize + packet.size());
-    leg.wrap(*handle, packet, wrapped, now);
-    queue_out(leg.relay(), std::move(wrapped));
-  }
-}
-
-// What waited for a relay leaves, as soon as it may.
-void Router::flush_waiting(Contact& contact, Instant now) {
-  const Routes::Route* route = contact.routes.active();
-  if (route == nullptr) return;
-  const Duration age_max = contact.reached ? kWaitAgain : kWaitFirst;
-  for (const auto& [since, packet] : contact.waiting) {
-    if (now - since <= age_max) {
-      queue_batch(*route, packet, packet.size(), now);
-    } else {
-      ++stats_.dropped_late;
-    }
-  }
-  contact.waiting.clear();
-}
-
-// A packet for which there is no way at the moment.
-void Router::send_later(Contact& contact, Bytes packet, Instant now) {
-  if (contact.waiting.size() >= limits_.waiting_max) {
-    contact.waiting.pop_front();
-    ++stats_.dropped_full;
-  }
-  contact.waiting.push_back({now, {packet.begin(), packet.end()}});
-  if (contact.routes.empty()) {
-    ask_grant(contact, now);
-  } else {
-    make_ready(contact, now);
-    hurry(contact, now);
-  }
-}
-
-void Router::hurry(const Contact& contact, Instant now) {
-  for (const Routes::Route& route : contact.routes.all()) {
-    Relays::Site* site = relays_.find(route.site());
-    if (site != nullptr && site->leg) site->leg->hurry(now);
-  }
-}
-
-std::size_t Router::wrap_batch(relay::Leg& leg, std::uint16_t handle, Bytes batch,
-                               std::size_t segment_size, MutableBytes out, Instant now) {
+  scratch_.assign(buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(batch.size));
   std::size_t written = 0;
-  for (std::size_t at = 0; at < batch.size(); at += segment_size) {
-    const Bytes packet = batch.subspan(at, std::min(segment_size, batch.size() - at));
-    written += leg.wrap(handle, packet, out.subspan(written), now);
+  for (std::size_t at = 0; at < batch.size; at += batch.segment_size) {
+    const Bytes packet = Bytes(scratch_).subspan(at, std::min(batch.segment_size, batch.size - at));
+    written += leg->wrap(*handle, packet, buffer.subspan(written), now);
     ++stats_.packets_out;
   }
-  return written;
+  return Transmit{leg->relay(), written, batch.segment_size + relay::kHeaderSize};
 }
 
-// What the endpoint sends to a user, as it goes onto the wire. Nothing: it became a signal, or it waits.
-std::optional<Transmit> Router::route_batch(const RemoteTransmit& batch, MutableBytes buffer,
+// What the endpoint sends to a user, as it goes onto the wire. Nothing: it became a signal.
+std::optional<Transmit> Router::carry_batch(const RemoteTransmit& batch, MutableBytes buffer,
                                             Instant now) {
-  const SignalRemote* to = batch.to.signal();
-  Contact* contact = to == nullptr ? nullptr : find(ContactId{to->user});
-  if (contact == nullptr) return std::nullopt;
+  if (const RelayRemote* to = batch.to.relay()) return wrap_batch(*to, batch, buffer, now);
+  const Bytes packet = buffer.first(batch.size);
+  Contact* contact = find(ContactId{batch.to.signal()->user});
+  if (contact == nullptr || packet_kind(packet[0]) != PacketKind::kHandshake ||
+      is_reset_packet(packet)) {
+    return std::nullopt;
+  }
   contact->used = contact->sent = now;
-  const Bytes bytes = buffer.first(batch.size);
-  if (packet_kind(bytes[0]) == PacketKind::kHandshake && !is_reset_packet(bytes)) {
-    const bool consent = shows_consent(bytes);
-    signal(*contact, bytes, consent, now);
-    // What the peer said of itself while it asked counts from now on; what we know of a former life of it does not.
-    if (consent && !contact->claims.empty()) learn_slots(*contact, now);
-    return std::nullopt;
-  }
-  const Routes::Route* route = contact->routes.active();
-  Relays::Site* site = route == nullptr ? nullptr : relays_.find(route->site());
-  relay::Leg* leg = site == nullptr ? nullptr : site->leg.get();
-  const auto handle = leg == nullptr ? std::nullopt : leg->handle_of(route->slot.grant.slot);
-  if (!handle) {
-    for (std::size_t at = 0; at < bytes.size(); at += batch.segment_size) {
-      send_later(*contact, bytes.subspan(at, std::min(batch.segment_size, bytes.size() - at)), now);
-    }
-    return std::nullopt;
-  }
-  scratch_.assign(bytes.begin(), bytes.end());
-  if (const Routes::Route* also = contact->routes.also())
-    queue_batch(*also, scratch_, batch.segment_size, now);
-  contact->reached = true;
-  const std::size_t size = wrap_batch(*leg, *handle, scratch_, batch.segment_size, buffer, now);
-  return Transmit{leg->relay(), size, batch.segment_size + relay::kHeaderSize};
+  const bool consent = shows_consent(packet);
+  signal(*contact, packet, consent, now);
+  // What the peer said of itself while it asked counts from now on; what we know of a former life
+  // of it does not.
+  if (consent && !contact->claims.empty()) learn_slots(*contact, now);
+  return std::nullopt;
 }
 
 std::optional<Transmit> Router::poll_transmit(MutableBytes buffer, Instant now) {
@@ -490,21 +477,19 @@ std::optional<Transmit> Router::poll_transmit(MutableBytes buffer, Instant now) 
   }
   // Room for the header of each packet of a batch.
   const std::size_t inner_max = buffer.size() - buffer.size() / 32;
-  while (out_.empty()) {
-    const auto batch = endpoint_.poll_transmit(buffer.first(inner_max), now);
-    if (!batch) return std::nullopt;
+  while (const auto batch = endpoint_.poll_transmit(buffer.first(inner_max), now)) {
     if (batch->to.udp() != nullptr) return batch->by_udp();
-    if (const auto routed = route_batch(*batch, buffer, now)) return routed;
+    if (const auto carried = carry_batch(*batch, buffer, now)) return carried;
     take_leg_events(now);
   }
-  const Out out = std::move(out_.front());
-  out_.pop_front();
-  std::copy(out.packet.begin(), out.packet.end(), buffer.begin());
-  ++stats_.packets_out;
-  return Transmit{out.to, out.packet.size(), out.packet.size()};
+  while (const auto user = endpoint_.poll_cut_off()) {
+    if (Contact* contact = find(ContactId{user->user})) on_cut_off(*contact, now);
+  }
+  // What that has asked for.
+  return relays_.poll_transmit(buffer, now);
 }
 
-// --- packets in, time ----------------------------------------------------------------------------------------------
+// --- packets in, time ----------------------------------------------------------------------------
 
 bool Router::receive(const IpAddress& from, MutableBytes datagram, Instant now) {
   if (!relays_.owns(from, datagram)) return false;
@@ -523,26 +508,20 @@ bool Router::receive(const IpAddress& from, MutableBytes datagram, Instant now) 
     return true;
   }
   ++stats_.packets_in;
-  contacts_.at(at->second).routes.on_heard(received->site, received->from, relays_, now);
-  endpoint_.receive(SignalRemote{value(at->second)}, received->payload, now);
+  endpoint_.receive(RelayRemote{received->site, received->from.value}, received->payload, now);
   return true;
 }
 
 void Router::advance(Instant now) {
   relays_.advance(now);
   take_leg_events(now);
-  if (now >= next_move_) {
-    next_move_ = kNever;
-    for (auto& [id, contact] : contacts_) choose(contact, now);
-  }
   if (now >= next_tell_) tell_due(now);
   if (now >= next_sweep_) sweep(now);
 }
 
 Instant Router::next_deadline() const {
-  if (!out_.empty()) return kNow;
   const bool asks = !requests_.empty() || !notices_.empty();
-  return std::min({relays_.next_deadline(), next_move_, next_tell_, asks ? pace_.when(1) : kNever,
+  return std::min({relays_.next_deadline(), next_tell_, asks ? pace_.when(1) : kNever,
                    contacts_.empty() ? kNever : next_sweep_});
 }
 

@@ -1,8 +1,9 @@
-// Finds the way to users that have no address of their own: handshake packets go as signals through the rendezvous, everything
-// else over a relay, each with the grants that let the peer answer.
+// Finds the way to users that have no address of their own: handshake packets go as signals through
+// the rendezvous, everything else over a relay, each with the grants that let the peer answer.
 //
-// Stands between an endpoint and the sockets. For the endpoint such a user is a SignalRemote; the router turns that into what is on
-// the wire, and back. Sans-I/O, one driver, as everything below io.
+// Stands between an endpoint and the sockets. For the endpoint such a user is a SignalRemote; the
+// router turns that into what is on the wire, and back. Sans-I/O, one driver, as everything below
+// io.
 #pragma once
 
 #include <whimbrel/identity.h>
@@ -22,7 +23,6 @@
 #include "base/token_bucket.h"
 #include "endpoint/endpoint.h"
 #include "network/relays.h"
-#include "network/routes.h"
 #include "network/signal.h"
 #include "network/user_route.h"
 
@@ -36,12 +36,10 @@ constexpr std::uint32_t value(ContactId id) { return static_cast<std::uint32_t>(
 struct RouterLimits {
   std::size_t contacts_max =
       4096;  // signals of further strangers are dropped, further users not dialled
-  std::size_t waiting_max = 64;  // packets of one contact that wait for the relay: the oldest goes
   std::size_t requests_max = 4096;  // for the rendezvous: a signal is dropped, as a packet may be
   // Further ones wait. Until the rendezvous says what it takes (set_pace()); and as many at once.
   std::uint32_t requests_per_second = 150;
   std::uint32_t requests_per_second_max = 600;  // whatever it says
-  std::size_t out_max = 1024;  // packets that wait for poll_transmit(): the oldest goes
 };
 
 // What the rendezvous is asked to do.
@@ -58,7 +56,6 @@ struct RouterStats {
   std::uint64_t packets_in = 0, packets_out = 0;  // over the relay
   std::uint64_t signals_in = 0, signals_out = 0;
   std::uint64_t dropped_unknown_slot = 0, dropped_malformed = 0, dropped_full = 0;
-  std::uint64_t dropped_late = 0;  // had waited too long for a relay
 };
 
 class Router {
@@ -67,36 +64,40 @@ class Router {
   Router(Endpoint& users, std::uint32_t app_id, Random& random, Instant now, const WallClock& clock,
          const RouterLimits& limits = {});
 
-  // --- inputs: from the rendezvous -------------------------------------------------------------------------------
+  // --- inputs: from the rendezvous ---------------------------------------------------------------
   // The answer to a lookup: where there is a key, the user may be dialled.
   void on_found(const Identity& user, const PublicKey& key, Instant now);
   void on_not_found(const Identity& user, int reason, const std::string& text, Instant now);
-  // `user` is who the rendezvous says it is; what the packet inside proves is the endpoint's to see.
+  // `user` is who the rendezvous says it is; what the packet inside proves is the endpoint's to
+  // see.
   void on_signal(const Identity& user, Bytes body, Instant now);
-  // What the user was told last did not reach it; `again`: the rendezvous had no time, so it is said once more.
+  // What the user was told last did not reach it; `again`: the rendezvous had no time, so it is
+  // said once more.
   void on_undelivered(const Identity& user, bool again);
   // The rendezvous takes so many requests a second, lobbies' and all; 0: it does not say.
   void set_pace(std::uint32_t requests_per_second, Instant now);
-  // Everybody whom we have a session with gets new grants: those that they have are dated by another clock.
+  // Everybody whom we have a session with gets new grants: those that they have are dated by
+  // another clock.
   void tell_all();
   // The rendezvous carries signals again: what may have been lost is said once more.
   void on_online(Instant now);
   // Where the relays are, and what opens them.
   void on_tickets(const std::vector<SiteTicket>& tickets, Instant now);
 
-  // --- inputs: from the sockets ----------------------------------------------------------------------------------
+  // --- inputs: from the sockets ------------------------------------------------------------------
   // True if the datagram was the router's.
   bool receive(const IpAddress& from, MutableBytes datagram, Instant now);
   void advance(Instant now);
 
-  // --- outputs ---------------------------------------------------------------------------------------------------
+  // --- outputs -----------------------------------------------------------------------------------
   // What the endpoint and the relay legs have to send, as it goes onto the wire. `buffer`: 64 KiB.
   std::optional<Transmit> poll_transmit(MutableBytes buffer, Instant now);
   // First what a dial waits for, then grants that are told to sessions that are up.
   std::optional<RouterRequest> poll_request(Instant now);
   // A leg was lost: others may want to look after what they have there.
   std::optional<relay::LegLost> poll_leg_lost();
-  // Since the last call a leg was opened to one of these addresses: whoever lives there was reached just now.
+  // Since the last call a leg was opened to one of these addresses: whoever lives there was reached
+  // just now.
   bool take_reopened(const std::vector<IpAddress>& relays);
   // Something at this address is silent: so may be the relay.
   void suspect(const IpAddress& relay, Instant now);
@@ -114,14 +115,8 @@ class Router {
     ContactId id{};
     Identity user;
     relay::IdentityHash hash{};
-    std::vector<PeerSlot> claims;  // its slots, as it says; Routes has those that are nobody else's
-    Routes routes;
-    struct Waiting {
-      Instant since{};
-      std::vector<std::uint8_t> packet;
-    };
-    std::deque<Waiting> waiting;
-    bool reached = false;  // over the routes that it has
+    std::vector<PeerSlot> claims;  // its slots, as it says
+    std::vector<PeerSlot> slots;   // those of them that are nobody else's
     Instant used{};
     Instant sent{};                       // the last packet to it
     Instant asked{};                      // for a grant
@@ -143,9 +138,14 @@ class Router {
   void learn_slots(Contact& contact, Instant now);
   void learn_from_others(SiteId site, relay::SlotId slot, Instant now);
   void forget_slot(const Contact& contact, const PeerSlot& slot);
-  void forget_route(SiteId site, relay::SlotId slot, Instant now);
-  // Legs and bindings of what the peer is reached over.
+  void on_slot_gone(SiteId site, relay::SlotId slot, Instant now);
+  // The slots that are worth to be kept bound, best first.
+  std::vector<PeerSlot> best_slots(const Contact& contact) const;
+  // Legs and bindings of these.
   void make_ready(Contact& contact, Instant now);
+  RelayCarrier carrier_of(const PeerSlot& slot) const;
+  // Tells the endpoint over which relays the user can be reached.
+  void tell_carriers(const Contact& contact, Instant now);
   void make_room(SiteId site, Contact& wants, Instant now);
   void ask_grant(Contact& contact, Instant now);
   void signal(Contact& contact, Bytes packet, bool with_slots, Instant now);
@@ -153,15 +153,13 @@ class Router {
   void tell_due(Instant now);
   std::optional<RouterRequest> next_notice(Instant now);
 
-  void send_later(Contact& contact, Bytes packet, Instant now);
+  // Something waits for a relay to this user.
+  void on_cut_off(Contact& contact, Instant now);
   void hurry(const Contact& contact, Instant now);
-  std::optional<Transmit> route_batch(const RemoteTransmit& batch, MutableBytes buffer,
+  std::optional<Transmit> carry_batch(const RemoteTransmit& batch, MutableBytes buffer,
                                       Instant now);
-  std::size_t wrap_batch(relay::Leg& leg, std::uint16_t handle, Bytes batch,
-                         std::size_t segment_size, MutableBytes out, Instant now);
-  void queue_batch(const Routes::Route& route, Bytes batch, std::size_t segment_size, Instant now);
-  void flush_waiting(Contact& contact, Instant now);
-  void queue_out(const IpAddress& to, std::vector<std::uint8_t> packet);
+  std::optional<Transmit> wrap_batch(const RelayRemote& to, const RemoteTransmit& batch,
+                                     MutableBytes buffer, Instant now);
 
   void take_leg_events(Instant now);
   void on_leg(SiteId site, const relay::LegOpened& event, Instant now);
@@ -172,9 +170,13 @@ class Router {
   void on_leg(SiteId site, const relay::LegDraining& event, Instant now);
   void on_leg(SiteId site, const relay::LegSuspected& event, Instant now);
   void on_leg(SiteId site, const relay::LegHeard& event, Instant now);
-  void choose_all(SiteId site, Instant now);
-  void choose(Contact& contact, Instant now);
+  void tell_carriers_at(SiteId site, Instant now);
   void sweep(Instant now);
+  static bool has_slot_at(const Contact& contact, SiteId site);
+  static bool is_at(const PeerSlot& slot, SiteId site) { return slot.grant.relay_id == site; }
+  static bool is(const PeerSlot& one, SiteId site, relay::SlotId slot) {
+    return is_at(one, site) && one.grant.slot == slot;
+  }
   bool has_session(const Identity& user) const { return endpoint_.has_peer(user); }
 
   Endpoint& endpoint_;
@@ -191,14 +193,8 @@ class Router {
   TokenBucket pace_;               // of both
   std::deque<relay::LegLost> legs_lost_;
   std::set<SiteId> reopened_;
-  struct Out {
-    IpAddress to;
-    std::vector<std::uint8_t> packet;
-  };
-  std::deque<Out> out_;
   std::vector<std::uint8_t> scratch_;
   Instant next_sweep_ = kNever;
-  Instant next_move_ = kNever;  // of any contact's route to a better one
   Instant next_tell_ = kNever;
   RouterStats stats_;
 };

@@ -9,7 +9,8 @@ namespace whimbrel {
 namespace {
 
 constexpr std::size_t kLegsLostMax = 64;
-// A relay binds so many peers and no more; whom nothing was sent to for this long makes room for others.
+// A relay binds so many peers and no more; whom nothing was sent to for this long makes room for
+// others.
 constexpr Duration kIdleBinding = seconds(5);
 
 }  // namespace
@@ -43,32 +44,29 @@ std::optional<relay::LegLost> Router::poll_leg_lost() {
   return lost;
 }
 
-// Our slot is a new one: whoever talks to us must know. Where it is not at a relay of our own choice, only those who are there.
+// Our slot is a new one: whoever talks to us must know. Where it is not at a relay of our own
+// choice, only those who are there.
 void Router::on_leg(SiteId site, const relay::LegOpened&, Instant now) {
   reopened_.insert(site);
   const Relays::Site* opened = relays_.find(site);
   const bool ours = opened == relays_.home() || opened == relays_.backup();
   for (auto& [id, contact] : contacts_) {
     if (!has_session(contact.user)) continue;
-    const auto& routes = contact.routes.all();
-    const bool there = std::any_of(routes.begin(), routes.end(),
-                                   [site](const auto& route) { return route.site() == site; });
-    if (!ours && !there) continue;
+    if (!ours && !has_slot_at(contact, site)) continue;
     owe(contact, false);
     make_ready(contact, now);
-    flush_waiting(contact, now);
   }
 }
 
 // Peers know our slot still.
 void Router::on_leg(SiteId site, const relay::LegResumed&, Instant now) {
   reopened_.insert(site);
-  choose_all(site, now);
+  tell_carriers_at(site, now);
 }
 
 void Router::on_leg(SiteId site, const relay::LegLost& event, Instant now) {
   if (legs_lost_.size() < kLegsLostMax) legs_lost_.push_back(event);
-  choose_all(site, now);
+  tell_carriers_at(site, now);
 }
 
 void Router::on_leg(SiteId site, const relay::LegBound& event, Instant now) {
@@ -76,69 +74,58 @@ void Router::on_leg(SiteId site, const relay::LegBound& event, Instant now) {
   if (at == by_slot_.end()) return;
   if (event.result == relay::BindResult::kFull)
     return make_room(site, contacts_.at(at->second), now);
-  if (event.result != relay::BindResult::kBound) return forget_route(site, event.slot, now);
-  choose(contacts_.at(at->second), now);
+  if (event.result != relay::BindResult::kBound) return on_slot_gone(site, event.slot, now);
+  tell_carriers(contacts_.at(at->second), now);
 }
 
-// Nothing is wrong with the grant: whoever has been sent nothing for a while gives its place to the other.
+// Nothing is wrong with the grant: whoever has been sent nothing for a while gives its place to the
+// other.
 void Router::make_room(SiteId site, Contact& wants, Instant now) {
   relay::Leg& leg = *relays_.find(site)->leg;
   Contact* idle = nullptr;
   for (auto& [id, contact] : contacts_) {
     if (&contact == &wants || now - contact.sent < kIdleBinding) continue;
-    const auto& routes = contact.routes.all();
-    const bool bound = std::any_of(routes.begin(), routes.end(), [&](const Routes::Route& route) {
-      return route.site() == site && leg.bound(route.slot.grant.slot);
-    });
+    const bool bound = std::any_of(
+        contact.slots.begin(), contact.slots.end(),
+        [&](const PeerSlot& slot) { return is_at(slot, site) && leg.bound(slot.grant.slot); });
     if (bound && (idle == nullptr || contact.sent < idle->sent)) idle = &contact;
   }
   if (idle == nullptr) return;
-  for (const Routes::Route& route : idle->routes.all()) {
-    if (route.site() == site) leg.unbind(route.slot.grant.slot);
+  for (const PeerSlot& slot : idle->slots) {
+    if (is_at(slot, site)) leg.unbind(slot.grant.slot);
   }
-  choose(*idle, now);
+  tell_carriers(*idle, now);
   make_ready(wants, now);
 }
 
 void Router::on_leg(SiteId site, const relay::LegPeerGone& event, Instant now) {
-  forget_route(site, event.slot, now);
+  on_slot_gone(site, event.slot, now);
 }
 
 // Peers shall use another relay, too.
 void Router::on_leg(SiteId site, const relay::LegDraining&, Instant now) {
-  choose_all(site, now);
+  tell_carriers_at(site, now);
   for (auto& [id, contact] : contacts_) {
     if (has_session(contact.user)) owe(contact, false);
   }
 }
 
-void Router::on_leg(SiteId site, const relay::LegSuspected&, Instant now) { choose_all(site, now); }
+void Router::on_leg(SiteId site, const relay::LegSuspected&, Instant now) {
+  tell_carriers_at(site, now);
+}
 void Router::on_leg(SiteId site, const relay::LegHeard&, Instant now) {
-  choose_all(site, now);
-  for (auto& [id, contact] : contacts_) {
-    const Routes::Route* active = contact.routes.active();
-    if (active != nullptr && active->site() == site)
-      endpoint_.reach_again(contact.user, false, now);
-  }
+  tell_carriers_at(site, now);
 }
 
-void Router::choose_all(SiteId site, Instant now) {
-  for (auto& [id, contact] : contacts_) {
-    const auto& routes = contact.routes.all();
-    const bool there = std::any_of(routes.begin(), routes.end(),
-                                   [site](const auto& route) { return route.site() == site; });
-    if (there) choose(contact, now);
-  }
+bool Router::has_slot_at(const Contact& contact, SiteId site) {
+  return std::any_of(contact.slots.begin(), contact.slots.end(),
+                     [site](const PeerSlot& slot) { return is_at(slot, site); });
 }
 
-void Router::choose(Contact& contact, Instant now) {
-  const bool had_none = contact.routes.active() == nullptr;
-  contact.routes.choose(relays_, now);
-  // What was sent meanwhile waits here, or is lost.
-  if (had_none && contact.routes.active() != nullptr)
-    endpoint_.reach_again(contact.user, true, now);
-  next_move_ = std::min(next_move_, contact.routes.next_deadline());
-  if (!contact.waiting.empty()) flush_waiting(contact, now);
+void Router::tell_carriers_at(SiteId site, Instant now) {
+  for (const auto& [id, contact] : contacts_) {
+    if (has_slot_at(contact, site)) tell_carriers(contact, now);
+  }
 }
 
 }  // namespace whimbrel

@@ -19,7 +19,8 @@ namespace {
 constexpr UnixMillis kUnixStart = 1'800'000'000'000;
 constexpr Duration kLeg = milliseconds(25);  // from a host to the relay or the rendezvous
 
-// Users, a relay between them, and a rendezvous that does what the real one does: answers lookups and carries signals.
+// Users, a relay between them, and a rendezvous that does what the real one does: answers lookups
+// and carries signals.
 class RouterTest : public ::testing::Test {
  protected:
   struct Host {
@@ -321,7 +322,8 @@ TEST_F(RouterTest, ARestartedRelayIsSurvived) {
   EXPECT_LE(to_milliseconds(gap), 1500);
 }
 
-// Whoever must bind again may find no rendezvous to ask, so what it has must be good for a while at any time.
+// Whoever must bind again may find no rendezvous to ask, so what it has must be good for a while at
+// any time.
 TEST_F(RouterTest, GrantsAreRenewedLongBeforeTheyEnd) {
   Host& alice = add("str:alice");
   Host& bob = add("str:bob");
@@ -419,7 +421,8 @@ TEST_F(RouterTest, AClaimOfAnothersSlotIsIgnored) {
   EXPECT_EQ(alice.got.size(), 1u);
 }
 
-// One whom we do talk to says that another's slot is his: the relay knows better, and its owner gets it back.
+// One whom we do talk to says that another's slot is his: the relay knows better, and its owner
+// gets it back.
 TEST_F(RouterTest, AFriendsClaimOfAnothersSlotHoldsForARoundTripOnly) {
   Host& alice = add("str:alice");
   Host& bob = add("str:bob");
@@ -442,7 +445,8 @@ TEST_F(RouterTest, AFriendsClaimOfAnothersSlotHoldsForARoundTripOnly) {
   EXPECT_EQ(alice.got, (std::vector<std::string>{"hello", "from bob"}));
 }
 
-// The rendezvous took Bob for logged in, and he was not; what Alice told him went nowhere. When he is back he asks.
+// The rendezvous took Bob for logged in, and he was not; what Alice told him went nowhere. When he
+// is back he asks.
 TEST_F(RouterTest, ANoticeThatGotLostIsAskedFor) {
   Host& alice = add("str:alice");
   Host& bob = add("str:bob");

@@ -2,10 +2,12 @@
 //
 //  | kind u8 | count u8 | count times { grant 37 | round trip u16 } | packet ... |
 //
-// The grants are for the receiver: one of each relay where the sender has a slot, the one it calls its home first; none where it
-// has nothing new to say. The round trip is the sender's to that relay, in steps of 0.1 ms.
+// The grants are for the receiver: one of each relay where the sender has a slot, the one it calls
+// its home first; none where it has nothing new to say. The round trip is the sender's to that
+// relay, in steps of 0.1 ms.
 //
-// The rendezvous vouches for the sender's name only; the packet inside, a handshake packet, proves itself.
+// The rendezvous vouches for the sender's name only; the packet inside, a handshake packet, proves
+// itself.
 #pragma once
 
 #include <cstdint>

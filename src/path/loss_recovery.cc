@@ -17,10 +17,11 @@ constexpr int kPersistentCongestionThreshold = 3;
 // RFC 9002 6.2.4: two probes, for one may be lost too; one from the fourth timeout on.
 constexpr unsigned kProbesPerTimeout = 2;
 constexpr unsigned kDoubleProbeTimeouts = 3;
-// RFC 9002 6.2.1 doubles without end, until the idle timeout. Here a session that hears nothing ends after TimeoutConnected
-// (10 s), so that the bound decides only when the last probes leave; and who raised that time wants a game that comes back
-// from a tunnel to go on at once, not a minute later. One small packet in 5 s stays below the one in 3 s that RFC 8085 3.1.3
-// allows where nothing is known of the way.
+// RFC 9002 6.2.1 doubles without end, until the idle timeout. Here a session that hears nothing
+// ends after TimeoutConnected (10 s), so that the bound decides only when the last probes leave;
+// and who raised that time wants a game that comes back from a tunnel to go on at once, not a
+// minute later. One small packet in 5 s stays below the one in 3 s that RFC 8085 3.1.3 allows where
+// nothing is known of the way.
 constexpr Duration kProbeTimeoutMax = seconds(5);
 constexpr unsigned kBackoffMax = 16;
 // Lost packets that are remembered; over it the oldest is forgotten.
@@ -295,8 +296,9 @@ bool LossRecovery::backed_off(Instant now) const {
          now >= last_eliciting_sent_ + std::max(loss_delay(), peer_ack_delay_max_);
 }
 
-// RFC 9002 6.2.1 lets probes back off so as not to load a network that may be congested. Who hears the peer has reason to try at the
-// first pace again: what was sent meanwhile may have met an outage that is over.
+// RFC 9002 6.2.1 lets probes back off so as not to load a network that may be congested. Who hears
+// the peer has reason to try at the first pace again: what was sent meanwhile may have met an
+// outage that is over.
 void LossRecovery::on_sign_of_life(Instant now, FrameSink& sink) {
   const bool overdue = backed_off(now);
   pto_count_ = 0;
@@ -310,7 +312,8 @@ void LossRecovery::owe_probe(FrameSink& sink) {
 }
 
 // RFC 9002 6.2.4: a probe should carry data. The oldest frames go back to be sent again; their
-// packets stay in flight, for they are not known to be lost: an acknowledgement of them still counts.
+// packets stay in flight, for they are not known to be lost: an acknowledgement of them still
+// counts.
 void LossRecovery::give_back_for_probes(FrameSink& sink) {
   unsigned wanted = probes_owed_;
   const std::uint64_t begin = oldest_eliciting();
@@ -323,6 +326,15 @@ void LossRecovery::give_back_for_probes(FrameSink& sink) {
     lose_frames(packet, sink);
     packet.given_back = true;
     --wanted;
+  }
+}
+
+void LossRecovery::give_back_all(FrameSink& sink) {
+  for (std::uint64_t n = packets_.first_number(); n < packets_.next_number(); ++n) {
+    SentPacket& packet = packets_.at(n);
+    if (packet.state != PacketState::kOutstanding) continue;
+    lose_frames(packet, sink);
+    packet.given_back = true;
   }
 }
 

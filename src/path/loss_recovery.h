@@ -60,7 +60,8 @@ class LossRecovery {
   void owe_probe(FrameSink& sink);
   // Something came from the peer, though no acknowledgement.
   void on_sign_of_life(Instant now, FrameSink& sink);
-  // A probe timeout or more has passed without an answer, and that to the last packet should have come by now.
+  // A probe timeout or more has passed without an answer, and that to the last packet should have
+  // come by now.
   bool backed_off(Instant now) const;
 
   void set_peer_ack_delay_max(Duration delay) { peer_ack_delay_max_ = delay; }
@@ -77,14 +78,16 @@ class LossRecovery {
   void on_deadline(Instant now, FrameSink& sink, Settled& settled);
 
   Duration probe_timeout() const;
-  // The way was closed and is open: what its timeouts have learned is no congestion. It is as if the first one
-  // came now.
+  // The way was closed and is open: what its timeouts have learned is no congestion. It is as if
+  // the first one came now.
   void probe_now(Instant now, FrameSink& sink);
   Instant oldest_unacked_time() const;
 
   // Packets in flight no longer count, and the round-trip time is measured afresh.
   void reset_for_new_route(Duration rtt_initial, Instant now);
   void abandon(FrameSink& sink);
+  // The frames in flight go again; their packets may still be acknowledged.
+  void give_back_all(FrameSink& sink);
   // Gives memory back; only when nothing is in flight.
   void shrink();
   bool holds_memory() const;

@@ -33,7 +33,8 @@ class MtuSearch {
   // if datagram_size() has changed.
   void on_acked(std::size_t size_max);
   bool on_lost(std::size_t size_max, Instant now);
-  // Several of them without an acknowledgement between: the path may have turned into a black hole for full datagrams.
+  // Several of them without an acknowledgement between: the path may have turned into a black hole
+  // for full datagrams.
   bool on_probe_timeout(Instant now);
 
  private:

@@ -18,7 +18,8 @@ namespace {
 constexpr std::uint64_t kAmplificationFactor = 3;
 // RFC 9000 13.2.4: packets that nobody acknowledges, before we ask for it.
 constexpr std::size_t kUnackedBeforePing = 32;
-// A side that only acknowledges asks for a sample when its last one is this old: with every third keep-alive.
+// A side that only acknowledges asks for a sample when its last one is this old: with every third
+// keep-alive.
 constexpr Duration kSampleAgeMax = seconds(12);
 // From this window on, in packets, data that fills it leaves room for a probe of the MTU search.
 constexpr std::uint64_t kMtuReservePackets = 20;
@@ -193,6 +194,7 @@ Path::Path(Path&&) noexcept = default;
 Path& Path::operator=(Path&&) noexcept = default;
 
 PathId Path::id() const { return state_->id; }
+const PathConfig& Path::config() const { return state_->config; }
 
 // --- sending
 
@@ -304,6 +306,8 @@ void Path::on_ack_written(Instant now) {
   s.received.on_ack_written();
 }
 
+void Path::on_ack_written_elsewhere() { state_->received.on_ack_written(); }
+
 bool Path::wants_ping_with_ack(Instant now) const {
   if (!idle()) return state_->recovery.backed_off(now);
   // The first time also to learn the round trip, which says how often to acknowledge.
@@ -397,6 +401,7 @@ void Path::on_handshake_rtt(Duration rtt) {
 }
 
 void Path::abandon(FrameSink& sink) { state_->recovery.abandon(sink); }
+void Path::give_back_all(FrameSink& sink) { state_->recovery.give_back_all(sink); }
 
 Instant Path::oldest_unacked_time() const { return state_->recovery.oldest_unacked_time(); }
 Duration Path::probe_timeout() const { return state_->recovery.probe_timeout(); }

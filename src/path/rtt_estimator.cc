@@ -5,7 +5,8 @@
 namespace whimbrel {
 namespace {
 
-// A pause after which the next sample stands for itself. Keep-alives are further apart, messages of a game are not.
+// A pause after which the next sample stands for itself. Keep-alives are further apart, messages of
+// a game are not.
 constexpr Duration kForgetAfter = seconds(2);
 
 }  // namespace
@@ -22,9 +23,9 @@ void RttEstimator::on_sample(Duration latest, Duration ack_delay, Duration ack_d
     adjusted_ = latest_;
     return restart();
   }
-  // RFC 9002 5.2 and 5.3 leave the delay in what would lower min_rtt, for a peer may lie about it. On a quiet line every
-  // acknowledgement is delayed, and min_rtt would never be the line's. What is believed of a lie is ack_delay_max, which
-  // every probe timeout waits longer (6.2.1).
+  // RFC 9002 5.2 and 5.3 leave the delay in what would lower min_rtt, for a peer may lie about it.
+  // On a quiet line every acknowledgement is delayed, and min_rtt would never be the line's. What
+  // is believed of a lie is ack_delay_max, which every probe timeout waits longer (6.2.1).
   const Duration delay = std::min(ack_delay, ack_delay_max);
   adjusted_ = latest_ > delay ? latest_ - delay : latest_;
   // A mean over samples long past says nothing of the line now.

@@ -9,31 +9,39 @@ namespace whimbrel {
 
 namespace {
 
-// RFC 9000 10.2: how long a closed session answers stray packets: three probe timeouts, within these bounds.
+// RFC 9000 10.2: how long a closed session answers stray packets: three probe timeouts, within
+// these bounds.
 constexpr Duration kClosingMin = milliseconds(500);
 constexpr Duration kClosingMax = seconds(5);
 // The first report comes soon, so that a new session's quality is known.
 constexpr Duration kQualityFirst = milliseconds(200);
-// Where message 1 went to several addresses the peer may begin at another than we do. It follows us, and we do
-// not follow it meanwhile, or each could go where the other was. RFC 9000 9.6: nor does a client follow its server.
+// Where message 1 went to several addresses the peer may begin at another than we do. It follows
+// us, and we do not follow it meanwhile, or each could go where the other was. RFC 9000 9.6: nor
+// does a client follow its server.
 constexpr Duration kStaysWhereChosen = seconds(3);
-// A line that was quiet for so long gives its key schedules back; making them again takes a microsecond.
+// A line that was quiet for so long gives its key schedules back; making them again takes a
+// microsecond.
 constexpr Duration kTrimAfter = milliseconds(250);
-// What is not urgent comes due at these points in time, so that ten thousand quiet sessions wake their thread together.
+// What is not urgent comes due at these points in time, so that ten thousand quiet sessions wake
+// their thread together.
 constexpr Duration kGrid = milliseconds(64);
-// Keep-alives: half of the connected timeout at most, so that the other half is left to ask whoever is silent. The side that
-// answered waits longer by a fifth: one of the two asks, and hears, for both.
+// Keep-alives: half of the connected timeout at most, so that the other half is left to ask whoever
+// is silent. The side that answered waits longer by a fifth: one of the two asks, and hears, for
+// both.
 constexpr int kQuietShare = 2;
 constexpr int kAnsweringDelayShare = 5;
-// So often a peer that says nothing is doubted, each time after twice as long; then the last questions come.
+// So often a peer that says nothing is doubted, each time after twice as long; then the last
+// questions come.
 constexpr std::uint8_t kDoubtsMax = 8;
-// The connected timeout counts from what was heard last, and a question may come so much later without a loss of time.
+// The connected timeout counts from what was heard last, and a question may come so much later
+// without a loss of time.
 constexpr Duration kUnheardFree = milliseconds(900);
-// Probes grow rare (RFC 9002 6.2.1). Whoever is back shortly before it is given up is asked in time: so often, so many
-// hundredths of the connected timeout apart.
+// Probes grow rare (RFC 9002 6.2.1). Whoever is back shortly before it is given up is asked in
+// time: so often, so many hundredths of the connected timeout apart.
 constexpr int kLastQuestions = 3;
 constexpr int kLastQuestionShare = 3;
-// Long enough for a short outage, short enough for a user who started again, proves its name and waits to be let in.
+// Long enough for a short outage, short enough for a user who started again, proves its name and
+// waits to be let in.
 constexpr Duration kSignOfLifeMin = seconds(3);
 // What waits longer is late for who asked for no delay (whimbrel/send_flags.h).
 constexpr Duration kNoDelayMax = milliseconds(200);
@@ -71,12 +79,8 @@ Session::Session(const SessionOptions& options, Establishment&& with, Random& ra
       random_(random),
       counters_(counters),
       channels_(message_limits(options), &slabs),
-      path_(PathId{0}, path_config(options, with.peer), now),
+      paths_(path_config(options, with.peer), with.leads, now),
       keys_(std::move(with.keys)),
-      remote_(with.remote),
-      address_proof_(with.address_proof),
-      local_index_(with.local_index),
-      remote_index_(with.remote_index),
       last_message_(now),
       last_received_(now),
       last_activity_(now),
@@ -86,9 +90,19 @@ Session::Session(const SessionOptions& options, Establishment&& with, Random& ra
       ping_owed_(!with.answering && !with.await_confirmation),
       stays_until_(with.one_of_several ? now + kStaysWhereChosen : Instant{}),
       quality_next_(now + kQualityFirst) {
-  path_.on_unvalidated_bytes(with.bytes_received);
-  if (with.address_proof == AddressProof::kGiven) path_.set_address_validated();
-  if (with.handshake_rtt > Duration::zero()) path_.on_handshake_rtt(with.handshake_rtt);
+  PathEntry& first = paths_.first();
+  first.remote = with.remote;
+  first.local_index = with.local_index;
+  first.remote_index = with.remote_index;
+  first.proof = with.address_proof;
+  first.heard = now;
+  first.path.on_unvalidated_bytes(with.bytes_received);
+  // Over a relay nobody gets what they did not ask for: it takes a grant of theirs.
+  const bool over_relay = with.remote.udp() == nullptr;
+  if (over_relay) first.carrier = CarrierState::kDown;
+  if (over_relay || with.address_proof == AddressProof::kGiven) first.path.set_address_validated();
+  if (!over_relay && with.handshake_rtt > Duration::zero())
+    first.path.on_handshake_rtt(with.handshake_rtt);
   channels_.set_initial_credit(with.peer.credit);
   channels_.set_unreliable_age_max(options.unreliable_age_max);
 }
@@ -97,7 +111,7 @@ Session::~Session() = default;
 
 void Session::send(ChannelId channel, SharedBytes payload, int flags, Instant now) {
   const bool reliable = (flags & kSendReliable) != 0;
-  const std::size_t fragment_size = path_.datagram_size() - kDataOverheadMax;
+  const std::size_t fragment_size = path().datagram_size() - kDataOverheadMax;
   channels_.send(channel, reliable ? Delivery::kReliable : Delivery::kUnreliable,
                  std::move(payload), fragment_size, now);
   count_expired();
@@ -136,7 +150,7 @@ void Session::fail(SessionEnd::Kind kind, int reason, std::string_view text, Ins
 void Session::enter_closing(Instant now) {
   phase_ = SessionPhase::kClosing;
   close_owed_ = true;
-  close_deadline_ = now + std::clamp(3 * path_.probe_timeout(), kClosingMin, kClosingMax);
+  close_deadline_ = now + std::clamp(3 * path().probe_timeout(), kClosingMin, kClosingMax);
 }
 
 void Session::consumed(std::uint16_t place, bool reliable, std::uint64_t bytes,
@@ -145,14 +159,17 @@ void Session::consumed(std::uint16_t place, bool reliable, std::uint64_t bytes,
 }
 
 void Session::set_options(const SessionOptions& options) {
-  // What was agreed in the handshake or sized at the start stays: receive limits and the datagram size.
+  // What was agreed in the handshake or sized at the start stays: receive limits and the datagram
+  // size.
   SessionOptions next = options;
   next.receive_bytes_max = options_.receive_bytes_max;
   next.receive_messages_max = options_.receive_messages_max;
   next.datagram_size_max = options_.datagram_size_max;
   options_ = next;
   channels_.set_unreliable_age_max(options.unreliable_age_max);
-  path_.set_send_rate(options.send_rate_min, options.send_rate_max);
+  paths_.for_each([&](PathEntry& entry) {
+    entry.path.set_send_rate(options.send_rate_min, options.send_rate_max);
+  });
 }
 
 void Session::probe_liveness(Rival rival, Instant now) {
@@ -160,25 +177,22 @@ void Session::probe_liveness(Rival rival, Instant now) {
   // One question at a time, however often the name is claimed.
   if (awaiting_since_ == kNever) ping_owed_ = true;
   if (rival == Rival::kClaims || awaits_sign_of_life()) return;
-  if (awaiting_since_ != kNever) path_.owe_probe(*this);
+  if (awaiting_since_ != kNever) path().owe_probe(*this);
   rival_ = rival;
   last_questions_ = 0;
   sign_of_life_asked_ = now;
-  sign_of_life_until_ = now + std::max(3 * path_.probe_timeout(), kSignOfLifeMin);
-}
-
-void Session::reach_again(bool says_so, Instant now) {
-  if (phase_ != SessionPhase::kUp && phase_ != SessionPhase::kLingering) return;
-  // Who only listens says that it is there: the other side may wait for its own probe's turn.
-  if (says_so && path_.idle()) ping_owed_ = true;
-  path_.probe_now(now, *this);
+  sign_of_life_until_ = now + std::max(3 * path().probe_timeout(), kSignOfLifeMin);
 }
 
 void Session::on_frame_acked(const SentFrame& frame) {
   switch (frame.type) {
     case FrameType::kHandshakeDone:
     case FrameType::kQuality:
+    case FrameType::kPathIndex:
+    case FrameType::kPathStatus:
       return;
+    case FrameType::kPathAbandon:
+      return on_abandon_acked(PathId{static_cast<std::uint32_t>(frame.offset)});
     default:
       channels_.on_frame_acked(frame);
   }
@@ -191,6 +205,10 @@ void Session::on_frame_lost(const SentFrame& frame) {
       return;
     case FrameType::kQuality:
       return;
+    case FrameType::kPathIndex:
+    case FrameType::kPathStatus:
+    case FrameType::kPathAbandon:
+      return on_path_frame_lost(frame);
     default:
       channels_.on_frame_lost(frame);
   }
@@ -202,18 +220,19 @@ void Session::advance(Instant now) {
   if (phase_ != SessionPhase::kUp && phase_ != SessionPhase::kLingering) return;
   channels_.expire(now);
   count_expired();
-  const bool probing = path_.probes_owed() > 0;
-  path_.on_deadline(now, *this);
-  // All that was in flight is lost and none of it goes again: nobody owes us an answer before we ask for one.
-  if (awaiting_since_ != kNever && path_.idle()) ping_owed_ = true;
+  const bool probing = path().probes_owed() > 0;
+  paths_.for_each([&](PathEntry& entry) { advance_path(entry, now); });
+  if (paths_.several()) settle_paths(now);
+  // All that was in flight is lost and none of it goes again: nobody owes us an answer before we
+  // ask for one.
+  if (awaiting_since_ != kNever && paths_.idle()) ping_owed_ = true;
   if (now >= last_question_at()) {
     ++last_questions_;
-    path_.owe_probe(*this);
+    path().owe_probe(*this);
   }
   doubt_ =
-      phase_ == SessionPhase::kUp && ((!probing && path_.probes_owed() > 0) || now >= doubt_at());
+      phase_ == SessionPhase::kUp && ((!probing && path().probes_owed() > 0) || now >= doubt_at());
   if (doubt_) ++doubts_;
-  advance_validation(now);
   if (now >= old_key_until_) {
     keys_.drop_old_key();
     old_key_until_ = kNever;
@@ -230,7 +249,7 @@ void Session::advance(Instant now) {
   if (now >= quality_next_) {
     // Armed again by the next packet that arrives, so that a quiet line stays quiet.
     quality_next_ = kNever;
-    const double share = path_.arrival_share(now);
+    const double share = path().arrival_share(now);
     if (share >= 0) quality_owed_ = static_cast<std::uint8_t>(share * 255);
   }
 }
@@ -245,10 +264,11 @@ Instant Session::keep_alive_at() const {
   return quiet == Duration::zero() ? kNever : last_activity_ + quiet;
 }
 
-// Who is only sent to, and whose address has changed, is sought at the old one until it says something. So who hears nothing more
-// asks, once. Over a relay this is the relay's client to notice.
+// Who is only sent to, and whose address has changed, is sought at the old one until it says
+// something. So who hears nothing more asks, once. Over a relay this is the relay's client to
+// notice.
 Instant Session::flow_question_at() const {
-  if (flow_packets_ < kFlowPackets || awaiting_since_ != kNever || remote_.udp() == nullptr)
+  if (flow_packets_ < kFlowPackets || awaiting_since_ != kNever || remote().udp() == nullptr)
     return kNever;
   const Duration pause = answering_ ? kFlowPause + kFlowPause / kAnsweringDelayShare : kFlowPause;
   return last_received_ + pause;
@@ -261,7 +281,8 @@ void Session::note_flow(bool of_content, Instant now) {
   if (flow_packets_ < kFlowPackets) ++flow_packets_;
 }
 
-// Where the line was quiet, the keep-alive has come in time to ask; who has slept through it asks anew.
+// Where the line was quiet, the keep-alive has come in time to ask; who has slept through it asks
+// anew.
 Instant Session::timeout_at() const {
   if (awaiting_since_ == kNever) return kNever;
   const Duration unheard = awaiting_since_ - last_received_ - kUnheardFree;
@@ -276,11 +297,12 @@ Instant Session::last_question_at() const {
          options_.timeout_connected * (left * kLastQuestionShare) / 100;
 }
 
-// RFC 9002 6.2.1: each packet that leaves starts the probe timer anew, so who sends steadily has no probe to ask by.
+// RFC 9002 6.2.1: each packet that leaves starts the probe timer anew, so who sends steadily has no
+// probe to ask by.
 Instant Session::doubt_at() const {
   if (awaiting_since_ == kNever || doubts_ >= kDoubtsMax || phase_ != SessionPhase::kUp)
     return kNever;
-  return awaiting_since_ + path_.probe_timeout() * (2 << doubts_);
+  return awaiting_since_ + path().probe_timeout() * (2 << doubts_);
 }
 
 void Session::time_out(Duration waited, std::string_view text, Instant now) {
@@ -331,11 +353,12 @@ Instant Session::next_deadline() const {
   }
   if (keys_.exhausted() && phase_ == SessionPhase::kUp)
     return last_activity_;  // check_timeouts() ends it
-  Instant next = std::min(path_.next_deadline(), channels_.next_expiry());
+  Instant next = channels_.next_expiry();
+  paths_.for_each([&](const PathEntry& entry) { next = std::min(next, path_deadline(entry)); });
+  next = std::min(next, paths_.move_at());
   if (phase_ == SessionPhase::kLingering) return std::min(next, close_deadline_);
   next = std::min({next, sign_of_life_until_, last_question_at(), doubt_at(), timeout_at()});
   if (hold_since_ != kNever) next = std::min(next, hold_since_ + options_.nagle_max);
-  if (validation_) next = std::min(next, validation_->next_send);
   return std::min(next, on_grid(lazy_deadline()));
 }
 
@@ -349,12 +372,12 @@ Instant Session::lazy_deadline() const {
 }
 
 float Session::local_quality(Instant now) const {
-  return static_cast<float>(path_.arrival_share(now));
+  return static_cast<float>(path().arrival_share(now));
 }
 
 Duration Session::queue_time() const {
   const std::uint64_t waiting = channels_.pending_reliable() + channels_.pending_unreliable();
-  const std::uint64_t rate = path_.stats().send_rate;
+  const std::uint64_t rate = path().stats().send_rate;
   if (waiting == 0 || rate == 0) return Duration::zero();
   return Duration(
       static_cast<std::int64_t>(static_cast<double>(waiting) * 1e9 / static_cast<double>(rate)));
@@ -362,18 +385,18 @@ Duration Session::queue_time() const {
 
 bool Session::can_leave_soon(ChannelId channel, Instant now) const {
   if (channels_.waits_for_name(channel)) return false;
-  return leaves_soon_behind(channels_.bytes_before(channel, path_.datagram_size()), now);
+  return leaves_soon_behind(channels_.bytes_before(channel, path().datagram_size()), now);
 }
 
 bool Session::can_leave_soon_on_any(Instant now) const {
-  return leaves_soon_behind(channels_.bytes_before_any(path_.datagram_size()), now);
+  return leaves_soon_behind(channels_.bytes_before_any(path().datagram_size()), now);
 }
 
 bool Session::leaves_soon_behind(std::uint64_t bytes, Instant now) const {
   if (phase_ != SessionPhase::kUp) return false;
-  const Duration room = path_.time_to_room(now);
+  const Duration room = path().time_to_room(now);
   if (room > kNoDelayMax) return false;
-  const double rate = static_cast<double>(path_.stats().send_rate);
+  const double rate = static_cast<double>(path().stats().send_rate);
   return bytes == 0 || static_cast<double>(bytes) <= rate * to_seconds(kNoDelayMax - room);
 }
 

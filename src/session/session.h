@@ -1,5 +1,5 @@
-// One peer: joins keys, a path and channels; builds and opens packets. The endpoint makes it when a handshake is done;
-// what was sent before waits there.
+// One peer: joins keys, a path and channels; builds and opens packets. The endpoint makes it when a
+// handshake is done; what was sent before waits there.
 //
 //   kUp         packets flow
 //   kLingering  closed by us; reliable data still leaves
@@ -22,7 +22,7 @@
 #include "base/transmit.h"
 #include "crypto/packet_keys.h"
 #include "message/channels.h"
-#include "path/path.h"
+#include "session/path_set.h"
 #include "session/rate_meter.h"
 #include "session/session_options.h"
 
@@ -35,13 +35,6 @@ struct PeerLimits {
   InitialCredit credit;
   Duration ack_delay_max = milliseconds(25);
   std::size_t datagram_size_max = kDatagramSizeMin;
-};
-
-// RFC 9000 8.1: what shows that the peer receives at the address that its handshake came from.
-enum class AddressProof : std::uint8_t {
-  kGiven,  // the handshake has shown it
-  kKeys,   // IK: any packet under the session's keys, for they need the answer that went there
-  kAck,    // XX: only an acknowledgement, for the keys need an answer that went elsewhere
 };
 
 struct Establishment {
@@ -57,6 +50,7 @@ struct Establishment {
   std::size_t bytes_received = 0;  // from `remote`, while that is not validated
   Duration handshake_rtt{};        // 0: not measured
   bool one_of_several = false;     // message 1 went to other addresses of the peer as well
+  bool leads = true;  // of the two sides it opens further paths, and says which one is used
 };
 
 // Why a session is over, for the application.
@@ -78,11 +72,12 @@ class Session final : private FrameSink {
   Session& operator=(const Session&) = delete;
   ~Session() override;
 
-  // --- commands --------------------------------------------------------------------------------------------------
+  // --- commands ----------------------------------------------------------------------------------
   bool can_send(ChannelId channel) const { return channels_.can_send(channel); }
   // `flags` of send_flags.h.
   void send(ChannelId channel, SharedBytes payload, int flags, Instant now);
-  // What was taken may still leave for the linger time, and reliable data be sent again; then CLOSE.
+  // What was taken may still leave for the linger time, and reliable data be sent again; then
+  // CLOSE.
   void close(int reason, std::string_view text, bool linger, Instant now);
   // Over, for a reason of ours (timeout, violation); the peer is told.
   void fail(SessionEnd::Kind kind, int reason, std::string_view text, Instant now);
@@ -99,64 +94,85 @@ class Session final : private FrameSink {
   void consumed(std::uint16_t place, bool reliable, std::uint64_t bytes, std::uint64_t messages,
                 Instant now);
   void set_options(const SessionOptions& options);
-  // Somebody else claims to be the peer: ask it for a sign of life. It has until the connected timeout, or, where there is
-  // more to it than the claim, three probe timeouts and no less than 3 s.
+  // Somebody else claims to be the peer: ask it for a sign of life. It has until the connected
+  // timeout, or, where there is more to it than the claim, three probe timeouts and no less than 3
+  // s.
   enum class Rival : std::uint8_t {
     kClaims,
     kInItsPlace,  // receives at the address of the peer
     kProved,      // the name, by a certificate
   };
   void probe_liveness(Rival rival, Instant now);
-  // The way to the peer was closed, and is open again. `says_so`: the peer hears of it where we wait for nothing, too.
-  void reach_again(bool says_so, Instant now);
+  // The relays over which the peer can be reached now: all of them. Without effect where the
+  // handshake went to an address.
+  void set_carriers(std::span<const RelayCarrier> carriers, Instant now);
+  // True where something waited to leave, since the last call, and no path can be used.
+  bool take_cut_off() { return std::exchange(cut_off_, false); }
+  // set_carriers() was called: the next three may say something.
+  bool has_relays() const { return paths_.several(); }
+  // A path was opened, and wants an index at which the peer reaches us on it.
+  bool wants_index() const { return paths_.wants_index(); }
+  void give_index(ReceiverIndex index) { paths_.give_index(index); }
+  // Of a path that is gone: it leads here no more.
+  std::optional<ReceiverIndex> take_retired_index() { return paths_.take_retired_index(); }
   // The handshake itself has shown that the peer has the keys and is alive.
   void confirm() { confirmed_ = true; }
 
   // FinishXX came again: the peer has not heard that it arrived.
   void repeat_handshake_done() { handshake_done_owed_ = !confirmed_; }
 
-  // RespIK went to another address as well: keys that are known show nothing of the first one any more.
+  // RespIK went to another address as well: keys that are known show nothing of the first one any
+  // more.
   void answered_to(const Remote& address) {
-    if (address != remote_ && address_proof_ == AddressProof::kKeys)
-      address_proof_ = AddressProof::kAck;
+    PathEntry& first = paths_.first();
+    if (address != first.remote && first.proof == AddressProof::kKeys)
+      first.proof = AddressProof::kAck;
   }
 
-  // FinishXX leaves again and nothing has come back: perhaps we have moved, and the confirmation goes to where we were.
-  // A packet under the session's keys lets the peer find and validate the new address.
+  // FinishXX leaves again and nothing has come back: perhaps we have moved, and the confirmation
+  // goes to where we were. A packet under the session's keys lets the peer find and validate the
+  // new address.
   void show_address() { address_owed_ = silent_; }
 
-  // --- inputs ----------------------------------------------------------------------------------------------------
-  // A data packet for our index. Decrypts in place; messages go to the end of `out`.
+  // --- inputs ------------------------------------------------------------------------------------
+  // A data packet for an index of ours. Decrypts in place; messages go to the end of `out`.
   void receive(const Remote& from, const DataHeader& header, MutableBytes datagram, Instant now,
                std::vector<ReceivedMessage>& out);
   void advance(Instant now);
-  // True, ever more rarely, where what we have sent is not answered for a probe timeout or two: perhaps the peer has started again.
+  // True, ever more rarely, where what we have sent is not answered for a probe timeout or two:
+  // perhaps the peer has started again.
   bool take_doubt() { return std::exchange(doubt_, false); }
 
-  // --- outputs ---------------------------------------------------------------------------------------------------
+  // --- outputs -----------------------------------------------------------------------------------
   std::optional<RemoteTransmit> poll_transmit(MutableBytes buffer, Instant now);
   Instant next_deadline() const;
 
-  // --- getters ---------------------------------------------------------------------------------------------------
+  // --- getters -----------------------------------------------------------------------------------
   SessionPhase phase() const { return phase_; }
   // Set once the session is over for the application; the endpoint reads it after every call.
   const std::optional<SessionEnd>& end() const { return end_; }
-  const Remote& remote() const { return remote_; }
-  ReceiverIndex local_index() const { return local_index_; }
-  ReceiverIndex remote_index() const { return remote_index_; }
-  bool address_validated() const { return path_.address_validated(); }
+  // Of the active path.
+  const Remote& remote() const { return paths_.active().remote; }
+  bool address_validated() const { return path().address_validated(); }
+  // Of the handshake.
+  ReceiverIndex local_index() const { return paths_.first().local_index; }
+  ReceiverIndex remote_index() const { return paths_.first().remote_index; }
+  bool receives_at(ReceiverIndex index) { return paths_.find_local(index) != nullptr; }
   // A data packet of the peer was opened: both sides have the keys.
   bool confirmed() const { return confirmed_; }
   const Channels& channels() const { return channels_; }
   const SessionOptions& options() const { return options_; }
   std::uint64_t held_bytes() const { return channels_.held_bytes(); }
-  PathStats path_stats() const { return path_.stats(); }
+  // Of the active path.
+  PathStats path_stats() const { return path().stats(); }
+  const PathSet& paths() const { return paths_; }
   float local_quality(Instant now) const;
   float remote_quality() const { return remote_quality_; }
   RateMeter::Rate rate_in(Instant now) const { return meter_in_.rate(now); }
   RateMeter::Rate rate_out(Instant now) const { return meter_out_.rate(now); }
   Duration queue_time() const;
-  // For kSendNoDelay: a message on `channel` leaves within kNoDelayMax. False for the second one: one on some channel may not.
+  // For kSendNoDelay: a message on `channel` leaves within kNoDelayMax. False for the second one:
+  // one on some channel may not.
   bool can_leave_soon(ChannelId channel, Instant now) const;
   bool can_leave_soon_on_any(Instant now) const;
   // What is sent on it later shall not wait until the peer knows the channel.
@@ -164,66 +180,119 @@ class Session final : private FrameSink {
   Instant last_received() const { return last_received_; }
 
  private:
+  // A packet that came, while it is read.
+  struct Arrival {
+    PathEntry& entry;
+    const Remote& from;
+    Instant now;
+    std::vector<ReceivedMessage>& out;
+    std::size_t bytes = 0;
+    bool is_newest = false;
+  };
+  Path& path() { return paths_.active().path; }
+  const Path& path() const { return paths_.active().path; }
+
   // session_receive.cc
-  bool open_packet(const DataHeader& header, MutableBytes datagram, Instant now, Bytes& frames,
-                   PacketNumber& number);
+  bool open_packet(PathEntry& entry, const DataHeader& header, MutableBytes datagram, Instant now,
+                   Bytes& frames, PacketNumber& number);
   // What asks for an acknowledgement in a packet.
   struct Asking {
     bool ping = false;
     bool more = false;
   };
-  FrameVerdict read_frames(ByteReader& in, const Remote& from, Instant now,
-                           std::vector<ReceivedMessage>& out, Asking& asking);
-  FrameVerdict read_frame(FrameType type, ByteReader& in, const Remote& from, Instant now,
-                          std::vector<ReceivedMessage>& out);
-  FrameVerdict on_ack(ByteReader& in, Instant now);
+  FrameVerdict read_frames(ByteReader& in, Arrival& arrival, Asking& asking);
+  FrameVerdict read_frame(FrameType type, ByteReader& in, Arrival& arrival);
+  FrameVerdict read_path_frame(FrameType type, ByteReader& in, Arrival& arrival);
+  FrameVerdict on_ack(ByteReader& in, PathEntry& entry, Instant now);
+  FrameVerdict on_path_ack(ByteReader& in, Instant now);
   FrameVerdict on_close(ByteReader& in, Instant now);
   void receive_while_closing(Bytes frames, Instant now);
-  void settle(const Remote& from, bool is_newest, bool delivered, std::size_t bytes, Instant now);
-  void after_packet(const Remote& from, bool is_newest, std::size_t bytes, Instant now);
+  void settle(Arrival& arrival, bool delivered);
+  void after_packet(Arrival& arrival);
   void note_heard(Instant now);
   void count_drop(Count count) { counters_.add(count); }
   void count_unreliable_drops();
   void count_expired();
 
   // session_roaming.cc
-  void on_address_change(const Remote& from, Instant now);
-  void on_path_response(const PathData& frame, Instant now);
-  void advance_validation(Instant now);
+  void note_source(Arrival& arrival);
+  void on_address_change(PathEntry& entry, const Remote& from, Instant now);
+  void on_path_response(PathEntry& entry, const PathData& frame, Instant now);
+  std::unique_ptr<Validation> new_validation(const Remote& to, Instant now);
+  void advance_validation(PathEntry& entry, Instant now);
   std::optional<RemoteTransmit> transmit_while_silent(MutableBytes buffer, Instant now);
 
-  // session_transmit.cc
-  // `whole`: messages that do not fit wait, rather than be cut.
-  std::size_t build_data_packet(MutableBytes out, Instant now, bool whole = false);
-  std::size_t build_single(MutableBytes out, Instant now, FrameType type, const PathData& data);
+  // session_paths.cc
+  void settle_paths(Instant now);
+  void place_first(Instant now);
+  void open_paths(Instant now);
+  void choose(Instant now);
+  void use(PathEntry& entry, Instant now);
+  // Nothing answers on it: what is in flight there goes elsewhere.
+  void suspect(PathEntry& entry, Instant now);
+  void update_status(PathEntry& entry);
+  void move_active(Instant now);
+  void take_carrier(PathEntry& entry, Instant now);
+  void move_entry(PathEntry& entry, const Remote& to, Instant now);
+  PathView view_of(const PathEntry& entry, Instant now) const;
+  // How long a path whose packets nobody has answered is silent already; zero where none are out.
+  Duration silence_of(const PathEntry& entry, Instant now) const;
+  Instant path_deadline(const PathEntry& entry) const;
+  void advance_path(PathEntry& entry, Instant now);
+  void on_path_works(PathEntry& entry, Instant now);
+  FrameVerdict on_path_index(const PathIndexFrame& frame, Instant now);
+  FrameVerdict on_path_status(const PathStatusFrame& frame);
+  FrameVerdict on_path_abandon(const PathAbandonFrame& frame);
+  void abandon(PathEntry& entry);
+  void on_first_packet(const Arrival& arrival);
+  void on_other_relay(const Arrival& arrival);
+  bool write_path_frames(ByteWriter& out);
+  bool owes_other_acks(Instant now) const;
+  void write_other_acks(ByteWriter& out, Instant now);
+  void double_packet(Bytes content, Instant now);
+  std::optional<RemoteTransmit> transmit_aside(MutableBytes buffer, Instant now);
+
+  // session_transmit.cc `whole`: messages that do not fit wait, rather than be cut. On another path
+  // than the active one there are no messages.
+  bool may_send_data(PathEntry& entry, std::size_t room, Instant now);
+  bool write_content(ByteWriter& out, Instant now, bool whole);
+  std::size_t build_data_packet(PathEntry& entry, MutableBytes out, Instant now,
+                                bool whole = false);
+  std::size_t build_single(PathEntry& entry, MutableBytes out, Instant now, FrameType type,
+                           const PathData& data);
   std::size_t build_mtu_probe(MutableBytes out, std::size_t size, Instant now);
-  std::size_t build_close(MutableBytes out, Instant now);
-  std::size_t seal(MutableBytes out, std::size_t plain_size, std::size_t header_size,
-                   PacketNumber number);
-  std::optional<RemoteTransmit> transmit_probe(MutableBytes buffer, Instant now);
+  std::size_t build_close(PathEntry& entry, MutableBytes out, Instant now);
+  std::size_t seal(PathEntry& entry, MutableBytes out, std::size_t plain_size,
+                   std::size_t header_size, PacketNumber number);
+  std::optional<RemoteTransmit> transmit_probe(PathEntry& entry, MutableBytes buffer, Instant now);
   std::optional<RemoteTransmit> transmit_close(MutableBytes buffer, Instant now);
   std::optional<RemoteTransmit> transmit_batch(MutableBytes buffer, Instant now);
   bool write_handshake_done(ByteWriter& out);
   bool write_quality(ByteWriter& out, Instant now);
-  bool has_control(Instant now) const;
+  bool has_control() const;
   bool sets_segment(std::size_t bytes, std::size_t full) const;
   bool hold_for_more(std::size_t room, Instant now);
   void maybe_update_keys(Instant now);
+  void begin_phase(Instant now);
   void sent(std::size_t bytes, bool ack_eliciting, Instant now);
 
   // session.cc
   void on_frame_acked(const SentFrame& frame) override;
   void on_frame_lost(const SentFrame& frame) override;
   void enter_closing(Instant now);
+  void on_path_frame_lost(const SentFrame& frame);
+  void on_abandon_acked(PathId id);
   void check_timeouts(Instant now);
   Instant lazy_deadline() const;  // of what may come a little later
   // So long a quiet line is left alone; zero: for ever.
   Duration quiet_max() const;
   Instant keep_alive_at() const;
-  // When it asks whether a stream of packets that has stopped was meant to; kNever if there was none.
+  // When it asks whether a stream of packets that has stopped was meant to; kNever if there was
+  // none.
   Instant flow_question_at() const;
   void note_flow(bool of_content, Instant now);
-  // When the peer is given up, and when it is asked once more before; kNever while nothing is awaited.
+  // When the peer is given up, and when it is asked once more before; kNever while nothing is
+  // awaited.
   Instant timeout_at() const;
   bool awaits_sign_of_life() const { return sign_of_life_until_ != kNever; }
   Instant last_question_at() const;
@@ -235,9 +304,12 @@ class Session final : private FrameSink {
 
   // At most this often, and only along with something else.
   static constexpr Duration kQualityInterval = seconds(2);
-  // A stream is so many packets with no such pause between them; the question costs little beside it.
+  // A stream is so many packets with no such pause between them; the question costs little beside
+  // it.
   static constexpr std::uint8_t kFlowPackets = 20;
   static constexpr Duration kFlowPause = seconds(1);
+  static constexpr std::size_t kDoubledMax = 64;
+  static constexpr std::uint32_t kPathIdsMax = 1u << 30;  // of a session's life
   // So long after the last message there is nothing to tell of the line any more.
   static constexpr Duration kQuietLine = seconds(10);
 
@@ -245,19 +317,15 @@ class Session final : private FrameSink {
   Random& random_;
   Counters& counters_;
   Channels channels_;
-  Path path_;
+  PathSet paths_;
   PacketKeys keys_;
   SessionPhase phase_ = SessionPhase::kUp;
   std::optional<SessionEnd> end_;
-  Remote remote_;
-  AddressProof address_proof_;
-  ReceiverIndex local_index_ = 0;
-  ReceiverIndex remote_index_ = 0;
 
   Instant last_message_;   // either way, for the idle timeout
   Instant last_received_;  // any packet that opened; the handshake before there is one
-  // First ack-eliciting packet sent after it, for the connected timeout. Where packets come and acknowledge nothing: the
-  // first after the last that came in time.
+  // First ack-eliciting packet sent after it, for the connected timeout. Where packets come and
+  // acknowledge nothing: the first after the last that came in time.
   Instant awaiting_since_ = kNever;
   // There is a rival: since when, and until when the peer must say something.
   Instant sign_of_life_asked_ = kNever;
@@ -269,6 +337,7 @@ class Session final : private FrameSink {
   Rival rival_ = Rival::kClaims;
   bool answering_ = false;
   bool doubt_ = false;
+  bool cut_off_ = false;
   std::uint8_t doubts_ = 0;          // since awaiting_since_
   std::uint8_t last_questions_ = 0;  // since then, shortly before the peer is given up
   bool silent_ = false;              // waits for the peer's first packet before it sends any
@@ -286,9 +355,7 @@ class Session final : private FrameSink {
   Instant hold_since_ = kNever;
   bool flush_ = false;
 
-  // Key phase: the first number sealed in it, and when the old receive key goes.
-  PacketNumber phase_first_{0};
-  Instant old_key_until_ = kNever;
+  Instant old_key_until_ = kNever;  // after a key update
 
   // Closing.
   Instant close_deadline_ = kNever;  // end of lingering, or of closing
@@ -299,29 +366,20 @@ class Session final : private FrameSink {
   unsigned closes_said_ = 0;
   std::uint32_t packets_while_closing_ = 0;
 
-  // A new address of the peer under validation (RFC 9000 9.3), and a challenge of the peer to answer.
-  struct Validation {
-    Remote address;
-    PathData challenge;
-    Instant next_send;
-    unsigned sent = 0;
-    Instant challenged_at = kNever;    // when the first one left
-    std::uint64_t bytes_received = 0;  // from there: three times as many may go back
-    std::uint64_t bytes_sent = 0;
-  };
-  std::optional<Validation> validation_;
-  struct Response {
-    Remote to;
-    PathData data;
-  };
-  std::optional<Response> response_;
-
   // What of the channels' own counts is in counters_ already.
   std::uint64_t counted_receive_limit_ = 0, counted_incomplete_ = 0, counted_expired_ = 0;
 
   RateMeter meter_in_;
   RateMeter meter_out_;
   std::vector<SentFrame> records_;  // of the packet being built
+  // Packets that leave on the second path, while the active one is in doubt.
+  struct Doubled {
+    Remote to;
+    std::vector<std::uint8_t> packet;
+  };
+  std::vector<Doubled> doubled_;
+  Instant looked_at_paths_{};
+  bool look_at_paths_ = false;  // a frame has changed what is known of them
 };
 
 }  // namespace whimbrel

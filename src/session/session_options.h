@@ -14,7 +14,8 @@ struct SessionOptions {
   Duration timeout_connected = seconds(10);  // without any answer
   Duration idle_timeout = seconds(180);      // without a message, either way
   Duration linger = seconds(1);              // reliable data after close
-  // On a quiet line, and at most half of timeout_connected; zero: none, for sessions whose users ask often enough.
+  // On a quiet line, and at most half of timeout_connected; zero: none, for sessions whose users
+  // ask often enough.
   Duration keep_alive = seconds(15);
   Duration nagle_max = milliseconds(5);  // coalescing when the line is busy
   Duration unreliable_age_max =

@@ -11,45 +11,54 @@ namespace whimbrel {
 void Session::receive(const Remote& from, const DataHeader& header, MutableBytes datagram,
                       Instant now, std::vector<ReceivedMessage>& out) {
   if (phase_ == SessionPhase::kEnded) return count_drop(Count::kDroppedClosedSession);
-  if (!path_.address_validated() && from == remote_) path_.on_unvalidated_bytes(datagram.size());
+  PathEntry* entry = paths_.find_local(header.receiver_index);
+  if (entry == nullptr || entry->is<PathEntry::Gone>())
+    return count_drop(Count::kDroppedUnknownIndex);
+  Path& path = entry->path;
+  if (!path.address_validated() && from == entry->remote)
+    path.on_unvalidated_bytes(datagram.size());
   Bytes frames;
   PacketNumber number{};
-  if (!open_packet(header, datagram, now, frames, number)) return;
+  if (!open_packet(*entry, header, datagram, now, frames, number)) return;
   if (phase_ == SessionPhase::kClosing) return receive_while_closing(frames, now);
 
-  const bool is_newest = value(number) >= path_.expected_number();
+  Arrival arrival{*entry, from, now, out, datagram.size(), value(number) >= path.expected_number()};
   Asking asking;
   ByteReader in(frames);
   const std::size_t delivered_before = out.size();
-  switch (read_frames(in, from, now, out, asking)) {
+  switch (read_frames(in, arrival, asking)) {
     case FrameVerdict::kTaken:
       break;
     case FrameVerdict::kRefused:
-      // Not acknowledged: the peer will take it for lost and send its content again. What came before the refused frame has
-      // been taken, so a copy of the packet must not be read. It is the peer's all the same.
-      path_.on_packet_refused(number);
+      // Not acknowledged: the peer will take it for lost and send its content again. What came
+      // before the refused frame has been taken, so a copy of the packet must not be read. It is
+      // the peer's all the same.
+      path.on_packet_refused(number);
       count_drop(Count::kDroppedRefusedByLimit);
-      return settle(from, is_newest, out.size() != delivered_before, datagram.size(), now);
+      return settle(arrival, out.size() != delivered_before);
     case FrameVerdict::kViolation:
       count_drop(Count::kProtocolViolations);
       return fail(SessionEnd::Kind::kLocalProblem, kEndMiscGeneric, "the peer broke the protocol",
                   now);
   }
-  path_.on_packet_received(number, datagram.size(), asking.ping || asking.more, now);
-  // Nothing will follow that the answer could ride on, and a timer for it costs more than the packet.
-  if (asking.ping && !asking.more) path_.hurry_ack();
+  path.on_packet_received(number, datagram.size(), asking.ping || asking.more, now);
+  // Nothing will follow that the answer could ride on, and a timer for it costs more than the
+  // packet.
+  if (asking.ping && !asking.more) path.hurry_ack();
   note_flow(asking.more, now);
-  settle(from, is_newest, out.size() != delivered_before, datagram.size(), now);
+  settle(arrival, out.size() != delivered_before);
 }
 
 // After a packet of the peer, whatever became of its content.
-void Session::settle(const Remote& from, bool is_newest, bool delivered, std::size_t bytes,
-                     Instant now) {
-  if (delivered) note_message(now);
+void Session::settle(Arrival& arrival, bool delivered) {
+  if (delivered) note_message(arrival.now);
   count_unreliable_drops();
-  if (phase_ == SessionPhase::kUp || phase_ == SessionPhase::kLingering) {
-    after_packet(from, is_newest, bytes, now);
-  }
+  if (phase_ != SessionPhase::kUp && phase_ != SessionPhase::kLingering) return;
+  look_at_paths_ = look_at_paths_ || !confirmed_;
+  after_packet(arrival);
+  if (!paths_.several()) return;
+  const bool of_active = &arrival.entry == &paths_.active();
+  if (look_at_paths_ || !of_active || paths_.also() != nullptr) settle_paths(arrival.now);
 }
 
 void Session::count_unreliable_drops() {
@@ -68,18 +77,19 @@ void Session::count_expired() {
   counted_expired_ = expired;
 }
 
-bool Session::open_packet(const DataHeader& header, MutableBytes datagram, Instant now,
-                          Bytes& frames, PacketNumber& number) {
+bool Session::open_packet(PathEntry& entry, const DataHeader& header, MutableBytes datagram,
+                          Instant now, Bytes& frames, PacketNumber& number) {
+  Path& path = entry.path;
   number =
-      recover_packet_number(path_.expected_number(), header.truncated_number, header.number_size);
-  if (path_.is_duplicate(number)) {
+      recover_packet_number(path.expected_number(), header.truncated_number, header.number_size);
+  if (path.is_duplicate(number)) {
     count_drop(Count::kDroppedDuplicate);
     return false;
   }
   const std::size_t head = header.size();
   const MutableBytes sealed = datagram.subspan(head);
   const auto opened =
-      keys_.open(header.key_phase, value(path_.id()), value(number), datagram.first(head), sealed);
+      keys_.open(header.key_phase, value(path.id()), value(number), datagram.first(head), sealed);
   if (opened == PacketKeys::OpenResult::kFailed) {
     count_drop(Count::kDroppedBadSeal);
     if (keys_.exhausted()) {
@@ -89,21 +99,19 @@ bool Session::open_packet(const DataHeader& header, MutableBytes datagram, Insta
   }
   if (opened == PacketKeys::OpenResult::kOpenedAndStepped) {
     // RFC 9001 6.5: the old key serves packets that were overtaken, for three probe timeouts.
-    old_key_until_ = now + 3 * path_.probe_timeout();
-    phase_first_ = path_.next_packet_number();
+    begin_phase(now);
   }
   frames = sealed.first(sealed.size() - kTagSize);
   return true;
 }
 
-FrameVerdict Session::read_frames(ByteReader& in, const Remote& from, Instant now,
-                                  std::vector<ReceivedMessage>& out, Asking& asking) {
+FrameVerdict Session::read_frames(ByteReader& in, Arrival& arrival, Asking& asking) {
   while (!in.empty()) {
     const auto type = static_cast<FrameType>(in.u8());
     if (type == FrameType::kPadding) continue;
     asking.ping |= type == FrameType::kPing;
     asking.more |= type != FrameType::kPing && is_ack_eliciting(type);
-    const FrameVerdict verdict = read_frame(type, in, from, now, out);
+    const FrameVerdict verdict = read_frame(type, in, arrival);
     if (verdict != FrameVerdict::kTaken) return verdict;
     if (!in.ok()) return FrameVerdict::kViolation;
     if (phase_ == SessionPhase::kEnded) break;
@@ -111,12 +119,13 @@ FrameVerdict Session::read_frames(ByteReader& in, const Remote& from, Instant no
   return FrameVerdict::kTaken;
 }
 
-FrameVerdict Session::read_frame(FrameType type, ByteReader& in, const Remote& from, Instant now,
-                                 std::vector<ReceivedMessage>& out) {
+FrameVerdict Session::read_frame(FrameType type, ByteReader& in, Arrival& arrival) {
+  const Instant now = arrival.now;
+  std::vector<ReceivedMessage>& out = arrival.out;
   constexpr auto kBad = FrameVerdict::kViolation;
   constexpr auto kGood = FrameVerdict::kTaken;
-  // A session that the application has closed takes nothing more in. Reliable data is not acknowledged either: its
-  // sender must learn that it was lost.
+  // A session that the application has closed takes nothing more in. Reliable data is not
+  // acknowledged either: its sender must learn that it was lost.
   constexpr auto kNotTaken = FrameVerdict::kRefused;
   const bool closed = phase_ == SessionPhase::kLingering;
   switch (type) {
@@ -124,21 +133,16 @@ FrameVerdict Session::read_frame(FrameType type, ByteReader& in, const Remote& f
     case FrameType::kHandshakeDone:
       return kGood;
     case FrameType::kAck:
-      return on_ack(in, now);
+      return on_ack(in, arrival.entry, now);
     case FrameType::kClose:
       return on_close(in, now);
-    case FrameType::kPathChallenge: {
-      PathData data;
-      if (!read_path_data(in, data)) return kBad;
-      response_ = Response{from, data};
-      return kGood;
-    }
-    case FrameType::kPathResponse: {
-      PathData data;
-      if (!read_path_data(in, data)) return kBad;
-      on_path_response(data, now);
-      return kGood;
-    }
+    case FrameType::kPathChallenge:
+    case FrameType::kPathResponse:
+    case FrameType::kPathIndex:
+    case FrameType::kPathStatus:
+    case FrameType::kPathAbandon:
+    case FrameType::kPathAck:
+      return read_path_frame(type, in, arrival);
     case FrameType::kSessionCredit: {
       SessionCreditFrame frame;
       if (!read_session_credit(in, frame)) return kBad;
@@ -181,10 +185,54 @@ FrameVerdict Session::read_frame(FrameType type, ByteReader& in, const Remote& f
   return kBad;
 }
 
-FrameVerdict Session::on_ack(ByteReader& in, Instant now) {
+FrameVerdict Session::read_path_frame(FrameType type, ByteReader& in, Arrival& arrival) {
+  constexpr auto kBad = FrameVerdict::kViolation;
+  switch (type) {
+    case FrameType::kPathChallenge: {
+      PathData data;
+      if (!read_path_data(in, data)) return kBad;
+      arrival.entry.response = std::make_unique<std::pair<Remote, PathData>>(arrival.from, data);
+      return FrameVerdict::kTaken;
+    }
+    case FrameType::kPathResponse: {
+      PathData data;
+      if (!read_path_data(in, data)) return kBad;
+      on_path_response(arrival.entry, data, arrival.now);
+      return FrameVerdict::kTaken;
+    }
+    case FrameType::kPathIndex: {
+      PathIndexFrame frame;
+      return read_path_index(in, frame) ? on_path_index(frame, arrival.now) : kBad;
+    }
+    case FrameType::kPathStatus: {
+      PathStatusFrame frame;
+      return read_path_status(in, frame) ? on_path_status(frame) : kBad;
+    }
+    case FrameType::kPathAbandon: {
+      PathAbandonFrame frame;
+      return read_path_abandon(in, frame) ? on_path_abandon(frame) : kBad;
+    }
+    default:
+      return on_path_ack(in, arrival.now);
+  }
+}
+
+FrameVerdict Session::on_ack(ByteReader& in, PathEntry& entry, Instant now) {
   AckFrame ack;
   if (!read_ack(in, ack)) return FrameVerdict::kViolation;
-  return path_.on_ack_received(ack, now, *this) ? FrameVerdict::kTaken : FrameVerdict::kViolation;
+  return entry.path.on_ack_received(ack, now, *this) ? FrameVerdict::kTaken
+                                                     : FrameVerdict::kViolation;
+}
+
+// Of a path that is not here any more it says nothing.
+FrameVerdict Session::on_path_ack(ByteReader& in, Instant now) {
+  PathId id{};
+  AckFrame ack;
+  if (!read_path_ack(in, id, ack) || !paths_.was_there(id)) return FrameVerdict::kViolation;
+  PathEntry* entry = paths_.find(id);
+  if (entry == nullptr || entry->is<PathEntry::Gone>()) return FrameVerdict::kTaken;
+  return entry->path.on_ack_received(ack, now, *this) ? FrameVerdict::kTaken
+                                                      : FrameVerdict::kViolation;
 }
 
 FrameVerdict Session::on_close(ByteReader& in, Instant) {
@@ -212,41 +260,34 @@ void Session::receive_while_closing(Bytes frames, Instant) {
   if (std::has_single_bit(++packets_while_closing_)) close_owed_ = true;
 }
 
-// Whoever sends for ever and acknowledges nothing is no answer: what we have sent to it would be kept without end.
+// Whoever sends for ever and acknowledges nothing is no answer: what we have sent to it would be
+// kept without end.
 void Session::note_heard(Instant now) {
-  if (path_.idle()) {
+  if (paths_.idle()) {
     awaiting_since_ = kNever;
     last_questions_ = doubts_ = 0;
-  } else if (now < path_.oldest_unacked_time() + options_.timeout_connected) {
+  } else if (now < paths_.oldest_unacked_time() + options_.timeout_connected) {
     awaiting_since_ = now;
     last_questions_ = doubts_ = 0;
   }
 }
 
-void Session::after_packet(const Remote& from, bool is_newest, std::size_t bytes, Instant now) {
+void Session::after_packet(Arrival& arrival) {
+  const Instant now = arrival.now;
+  PathEntry& entry = arrival.entry;
   confirmed_ = true;
   silent_ = false;
   handshake_done_owed_ = handshake_done_owed_ && phase_ == SessionPhase::kUp;
   last_received_ = now;
+  entry.heard = now;
   sign_of_life_until_ = kNever;
   last_activity_ = now;
   note_heard(now);
-  path_.on_sign_of_life(now, *this);
+  entry.path.on_sign_of_life(now, *this);
   const bool quiet = now >= last_message_ + kQuietLine;
   if (quality_next_ == kNever && !quality_owed_ && !quiet) quality_next_ = now + kQualityInterval;
-  meter_in_.add(bytes, now);
-  if (from == remote_) {
-    // next_unacked() is not 0 when something that went to this address has been acknowledged.
-    if (address_proof_ == AddressProof::kKeys || path_.next_unacked() > 0)
-      path_.set_address_validated();
-    return;
-  }
-  if (validation_ && validation_->address == from) {
-    validation_->bytes_received += bytes;
-  } else if (is_newest && now >= stays_until_) {
-    on_address_change(from, now);
-    if (validation_) validation_->bytes_received = bytes;
-  }
+  meter_in_.add(arrival.bytes, now);
+  note_source(arrival);
 }
 
 }  // namespace whimbrel

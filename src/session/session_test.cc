@@ -7,7 +7,8 @@ namespace {
 
 using SessionTest = SessionPeer;
 
-// It is idle when nothing is owed any more: a peer that says little may still be about to acknowledge.
+// It is idle when nothing is owed any more: a peer that says little may still be about to
+// acknowledge.
 TEST_F(SessionTest, DoesNotIdleOutWhileAMessageIsNotAcknowledged) {
   SessionOptions options;
   options.idle_timeout = seconds(2);
@@ -34,7 +35,8 @@ class NewAddress : public SessionPeer {
     now += milliseconds(20);
     acknowledge();
   }
-  // The peer says something from another address, and more that came from there allows more answers.
+  // The peer says something from another address, and more that came from there allows more
+  // answers.
   void move() {
     const std::array<std::uint8_t, 1> ping{static_cast<std::uint8_t>(FrameType::kPing)};
     from = IpAddress::v4(192, 0, 2, 77, 9);

@@ -10,11 +10,14 @@ namespace {
 // One UDP_SEGMENT batch: the kernel takes 64 segments and 64 KiB at most.
 constexpr std::size_t kSegmentsMax = 64;
 constexpr std::size_t kBatchBytesMax = 65000;
-// RFC 896 bounded: below so many full packets in flight the line counts as idle and nothing is held back.
+// RFC 896 bounded: below so many full packets in flight the line counts as idle and nothing is held
+// back.
 constexpr std::uint64_t kHoldInFlightPackets = 4;
 // A packet that lacks this little of a full one is padded, so that the batch can go on.
 constexpr std::size_t kPaddingMax = 40;
 constexpr unsigned kClosesMax = 3;
+constexpr unsigned kChallengeDoublingsMax = 8;
+constexpr Duration kChallengeWaitMax = seconds(5);
 constexpr std::size_t kPacketMin = kDataOverheadMax + 16;
 
 }  // namespace
@@ -30,7 +33,17 @@ std::optional<RemoteTransmit> Session::poll_transmit(MutableBytes buffer, Instan
     case SessionPhase::kLingering:
       break;
   }
-  if (auto probe = transmit_probe(buffer, now)) return probe;
+  if (auto probe = transmit_probe(paths_.active(), buffer, now)) return probe;
+  if (paths_.several()) {
+    if (auto aside = transmit_aside(buffer, now)) return aside;
+  }
+  if (!paths_.active().usable()) {
+    // Whoever would speak and can't waits for an answer, too.
+    const bool waits = channels_.has_frames() || has_control() || path().probes_owed() > 0;
+    if (awaiting_since_ == kNever && waits) awaiting_since_ = now;
+    cut_off_ = waits || path().ack_due(now);
+    return std::nullopt;
+  }
   auto batch = transmit_batch(buffer, now);
   count_expired();
   if (batch) return batch;
@@ -38,41 +51,45 @@ std::optional<RemoteTransmit> Session::poll_transmit(MutableBytes buffer, Instan
     enter_closing(now);
     return transmit_close(buffer, now);
   }
-  if (const auto size = path_.mtu_probe_size(now);
+  if (const auto size = path().mtu_probe_size(now);
       size && confirmed_ && channels_.flushed() == false && *size <= buffer.size()) {
     if (const std::size_t bytes = build_mtu_probe(buffer, *size, now)) {
-      return RemoteTransmit{remote_, bytes, bytes};
+      return RemoteTransmit{remote(), bytes, bytes};
     }
   }
   const bool waiting = channels_.has_frames();
-  path_.set_waiting(waiting && hold_since_ == kNever);
-  if (!waiting) path_.on_app_limited();
+  path().set_waiting(waiting && hold_since_ == kNever);
+  if (!waiting) path().on_app_limited();
   return std::nullopt;
 }
 
 std::optional<RemoteTransmit> Session::transmit_batch(MutableBytes buffer, Instant now) {
   maybe_update_keys(now);
-  const std::size_t full = path_.datagram_size();
+  PathEntry& entry = paths_.active();
+  std::size_t full = entry.path.datagram_size();
+  if (const PathEntry* also = paths_.also()) full = std::min(full, also->path.datagram_size());
   std::size_t segment = full;
   std::size_t size = 0;
   for (std::size_t count = 0; count < kSegmentsMax; ++count) {
     if (size + segment > std::min(buffer.size(), kBatchBytesMax)) break;
-    const std::size_t bytes = build_data_packet(buffer.subspan(size, segment), now, segment < full);
+    const std::size_t bytes =
+        build_data_packet(entry, buffer.subspan(size, segment), now, segment < full);
     size += bytes;
     if (count == 0 && sets_segment(bytes, full)) segment = bytes;
     if (bytes < segment) break;
   }
   if (size == 0) return std::nullopt;
-  return RemoteTransmit{remote_, size, std::min(size, segment)};
+  return RemoteTransmit{entry.remote, size, std::min(size, segment)};
 }
 
-// All packets of a batch but the last have the size of the first. Where a message of more than half a packet leaves
-// alone and others wait that did not fit beside it, they are often as long: they may follow in packets of its size.
+// All packets of a batch but the last have the size of the first. Where a message of more than half
+// a packet leaves alone and others wait that did not fit beside it, they are often as long: they
+// may follow in packets of its size.
 bool Session::sets_segment(std::size_t bytes, std::size_t full) const {
-  return bytes > full / 2 && bytes < full && path_.probes_owed() == 0 && channels_.has_frames();
+  return bytes > full / 2 && bytes < full && path().probes_owed() == 0 && channels_.has_frames();
 }
 
-bool Session::has_control(Instant) const { return handshake_done_owed_ || ping_owed_; }
+bool Session::has_control() const { return handshake_done_owed_ || ping_owed_ || paths_.owes(); }
 
 bool Session::write_handshake_done(ByteWriter& out) {
   if (!handshake_done_owed_) return false;
@@ -95,7 +112,7 @@ bool Session::write_quality(ByteWriter& out, Instant now) {
 // RFC 896 with a bound: true when a part-full packet should wait for more because the line is busy.
 bool Session::hold_for_more(std::size_t room, Instant now) {
   const std::uint64_t waiting = channels_.pending_reliable() + channels_.pending_unreliable();
-  const bool busy = path_.bytes_in_flight() >= kHoldInFlightPackets * path_.datagram_size();
+  const bool busy = path().bytes_in_flight() >= kHoldInFlightPackets * path().datagram_size();
   if (flush_ || waiting >= room || waiting == 0 || !busy ||
       options_.nagle_max <= Duration::zero()) {
     hold_since_ = kNever;
@@ -107,63 +124,82 @@ bool Session::hold_for_more(std::size_t room, Instant now) {
   return false;
 }
 
-std::size_t Session::build_data_packet(MutableBytes out, Instant now, bool whole) {
-  const std::size_t limit = std::min(out.size(), path_.amplification_allowance());
-  if (limit < kPacketMin || keys_.exhausted()) return 0;
-  const PacketNumber number = path_.next_packet_number();
-  const std::uint8_t number_size = packet_number_size(number, path_.next_unacked());
-  const std::size_t head = 5u + number_size;
-  const std::size_t room = limit - head - kTagSize;
-  const bool probe = path_.probes_owed() > 0;
-  bool data = probe;
-  if (!data && (has_control(now) || channels_.has_frames())) data = path_.send_allowance(now) > 0;
+// What leaves in the next packet of a path, other than acknowledgements.
+bool Session::may_send_data(PathEntry& entry, std::size_t room, Instant now) {
+  if (entry.path.probes_owed() > 0) return true;
+  if (&entry != &paths_.active()) return entry.probe_owed && entry.path.send_allowance(now) > 0;
+  const bool control = has_control();
+  const bool data = (control || channels_.has_frames()) && entry.path.send_allowance(now) > 0;
   if (!data) {
     hold_since_ = kNever;
-  } else if (!probe && !has_control(now) && hold_for_more(room, now)) {
-    data = false;
+    return false;
   }
-  if (!data && !path_.ack_due(now)) return 0;
+  return control || !hold_for_more(room, now);
+}
+
+std::size_t Session::build_data_packet(PathEntry& entry, MutableBytes out, Instant now,
+                                       bool whole) {
+  Path& path = entry.path;
+  const bool active = &entry == &paths_.active();
+  const std::size_t limit = std::min(out.size(), path.amplification_allowance());
+  if (limit < kPacketMin || keys_.exhausted()) return 0;
+  const PacketNumber number = path.next_packet_number();
+  const std::uint8_t number_size = packet_number_size(number, path.next_unacked());
+  const std::size_t head = 5u + number_size;
+  const std::size_t room = limit - head - kTagSize;
+  const bool probe = path.probes_owed() > 0;
+  const bool data = may_send_data(entry, room, now);
+  const bool other_acks = active && paths_.several() && owes_other_acks(now);
+  if (!data && !other_acks && !path.ack_due(now)) return 0;
 
   ByteWriter writer(out.subspan(head, room));
   records_.clear();
   bool eliciting = false;
-  if (path_.has_ack()) {
+  if (path.has_ack()) {
     AckFrame ack;
-    path_.make_ack(ack, now);
-    if (write_ack(writer, ack) > 0) path_.on_ack_written(now);
+    path.make_ack(ack, now);
+    if (write_ack(writer, ack) > 0) path.on_ack_written(now);
   }
+  if (other_acks) write_other_acks(writer, now);
+  const std::size_t acks_end = writer.size();
   // On a quiet line an acknowledgement asks for none itself.
   if (data || now < last_message_ + kQuietLine) eliciting = write_quality(writer, now);
-  if (data) {
-    eliciting = write_handshake_done(writer) || eliciting;
-    const bool wrote = channels_.produce(writer, records_, now, whole);
-    eliciting = eliciting || wrote;
-  }
+  if (data && active) eliciting = write_content(writer, now, whole) || eliciting;
+  const bool asks = ping_owed_ || probe || entry.probe_owed;
   if (!eliciting && writer.remaining() > 0 &&
-      ((data && (ping_owed_ || probe)) || (writer.size() > 0 && path_.wants_ping_with_ack(now)))) {
+      ((data && asks) || (writer.size() > 0 && path.wants_ping_with_ack(now)))) {
     writer.u8(static_cast<std::uint8_t>(FrameType::kPing));
     eliciting = true;
   }
   if (writer.size() == 0) return 0;
-  if (eliciting) ping_owed_ = false;
-  if (data && writer.remaining() > 0 && writer.remaining() <= kPaddingMax && limit == out.size() &&
-      channels_.has_frames()) {
+  if (eliciting) entry.probe_owed = false;
+  if (eliciting && active) ping_owed_ = false;
+  if (data && active && writer.remaining() > 0 && writer.remaining() <= kPaddingMax &&
+      limit == out.size() && channels_.has_frames()) {
     writer.zeros(writer.remaining());
   }
-  const std::size_t bytes = seal(out, writer.size(), head, number);
-  path_.on_packet_sent(now, bytes, eliciting,
-                       probe && eliciting ? PacketPurpose::kPtoProbe : PacketPurpose::kNormal,
-                       records_);
+  if (active && eliciting && paths_.also() != nullptr)
+    double_packet(Bytes(out).subspan(head + acks_end, writer.size() - acks_end), now);
+  const std::size_t bytes = seal(entry, out, writer.size(), head, number);
+  path.on_packet_sent(now, bytes, eliciting,
+                      probe && eliciting ? PacketPurpose::kPtoProbe : PacketPurpose::kNormal,
+                      records_);
   sent(bytes, eliciting, now);
   if (!channels_.has_frames()) flush_ = false;
   return bytes;
 }
 
-std::size_t Session::seal(MutableBytes out, std::size_t plain_size, std::size_t header_size,
-                          PacketNumber number) {
+bool Session::write_content(ByteWriter& out, Instant now, bool whole) {
+  bool wrote = write_handshake_done(out);
+  if (paths_.owes()) wrote = write_path_frames(out) || wrote;
+  return channels_.produce(out, records_, now, whole) || wrote;
+}
+
+std::size_t Session::seal(PathEntry& entry, MutableBytes out, std::size_t plain_size,
+                          std::size_t header_size, PacketNumber number) {
   const auto number_size = static_cast<std::uint8_t>(header_size - 5);
-  write_data_header(out.data(), keys_.phase(), remote_index_, number, number_size);
-  keys_.seal(value(path_.id()), value(number), out.first(header_size), out.data() + header_size,
+  write_data_header(out.data(), keys_.phase(), entry.remote_index, number, number_size);
+  keys_.seal(value(entry.id()), value(number), out.first(header_size), out.data() + header_size,
              plain_size);
   return header_size + plain_size + kTagSize;
 }
@@ -176,99 +212,128 @@ void Session::sent(std::size_t bytes, bool ack_eliciting, Instant now) {
   }
 }
 
-std::size_t Session::build_single(MutableBytes out, Instant now, FrameType type,
+std::size_t Session::build_single(PathEntry& entry, MutableBytes out, Instant now, FrameType type,
                                   const PathData& data) {
-  const PacketNumber number = path_.next_packet_number();
-  const std::uint8_t number_size = packet_number_size(number, path_.next_unacked());
+  const PacketNumber number = entry.path.next_packet_number();
+  const std::uint8_t number_size = packet_number_size(number, entry.path.next_unacked());
   const std::size_t head = 5u + number_size;
   ByteWriter writer(out.subspan(head, out.size() - head - kTagSize));
   write_path_data(writer, type, data);
-  const std::size_t bytes = seal(out, writer.size(), head, number);
-  // Sent to an address that may not answer: its loss must not count as congestion of this path, so it isn't tracked.
-  path_.on_packet_sent(now, bytes, false, PacketPurpose::kNormal, {});
+  const std::size_t bytes = seal(entry, out, writer.size(), head, number);
+  // Sent to an address that may not answer: its loss must not count as congestion of this path, so
+  // it isn't tracked.
+  entry.path.on_packet_sent(now, bytes, false, PacketPurpose::kNormal, {});
   sent(bytes, false, now);
   return bytes;
 }
 
-std::optional<RemoteTransmit> Session::transmit_probe(MutableBytes buffer, Instant now) {
-  if (response_) {
-    const Response response = *response_;
-    response_.reset();
-    // A peer that asks without end and acknowledges nothing gets no answer any more.
-    if (path_.full() || keys_.exhausted()) return std::nullopt;
-    const std::size_t bytes = build_single(buffer, now, FrameType::kPathResponse, response.data);
-    return RemoteTransmit{response.to, bytes, bytes};
+// A challenge, or an answer to one.
+std::optional<RemoteTransmit> Session::transmit_probe(PathEntry& entry, MutableBytes buffer,
+                                                      Instant now) {
+  // A peer that asks without end and acknowledges nothing gets no answer any more.
+  const bool full = entry.path.full() || keys_.exhausted();
+  if (entry.response && entry.carrier != CarrierState::kDown) {
+    const auto response = std::move(entry.response);
+    if (full) return std::nullopt;
+    const std::size_t bytes =
+        build_single(entry, buffer, now, FrameType::kPathResponse, response->second);
+    return RemoteTransmit{response->first, bytes, bytes};
   }
-  if (!validation_ || now < validation_->next_send) return std::nullopt;
-  Validation& v = *validation_;
-  // RFC 9000 8.1: at most three times what came from there. And nothing to who moves without end and acknowledges nothing.
-  if (v.bytes_sent + kPacketMin > 3 * v.bytes_received || path_.full() || keys_.exhausted()) {
-    v.next_send = now + path_.probe_timeout();
+  auto* probing = entry.as<PathEntry::Probing>();
+  Validation* validation = probing != nullptr ? probing->validation.get() : entry.validation.get();
+  if (validation == nullptr || now < validation->next_send) return std::nullopt;
+  Validation& v = *validation;
+  // RFC 9000 8.1: at most three times what came from there. A relay brings nothing to whom did not
+  // ask for it.
+  const bool limited = v.to.relay() == nullptr && v.bytes_sent + kPacketMin > 3 * v.bytes_received;
+  const Duration wait = entry.path.probe_timeout();
+  if (limited || full || entry.carrier == CarrierState::kDown) {
+    v.next_send = now + wait;
     ++v.sent;
     return std::nullopt;
   }
-  const std::size_t bytes = build_single(buffer, now, FrameType::kPathChallenge, v.challenge);
+  const std::size_t bytes =
+      build_single(entry, buffer, now, FrameType::kPathChallenge, v.challenge);
   v.bytes_sent += bytes;
   if (v.challenged_at == kNever) v.challenged_at = now;
-  v.next_send = now + path_.probe_timeout() * (1 << v.sent);
+  v.next_send =
+      now + std::min(wait * (1 << std::min(v.sent, kChallengeDoublingsMax)), kChallengeWaitMax);
   ++v.sent;
-  return RemoteTransmit{v.address, bytes, bytes};
+  return RemoteTransmit{v.to, bytes, bytes};
 }
 
 std::size_t Session::build_mtu_probe(MutableBytes out, std::size_t size, Instant now) {
   if (keys_.exhausted()) return 0;
-  const PacketNumber number = path_.next_packet_number();
-  const std::uint8_t number_size = packet_number_size(number, path_.next_unacked());
+  PathEntry& entry = paths_.active();
+  const PacketNumber number = entry.path.next_packet_number();
+  const std::uint8_t number_size = packet_number_size(number, entry.path.next_unacked());
   const std::size_t head = 5u + number_size;
   ByteWriter writer(out.subspan(head, size - head - kTagSize));
   writer.u8(static_cast<std::uint8_t>(FrameType::kPing));
   writer.zeros(writer.remaining());
-  const std::size_t bytes = seal(out, writer.size(), head, number);
-  path_.on_packet_sent(now, bytes, true, PacketPurpose::kMtuProbe, {});
+  const std::size_t bytes = seal(entry, out, writer.size(), head, number);
+  entry.path.on_packet_sent(now, bytes, true, PacketPurpose::kMtuProbe, {});
   sent(bytes, true, now);
   return bytes;
 }
 
-std::size_t Session::build_close(MutableBytes out, Instant now) {
-  const PacketNumber number = path_.next_packet_number();
-  const std::uint8_t number_size = packet_number_size(number, path_.next_unacked());
+std::size_t Session::build_close(PathEntry& entry, MutableBytes out, Instant now) {
+  Path& path = entry.path;
+  const PacketNumber number = path.next_packet_number();
+  const std::uint8_t number_size = packet_number_size(number, path.next_unacked());
   const std::size_t head = 5u + number_size;
   ByteWriter writer(out.subspan(head, out.size() - head - kTagSize));
-  // What arrived is acknowledged with it, once more if need be, for that packet may be lost or late: the peer must not take
-  // for lost what was delivered.
-  if (path_.can_ack() && writer.remaining() > kCloseSizeMax) {
+  // What arrived is acknowledged with it, once more if need be, for that packet may be lost or
+  // late: the peer must not take for lost what was delivered.
+  if (path.can_ack() && writer.remaining() > kCloseSizeMax) {
     AckFrame ack;
-    path_.make_ack(ack, now);
+    path.make_ack(ack, now);
     ByteWriter before_close({writer.position(), writer.remaining() - kCloseSizeMax});
-    if (write_ack(before_close, ack) > 0) path_.on_ack_written(now);
+    if (write_ack(before_close, ack) > 0) path.on_ack_written(now);
     writer.skip(before_close.size());
   }
   write_close(writer, {static_cast<std::uint32_t>(close_reason_), as_bytes(close_text_)});
-  const std::size_t bytes = seal(out, writer.size(), head, number);
-  path_.on_packet_sent(now, bytes, false, PacketPurpose::kNormal, {});
+  const std::size_t bytes = seal(entry, out, writer.size(), head, number);
+  path.on_packet_sent(now, bytes, false, PacketPurpose::kNormal, {});
   sent(bytes, false, now);
   return bytes;
 }
 
 std::optional<RemoteTransmit> Session::transmit_close(MutableBytes buffer, Instant now) {
-  // RFC 9001 6.6: whose keys are used up, or were attacked too often, says so and ends. The endpoint has kept back what
-  // these few packets need.
-  if (!close_owed_) return std::nullopt;
-  if (path_.amplification_allowance() < kPacketMin + kCloseSizeMax) return std::nullopt;
+  // RFC 9001 6.6: whose keys are used up, or were attacked too often, says so and ends. The
+  // endpoint has kept back what these few packets need.
+  PathEntry& entry = paths_.active();
+  if (!close_owed_ || !entry.usable()) return std::nullopt;
+  const std::size_t allowance = entry.path.amplification_allowance();
+  if (allowance < kPacketMin + kCloseSizeMax) return std::nullopt;
   close_owed_ = false;
-  close_repeat_at_ = ++closes_said_ < kClosesMax ? now + path_.probe_timeout() : kNever;
+  close_repeat_at_ = ++closes_said_ < kClosesMax ? now + entry.path.probe_timeout() : kNever;
   const std::size_t bytes =
-      build_close(buffer.first(std::min(kDatagramSizeMin, path_.amplification_allowance())), now);
-  return RemoteTransmit{remote_, bytes, bytes};
+      build_close(entry, buffer.first(std::min(kDatagramSizeMin, allowance)), now);
+  return RemoteTransmit{entry.remote, bytes, bytes};
 }
 
-// RFC 9001 6.1: not before a packet of the current phase was acknowledged, nor while the old key is kept.
+// RFC 9001 6.1: not before a packet of the current phase was acknowledged, nor while the old key is
+// kept.
 void Session::maybe_update_keys(Instant now) {
   if (!keys_.update_due() || keys_.has_old_key()) return;
-  if (path_.next_unacked() <= value(phase_first_)) return;
+  bool confirmed = false;
+  paths_.for_each([&](const PathEntry& entry) {
+    confirmed = confirmed || entry.path.next_unacked() > value(entry.phase_first);
+  });
+  if (!confirmed) return;
   keys_.update();
-  phase_first_ = path_.next_packet_number();
-  old_key_until_ = now + 3 * path_.probe_timeout();
+  begin_phase(now);
+}
+
+// Of the next packets on each path on. RFC 9001 6.5: the old key is kept for three probe timeouts.
+void Session::begin_phase(Instant now) {
+  Duration wait = path().probe_timeout();
+  paths_.for_each([&](PathEntry& entry) {
+    entry.phase_first = entry.path.next_packet_number();
+    if (entry.usable()) wait = std::max(wait, entry.path.probe_timeout());
+  });
+  old_key_until_ = now + 3 * wait;
 }
 
 }  // namespace whimbrel

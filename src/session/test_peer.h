@@ -1,4 +1,5 @@
-// For tests of a session: its peer, made by hand, who has the keys and says frames of the test's choice, properly sealed.
+// For tests of a session: its peer, made by hand, who has the keys and says frames of the test's
+// choice, properly sealed.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -60,6 +60,35 @@ bool read_path_data(ByteReader& in, PathData& out) {
   return true;
 }
 
+namespace {
+bool read_path_id(ByteReader& in, PathId& out) {
+  const std::uint64_t id = in.varint();
+  if (id > 0xffffffff) in.fail();
+  out = PathId{static_cast<std::uint32_t>(id)};
+  return in.ok();
+}
+}  // namespace
+
+bool read_path_index(ByteReader& in, PathIndexFrame& out) {
+  if (!read_path_id(in, out.path)) return false;
+  out.index = in.u32();
+  return in.ok() && out.index != 0 && value(out.path) != 0;
+}
+
+bool read_path_abandon(ByteReader& in, PathAbandonFrame& out) { return read_path_id(in, out.path); }
+
+bool read_path_status(ByteReader& in, PathStatusFrame& out) {
+  if (!read_path_id(in, out.path)) return false;
+  out.sequence = in.varint();
+  const std::uint8_t standby = in.u8();
+  out.standby = standby != 0;
+  return in.ok() && standby <= 1;
+}
+
+bool read_path_ack(ByteReader& in, PathId& path, AckFrame& out) {
+  return read_path_id(in, path) && read_ack(in, out);
+}
+
 bool read_session_credit(ByteReader& in, SessionCreditFrame& out) {
   out.bytes_max = in.varint();
   out.messages_max = in.varint();
@@ -108,13 +137,16 @@ bool read_fragment(ByteReader& in, FrameType type, FragmentFrame& out) {
   return true;
 }
 
-std::size_t write_ack(ByteWriter& out, const AckFrame& frame) {
+namespace {
+// What stands behind the type, and the path where there is one.
+std::size_t ack_head_size(const AckFrame& frame) {
   ASSERT(frame.count >= 1 && frame.count <= kAckRangesMax);
+  return varint_size(frame.largest()) + varint_size(frame.delay_us) +
+         varint_size(frame.ranges[0].size() - 1) + 1;  // the count stays below 64: one byte
+}
+
+std::size_t write_ack_ranges(ByteWriter& out, const AckFrame& frame) {
   const Range first = frame.ranges[0];
-  const std::size_t head = 1 + varint_size(frame.largest()) + varint_size(frame.delay_us) +
-                           varint_size(first.size() - 1) + 1;  // the count stays below 64: one byte
-  if (out.remaining() < head) return 0;
-  out.u8(static_cast<std::uint8_t>(FrameType::kAck));
   out.varint(frame.largest());
   out.varint(frame.delay_us);
   std::uint8_t* count_at = out.position();
@@ -130,6 +162,38 @@ std::size_t write_ack(ByteWriter& out, const AckFrame& frame) {
   }
   *count_at = static_cast<std::uint8_t>(written - 1);
   return written;
+}
+}  // namespace
+
+std::size_t write_ack(ByteWriter& out, const AckFrame& frame) {
+  if (out.remaining() < 1 + ack_head_size(frame)) return 0;
+  out.u8(static_cast<std::uint8_t>(FrameType::kAck));
+  return write_ack_ranges(out, frame);
+}
+
+std::size_t write_path_ack(ByteWriter& out, PathId path, const AckFrame& frame) {
+  if (out.remaining() < 1 + varint_size(value(path)) + ack_head_size(frame)) return 0;
+  out.u8(static_cast<std::uint8_t>(FrameType::kPathAck));
+  out.varint(value(path));
+  return write_ack_ranges(out, frame);
+}
+
+void write_path_index(ByteWriter& out, const PathIndexFrame& frame) {
+  out.u8(static_cast<std::uint8_t>(FrameType::kPathIndex));
+  out.varint(value(frame.path));
+  out.u32(frame.index);
+}
+
+void write_path_abandon(ByteWriter& out, const PathAbandonFrame& frame) {
+  out.u8(static_cast<std::uint8_t>(FrameType::kPathAbandon));
+  out.varint(value(frame.path));
+}
+
+void write_path_status(ByteWriter& out, const PathStatusFrame& frame) {
+  out.u8(static_cast<std::uint8_t>(FrameType::kPathStatus));
+  out.varint(value(frame.path));
+  out.varint(frame.sequence);
+  out.u8(frame.standby ? 1 : 0);
 }
 
 void write_close(ByteWriter& out, const CloseFrame& frame) {

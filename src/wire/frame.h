@@ -13,6 +13,10 @@
 //  0x08  CHANNEL_CREDIT   channel z, bytes_max v, messages_max v   the same of one channel (RFC 9000 19.10)
 //  0x09  QUALITY          arrived in 1/255 u8: the peer's share of our packets that reached it
 //  0x0a  CHANNEL_NAME     channel z, name z, count v, sequence v   another name for `channel` from now on
+//  0x0b  PATH_INDEX       path v, index u32: on this path packets to the sender carry this index (from path 1 on)
+//  0x0c  PATH_ABANDON     path v                            the sender has given the path up
+//  0x0d  PATH_STATUS      path v, sequence v, standby u8    does the sender want packets on it? the latest counts
+//  0x0e  PATH_ACK         path v, then as ACK: of packets of that path, whatever path this one is on
 //  0x10  STREAM           channel z, offset v, length v, bytes
 //  0x11  STREAM to the packet's end: channel z, offset v, bytes
 //  0x20  MESSAGE          channel z, sequence v, length v, bytes                            unreliable, whole
@@ -56,6 +60,10 @@ enum class FrameType : std::uint8_t {
   kChannelCredit = 0x08,
   kQuality = 0x09,
   kChannelName = 0x0a,
+  kPathIndex = 0x0b,
+  kPathAbandon = 0x0c,
+  kPathStatus = 0x0d,
+  kPathAck = 0x0e,
   kStream = 0x10,
   kStreamToEnd = 0x11,
   kMessage = 0x20,
@@ -66,7 +74,8 @@ enum class FrameType : std::uint8_t {
 
 // RFC 9000 13.2: every frame but PADDING, ACK and CLOSE asks for an acknowledgement.
 constexpr bool is_ack_eliciting(FrameType type) {
-  return type != FrameType::kPadding && type != FrameType::kAck && type != FrameType::kClose;
+  return type != FrameType::kPadding && type != FrameType::kAck && type != FrameType::kPathAck &&
+         type != FrameType::kClose;
 }
 
 // At most this many ranges are sent in, and accepted from, one ACK frame.
@@ -88,6 +97,19 @@ struct CloseFrame {
 };
 struct PathData {
   std::array<std::uint8_t, 8> data;
+};
+struct PathIndexFrame {
+  PathId path{};
+  ReceiverIndex index = 0;
+};
+struct PathAbandonFrame {
+  PathId path{};
+};
+// draft-ietf-quic-multipath, section 4.3: PATH_STATUS_BACKUP and PATH_STATUS_AVAILABLE.
+struct PathStatusFrame {
+  PathId path{};
+  std::uint64_t sequence = 0;
+  bool standby = false;
 };
 struct SessionCreditFrame {
   std::uint64_t bytes_max = 0;
@@ -128,6 +150,10 @@ struct FragmentFrame {
 bool read_ack(ByteReader& in, AckFrame& out);
 bool read_close(ByteReader& in, CloseFrame& out);
 bool read_path_data(ByteReader& in, PathData& out);
+bool read_path_index(ByteReader& in, PathIndexFrame& out);
+bool read_path_abandon(ByteReader& in, PathAbandonFrame& out);
+bool read_path_status(ByteReader& in, PathStatusFrame& out);
+bool read_path_ack(ByteReader& in, PathId& path, AckFrame& out);
 bool read_session_credit(ByteReader& in, SessionCreditFrame& out);
 bool read_channel_credit(ByteReader& in, ChannelCreditFrame& out);
 bool read_channel_name(ByteReader& in, ChannelNameFrame& out);
@@ -139,12 +165,18 @@ bool read_fragment(ByteReader& in, FrameType type, FragmentFrame& out);
 // write_ack writes as many ranges as fit, newest first, and returns how many; 0 and nothing written
 // if not even one.
 std::size_t write_ack(ByteWriter& out, const AckFrame& frame);
+// As write_ack(), with the path's number.
+std::size_t write_path_ack(ByteWriter& out, PathId path, const AckFrame& frame);
+void write_path_index(ByteWriter& out, const PathIndexFrame& frame);
+void write_path_abandon(ByteWriter& out, const PathAbandonFrame& frame);
+void write_path_status(ByteWriter& out, const PathStatusFrame& frame);
 void write_close(ByteWriter& out, const CloseFrame& frame);
 void write_path_data(ByteWriter& out, FrameType type, const PathData& frame);
 void write_session_credit(ByteWriter& out, const SessionCreditFrame& frame);
 void write_channel_credit(ByteWriter& out, const ChannelCreditFrame& frame);
 void write_channel_name(ByteWriter& out, const ChannelNameFrame& frame);
 
+inline constexpr std::size_t kPathFrameSizeMax = 1 + 8 + 8 + 1;  // all but PATH_ACK
 inline constexpr std::size_t kSessionCreditSizeMax = 17;
 inline constexpr std::size_t kChannelCreditSizeMax = 1 + 8 + 8 + 8;
 inline constexpr std::size_t kChannelNameSizeMax = 1 + 8 + 8 + 8 + 8;

@@ -110,6 +110,71 @@ TEST(AckFrame, WritesTheNewestRangesThatFit) {
   }
 }
 
+TEST(PathFrames, RoundTrip) {
+  std::vector<std::uint8_t> buffer(64);
+  ByteWriter out(buffer);
+  write_path_index(out, {PathId{300}, 0xdeadbeef});
+  write_path_abandon(out, {PathId{7}});
+  write_path_status(out, {PathId{7}, 70000, true});
+  AckFrame ack;
+  ack.count = 1;
+  ack.ranges[0] = {3, 9};
+  ASSERT_EQ(write_path_ack(out, PathId{7}, ack), 1u);
+  ByteReader in(out.written());
+  PathIndexFrame index;
+  ASSERT_EQ(in.u8(), static_cast<std::uint8_t>(FrameType::kPathIndex));
+  ASSERT_TRUE(read_path_index(in, index));
+  EXPECT_EQ(index.path, PathId{300});
+  EXPECT_EQ(index.index, 0xdeadbeef);
+  PathAbandonFrame abandon;
+  ASSERT_EQ(in.u8(), static_cast<std::uint8_t>(FrameType::kPathAbandon));
+  ASSERT_TRUE(read_path_abandon(in, abandon));
+  EXPECT_EQ(abandon.path, PathId{7});
+  PathStatusFrame status;
+  ASSERT_EQ(in.u8(), static_cast<std::uint8_t>(FrameType::kPathStatus));
+  ASSERT_TRUE(read_path_status(in, status));
+  EXPECT_EQ(status.path, PathId{7});
+  EXPECT_EQ(status.sequence, 70000u);
+  EXPECT_TRUE(status.standby);
+  PathId path{};
+  AckFrame read;
+  ASSERT_EQ(in.u8(), static_cast<std::uint8_t>(FrameType::kPathAck));
+  ASSERT_TRUE(read_path_ack(in, path, read));
+  EXPECT_EQ(path, PathId{7});
+  EXPECT_EQ(read.ranges[0], ack.ranges[0]);
+  EXPECT_TRUE(in.empty());
+}
+
+TEST(PathFrames, AreRefusedWhereTheyBreakTheirBounds) {
+  PathIndexFrame index;
+  for (const auto& bytes :
+       {std::vector<std::uint8_t>{0, 1, 2, 3, 4},  // path 0 has an index
+        std::vector<std::uint8_t>{1, 0, 0, 0, 0}, std::vector<std::uint8_t>{1, 2, 3}}) {
+    ByteReader in(bytes);
+    EXPECT_FALSE(read_path_index(in, index));
+  }
+  const auto large = fields({0x100000000});
+  ByteReader in(large);
+  PathAbandonFrame abandon;
+  EXPECT_FALSE(read_path_abandon(in, abandon));
+  const std::vector<std::uint8_t> neither{1, 1, 2};
+  ByteReader two(neither);
+  PathStatusFrame status;
+  EXPECT_FALSE(read_path_status(two, status));
+}
+
+TEST(PathFrames, AnAckOfAnotherPathIsWrittenOnlyWhereItFits) {
+  AckFrame ack;
+  ack.count = 1;
+  ack.ranges[0] = {3, 9};
+  for (std::size_t room = 0; room < 8; ++room) {
+    std::vector<std::uint8_t> buffer(room);
+    ByteWriter out(buffer);
+    EXPECT_EQ(write_path_ack(out, PathId{1}, ack), room < 6 ? 0u : 1u) << room;
+    EXPECT_EQ(out.size(), room < 6 ? 0u : 6u);
+  }
+}
+
 TEST(CloseFrame, RoundTripAndLimits) {
   std::vector<std::uint8_t> buffer(kCloseSizeMax);
   ByteWriter out(buffer);

@@ -140,7 +140,8 @@ class Frames(unittest.TestCase):
         for text in ("", "0a", "ff", "24", "0203", "02000000", "0200000001", "0205000006", "02050000000500",
                      "0205000100000500", "03", "0380010000 00", "0341f3 4080" + "00" * 128, "04 0011223344", "09", "10000000",
                      "100000 05 01", "11 0000", "10 c000000100000000 00 01 00", "20 00 00 02 00", "22 00 00 00 01 00",
-                     "22 00 00 01 01 01 00", "23 00 00 00 80080001 01 00"):
+                     "22 00 00 01 01 01 00", "23 00 00 00 80080001 01 00", "0b 00 00000001", "0b 01 00000000",
+                     "0b 01 000001", "0b c000000100000000 00000001", "0c", "0d 01 00 02", "0d 01 00", "0e 01 05 00 00 06"):
             self.refuses(text)
 
     def test_well_formed(self):
@@ -149,6 +150,12 @@ class Frames(unittest.TestCase):
         self.assertEqual(frames[4][1], {"channel": -2, "sequence": 0, "bytes": b"a"})
         ack = wire.read_frames(bytes.fromhex("0209000102 0101"))[0][1]
         self.assertEqual(ack["ranges"], [(7, 9), (3, 4)])
+
+    def test_frames_of_paths(self):
+        frames = wire.read_frames(bytes.fromhex("0b 01 deadbeef 0c 02 0d 412c 07 01 0e 01 09 00 00 02"))
+        self.assertEqual(frames, [("PATH_INDEX", {"path": 1, "index": 0xdeadbeef}), ("PATH_ABANDON", {"path": 2}),
+                                  ("PATH_STATUS", {"path": 300, "sequence": 7, "standby": 1}),
+                                  ("PATH_ACK", {"path": 1, **wire.read_frames(bytes.fromhex("02 09 00 00 02"))[0][1]})])
 
     def test_payloads(self):
         stamp, versions, suites, sender = "0108" + "00" * 8, "02020101", "030101", "090400000001"

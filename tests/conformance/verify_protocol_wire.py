@@ -318,6 +318,24 @@ def read_channel_name(reader):
     return frame
 
 
+def read_path_number(reader):
+    number = reader.varint()
+    require(number < 1 << 32, "a path's number")
+    return number
+
+
+def read_path_index(reader):
+    frame = {"path": read_path_number(reader), "index": reader.u32()}
+    require(frame["path"] > 0 and frame["index"] > 0, "the index of a path from 1 on")
+    return frame
+
+
+def read_path_status(reader):
+    frame = {"path": read_path_number(reader), "sequence": reader.varint(), "standby": reader.u8()}
+    require(frame["standby"] <= 1, "standby is 0 or 1")
+    return frame
+
+
 FRAMES = {
     0x00: ("PADDING", lambda r: {}),
     0x01: ("PING", lambda r: {}),
@@ -330,6 +348,10 @@ FRAMES = {
     0x08: ("CHANNEL_CREDIT", lambda r: {"channel": r.channel(), "bytes": r.varint(), "messages": r.varint()}),
     0x09: ("QUALITY", lambda r: {"share": r.u8()}),
     0x0A: ("CHANNEL_NAME", read_channel_name),
+    0x0B: ("PATH_INDEX", read_path_index),
+    0x0C: ("PATH_ABANDON", lambda r: {"path": read_path_number(r)}),
+    0x0D: ("PATH_STATUS", read_path_status),
+    0x0E: ("PATH_ACK", lambda r: {"path": read_path_number(r), **read_ack(r)}),
     0x10: ("STREAM", lambda r: read_stream(r, False)),
     0x11: ("STREAM", lambda r: read_stream(r, True)),
     0x20: ("MESSAGE", lambda r: read_message(r, False)),

@@ -12,6 +12,10 @@ bool read_any(FrameType type, ByteReader& in) {
   AckFrame ack;
   CloseFrame close;
   PathData data;
+  PathId path{};
+  PathIndexFrame index;
+  PathAbandonFrame abandon;
+  PathStatusFrame status;
   SessionCreditFrame session;
   ChannelCreditFrame channel;
   ChannelNameFrame name;
@@ -30,6 +34,14 @@ bool read_any(FrameType type, ByteReader& in) {
     case FrameType::kPathChallenge:
     case FrameType::kPathResponse:
       return read_path_data(in, data);
+    case FrameType::kPathIndex:
+      return read_path_index(in, index);
+    case FrameType::kPathAbandon:
+      return read_path_abandon(in, abandon);
+    case FrameType::kPathStatus:
+      return read_path_status(in, status);
+    case FrameType::kPathAck:
+      return read_path_ack(in, path, ack);
     case FrameType::kSessionCredit:
       return read_session_credit(in, session);
     case FrameType::kChannelCredit:

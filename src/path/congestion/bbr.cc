@@ -25,7 +25,8 @@ constexpr unsigned kFullRounds = 3;
 // Loss in one round that is congestion if there is a queue, and if there is none.
 constexpr double kLossWithQueue = 0.02;
 constexpr double kLossAlone = 0.20;
-// draft-ietf-ccwg-bbr 5.5.10.2 (BBR.StartupFullLossCnt): fewer losses in a round are an accident, whatever their share.
+// draft-ietf-ccwg-bbr 5.5.10.2 (BBR.StartupFullLossCnt): fewer losses in a round are an accident,
+// whatever their share.
 constexpr std::uint64_t kLossPacketsMin = 6;
 constexpr double kFlightDecrease = 0.85;
 // Rounds of cruising between probes, 4 to 7: varied, so that flows do not probe in step.
@@ -39,15 +40,16 @@ constexpr unsigned kDrainRounds = 4;
 constexpr unsigned kStandingRounds = 8;
 // Probing goes on at once while a whole round trip of it finds this much more.
 constexpr double kUpAgain = 1.12;
-// What a probe sends too much waits in the line. In this time it is 50 ms of the line, which most buffers hold; a quarter of a
-// long round trip they do not.
+// What a probe sends too much waits in the line. In this time it is 50 ms of the line, which most
+// buffers hold; a quarter of a long round trip they do not.
 constexpr Duration kProbeTime = milliseconds(200);
 // Longer than two round trips, after which a probe is over anyway.
 constexpr Duration kProbeTimeMax = seconds(60);
 constexpr Duration kMinRttTime = seconds(10);
 // A round trip that is longer by less than this part of the least still confirms it.
 constexpr int kSameRtt = 64;
-// If no more than this part of the product was under way: with more, a queue of others or our own may be in it.
+// If no more than this part of the product was under way: with more, a queue of others or our own
+// may be in it.
 constexpr double kLittle = 0.75;
 constexpr Duration kProbeRttTime = milliseconds(200);
 // Of the round trip, what counts as a queue (RFC 9406 4.3 has the same bounds).
@@ -89,7 +91,8 @@ void Bbr::on_lost(const LossSample& sample) {
   packets_lost_in_round_ += sample.packets_lost;
 }
 
-// The model may be wrong by now: begin with a few packets, and let acknowledgements open the window.
+// The model may be wrong by now: begin with a few packets, and let acknowledgements open the
+// window.
 void Bbr::on_persistent_congestion() { window_ = window_min(); }
 
 double Bbr::window_min() const { return kWindowPackets * datagram_size_; }
@@ -179,7 +182,8 @@ void Bbr::measure_rate(const AckSample& sample) {
 void Bbr::measure_rtt(Duration rtt, const AckSample& sample) {
   round_rtt_ = std::min(round_rtt_, rtt);
   ++samples_;
-  // Close to the least, with little under way, is as good as the least: no need to empty the line to look for it.
+  // Close to the least, with little under way, is as good as the least: no need to empty the line
+  // to look for it.
   const bool little =
       static_cast<double>(sample.delivered - sample.delivered_prior) <= kLittle * product(1.0);
   if (min_rtt_ == kUnknown || (little && rtt <= min_rtt_ + min_rtt_ / kSameRtt))
@@ -230,7 +234,8 @@ void Bbr::enter(Mode mode, Instant now) {
   }
 }
 
-// The bandwidth is the largest of two cycles: what a cycle has found holds until the end of the next.
+// The bandwidth is the largest of two cycles: what a cycle has found holds until the end of the
+// next.
 void Bbr::enter_cycle(Instant now) {
   if (bandwidth_now_ > 0) bandwidth_last_ = std::exchange(bandwidth_now_, 0);
   enter(Mode::kDown, now);
@@ -305,8 +310,8 @@ void Bbr::probe(Duration time, Instant now) {
   enter(Mode::kUp, now);
 }
 
-// draft-ietf-ccwg-bbr (BBRRaiseInflightLongtermSlope) is as careful: a little first, and twice as much each time that the
-// line has carried it.
+// draft-ietf-ccwg-bbr (BBRRaiseInflightLongtermSlope) is as careful: a little first, and twice as
+// much each time that the line has carried it.
 void Bbr::probe_further(Instant now) {
   probe(std::clamp(2 * probe_time_, kProbeTime, kProbeTimeMax), now);
 }
@@ -348,7 +353,8 @@ Duration Bbr::explained_rtt() const {
   return min_rtt_ + std::max(min_rtt_, queue) * 3 / 2 + kQueueMax;
 }
 
-// An application that is slower than the line builds no queue: a round trip that has risen and rises no more is the way's.
+// An application that is slower than the line builds no queue: a round trip that has risen and
+// rises no more is the way's.
 void Bbr::follow_idle_application() {
   if (!app_limited_round_ || !has_queue() || round_rtt_ <= min_rtt_) return;
   if (round_rtt_ > last_round_rtt_ + std::max(last_round_rtt_ / 16, kQueueMin)) return;
@@ -374,8 +380,8 @@ void Bbr::begin_judgement(const AckSample& sample) {
   enter(Mode::kJudge, sample.now);
 }
 
-// RTT = flight / delivery rate, whatever the reason. Half the flight halves the queue of a slow line, and leaves a long way as
-// long as it was.
+// RTT = flight / delivery rate, whatever the reason. Half the flight halves the queue of a slow
+// line, and leaves a long way as long as it was.
 void Bbr::step_judge(const AckSample& sample, const RttEstimator& rtt) {
   if (!sample.has_rtt_sample) return;
   if (judge_delivered_ == 0) {
@@ -456,8 +462,9 @@ std::uint64_t Bbr::window() const {
 
 std::uint64_t Bbr::pacing_rate(const RttEstimator& rtt) const {
   if (min_rtt_ < kPacedRttMin) return 0;
-  // draft-ietf-ccwg-bbr 4.6.2: until start-up is over the rate does not fall: a few small messages say nothing of what
-  // the line carries. Later the least window may leave within a round trip, for the same reason.
+  // draft-ietf-ccwg-bbr 4.6.2: until start-up is over the rate does not fall: a few small messages
+  // say nothing of what the line carries. Later the least window may leave within a round trip, for
+  // the same reason.
   const bool starting = bandwidth() == 0 || mode_ == Mode::kStartup;
   const double initial = kStartupGain * static_cast<double>(kWindowPacketsInitial) * datagram_size_;
   const double least = (starting ? initial : window_min()) / to_seconds(rtt.smoothed());

@@ -1,6 +1,6 @@
 // A controller that keeps a model of the path, its bandwidth and its empty round trip, instead of
-// reading every loss as congestion: after BBR (draft-ietf-ccwg-bbr), reduced, and with an eye on the
-// queue. Differences from the draft:
+// reading every loss as congestion: after BBR (draft-ietf-ccwg-bbr), reduced, and with an eye on
+// the queue. Differences from the draft:
 //   - start-up also ends when the round trip of a whole round has risen (as HyStart++ does);
 //   - a probe sends more for 200 ms at most, and for longer only while that finds more;
 //   - a standing queue is drained while cruising, unless it does not shrink, which means that it is
@@ -88,7 +88,8 @@ class Bbr final : public Controller {
   double bandwidth_last_ = 0;
   Duration min_rtt_ = kUnknown;
   Instant min_rtt_time_{};
-  // How much round trips vary: now, and when the round began; a queue that grows in it is no jitter.
+  // How much round trips vary: now, and when the round began; a queue that grows in it is no
+  // jitter.
   Duration jitter_{};
   Duration jitter_before_{};
   // The present round.

@@ -12,8 +12,9 @@ namespace {
 constexpr std::size_t kDatagram = 1200;
 constexpr Duration kRtt = milliseconds(50);
 
-// One flow that always has data over a line of `rate` bytes/s: packets leave at the pacing rate within the window, wait
-// in the queue of the line, and are acknowledged a round trip later, one ACK each.
+// One flow that always has data over a line of `rate` bytes/s: packets leave at the pacing rate
+// within the window, wait in the queue of the line, and are acknowledged a round trip later, one
+// ACK each.
 class Line {
  public:
   explicit Line(double line_rate) : rate(line_rate) {}
@@ -117,7 +118,8 @@ TEST(Bbr, FindsTheBandwidthAndTheRoundTrip) {
   }
 }
 
-// A limit that the user has set is taken away: each of some forty probes finds more, and lasts twice as long as the one before.
+// A limit that the user has set is taken away: each of some forty probes finds more, and lasts
+// twice as long as the one before.
 TEST(Bbr, FindsALineThatIsManyThousandTimesAsFast) {
   Line line(20e3);
   line.run(seconds(5));
@@ -194,7 +196,8 @@ TEST(Bbr, TakesUpARoundTripThatHasBecomeShorter) {
   Line line(2.5e6);
   line.round_trip = 10 * kRtt;
   line.run(seconds(8));
-  // The last acknowledgements of the long way and the first of the short one come together and look like a fast line.
+  // The last acknowledgements of the long way and the first of the short one come together and look
+  // like a fast line.
   line.round_trip = kRtt;
   line.run(seconds(4));
   EXPECT_LE(line.bbr.min_rtt(), kRtt + milliseconds(1));
@@ -203,7 +206,8 @@ TEST(Bbr, TakesUpARoundTripThatHasBecomeShorter) {
   EXPECT_LE(line.queue_max, milliseconds(40));
 }
 
-// The queue of a line that is slower by so much looks like a longer way, until the flight is halved.
+// The queue of a line that is slower by so much looks like a longer way, until the flight is
+// halved.
 TEST(Bbr, DoesNotTakeItsOwnQueueForALongerWay) {
   for (const double part : {0.5, 0.25, 0.1}) {
     Line line(8e6);
@@ -226,7 +230,8 @@ AckSample one_packet(Instant now, std::uint64_t delivered) {
   return sample;
 }
 
-// A game's small messages, each acknowledged only when the peer's delay runs out, are no sign of a full line.
+// A game's small messages, each acknowledged only when the peer's delay runs out, are no sign of a
+// full line.
 TEST(Bbr, TheDelayOfAcknowledgementsIsNoQueue) {
   Bbr bbr(kDatagram);
   RttEstimator rtt(milliseconds(333));
