@@ -20,7 +20,9 @@ from verify_protocol_wire import Malformed, Reader, require
 HANDSHAKE_NAMES = {0xE0: "InitIK", 0xE1: "RespIK", 0xE2: "InitXX", 0xE3: "RespXX", 0xE4: "FinishXX", 0xE5: "CookieReply",
                    0xE6: "VersionReply", 0xE7: "ResetAsk", 0xE8: "Reset"}
 SUITE_BITS = 0b11
-FRAME_AND_PACKET_NAMES = {name for name, _ in wire.FRAMES.values()} | set(HANDSHAKE_NAMES.values())
+# A second path needs relays, and the recorded sessions have none: how these are read is tested by hand-made packets only.
+FRAMES_OF_FURTHER_PATHS = {"PATH_INDEX", "PATH_ABANDON", "PATH_STATUS", "PATH_ACK"}
+FRAME_AND_PACKET_NAMES = ({name for name, _ in wire.FRAMES.values()} | set(HANDSHAKE_NAMES.values())) - FRAMES_OF_FURTHER_PATHS
 MESSAGE_FRAMES = {"CHANNEL_NAME", "STREAM", "MESSAGE", "FRAGMENT", "RELIABLE FRAGMENT"}
 
 

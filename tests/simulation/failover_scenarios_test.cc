@@ -79,8 +79,8 @@ TEST(FailoverScenarios, ASessionThatMovesIsAsFastAsOneThatStartedThere) {
   moved.alice().say(moved.bob(), kMessageBytes);
   moved.world().run_for(seconds(2));
   moved.keep_sending();
-  moved.world().run_for(seconds(5));
-  ASSERT_TRUE(moved.uses("near"));
+  ASSERT_TRUE(moved.world().run_until([&] { return moved.uses("near"); }, seconds(20)));
+  moved.world().run_for(seconds(3));
   moved.near().kill();
   ASSERT_TRUE(moved.world().run_until([&] { return moved.uses("far"); }, seconds(5)));
   const std::uint64_t after_the_move = moved.goodput();

@@ -74,7 +74,7 @@ class Troubleshooting(unittest.TestCase):
 
     def test_each_refusal_has_an_entry(self):
         told = squeezed(PAGE)
-        missing = [text for name in ("authority.cc", "authority.h", "backend_token.cc", "server.cc")
+        missing = [text for name in ("authority.cc", "authority.h", "backend_token.cc", "rendezvous_server.cc")
                    for text in literals(ROOT / "src/rendezvous" / name)
                    # What only our own client's mistakes would lead to, and what is hashed.
                    if len(text.split()) > 3 and not re.search(r"watch|whimbrel|view\(\)", text)
