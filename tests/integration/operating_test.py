@@ -164,7 +164,7 @@ class Operating(unittest.TestCase):
         with Scene() as scene:
             world = World(self, scene)
             first, state = world.first, f"{world.first.root}/var/lib/whimbreld"
-            world.follow("Who may call himself what", ["sh", "toml", "ini", "python", "sh"])
+            world.follow("Who may have which name", ["sh", "toml", "ini", "python", "sh"])
             first.until("whimbrel_rendezvous_users", 1)
             # What comes after the backup is undone: alice is shut out, and is in again.
             backup, restore = (content for _, content in blocks("State"))
@@ -174,7 +174,7 @@ class Operating(unittest.TestCase):
             world.player.interrupt()
             world.player.code()
             first.run(restore)
-            first.run(blocks("Who may call himself what")[-1][1].splitlines()[-1])
+            first.run(blocks("Who may have which name")[-1][1].splitlines()[-1])
             first.until("whimbrel_rendezvous_users", 1)
             world.follow("A newer version", ["sh"])
             first.until("whimbrel_rendezvous_users", 1)
