@@ -285,6 +285,8 @@ void Session::note_flow(bool of_content, Instant now) {
 // anew.
 Instant Session::timeout_at() const {
   if (awaiting_since_ == kNever) return kNever;
+  // Where nothing can be sent it is not the peer that is silent.
+  if (!paths_.active().usable()) return awaiting_since_ + options_.timeout_connected;
   const Duration unheard = awaiting_since_ - last_received_ - kUnheardFree;
   return awaiting_since_ + options_.timeout_connected -
          std::clamp(unheard, Duration::zero(), quiet_max());

@@ -175,6 +175,8 @@ void Session::set_carriers(std::span<const RelayCarrier> carriers, Instant now) 
   // Who only listens says that it is there: the other side may wait for its own probe's turn.
   if (paths_.idle()) ping_owed_ = true;
   path().probe_now(now, *this);
+  // The peer has had no chance to answer.
+  if (awaiting_since_ != kNever) awaiting_since_ = now;
 }
 
 void Session::take_carrier(PathEntry& entry, Instant now) {
