@@ -206,7 +206,7 @@ ConnectionState Host::state(const Identity& user) const {
 
 ConnectionInfo Host::info(const Identity& user) const {
   ConnectionInfo info;
-  endpoint().connection_info(user, now(), &info, nullptr);
+  network_->connection_info(user, now(), &info, nullptr);
   return info;
 }
 
