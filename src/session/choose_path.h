@@ -40,9 +40,10 @@ struct PathPolicy {
 };
 
 struct PathChoice {
-  std::optional<PathId> active;  // none: no path can be used now
-  std::optional<PathId> also;    // carries the same, because the active one is in doubt
-  std::optional<PathId> better;  // will be taken at `move_at`
+  std::optional<PathId> active = std::nullopt;  // none: no path can be used now
+  std::optional<PathId> also =
+      std::nullopt;  // carries the same, because the active one is in doubt
+  std::optional<PathId> better = std::nullopt;  // will be taken at `move_at`
   Instant move_at = kNever;
 
   friend bool operator==(const PathChoice&, const PathChoice&) = default;
