@@ -158,7 +158,9 @@ TEST_P(Wakes, WhoWatchesTheHandle) {
       EXPECT_LT(seen - sent, kSoon) << "round " << round;
     }
     EXPECT_EQ(TestPair::read(*node), 0u);
-    if (GetParam()) EXPECT_FALSE(world.kernel.readable(handle));
+    if (GetParam()) {
+      EXPECT_FALSE(world.kernel.readable(handle));
+    }
   });
 }
 
@@ -220,7 +222,9 @@ TEST_P(Wakes, ACallbackThatIsSetLate) {
     pair.bob->on_session_request([](const Identity&) {});
     EXPECT_TRUE(waiter.told());
     EXPECT_LT(waiter.at() - set, kSoon);
-    if (GetParam()) EXPECT_TRUE(world.kernel.readable(handle));
+    if (GetParam()) {
+      EXPECT_TRUE(world.kernel.readable(handle));
+    }
     EXPECT_EQ(pair.bob->run_callbacks(), 1u);
   });
 }
