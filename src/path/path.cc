@@ -195,6 +195,7 @@ Path& Path::operator=(Path&&) noexcept = default;
 
 PathId Path::id() const { return state_->id; }
 const PathConfig& Path::config() const { return state_->config; }
+const RttEstimator& Path::rtt() const { return state_->recovery.rtt(); }
 
 // --- sending
 

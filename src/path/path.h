@@ -17,6 +17,7 @@
 
 #include "base/bytes.h"
 #include "base/time.h"
+#include "path/rtt_estimator.h"
 #include "wire/frame.h"
 #include "wire/packet.h"
 
@@ -78,6 +79,7 @@ class Path {
 
   PathId id() const;
   const PathConfig& config() const;
+  const RttEstimator& rtt() const;
 
   // --- sending -----------------------------------------------------------------------------------
   PacketNumber next_packet_number() const;

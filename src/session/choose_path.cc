@@ -63,8 +63,8 @@ PathChoice choose_path(std::span<const PathView> views, const PathPolicy& policy
     return {.active = other == nullptr ? std::nullopt : std::optional(other->id)};
   }
   if (other == nullptr || other->dead) return {.active = active->id};
-  // The peer has left this path: the one that follows goes with it, and so does the other where the
-  // peer cannot be reached here.
+  // The peer has left this path: a follower goes with its leader, and a leader does not use what
+  // its follower cannot.
   const bool left = active->peer_standby && !other->peer_standby;
   if (left || active->dead) return {.active = other->id};
   if (!other->healthy()) return {.active = active->id};

@@ -1,8 +1,7 @@
 // Which path of a session carries what it sends: a pure function of what is known of each path.
 //
-// Both ends decide. The one that leads (the larger static key) says by PATH_STATUS which path it
-// has taken; the other follows, unless it cannot use that path. What an end cannot use it says,
-// too.
+// Both ends decide. The leader (the larger static key) says by PATH_STATUS which path it uses. The
+// follower uses that path too, unless it cannot; and it says which paths it cannot use.
 #pragma once
 
 #include <optional>
@@ -40,10 +39,12 @@ struct PathPolicy {
 };
 
 struct PathChoice {
-  std::optional<PathId> active = std::nullopt;  // none: no path can be used now
-  std::optional<PathId> also =
-      std::nullopt;  // carries the same, because the active one is in doubt
-  std::optional<PathId> better = std::nullopt;  // will be taken at `move_at`
+  // None: no path can be used now.
+  std::optional<PathId> active = std::nullopt;
+  // Carries the same, because the active one is in doubt.
+  std::optional<PathId> also = std::nullopt;
+  // Is taken at `move_at`.
+  std::optional<PathId> better = std::nullopt;
   Instant move_at = kNever;
 
   friend bool operator==(const PathChoice&, const PathChoice&) = default;

@@ -131,15 +131,15 @@ TEST_F(ChoosePath, ByFiveMillisecondsAndATenth) {
   EXPECT_FALSE(choice.better);
 }
 
-TEST_F(ChoosePath, TheOneThatFollowsLeavesThatToTheOther) {
+TEST_F(ChoosePath, TheFollowerLeavesThatToTheOther) {
   policy.leads = false;
   use(0);
   EXPECT_EQ(choose({relayed(0, 40), relayed(1, 20)}, seconds(60)), 0);
   EXPECT_EQ(choice.move_at, kNever);
 }
 
-// The one that leads says which path it uses: the others are on standby.
-TEST_F(ChoosePath, TheOneThatFollowsGoesWithTheOther) {
+// The leader says which path it uses: the others are on standby.
+TEST_F(ChoosePath, TheFollowerGoesWithTheOther) {
   policy.leads = false;
   use(0);
   const PathView left = with(relayed(0, 20), &PathView::peer_standby);
@@ -153,7 +153,7 @@ TEST_F(ChoosePath, TheOneThatFollowsGoesWithTheOther) {
   EXPECT_EQ(choose({left, with(relayed(1, 90), &PathView::dead)}), 0);
 }
 
-TEST_F(ChoosePath, TheOneThatLeadsDoesNotUseWhatThePeerCannot) {
+TEST_F(ChoosePath, TheLeaderDoesNotUseWhatThePeerCannot) {
   use(0);
   EXPECT_EQ(choose({with(relayed(0, 20), &PathView::peer_standby), relayed(1, 90)}), 1);
   use(1);

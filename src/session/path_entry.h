@@ -79,8 +79,8 @@ struct PathEntry {
   AddressProof proof = AddressProof::kAck;
   Duration carrier_rtt{};  // zero: not known
   Instant heard{};         // any packet of the peer on it
-  std::unique_ptr<Validation>
-      validation;  // of another remote that packets have come from (RFC 9000 9.3)
+  // Of another remote that packets have come from (RFC 9000 9.3).
+  std::unique_ptr<Validation> validation;
   std::unique_ptr<std::pair<Remote, PathData>> response;  // to a challenge of the peer
 
   // --- frames to say

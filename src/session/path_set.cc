@@ -4,11 +4,6 @@
 
 namespace whimbrel {
 
-namespace {
-// A path that is not used is asked this often for its round trip, while the session is in use.
-constexpr Duration kStandbyProbe = seconds(5);
-}  // namespace
-
 PathEntry* PathSet::find(PathId id) {
   PathEntry* found = nullptr;
   for_each([&](PathEntry& entry) {
@@ -33,7 +28,7 @@ PathEntry* PathSet::find_site(std::uint32_t site) {
   return found;
 }
 
-PathEntry* PathSet::add(PathId id, const PathConfig& config, Instant now) {
+PathEntry* PathSet::accept(PathId id, const PathConfig& config, Instant now) {
   Several& several = make_several();
   if (several.more.size() + 1 >= kPathsMax) return nullptr;
   ++several.indices_wanted;
@@ -41,20 +36,16 @@ PathEntry* PathSet::add(PathId id, const PathConfig& config, Instant now) {
 }
 
 PathEntry* PathSet::open(const PathConfig& config, Instant now) {
-  PathEntry* entry = add(PathId{make_several().next_id}, config, now);
+  PathEntry* entry = accept(PathId{make_several().next_id}, config, now);
   if (entry != nullptr) ++several_->next_id;
   return entry;
-}
-
-PathEntry* PathSet::accept(PathId id, const PathConfig& config, Instant now) {
-  return add(id, config, now);
 }
 
 bool PathSet::was_there(PathId id) const {
   if (id == PathId{0}) return true;
   if (!several_) return false;
   if (leads_) return value(id) < several_->next_id;
-  return several_->ended.contains(value(id)) || const_cast<PathSet*>(this)->find(id) != nullptr;
+  return several_->ended.contains(value(id)) || find(id) != nullptr;
 }
 
 bool PathSet::end(PathId id) {
@@ -89,7 +80,7 @@ void PathSet::erase(PathEntry& entry) {
 
 void PathSet::activate(PathEntry& entry, Instant now) {
   if (&entry == active_) return;
-  if (!active_->is<PathEntry::Gone>()) active_->state = PathEntry::Standby{now + kStandbyProbe};
+  if (!active_->is<PathEntry::Gone>()) active_->state = PathEntry::Standby{now + kProbeInterval};
   entry.state = PathEntry::Active{};
   active_ = &entry;
 }

@@ -1,7 +1,7 @@
 // The paths of one session, at most kPathsMax, and which of them is the active one.
 //
 // The path of the handshake has number 0, and its entry stays for as long as the session: by its
-// indices the peer can be asked whether it still knows us. The side that leads opens further ones;
+// indices the peer can be asked whether it still knows us. The leader opens further ones;
 // a number is never used twice, for it is part of the nonce.
 #pragma once
 
@@ -18,6 +18,8 @@
 namespace whimbrel {
 
 inline constexpr std::size_t kPathsMax = 8;
+// While messages flow, a path that is not used is asked this often whether it still works.
+inline constexpr Duration kProbeInterval = seconds(5);
 
 class PathSet {
  public:
@@ -45,28 +47,27 @@ class PathSet {
     const_cast<PathSet*>(this)->for_each([&](const PathEntry& entry) { f(entry); });
   }
   PathEntry* find(PathId id);
+  const PathEntry* find(PathId id) const { return const_cast<PathSet*>(this)->find(id); }
   PathEntry* find_local(ReceiverIndex index) {
     if (index == first_.local_index) return &first_;
     return several_ ? find_local_of_several(index) : nullptr;
   }
   PathEntry* find_site(std::uint32_t site);
 
-  // The next number; null where there are kPathsMax.
+  // The next number; null if there are kPathsMax.
   PathEntry* open(const PathConfig& config, Instant now);
-  // One that the peer has opened. Null where there are kPathsMax. `id` is none that was there
-  // before.
+  // One that the peer has opened: !was_there(id). Null if there are kPathsMax.
   PathEntry* accept(PathId id, const PathConfig& config, Instant now);
   // It is here, or was.
   bool was_there(PathId id) const;
-  // One that the peer has opened and given up, and of which only the latter has come. False: it has
-  // done so too often out of turn.
+  // The peer has given up a path whose opening has not come. False: that was too often.
   bool end_unseen(PathId id);
   // Forgets those that are gone and that the peer knows to be; of path 0 the indices stay.
   void sweep();
 
   // --- which one
   void activate(PathEntry& entry, Instant now);
-  // The active one carries again, or another: chooses. `views` are those of whoever asks.
+  // What choose_path() has said last.
   PathChoice& choice() { return make_several().choice; }
   // Carries what the active one carries.
   PathEntry* also() {
@@ -130,7 +131,6 @@ class PathSet {
   }
   void erase(PathEntry& entry);
   PathEntry* find_local_of_several(ReceiverIndex index);
-  PathEntry* add(PathId id, const PathConfig& config, Instant now);
 
   bool leads_;
   PathEntry first_;

@@ -1,4 +1,4 @@
-// One peer: joins keys, a path and channels; builds and opens packets. The endpoint makes it when a
+// One peer: joins keys, paths and channels; builds and opens packets. The endpoint makes it when a
 // handshake is done; what was sent before waits there.
 //
 //   kUp         packets flow
@@ -216,7 +216,6 @@ class Session final : private FrameSink {
 
   // session_roaming.cc
   void note_source(Arrival& arrival);
-  void on_address_change(PathEntry& entry, const Remote& from, Instant now);
   void on_path_response(PathEntry& entry, const PathData& frame, Instant now);
   std::unique_ptr<Validation> new_validation(const Remote& to, Instant now);
   void advance_validation(PathEntry& entry, Instant now);
@@ -252,10 +251,11 @@ class Session final : private FrameSink {
   void double_packet(Bytes content, Instant now);
   std::optional<RemoteTransmit> transmit_aside(MutableBytes buffer, Instant now);
 
-  // session_transmit.cc `whole`: messages that do not fit wait, rather than be cut. On another path
-  // than the active one there are no messages.
+  // session_transmit.cc
   bool may_send_data(PathEntry& entry, std::size_t room, Instant now);
   bool write_content(ByteWriter& out, Instant now, bool whole);
+  // `whole`: messages that do not fit wait, rather than be cut. Messages leave on the active path
+  // only.
   std::size_t build_data_packet(PathEntry& entry, MutableBytes out, Instant now,
                                 bool whole = false);
   std::size_t build_single(PathEntry& entry, MutableBytes out, Instant now, FrameType type,

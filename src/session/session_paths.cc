@@ -9,8 +9,6 @@ namespace whimbrel {
 
 namespace {
 
-// A path that is not used is asked this often whether it still works, while messages flow.
-constexpr Duration kProbeInterval = seconds(5);
 // A path on which nothing answers is in doubt, then dead. The same as for a relay leg
 // (docs/PROTOCOL.md, section 8).
 constexpr Duration kDoubtMin = milliseconds(150);
@@ -18,8 +16,8 @@ constexpr Duration kDoubtSlack = milliseconds(50);
 constexpr Duration kDeadMin = milliseconds(400);
 
 Duration round_trip_of(const PathEntry& entry) {
-  const PathStats stats = entry.path.stats();
-  return stats.has_rtt ? stats.rtt_smoothed : entry.carrier_rtt;
+  const RttEstimator& rtt = entry.path.rtt();
+  return rtt.has_sample() ? rtt.smoothed() : entry.carrier_rtt;
 }
 Duration doubt_after(const PathEntry& entry) {
   return std::max(kDoubtMin, 2 * round_trip_of(entry) + kDoubtSlack);
@@ -46,7 +44,7 @@ PathView Session::view_of(const PathEntry& entry, Instant now) const {
   view.doubted = entry.carrier == CarrierState::kDoubted || silence >= doubt_after(entry);
   view.draining = entry.carrier == CarrierState::kDraining;
   view.peer_standby = entry.peer_standby;
-  view.rtt = entry.carrier_rtt > Duration::zero() ? entry.carrier_rtt : entry.path.stats().rtt_min;
+  view.rtt = entry.carrier_rtt > Duration::zero() ? entry.carrier_rtt : entry.path.rtt().min();
   return view;
 }
 
@@ -149,7 +147,7 @@ void Session::suspect(PathEntry& entry, Instant now) {
   entry.path.abandon(*this);
 }
 
-// The one that follows says only what it cannot use.
+// The follower says only what it cannot use.
 void Session::update_status(PathEntry& entry) {
   if (entry.is<PathEntry::Opening>() || entry.is<PathEntry::Probing>() ||
       entry.is<PathEntry::Gone>()) {
@@ -219,7 +217,7 @@ void Session::move_active(Instant now) {
 }
 
 void Session::move_entry(PathEntry& entry, const Remote& to, Instant now) {
-  const bool used = entry.path.stats().has_rtt;
+  const bool used = entry.path.rtt().has_sample();
   entry.remote = to;
   const RelayCarrier* carrier = paths_.carrier_of(to.relay()->site);
   entry.carrier = carrier == nullptr ? CarrierState::kDown : carrier->state;
@@ -229,7 +227,7 @@ void Session::move_entry(PathEntry& entry, const Remote& to, Instant now) {
   entry.path.reset_for_new_route(now, rtt > Duration::zero() ? std::optional(rtt) : std::nullopt);
 }
 
-// The side that leads says over which relay a path goes; it gives in only where that leads nowhere.
+// The leader says over which relay a path goes. It gives in only if its own relay leads nowhere.
 void Session::on_other_relay(const Arrival& arrival) {
   PathEntry& entry = arrival.entry;
   const RelayRemote* own = entry.remote.relay();
