@@ -237,7 +237,9 @@ TEST_F(PathsTest, ADeadStandbyPathDoesNotEndTheSession) {
       acknowledge_on(0, 1, kFra);
     }
   };
-  talk(seconds(6));  // the other path has been asked, and has not answered
+  talk(seconds(30));  // the other path is asked all the time, and does not answer
+  EXPECT_TRUE(entry(1).is<PathEntry::Suspect>());
+  ASSERT_FALSE(session->end()) << session->end()->text;
   carriers({up(kFra), is(kAms, CarrierState::kDown, 40)});
   talk(seconds(30));
   EXPECT_FALSE(session->end()) << session->end()->text;
