@@ -24,19 +24,18 @@ std::string seconds_text(Duration duration) {
 
 void Endpoint::State::close_peer(Peer& peer, int reason, std::string_view text, bool linger,
                                  Instant now) {
-  peer.end_reported = true;  // the application asked for it
-  detach(peer);
+  let_go(peer);
   if (linger && lingers_unmade(peer)) {
-    peer.farewell = std::make_unique<Peer::Farewell>(
+    peer.making()->farewell = std::make_unique<Peer::Farewell>(
         Peer::Farewell{reason, std::string(text), now + peer.options.linger});
     lingering[peer.user].push_back(peer.id);
     return touch(peer, now);
   }
-  if (!peer.session) return erase(peer);
-  const bool confirmed = !peer.dial;
-  peer.dial.reset();
-  peer.session->close(reason, text, linger && confirmed, now);
-  if (peer.session->phase() == SessionPhase::kLingering) lingering[peer.user].push_back(peer.id);
+  if (peer.session() == nullptr) return erase(peer);
+  const bool made = !peer.waits();
+  Session& session = leave(peer);
+  session.close(reason, text, linger && made, now);
+  if (session.phase() == SessionPhase::kLingering) lingering[peer.user].push_back(peer.id);
   touch(peer, now);
 }
 
@@ -49,38 +48,49 @@ std::string Endpoint::State::forgotten_text(const Peer& peer) {
 
 // What was taken waits for a session that is still being made.
 bool Endpoint::State::lingers_unmade(const Peer& peer) {
-  return !peer.loopback && peer.waits() && peer.waiting_bytes() > 0 &&
-         peer.options.linger > Duration::zero();
+  return peer.waiting_bytes() > 0 && peer.options.linger > Duration::zero();
 }
 
 // The session that what was taken before the close has waited for is there, or its time is over.
-void Endpoint::State::bid_farewell(Peer& peer, Instant now) {
-  const bool made = !peer.waits();
-  if (!made && now < peer.farewell->deadline) return;
-  const std::unique_ptr<Peer::Farewell> farewell = std::move(peer.farewell);
-  peer.dial.reset();
+// `made`: what was taken is on the session, and is still delivered.
+void Endpoint::State::bid_farewell(Peer& peer, const Peer::Farewell& farewell, bool made,
+                                   Instant now) {
   SessionOptions rest = peer.options;
-  rest.linger = std::max(Duration::zero(), farewell->deadline - now);
-  peer.session->set_options(rest);
-  peer.session->close(farewell->reason, farewell->text, made, now);
+  rest.linger = std::max(Duration::zero(), farewell.deadline - now);
+  Session& session = leave(peer);
+  session.set_options(rest);
+  session.close(farewell.reason, farewell.text, made, now);
 }
 
 // The application no longer finds it under any name.
-void Endpoint::State::detach(Peer& peer) {
-  if (peer.background) return;
-  peer.background = true;
-  if (!peer.unfinished) leaving.insert(peer.id);
+void Endpoint::State::let_go(Peer& peer) {
+  if (!peer.is<Peer::Answered>() && !peer.is<Peer::Leaving>()) leaving.insert(peer.id);
   peer.gate->open.store(false, std::memory_order_release);
   for (const Identity& name : peer.names) by_name.erase(name);
   peer.names.clear();
-  if (peer.key) {
-    const auto it = by_key.find(*peer.key);
-    if (it != by_key.end() && it->second == peer.id) by_key.erase(it);
-  }
+  if (!peer.key) return;
+  const auto it = by_key.find(*peer.key);
+  if (it != by_key.end() && it->second == peer.id) by_key.erase(it);
+}
+
+// It has a session, of which only the end is left.
+Session& Endpoint::State::leave(Peer& peer) {
+  let_go(peer);
+  if (peer.is<Peer::Leaving>()) return *peer.session();
+  Peer::Leaving left;
+  if (auto* opening = peer.as<Peer::Opening>()) left.session = std::move(opening->session);
+  if (auto* up = peer.as<Peer::Up>()) left.session = std::move(up->session);
+  if (auto* answered = peer.as<Peer::Answered>())
+    left = {std::move(answered->session), std::move(answered->response)};
+  ASSERT(left.session);
+  Session& session = *left.session;
+  peer.state = std::move(left);
+  return session;
 }
 
 void Endpoint::State::erase(Peer& peer) {
-  detach(peer);
+  if (peer.is<Peer::Refusing>()) --refused_count;
+  let_go(peer);
   for (const ReceiverIndex index : peer.indices) by_index.erase(index);
   timers.move(static_cast<std::uint64_t>(peer.id), kNever, &peer.scheduled);
   if (const auto closed = lingering.find(peer.user); closed != lingering.end()) {
@@ -90,8 +100,7 @@ void Endpoint::State::erase(Peer& peer) {
   forget_signal(peer);
   const SessionId id = peer.id;
   racing.erase(id);
-  if (peer.refused) --refused_count;
-  note_confirmed(peer);
+  unconfirmed.erase(id);
   leaving.erase(id);
   if (!delivered.empty()) departed.emplace_back(id, peer.user);
   peers.erase(id);
@@ -99,10 +108,9 @@ void Endpoint::State::erase(Peer& peer) {
 
 // In a row, this one included if it is one: whoever lets us in and refuses at once counts, too.
 unsigned Endpoint::State::failed_dials(const Peer& peer, Instant now) {
-  const bool was_up = peer.session && peer.session->confirmed() && !peer.dial;
-  if (!was_up) return peer.failed_dials + 1;
+  if (!peer.up()) return peer.failed_dials + 1;
   // The peer's application closed what had come up: however soon, that is no failed dial.
-  const auto& end = peer.session->end();
+  const auto& end = peer.session()->end();
   const bool closed = end && end->kind == SessionEnd::Kind::kClosedByPeer &&
                       end->reason >= kEndAppGeneric && end->reason < kEndAppException;
   return closed || now >= peer.established + kCameUpAfter ? 0 : peer.failed_dials + 1;
@@ -110,12 +118,14 @@ unsigned Endpoint::State::failed_dials(const Peer& peer, Instant now) {
 
 void Endpoint::State::fail_peer(Peer& peer, ConnectionState state, int reason,
                                 const std::string& text, Instant now) {
-  if (peer.farewell) {  // the application has closed it: nobody is told
-    peer.farewell.reset();
-    if (!peer.session) return erase(peer);
-    peer.session->close(reason, text, false, now);
-    return touch(peer, now);
-  }
+  if (!peer.detached()) report_failure(peer, state, reason, text, now);
+  if (peer.session() == nullptr) return erase(peer);
+  leave(peer).close(reason, text, false, now);
+  touch(peer, now);
+}
+
+void Endpoint::State::report_failure(const Peer& peer, ConnectionState state, int reason,
+                                     const std::string& text, Instant now) {
   ConnectionInfo info;
   fill_info(peer, now, info);
   info.state = state;
@@ -126,27 +136,24 @@ void Endpoint::State::fail_peer(Peer& peer, ConnectionState state, int reason,
   failed.put(info, now, config.limits.failed_records_max, failed_dials(peer, now));
   report_change(info);
   post(SessionFailedEvent{std::move(info)});
-  peer.end_reported = true;
-  detach(peer);
-  if (!peer.session) return erase(peer);
-  peer.session->close(reason, text, false, now);
-  touch(peer, now);
 }
 
 // Why no session came about in time, with what is likely, as far as the answers tell.
 std::string Endpoint::State::timeout_text(const Peer& peer) {
   const std::string waited = seconds_text(peer.options.timeout_initial);
-  if (!peer.dial && peer.route_asked && !peer.route) {
+  const auto* before = peer.as<Peer::WaitsForRoute>();
+  if (before != nullptr && before->asked && !before->route) {
     return peer.user.text() + " could not be looked up in " + waited +
            ": there is no answer from the server";
   }
-  if (!peer.dial) return peer.user.text() + " did not accept or answer in " + waited;
-  const std::string who = peer.user.text() + place_of(*peer.dial);
-  if (peer.dial->stage() == Dial::Stage::kFinishSent) {
+  const Dial* dial = peer.dial();
+  if (dial == nullptr) return peer.user.text() + " did not accept or answer in " + waited;
+  const std::string who = peer.user.text() + place_of(*dial);
+  if (dial->stage() == Dial::Stage::kFinishSent) {
     return who + " answered, but did not accept in " + waited +
            ": it ignores us, wants a certificate, or knows our name under another key";
   }
-  if (peer.dial->answers_unreadable()) {
+  if (dial->answers_unreadable()) {
     return who + " did not accept or answer in " + waited +
            " with anything that can be read: other app id, or other key";
   }
@@ -155,7 +162,7 @@ std::string Endpoint::State::timeout_text(const Peer& peer) {
 }
 
 std::string Endpoint::State::failure_text(const Peer& peer, const SessionEnd& end) const {
-  const std::string who = peer.user.text() + " " + peer.session->remote().place();
+  const std::string who = peer.user.text() + " " + peer.session()->remote().place();
   switch (end.kind) {
     case SessionEnd::Kind::kTimedOut: {
       const std::string text = "no answer from " + who + " in " + seconds_text(end.waited);
@@ -169,10 +176,8 @@ std::string Endpoint::State::failure_text(const Peer& peer, const SessionEnd& en
 }
 
 void Endpoint::State::report_end(Peer& peer, Instant now) {
-  if (peer.end_reported || !peer.session || !peer.session->end()) return;
-  const SessionEnd end = *peer.session->end();
-  peer.end_reported = true;
-  if (end.kind == SessionEnd::Kind::kClosedByUs) return detach(peer);
+  if (!peer.session()->end() || peer.detached()) return;
+  const SessionEnd end = *peer.session()->end();
   const bool by_peer = end.kind == SessionEnd::Kind::kClosedByPeer;
   ConnectionInfo info;
   fill_info(peer, now, info);
@@ -180,7 +185,8 @@ void Endpoint::State::report_end(Peer& peer, Instant now) {
     info.state = ConnectionState::kNone;
     info.end_reason = end.reason;
     report_change(info);
-    return detach(peer);
+    leave(peer);
+    return;
   }
   info.state = by_peer ? ConnectionState::kClosedByPeer : ConnectionState::kProblemDetectedLocally;
   info.end_reason = end.reason;
@@ -195,15 +201,15 @@ void Endpoint::State::report_end(Peer& peer, Instant now) {
     log(LogLevel::kInfo, "session failed: " + info.end_debug);
     post(SessionFailedEvent{std::move(info)});
   }
-  detach(peer);
+  leave(peer);
 }
 
 void Endpoint::State::report_change(const ConnectionInfo& info) {
   if (tells_changes) post(SessionChangedEvent{info});
 }
 
-void Endpoint::State::report_up(Peer& peer, Instant now) {
-  peer.up_reported = true;
+void Endpoint::State::on_up(Peer& peer, Instant now) {
+  peer.gate->open.store(true, std::memory_order_release);
   if (!tells_changes) return;
   ConnectionInfo info;
   fill_info(peer, now, info);

@@ -51,9 +51,11 @@ namespace {
 
 // RFC 9001 5.7: what cannot be opened yet may be kept for a moment.
 bool keep_early(Peer& peer, ReceiverIndex index, const Remote& from, Bytes datagram) {
-  if (peer.session || !peer.dial || peer.dial->index() != index) return false;
-  if (peer.early.size() >= kEarlyPacketsMax || datagram.size() > kEarlyPacketSizeMax) return false;
-  peer.early.push_back({from, {datagram.begin(), datagram.end()}});
+  auto* dialling = peer.as<Peer::Dialling>();
+  if (dialling == nullptr || dialling->dial->index() != index) return false;
+  auto& early = dialling->early;
+  if (early.size() >= kEarlyPacketsMax || datagram.size() > kEarlyPacketSizeMax) return false;
+  early.push_back({from, {datagram.begin(), datagram.end()}});
   return true;
 }
 
@@ -82,11 +84,12 @@ void Endpoint::receive(const Remote& from, MutableBytes datagram, Instant now) {
     return s.counters.add(Count::kDroppedUnknownIndex);
   }
   Peer* peer = s.find(it->second.peer);
-  if (peer == nullptr || !peer->session || !peer->session->receives_at(header->receiver_index)) {
+  Session* session = peer != nullptr ? peer->session() : nullptr;
+  if (session == nullptr || !session->receives_at(header->receiver_index)) {
     if (peer != nullptr && keep_early(*peer, header->receiver_index, from, datagram)) return;
     return s.counters.add(Count::kDroppedUnknownIndex);
   }
-  peer->session->receive(from, *header, datagram, now, s.received);
+  session->receive(from, *header, datagram, now, s.received);
   s.deliver(*peer, now);
   s.touch(*peer, now);
 }
@@ -95,8 +98,9 @@ void Endpoint::on_unreachable(const IpAddress& to) {
   State& s = *state_;
   for (const SessionId id : s.racing) {
     Peer* peer = s.find(id);
-    if (peer == nullptr || !peer->dial) continue;
-    peer->dial->on_unreachable(to);
+    Dial* dial = peer != nullptr ? peer->dial() : nullptr;
+    if (dial == nullptr) continue;
+    dial->on_unreachable(to);
     s.timers.schedule(static_cast<std::uint64_t>(id), s.deadline_of(*peer), &peer->scheduled);
   }
 }
@@ -220,18 +224,19 @@ void Endpoint::consumed(SessionId session, std::uint16_t place, bool reliable, s
                         std::uint64_t messages, Instant now) {
   Peer* peer = state_->find(session);
   if (peer == nullptr) return;
-  if (peer->loopback) {
-    peer->loopback->unread -= std::min(messages, peer->loopback->unread);
+  if (auto* loopback = peer->as<Peer::Loopback>()) {
+    loopback->unread -= std::min(messages, loopback->unread);
     // Empty messages were charged too; the bytes do not show which were read, but none is left when
     // nothing is.
     const std::uint64_t freed =
-        peer->loopback->unread == 0 ? peer->held_bytes : std::min(bytes, peer->held_bytes);
+        loopback->unread == 0 ? peer->held_bytes : std::min(bytes, peer->held_bytes);
     peer->held_bytes -= freed;
     peer->gate->held_bytes.fetch_sub(freed, std::memory_order_relaxed);
     return;
   }
-  if (!peer->session) return;
-  peer->session->consumed(place, reliable, bytes, messages, now);
+  Session* session_now = peer->session();
+  if (session_now == nullptr) return;
+  session_now->consumed(place, reliable, bytes, messages, now);
   state_->touch(*peer, now);
 }
 
@@ -248,7 +253,8 @@ void Endpoint::set_route(const Identity& user, const std::vector<IpAddress>& add
 // One that was closed while messages waited comes first: the next one waits for it.
 Peer* Endpoint::State::find_waiting_for_route(const Identity& user) {
   const auto waits = [](const Peer* peer) {
-    return peer != nullptr && peer->wants_dial && peer->route_asked && !peer->route;
+    const auto* before = peer != nullptr ? peer->as<Peer::WaitsForRoute>() : nullptr;
+    return before != nullptr && before->asked && !before->route;
   };
   if (const auto closed = lingering.find(user); closed != lingering.end()) {
     for (const SessionId id : closed->second) {
@@ -263,7 +269,7 @@ void Endpoint::provide_route(const Identity& user, const Remote& remote,
                              const std::optional<PublicKey>& key, Instant now) {
   Peer* peer = state_->find_waiting_for_route(user);
   if (peer == nullptr) return;
-  peer->route = DialTarget{{remote}, key};
+  peer->as<Peer::WaitsForRoute>()->route = DialTarget{{remote}, key};
   state_->advance_peer(*peer, now);
 }
 
@@ -280,8 +286,9 @@ void Endpoint::set_carriers(SignalRemote user, std::span<const RelayCarrier> car
   if (at == state_->by_signal.end()) return;
   for (const SessionId id : std::vector(at->second)) {
     Peer* peer = state_->find(id);
-    if (peer == nullptr || !peer->session) continue;
-    peer->session->set_carriers(carriers, now);
+    Session* session = peer != nullptr ? peer->session() : nullptr;
+    if (session == nullptr) continue;
+    session->set_carriers(carriers, now);
     state_->touch(*peer, now);
   }
 }
@@ -295,7 +302,7 @@ void Endpoint::set_awaits_login(bool awaits, Instant now) {
   if (std::exchange(s.awaits_login, awaits) == awaits || awaits) return;
   std::vector<SessionId> waiting;
   for (const auto& [id, peer] : s.peers) {
-    if (peer->wants_dial) waiting.push_back(id);
+    if (peer->is<Peer::WaitsForRoute>()) waiting.push_back(id);
   }
   for (const SessionId id : waiting) {
     if (Peer* peer = s.find(id)) s.advance_peer(*peer, now);
@@ -326,7 +333,7 @@ bool Endpoint::set_revocations(Bytes encoded, Instant now) {
   std::vector<SessionId> revoked;
   for (const auto& [id, peer] : s.peers) {
     const bool certified = peer->certificate == CertificateStatus::kValid;
-    if (certified && peer->key && !peer->background && s.config.trust.revoked(*peer->key))
+    if (certified && peer->key && !peer->detached() && s.config.trust.revoked(*peer->key))
       revoked.push_back(id);
   }
   for (const SessionId id : revoked) {
@@ -351,7 +358,7 @@ void Endpoint::close_all(Instant now) {
   State& s = *state_;
   std::vector<SessionId> ids;
   for (const auto& [id, peer] : s.peers) {
-    if (!peer->background) ids.push_back(id);
+    if (!peer->detached()) ids.push_back(id);
   }
   for (const SessionId id : ids) {
     if (Peer* peer = s.find(id)) {
@@ -364,19 +371,19 @@ void Endpoint::set_options(const SessionOptions& options) {
   state_->config.session = options;
   for (const auto& [id, peer] : state_->peers) {
     if (state_->user_options.contains(peer->user)) continue;
-    peer->options = options;
-    peer->gate->held_bytes_max.store(options.send_bytes_max, std::memory_order_relaxed);
-    if (peer->session) peer->session->set_options(options);
+    State::set_options(*peer, options);
   }
 }
 
 void Endpoint::set_session_options(const Identity& user, const SessionOptions& options) {
   state_->user_options[user] = options;
-  if (Peer* peer = state_->find(user)) {
-    peer->options = options;
-    peer->gate->held_bytes_max.store(options.send_bytes_max, std::memory_order_relaxed);
-    if (peer->session) peer->session->set_options(options);
-  }
+  if (Peer* peer = state_->find(user)) State::set_options(*peer, options);
+}
+
+void Endpoint::State::set_options(Peer& peer, const SessionOptions& options) {
+  peer.options = options;
+  peer.gate->held_bytes_max.store(options.send_bytes_max, std::memory_order_relaxed);
+  if (Session* session = peer.session()) session->set_options(options);
 }
 
 void Endpoint::set_limits(std::size_t sessions_max, std::size_t pending_requests_max) {
@@ -422,9 +429,10 @@ std::optional<RemoteTransmit> Endpoint::poll_transmit(MutableBytes buffer, Insta
     Peer* peer = s.find(id);
     if (peer == nullptr) continue;
     peer->ready = false;
-    if (!peer->session) continue;
-    const auto batch = peer->session->poll_transmit(buffer, now);
-    if (peer->session->take_cut_off() && peer->signalled) s.note_cut_off(*peer->signalled);
+    Session* session = peer->session();
+    if (session == nullptr) continue;
+    const auto batch = session->poll_transmit(buffer, now);
+    if (session->take_cut_off() && peer->signalled) s.note_cut_off(*peer->signalled);
     s.settle(*peer, now);
     if (!batch) continue;
     if (peer = s.find(id); peer != nullptr && !peer->ready) {
@@ -487,7 +495,7 @@ void Endpoint::State::put_first_right() {
     Peer* peer = find(SessionId{timers.first()});
     ASSERT(peer != nullptr);
     const Instant real = deadline_of(*peer);
-    if (peer->wants_dial || real <= peer->scheduled) return;
+    if (peer->is<Peer::WaitsForRoute>() || real <= peer->scheduled) return;
     timers.move(timers.first(), real, &peer->scheduled);
   }
 }
@@ -517,8 +525,8 @@ void Endpoint::State::send_raw(const Remote& to, Bytes datagram) {
 
 void Endpoint::State::deliver(Peer& peer, Instant) {
   for (auto& message : received) {
-    if (peer.background) break;
-    if (peer.loopback) peer.loopback->channels.insert(message.channel);
+    if (peer.detached()) break;
+    if (auto* loopback = peer.as<Peer::Loopback>()) loopback->channels.insert(message.channel);
     delivered.push_back(DeliveredMessage{peer.id, std::move(message)});
   }
   received.clear();

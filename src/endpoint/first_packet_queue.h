@@ -15,7 +15,7 @@
 #include "base/bytes.h"
 #include "base/remote.h"
 #include "endpoint/first_packets.h"
-#include "endpoint/peer.h"
+#include "endpoint/stranger.h"
 
 namespace whimbrel {
 

@@ -88,7 +88,8 @@ void Endpoint::State::receive_handshake(const Remote& from, Bytes datagram, Inst
   if (it == by_index.end()) return counters.add(Count::kDroppedUnknownIndex);
   if (*kind == HandshakeKind::kFinishXx) return on_finish(from, datagram, *index, now);
   Peer* peer = it->second.kind == Index::Kind::kPeer ? find(it->second.peer) : nullptr;
-  if (peer == nullptr || !peer->dial || peer->dial->index() != *index) {
+  const Dial* dial = peer != nullptr ? peer->dial() : nullptr;
+  if (dial == nullptr || dial->index() != *index) {
     return counters.add(Count::kDroppedUnknownIndex);
   }
   on_dial_answer(*peer, from, datagram, now);
@@ -168,9 +169,10 @@ bool Endpoint::State::on_repeated_init(const EphemeralKey& ephemeral, const Remo
   }
   Peer* peer = find(index.peer);
   if (peer == nullptr && config.limits.unconfirmed_max > 0) return false;  // see drop_unconfirmed()
-  if (peer != nullptr && peer->session && !peer->session->confirmed() && !peer->response.empty()) {
-    peer->session->answered_to(from);
-    send_raw(from, peer->response);
+  Session* session = peer != nullptr ? peer->session() : nullptr;
+  if (session != nullptr && !session->confirmed() && !peer->response().empty()) {
+    session->answered_to(from);
+    send_raw(from, peer->response());
   } else {
     counters.add(Count::kDroppedReplayedHandshake);
   }
@@ -254,8 +256,9 @@ void Endpoint::State::on_finish(const Remote& from, Bytes datagram, ReceiverInde
   }
   if (target.kind == Index::Kind::kPeer) {  // a session already, but the peer has not heard of it
     Peer* peer = find(target.peer);
-    if (peer != nullptr && peer->session && !peer->session->confirmed()) {
-      peer->session->repeat_handshake_done();
+    Session* session = peer != nullptr ? peer->session() : nullptr;
+    if (session != nullptr && !session->confirmed()) {
+      session->repeat_handshake_done();
       return touch(*peer, now);
     }
     return counters.add(Count::kDroppedReplayedHandshake);
@@ -296,12 +299,13 @@ void Endpoint::State::on_finish(const Remote& from, Bytes datagram, ReceiverInde
 
 void Endpoint::State::on_dial_answer(Peer& peer, const Remote& from, Bytes datagram, Instant now) {
   HandshakeError error = HandshakeError::kNone;
+  Dial& dial = *peer.dial();
   switch (*handshake_kind(datagram)) {
     case HandshakeKind::kCookieReply:
-      error = peer.dial->on_cookie_reply(from, datagram, now);
+      error = dial.on_cookie_reply(from, datagram, now);
       break;
     case HandshakeKind::kVersionReply:
-      error = peer.dial->on_version_reply(from, datagram, next_stamp(now), now);
+      error = dial.on_version_reply(from, datagram, next_stamp(now), now);
       if (error == HandshakeError::kUnsupportedVersion ||
           error == HandshakeError::kUnsupportedSuite) {
         counters.add(Count::kDroppedBadVersion);
@@ -321,7 +325,7 @@ void Endpoint::State::on_dial_answer(Peer& peer, const Remote& from, Bytes datag
 
 void Endpoint::State::on_dial_response(Peer& peer, const Remote& from, Bytes datagram,
                                        Instant now) {
-  Dial& dial = *peer.dial;
+  Dial& dial = *peer.dial();
   const HandshakeError error = dial.on_response(from, datagram, clock.at(now));
   // IK: nobody else than who has the key that was given could make this. XX: anybody who saw
   // message 1, our own key included, for we answer a copy of it, too.
@@ -338,31 +342,39 @@ void Endpoint::State::on_dial_response(Peer& peer, const Remote& from, Bytes dat
     dial.reject();
     return on_dial_fault(peer, kEndRemoteBadCert, *fault, proved, now);
   }
+  auto& dialling = *peer.as<Peer::Dialling>();  // it takes no answer once it is Opening
+  Establishment with;
+  // RFC 9000 9: to where we called, not to where the answer seems to come from.
+  with.remote = dial.to();
+  with.local_index = dial.index();
+  with.address_proof = AddressProof::kGiven;
+  with.handshake_rtt = rtt;
+  with.one_of_several = dial.chose_one();
   if (dial.initiator().done()) {  // IK
-    // RFC 9000 9: to where we called, not to where the answer seems to come from.
-    establish(peer, dial.initiator().result(), Remote(dial.to()), dial.index(), false,
-              AddressProof::kGiven, false, rtt, now);
-    peer.session->confirm();
-    take_early(peer, now);
+    auto session = make_session(peer, dial.initiator().result(), std::move(with), now);
+    session->confirm();
+    note_stamp(peer, dial.initiator().peer().stamp, now);
+    std::vector<EarlyPacket> early = std::move(dialling.early);
+    start_session(peer, Peer::Up{std::move(session)}, now);
+    take_early(peer, early, now);
     return touch(peer, now);
   }
   Peer* other = find_by_key(key);
-  if (other != nullptr && other != &peer && !other->background && other->session) {
+  if (other != nullptr && other != &peer && other->session() != nullptr)
     return merge(peer, *other, now);
-  }
   dial.finish(next_stamp(now), now);
-  establish(peer, dial.initiator().result(), Remote(dial.to()), dial.index(), false,
-            AddressProof::kGiven, true, rtt, now);
+  with.await_confirmation = true;
+  auto session = make_session(peer, dial.initiator().result(), std::move(with), now);
+  auto goes_on = std::move(dialling.dial);
+  peer.state = Peer::Opening{std::move(dialling), std::move(goes_on), std::move(session)};
   advance_peer(peer, now);
 }
 
-void Endpoint::State::take_early(Peer& peer, Instant now) {
-  std::vector<EarlyPacket> early = std::move(peer.early);
-  peer.early.clear();
+void Endpoint::State::take_early(Peer& peer, std::vector<EarlyPacket>& early, Instant now) {
   for (EarlyPacket& packet : early) {
     const auto header = read_data_header(packet.bytes);
     if (!header) continue;
-    peer.session->receive(packet.from, *header, packet.bytes, now, received);
+    peer.session()->receive(packet.from, *header, packet.bytes, now, received);
     deliver(peer, now);
   }
 }
@@ -371,25 +383,27 @@ void Endpoint::State::take_early(Peer& peer, Instant now) {
 // forger is often faster than the peer, and cannot keep what the peer says from us.
 void Endpoint::State::on_dial_fault(Peer& peer, int reason, const std::string& text, bool proved,
                                     Instant now) {
-  peer.dial->note_fault(reason, text, now);
+  Dial& dial = *peer.dial();
+  dial.note_fault(reason, text, now);
   if (proved) return fail_peer(peer, ConnectionState::kProblemDetectedLocally, reason, text, now);
-  if (!peer.dial->fault_is_certain()) return touch(peer, now);
-  const Dial::Fault fault = *peer.dial->fault();
+  if (!dial.fault_is_certain()) return touch(peer, now);
+  const Dial::Fault fault = *dial.fault();
   fail_peer(peer, ConnectionState::kProblemDetectedLocally, fault.reason, fault.text, now);
 }
 
 std::optional<std::string> Endpoint::State::fault_of_dialled(Peer& peer) {
-  const PeerInfo& shown = peer.dial->initiator().peer();
+  const Dial& dial = *peer.dial();
+  const PeerInfo& shown = dial.initiator().peer();
   const bool valid = shown.certificate_status == CertificateStatus::kValid;
   const bool absent = shown.certificate_status == CertificateStatus::kAbsent;
-  const std::string where = peer.dial->to().text();
+  const std::string where = dial.to().text();
   if (!valid && (!absent || config.require_certificate) && !config.trust.empty()) {
     return "the certificate of the peer at " + where +
            " is not accepted: " + to_string(shown.certificate_status);
   }
   const auto name = Identity::parse(shown.identity);
   if (peer.user.type() == IdentityType::kIpAddress) {
-    if (name && name != peer.user && !peer.background) {
+    if (name && name != peer.user && !peer.detached()) {
       peer.alias = *name;
       add_name(peer, *name);
     }
@@ -397,7 +411,7 @@ std::optional<std::string> Endpoint::State::fault_of_dialled(Peer& peer) {
   }
   if (name && *name == peer.user) return std::nullopt;
   // A key that was given names the peer as well as a name does, where it shows none.
-  if (shown.identity.empty() && peer.dial->expected_key()) return std::nullopt;
+  if (shown.identity.empty() && dial.expected_key()) return std::nullopt;
   return "at " + where + " is " + (name ? name->text() : std::string("somebody without a name")) +
          ", not " + peer.user.text();
 }

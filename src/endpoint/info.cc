@@ -8,16 +8,18 @@ namespace whimbrel {
 
 std::optional<SessionLine> Endpoint::line_of(const Identity& user) const {
   const Peer* peer = state_->find(user);
-  if (peer == nullptr || !peer->session) return std::nullopt;
-  const IpAddress* address = peer->session->remote().udp();
+  const Session* session = peer != nullptr ? peer->session() : nullptr;
+  if (session == nullptr) return std::nullopt;
+  const IpAddress* address = session->remote().udp();
   if (address == nullptr) return std::nullopt;
-  return SessionLine{*address, peer->session->local_index(), peer->session->remote_index()};
+  return SessionLine{*address, session->local_index(), session->remote_index()};
 }
 
 std::optional<Remote> Endpoint::remote_of(const Identity& user) const {
   const Peer* peer = state_->find(user);
-  if (peer == nullptr || !peer->session) return std::nullopt;
-  return peer->session->remote();
+  const Session* session = peer != nullptr ? peer->session() : nullptr;
+  if (session == nullptr) return std::nullopt;
+  return session->remote();
 }
 
 namespace {
@@ -32,16 +34,16 @@ std::string milliseconds_text(Duration d) {
 
 std::string Endpoint::State::describe(const Peer& peer, Instant) const {
   std::string name = peer.user.text();
-  if (peer.loopback) return name + " within this process";
+  if (peer.is<Peer::Loopback>()) return name + " within this process";
   if (peer.up()) {
-    const PathStats path = peer.session->path_stats();
-    const Remote& remote = peer.session->remote();
+    const PathStats path = peer.session()->path_stats();
+    const Remote& remote = peer.session()->remote();
     return name + (remote.udp() != nullptr ? " direct " + remote.text() : " over the relay") +
            (path.has_rtt ? ", " + milliseconds_text(path.rtt_smoothed) : std::string());
   }
-  if (peer.dial) {
-    const bool direct = peer.dial->to().udp() != nullptr;
-    return name + " calling " + (direct ? peer.dial->tried() : "through the server");
+  if (const Dial* dial = peer.dial()) {
+    const bool direct = dial->to().udp() != nullptr;
+    return name + " calling " + (direct ? dial->tried() : "through the server");
   }
   return name;
 }
@@ -51,18 +53,17 @@ void Endpoint::State::fill_info(const Peer& peer, Instant now, ConnectionInfo& i
   info.alias = peer.alias;
   info.debug_description = describe(peer, now);
   info.user_data = peer.user_data;
-  if (peer.loopback) {
+  if (peer.is<Peer::Loopback>()) {
     info.state = ConnectionState::kConnected;
     info.flags = kInfoLoopbackBuffers | kInfoFast;
     return;
   }
-  info.state = peer.up() ? ConnectionState::kConnected : ConnectionState::kConnecting;
-  if (peer.session && peer.session->phase() == SessionPhase::kUp && !peer.up()) {
-    info.state = peer.dial ? ConnectionState::kConnecting : ConnectionState::kFindingRoute;
-  }
+  info.state = peer.up()                   ? ConnectionState::kConnected
+               : peer.is<Peer::Answered>() ? ConnectionState::kFindingRoute
+                                           : ConnectionState::kConnecting;
   Remote remote;
-  if (peer.session) remote = peer.session->remote();
-  if (!peer.session && peer.dial) remote = peer.dial->to();
+  if (const Dial* dial = peer.dial()) remote = dial->to();
+  if (const Session* session = peer.session()) remote = session->remote();
   const IpAddress* address = remote.udp();
   if (address == nullptr) {
     info.flags |= kInfoRelayed;
@@ -75,11 +76,11 @@ void Endpoint::State::fill_info(const Peer& peer, Instant now, ConnectionInfo& i
 
 void Endpoint::State::fill_status(const Peer& peer, Instant now, ConnectionStatus& status) const {
   status.pending_reliable = static_cast<std::int64_t>(peer.waiting_bytes());
-  if (peer.waiting) {
-    status.unreliable_expired = static_cast<std::int64_t>(peer.waiting->dropped_count());
-  }
-  if (!peer.session) return;
-  const Session& session = *peer.session;
+  const Peer::Making* making = peer.making();
+  if (making != nullptr && making->waiting)
+    status.unreliable_expired = static_cast<std::int64_t>(making->waiting->dropped_count());
+  if (peer.session() == nullptr) return;
+  const Session& session = *peer.session();
   const PathStats path = session.path_stats();
   if (path.has_rtt) {
     status.round_trip_us = to_microseconds(path.rtt_smoothed);
@@ -153,7 +154,7 @@ const Counters& Endpoint::counters() const { return state_->counters; }
 std::vector<Identity> Endpoint::users() const {
   std::vector<Identity> users;
   for (const auto& [id, peer] : state_->peers) {
-    if (!peer->background) users.push_back(peer->user);
+    if (!peer->detached()) users.push_back(peer->user);
   }
   return users;
 }
@@ -161,8 +162,9 @@ std::vector<Identity> Endpoint::users() const {
 bool Endpoint::lingering() const {
   return std::any_of(state_->peers.begin(), state_->peers.end(), [](const auto& entry) {
     const Peer& peer = *entry.second;
-    if (peer.farewell) return true;
-    return peer.session && (peer.session->phase() == SessionPhase::kLingering || peer.ready);
+    if (peer.waits() && peer.detached()) return true;
+    const Session* session = peer.session();
+    return session != nullptr && (session->phase() == SessionPhase::kLingering || peer.ready);
   });
 }
 

@@ -1,20 +1,20 @@
-// What the endpoint keeps for one user it talks to, and for one stranger who waits.
+// What the endpoint keeps for one user it talks to.
 #pragma once
 
 #include <whimbrel/identity.h>
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "base/remote.h"
 #include "endpoint/dial.h"
 #include "endpoint/endpoint.h"
-#include "endpoint/first_packets.h"
 #include "endpoint/waiting_messages.h"
 #include "handshake/handshake.h"
 #include "session/session.h"
@@ -30,114 +30,126 @@ struct EarlyPacket {
 inline constexpr std::size_t kEarlyPacketsMax = 4;        // of one dial; further ones are dropped
 inline constexpr std::size_t kEarlyPacketSizeMax = 1500;  // larger ones are dropped
 
-// One user, from the first send or accept to the end of the session. Either dialling, or with a
-// session, or (with oneself) neither.
+// One user, from the first send or accept to the end of the session.
 struct Peer {
-  SessionId id{};
-  Identity user;   // as the application calls it
-  Identity alias;  // another name of the same peer; invalid if none
-  std::shared_ptr<SendGate> gate = std::make_shared<SendGate>();
-  SessionOptions options;
-  Instant opened;
-  Instant established = Instant::min();
-
-  std::unique_ptr<Dial> dial;
-  bool wants_dial = false;  // as soon as an earlier session with this user has left the line
-  bool route_asked = false;
-  std::optional<DialTarget> route;  // the answer
-  std::unique_ptr<Session> session;
-  std::vector<EarlyPacket> early;  // for the index of the dial
-  // To ourselves: there is no session.
-  struct Loopback {
-    std::uint64_t number = 0;  // of the last message
-    std::uint64_t unread = 0;
-    std::set<ChannelId> channels;  // that are open
-  };
-  std::unique_ptr<Loopback> loopback;
-  std::vector<std::uint8_t> response;  // RespIK, for InitIKs that come again
-  std::size_t request_bytes = 0;       // of the message that was answered
-  std::optional<PublicKey> key;
-  std::optional<ResetToken> reset_token;  // of the peer's index: to ask whether it still knows us
-  std::uint64_t reset_nonce = 0;          // of the last question
-  std::uint64_t stamp =
-      0;  // the newest of the peer's that has made a session; an older one is a replay
-  CertificateStatus certificate = CertificateStatus::kAbsent;
-  std::vector<ReceiverIndex> indices;     // of ours, that lead here
-  std::optional<SignalRemote> signalled;  // its session goes over relays
-  std::vector<Identity> names;            // in the endpoint's table of names
-
-  std::unique_ptr<WaitingMessages> waiting;  // for the session; made when first used
-  std::uint64_t held_bytes = 0;              // what the gate was told
-  std::int64_t user_data = -1;
-
-  unsigned failed_dials = 0;  // in a row, before this one
-  bool refused = false;       // made only to say no
-  bool unfinished = false;    // we have answered it, and no packet of it has confirmed that
-  bool background = false;    // the application has closed it, or it has ended
-  // It was closed while messages waited for the session: they lead to it still, and then it ends
-  // so.
+  // --- what may become of it, each state with what belongs to it
+  // Closed while messages waited for the session: they lead to it still, and then it ends so.
   struct Farewell {
     int reason = 0;
     std::string text;
     Instant deadline;
   };
-  std::unique_ptr<Farewell> farewell;
-  bool end_reported = false;
-  bool up_reported = false;
-  bool ready = false;  // in the list of those that may have packets
-  Instant scheduled = kNever;
+  // Of the three states before a session can be used.
+  struct Making {
+    std::unique_ptr<WaitingMessages> waiting;  // for the session; made when first used
+    std::unique_ptr<Farewell> farewell;        // null: the application has not closed it
+  };
+  // Nothing has left yet: an address, a login or the end of an earlier session is awaited.
+  struct WaitsForRoute : Making {
+    bool asked = false;
+    std::optional<DialTarget> route;  // the answer
+  };
+  // Our first message is on its way.
+  struct Dialling : Making {
+    std::unique_ptr<Dial> dial;
+    std::vector<EarlyPacket> early;
+  };
+  // XX: the peer has answered, and has not shown yet that it takes us.
+  struct Opening : Making {
+    std::unique_ptr<Dial> dial;
+    std::unique_ptr<Session> session;
+  };
+  // We have answered the peer, and no packet of it has confirmed that.
+  struct Answered {
+    std::unique_ptr<Session> session;
+    std::vector<std::uint8_t> response;  // RespIK, for InitIKs that come again
+  };
+  struct Up {
+    std::unique_ptr<Session> session;
+  };
+  // Ourselves: there is no session.
+  struct Loopback {
+    std::uint64_t number = 0;  // of the last message
+    std::uint64_t unread = 0;
+    std::set<ChannelId> channels;  // that are open
+  };
+  // Made only to say no.
+  struct Refusing {
+    std::unique_ptr<Session> session;
+    std::vector<std::uint8_t> response;
+  };
+  // The application has closed it, or it has ended: what was taken may still be delivered.
+  struct Leaving {
+    std::unique_ptr<Session> session;
+    std::vector<std::uint8_t> response;
+  };
+  using State =
+      std::variant<WaitsForRoute, Dialling, Opening, Answered, Up, Loopback, Refusing, Leaving>;
+
+  template <typename S>
+  bool is() const {
+    return std::holds_alternative<S>(state);
+  }
+  template <typename S>
+  S* as() {
+    return std::get_if<S>(&state);
+  }
+  template <typename S>
+  const S* as() const {
+    return std::get_if<S>(&state);
+  }
+  // Null where the state has none.
+  Session* session() const;
+  Dial* dial() const;
+  Making* making();
+  const Making* making() const { return const_cast<Peer*>(this)->making(); }
+  // For an InitIK that comes again; empty where none is to be said again.
+  std::span<const std::uint8_t> response() const;
 
   // Messages wait here rather than in the session.
-  bool waits() const { return !session || (dial && !session->confirmed()); }
+  bool waits() const { return making() != nullptr; }
+  bool up() const { return is<Up>(); }
+  // Closed or over: the application finds it under no name any more.
+  bool detached() const {
+    const Making* before = making();
+    return is<Leaving>() || is<Refusing>() || (before != nullptr && before->farewell);
+  }
   // False when this would be one channel too many.
-  bool can_take(ChannelId channel) const {
-    if (loopback) return true;
-    if (!waits()) return session->can_send(channel);
-    return !waiting || waiting->can_take(channel);
-  }
+  bool can_take(ChannelId channel) const;
   // False when it is not open.
-  bool close_channel(ChannelId channel) {
-    if (loopback) return loopback->channels.erase(channel) > 0;
-    return session && session->close_channel(channel);
+  bool close_channel(ChannelId channel);
+  bool has_open_channels() const;
+  std::uint64_t waiting_bytes() const {
+    const Making* before = making();
+    return before != nullptr && before->waiting ? before->waiting->bytes() : 0;
   }
-  bool has_open_channels() const {
-    return loopback ? !loopback->channels.empty() : session && session->has_open_channels();
-  }
-  std::uint64_t waiting_bytes() const { return waiting ? waiting->bytes() : 0; }
-  bool up() const { return session && session->confirmed() && !background; }
-};
 
-// What a first message is known by: sender index, version, suite and ephemeral key.
-using EphemeralKey = std::array<std::uint8_t, 38>;
+  SessionId id{};
+  State state = WaitsForRoute{};
+  Identity user;                       // as the application calls it
+  Identity alias;                      // another name of the same peer; invalid if none
+  std::vector<Identity> names;         // in the endpoint's table of names
+  std::vector<ReceiverIndex> indices;  // of ours, that lead here
+  std::shared_ptr<SendGate> gate = std::make_shared<SendGate>();
+  std::uint64_t held_bytes = 0;  // what the gate was told
+  SessionOptions options;
+  std::int64_t user_data = -1;
+  Instant opened;
+  Instant established = Instant::min();
+  unsigned failed_dials = 0;  // in a row, before this one
 
-// A stranger who waits for the application's accept. Under 1 KiB.
-struct Request {
-  Identity user;
-  Remote from;
-  ReceiverIndex index = 0;   // ours; XX: chosen already, IK: 0
-  EphemeralKey ephemeral{};  // of message 1: tells a repetition
-  Responder responder;
-  bool xx = false;
-  Instant heard;
-  Instant posted;
-  // `from` received our answer to message 1 (XX). Otherwise it may get three times `bytes`, and no
-  // more.
-  bool address_shown = false;
-  std::size_t bytes = 0;  // of the last message
-  Instant begun{};        // when message 1 came
-  Standing standing = Standing::kCommon;
-};
+  // --- what its handshake has shown
+  std::optional<PublicKey> key;
+  CertificateStatus certificate = CertificateStatus::kAbsent;
+  // The newest of the peer's that has made a session; an older one is a replay.
+  std::uint64_t stamp = 0;
+  std::optional<ResetToken> reset_token;  // of the peer's index: to ask whether it still knows us
+  std::uint64_t reset_nonce = 0;          // of the last question
+  std::optional<SignalRemote> signalled;  // its session goes over relays
 
-// InitXX was answered, FinishXX has not come.
-struct HalfOpen {
-  Remote from;
-  EphemeralKey ephemeral{};
-  Responder responder;
-  std::vector<std::uint8_t> response;
-  Instant made;
-  Standing standing = Standing::kCommon;
-  std::uint64_t number = 0;  // in the order in which they were made
-  unsigned failures = 0;     // FinishXX that did not fit
+  // --- in the endpoint's lists
+  bool ready = false;  // of those that may have packets
+  Instant scheduled = kNever;
 };
 
 }  // namespace whimbrel

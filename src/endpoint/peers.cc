@@ -63,17 +63,18 @@ bool Endpoint::State::add_name(Peer& peer, const Identity& name) {
   return true;
 }
 
-Peer& Endpoint::State::make_peer(const Identity& user, Instant now) {
+Peer& Endpoint::State::make_peer(const Identity& user, Peer::State state, Instant now) {
   const SessionId id{next_session++};
   auto owned = std::make_unique<Peer>();
   Peer& peer = *owned;
   peer.id = id;
+  peer.state = std::move(state);
   peer.user = user;
   peer.options = options_for(user);
   peer.opened = now;
   peer.gate->held_bytes_max.store(peer.options.send_bytes_max, std::memory_order_relaxed);
   peers.emplace(id, std::move(owned));
-  add_name(peer, user);
+  if (!peer.detached()) add_name(peer, user);
   counters.add(Count::kSessionsOpened);
   return peer;
 }
@@ -84,7 +85,8 @@ Peer& Endpoint::State::make_peer(const Identity& user, Instant now) {
 void Endpoint::State::note_stamp(Peer& peer, std::uint64_t stamp, Instant now) {
   peer.stamp = std::max(peer.stamp, stamp);
   const auto latest = static_cast<std::uint64_t>(std::max<UnixMillis>(0, clock.at(now)));
-  if (peer.key && !peer.refused) stamps.note(*peer.key, std::min(stamp, latest + kStampAheadMaxMs));
+  if (peer.key && !peer.is<Peer::Refusing>())
+    stamps.note(*peer.key, std::min(stamp, latest + kStampAheadMaxMs));
 }
 
 // --- sending -------------------------------------------------------------------------------------
@@ -100,16 +102,13 @@ Result Endpoint::State::send_new(const Identity& user, SharedBytes payload, Chan
     return send_to(answer(std::move(accepted), nullptr, now), std::move(payload), flags, channel,
                    now, charged);
   }
-  Peer& peer = make_peer(user, now);
+  const bool to_ourselves = config.identity.valid() && user == config.identity;
+  Peer& peer = make_peer(user, Peer::WaitsForRoute{}, now);
+  if (to_ourselves) peer.state = Peer::Loopback{};
+  peer.gate->open.store(to_ourselves, std::memory_order_release);
   peer.failed_dials = failed.failed_dials(user);
   failed.erase(user);
   const SessionId id = peer.id;
-  if (config.identity.valid() && user == config.identity) {
-    peer.loopback = std::make_unique<Peer::Loopback>();
-    peer.gate->open.store(true, std::memory_order_release);
-  } else {
-    peer.wants_dial = true;
-  }
   const Result result = send_to(peer, std::move(payload), flags, channel, now, charged);
   if (Peer* made = find(id)) advance_peer(*made, now);
   return result;
@@ -119,12 +118,12 @@ Result Endpoint::State::send_to(Peer& peer, SharedBytes payload, int flags, Chan
                                 Instant now, SendGate* charged) {
   const std::uint64_t size = send_charge(payload.size());
   SendGate& gate = *peer.gate;
-  if (peer.waiting) drop_old_waiting(peer, now);
+  drop_old_waiting(peer, now);
   if (charged == nullptr && !gate.has_room_for(size)) return Result::kLimitExceeded;
   if (is_too_late(peer, flags, channel, charged, now)) {
     if (peer.up()) {
       // Who sends nothing else on a new channel would never get a place for it.
-      peer.session->want_channel(channel);
+      peer.session()->want_channel(channel);
       mark_ready(peer);
     }
     return Result::kIgnored;
@@ -136,17 +135,17 @@ Result Endpoint::State::send_to(Peer& peer, SharedBytes payload, int flags, Chan
     gate.held_bytes.fetch_add(size, std::memory_order_relaxed);
   }
   peer.held_bytes += size;
-  if (peer.loopback) {
-    send_loopback(peer, std::move(payload), flags, channel, now);
-  } else if (!peer.waits()) {
+  if (Peer::Loopback* loopback = peer.as<Peer::Loopback>()) {
+    send_loopback(peer, *loopback, std::move(payload), flags, channel, now);
+  } else if (Peer::Making* making = peer.making()) {
+    if (!making->waiting) making->waiting = std::make_unique<WaitingMessages>();
+    const bool reliable = (flags & kSendReliable) != 0 || !peer.options.drops_old();
+    making->waiting->push({std::move(payload), channel, reliable, now});
+  } else {
     const int reliable = peer.up() ? 0 : kSendReliable;
-    peer.session->send(channel, std::move(payload), flags | reliable, now);
+    peer.session()->send(channel, std::move(payload), flags | reliable, now);
     // No more than that for each message: poll_transmit() settles the peer.
     mark_ready(peer);
-  } else {
-    if (!peer.waiting) peer.waiting = std::make_unique<WaitingMessages>();
-    const bool reliable = (flags & kSendReliable) != 0 || !peer.options.drops_old();
-    peer.waiting->push({std::move(payload), channel, reliable, now});
   }
   return Result::kOk;
 }
@@ -154,19 +153,19 @@ Result Endpoint::State::send_to(Peer& peer, SharedBytes payload, int flags, Chan
 // For kSendNoDelay. What the application was told Ok for is dropped only where it may be lost.
 bool Endpoint::State::is_too_late(const Peer& peer, int flags, ChannelId channel,
                                   const SendGate* charged, Instant now) const {
-  if ((flags & kSendNoDelay) == 0 || peer.loopback) return false;
+  if ((flags & kSendNoDelay) == 0 || peer.is<Peer::Loopback>()) return false;
   if (!peer.up()) return charged == nullptr || (flags & kSendReliable) == 0;
-  return charged == nullptr && !peer.session->can_leave_soon(channel, now);
+  return charged == nullptr && !peer.session()->can_leave_soon(channel, now);
 }
 
-void Endpoint::State::send_loopback(Peer& peer, SharedBytes payload, int flags, ChannelId channel,
-                                    Instant now) {
+void Endpoint::State::send_loopback(Peer& peer, Peer::Loopback& loopback, SharedBytes payload,
+                                    int flags, ChannelId channel, Instant now) {
   ReceivedMessage message;
   message.payload = std::move(payload);
   message.channel = channel;
   message.reliable = (flags & kSendReliable) != 0;
-  message.number = ++peer.loopback->number;
-  ++peer.loopback->unread;
+  message.number = ++loopback.number;
+  ++loopback.unread;
   message.received = now;
   received.push_back(std::move(message));
   deliver(peer, now);
@@ -181,8 +180,9 @@ bool Endpoint::State::line_is_busy_for(const Peer& peer) {
     if (id == peer.id) return false;
     const Peer* other = find(id);
     ASSERT(other != nullptr);
-    const bool delivers = other->session && other->session->phase() == SessionPhase::kLingering;
-    if (other->farewell || delivers) return true;
+    // It has not begun yet, or still delivers.
+    const Session* session = other->session();
+    if (other->waits() || session->phase() == SessionPhase::kLingering) return true;
   }
   return false;
 }
@@ -208,6 +208,7 @@ std::string Endpoint::State::no_socket_text(const Identity& user, const DialTarg
 }
 
 void Endpoint::State::start_dial(Peer& peer, Instant now) {
+  auto& before = *peer.as<Peer::WaitsForRoute>();
   std::optional<DialTarget> target;
   if (const auto it = routes.find(peer.user); it != routes.end()) target = it->second;
   if (!target && peer.user.type() == IdentityType::kIpAddress) {
@@ -219,9 +220,9 @@ void Endpoint::State::start_dial(Peer& peer, Instant now) {
   }
   // Who dials before it has logged in has no certificate to show, and may be refused for that.
   if (target && now < login_wait_end(peer)) return;
-  if (!target) target = peer.route;
+  if (!target) target = before.route;
   if (!target && config.asks_routes) {
-    if (!std::exchange(peer.route_asked, true)) routes_wanted.push_back(peer.user);
+    if (!std::exchange(before.asked, true)) routes_wanted.push_back(peer.user);
     return;
   }
   if (!target) {
@@ -241,7 +242,8 @@ void Endpoint::State::start_dial(Peer& peer, Instant now) {
   if (target->key) {
     // Another name of somebody we have a session with.
     Peer* other = find_by_key(*target->key);
-    if (other != nullptr && other != &peer && other->session) return merge(peer, *other, now);
+    if (other != nullptr && other != &peer && other->session() != nullptr)
+      return merge(peer, *other, now);
   }
   // Perhaps the peer was faster and waits to be accepted, under a name that we did not know for it.
   if (const Identity waiting = waiting_at(*target, peer.user); waiting.valid()) {
@@ -250,18 +252,19 @@ void Endpoint::State::start_dial(Peer& peer, Instant now) {
     answer(std::move(accepted), &peer, now);
     return;
   }
-  peer.wants_dial = false;
   set_parameters(peer.options);
   const ReceiverIndex index = new_index();
-  peer.dial = std::make_unique<Dial>(handshake, *target, index, next_stamp(now), random, now);
+  auto dial = std::make_unique<Dial>(handshake, *target, index, next_stamp(now), random, now);
+  const bool broken = dial->broken();
+  peer.state = Peer::Dialling{std::move(before), std::move(dial), {}};
   peer.indices.push_back(index);
   by_index[index] = Index{Index::Kind::kPeer, peer.id, 0, {}};
   if (target->remotes.size() > 1) racing.insert(peer.id);
   if (target->key) {
     peer.key = target->key;
-    if (!peer.background) by_key.try_emplace(*target->key, peer.id);
+    if (!peer.detached()) by_key.try_emplace(*target->key, peer.id);
   }
-  if (peer.dial->broken()) {
+  if (broken) {
     fail_peer(peer, ConnectionState::kProblemDetectedLocally, kEndRemoteBadCrypt,
               "the public key given for " + peer.user.text() +
                   " is no public key: copy it anew from that user's program",
@@ -269,64 +272,79 @@ void Endpoint::State::start_dial(Peer& peer, Instant now) {
   }
 }
 
-void Endpoint::State::establish(Peer& peer, const HandshakeResult& result, const Remote& remote,
-                                ReceiverIndex local_index, bool answering, AddressProof proof,
-                                bool wait, Duration rtt, Instant now) {
-  Establishment with;
+std::unique_ptr<Session> Endpoint::State::make_session(Peer& peer, const HandshakeResult& result,
+                                                       Establishment with, Instant now) {
+  const TransportParameters& granted = result.peer.parameters;
   with.keys = PacketKeys(result.suite, result.send_key, result.receive_key,
                          key_limits(result.suite, config.limits));
-  with.local_index = local_index;
   with.remote_index = result.peer.receiver_index;
-  with.remote = remote;
   with.leads = config.keys.public_key > result.peer.static_key;
-  const TransportParameters& granted = result.peer.parameters;
   with.peer.credit = {granted.session_bytes_max, granted.session_messages_max,
                       granted.channel_bytes_max, granted.channel_messages_max};
-  with.peer.ack_delay_max =
-      microseconds(static_cast<std::int64_t>(result.peer.parameters.ack_delay_max_us));
-  with.peer.datagram_size_max = static_cast<std::size_t>(
-      std::min<std::uint64_t>(result.peer.parameters.datagram_size_max, 65000));
-  with.answering = answering;
-  with.address_proof = proof;
-  with.await_confirmation = wait;
-  with.handshake_rtt = rtt;
-  with.one_of_several = !answering && peer.dial && peer.dial->chose_one();
-  // RFC 9000 8.1: what an unvalidated address may get is three times what came from it.
-  with.bytes_received =
-      peer.request_bytes - std::min(peer.request_bytes, (peer.response.size() + 2) / 3);
-  peer.session =
-      std::make_unique<Session>(peer.options, std::move(with), random, counters, slabs, now);
+  with.peer.ack_delay_max = microseconds(static_cast<std::int64_t>(granted.ack_delay_max_us));
+  with.peer.datagram_size_max =
+      static_cast<std::size_t>(std::min<std::uint64_t>(granted.datagram_size_max, 65000));
   forget_signal(peer);
-  if (remote.signal() != nullptr) {
-    peer.signalled = *remote.signal();
+  if (with.remote.signal() != nullptr) {
+    peer.signalled = *with.remote.signal();
     by_signal[*peer.signalled].push_back(peer.id);
   }
+  auto session =
+      std::make_unique<Session>(peer.options, std::move(with), random, counters, slabs, now);
   peer.key = result.peer.static_key;
   peer.certificate = result.peer.certificate_status;
   peer.reset_token = result.peer.reset_token;
-  if (!peer.background) by_key[result.peer.static_key] = peer.id;
   peer.established = now;
-  if (!wait) {
-    note_stamp(peer, result.peer.stamp, now);
-    peer.dial.reset();
-    flush_waiting(peer, now);
+  if (!peer.detached()) by_key[result.peer.static_key] = peer.id;
+  if (!grants_enough(granted)) {
+    session->fail(SessionEnd::Kind::kLocalProblem, kEndMiscGeneric,
+                  "the peer breaks the protocol: it has no room for the largest message", now);
   }
-  if (grants_enough(result.peer.parameters)) return;
-  peer.dial.reset();
-  peer.session->fail(SessionEnd::Kind::kLocalProblem, kEndMiscGeneric,
-                     "the peer breaks the protocol: it has no room for the largest message", now);
+  return session;
+}
+
+// What has waited for the session leaves on it. Where the application has closed it meanwhile, it
+// ends as soon as that is delivered.
+void Endpoint::State::start_session(Peer& peer, Peer::State next, Instant now) {
+  drop_old_waiting(peer, now, true);
+  Peer::Making before;
+  if (Peer::Making* making = peer.making()) before = std::move(*making);
+  peer.state = std::move(next);
+  if (before.waiting) flush_waiting(*peer.session(), *before.waiting, now);
+  if (before.farewell) return bid_farewell(peer, *before.farewell, true, now);
+  if (peer.up() && !peer.session()->end()) on_up(peer, now);
+}
+
+// A packet of the peer was opened: it has the keys, and takes us.
+void Endpoint::State::on_confirmed(Peer& peer, Instant now) {
+  if (auto* opening = peer.as<Peer::Opening>()) {
+    // Only now: until then the peer may still prefer a first message that it made earlier.
+    note_stamp(peer, opening->dial->initiator().peer().stamp, now);
+    // Until the peer took this one it may have gone on with a dial of its own, the end of which
+    // may come later.
+    peer.established = now;
+    start_session(peer, Peer::Up{std::move(opening->session)}, now);
+  } else if (auto* answered = peer.as<Peer::Answered>()) {
+    unconfirmed.erase(peer.id);
+    peer.state = Peer::Up{std::move(answered->session)};
+    on_up(peer, now);
+  } else if (auto* leaving_now = peer.as<Peer::Leaving>()) {
+    std::vector<std::uint8_t>().swap(leaving_now->response);  // nobody needs it again
+    if (unconfirmed.erase(peer.id)) leaving.insert(peer.id);
+  }
 }
 
 void Endpoint::State::update_indices(Peer& peer) {
-  while (const auto gone = peer.session->take_retired_index()) {
+  Session& session = *peer.session();
+  while (const auto gone = session.take_retired_index()) {
     by_index.erase(*gone);
     std::erase(peer.indices, *gone);
   }
-  while (peer.session->wants_index()) {
+  while (session.wants_index()) {
     const ReceiverIndex index = new_index();
     by_index[index] = Index{Index::Kind::kPeer, peer.id, 0, {}};
     peer.indices.push_back(index);
-    peer.session->give_index(index);
+    session.give_index(index);
     mark_ready(peer);
   }
 }
@@ -339,27 +357,25 @@ void Endpoint::State::forget_signal(const Peer& peer) {
   if (at->second.empty()) by_signal.erase(at);
 }
 
-void Endpoint::State::flush_waiting(Peer& peer, Instant now) {
-  if (!peer.waiting) return;
-  drop_old_waiting(peer, now, true);
-  WaitingMessages& waiting = *peer.waiting;
+void Endpoint::State::flush_waiting(Session& session, WaitingMessages& waiting, Instant now) {
   while (!waiting.empty()) {
     WaitingMessage message = waiting.pop();
     // Whatever its flags: what waited for the session arrives, in order.
-    peer.session->send(message.channel, std::move(message.payload), kSendReliable, now);
+    session.send(message.channel, std::move(message.payload), kSendReliable, now);
   }
   // The numbers of those that come show that these do not.
   for (const auto& [channel, count] : waiting.dropped()) {
-    peer.session->skip_unreliable(channel, count);
+    session.skip_unreliable(channel, count);
   }
-  peer.waiting.reset();
 }
 
 void Endpoint::State::drop_old_waiting(Peer& peer, Instant now, bool exactly) {
-  if (!peer.waiting) return;
-  const std::uint64_t before = peer.waiting->bytes();
-  counters.add(Count::kUnreliableDroppedAge, peer.waiting->drop_old(now, exactly));
-  const std::uint64_t freed = before - peer.waiting->bytes();
+  const Peer::Making* making = peer.making();
+  if (making == nullptr || !making->waiting) return;
+  WaitingMessages& waiting = *making->waiting;
+  const std::uint64_t before = waiting.bytes();
+  counters.add(Count::kUnreliableDroppedAge, waiting.drop_old(now, exactly));
+  const std::uint64_t freed = before - waiting.bytes();
   peer.held_bytes -= freed;
   peer.gate->held_bytes.fetch_sub(freed, std::memory_order_release);
 }
@@ -370,7 +386,7 @@ void Endpoint::State::merge(Peer& from, Peer& into, Instant now) {
   const Identity name = from.user;
   const SessionId gone = from.id;
   drop_old_waiting(from, now, true);
-  const std::unique_ptr<WaitingMessages> waiting = std::move(from.waiting);
+  const std::unique_ptr<WaitingMessages> waiting = std::move(from.making()->waiting);
   const std::shared_ptr<SendGate> charged = from.gate;
   erase(from);
   add_name(into, name);
@@ -391,57 +407,60 @@ Instant Endpoint::State::login_wait_end(const Peer& peer) const {
   return peer.opened + peer.options.timeout_initial / 2;
 }
 
+// When a session must be there.
+Instant Endpoint::State::give_up_at(const Peer& peer) {
+  return peer.waits() ? peer.opened + peer.options.timeout_initial : kNever;
+}
+
 Instant Endpoint::State::deadline_of(const Peer& peer) const {
-  Instant next = kNever;
-  if (peer.session) next = peer.session->next_deadline();
-  if (peer.dial) next = std::min(next, peer.dial->next_send());
-  if (peer.farewell) next = std::min(next, peer.farewell->deadline);
-  if (peer.waiting) next = std::min(next, peer.waiting->next_drop());
-  const bool opening = !peer.loopback && (!peer.session || peer.dial);
-  if (opening && (!peer.background || peer.farewell)) {
-    next = std::min(next, peer.opened + peer.options.timeout_initial);
-    const bool waits_for_route = peer.route_asked && !peer.route;
-    if (peer.wants_dial && !waits_for_route) {
-      next = std::min(next, std::max(peer.opened + milliseconds(10), login_wait_end(peer)));
-    }
-  }
+  const Session* session = peer.session();
+  Instant next = session != nullptr ? session->next_deadline() : kNever;
+  const Peer::Making* making = peer.making();
+  if (making == nullptr) return next;
+  next = std::min(next, give_up_at(peer));
+  if (const Dial* dial = peer.dial()) next = std::min(next, dial->next_send());
+  if (making->farewell) next = std::min(next, making->farewell->deadline);
+  if (making->waiting) next = std::min(next, making->waiting->next_drop());
+  const auto* before = peer.as<Peer::WaitsForRoute>();
+  if (before != nullptr && (!before->asked || before->route))
+    next = std::min(next, std::max(peer.opened + milliseconds(10), login_wait_end(peer)));
   return next;
 }
 
 void Endpoint::State::advance_peer(Peer& peer, Instant now) {
-  const bool opening = !peer.loopback && (!peer.session || peer.dial);
-  if (opening && (!peer.background || peer.farewell) &&
-      now >= peer.opened + peer.options.timeout_initial) {
-    if (const auto fault = peer.dial ? peer.dial->fault() : std::nullopt) {
-      return fail_peer(peer, ConnectionState::kProblemDetectedLocally, fault->reason, fault->text,
-                       now);
-    }
-    return fail_peer(peer, ConnectionState::kProblemDetectedLocally, kEndMiscTimeout,
-                     timeout_text(peer), now);
-  }
+  if (now >= give_up_at(peer)) return give_up(peer, now);
   drop_old_waiting(peer, now);
-  if (peer.wants_dial) {
+  if (peer.is<Peer::WaitsForRoute>()) {
     const SessionId id = peer.id;
     start_dial(peer, now);
     if (find(id) == nullptr) return;
   }
-  if (peer.dial) {
-    while (const auto packet = peer.dial->poll_packet(now)) {
+  if (Dial* dial = peer.dial()) {
+    while (const auto packet = dial->poll_packet(now)) {
       send_raw(packet->to, packet->bytes);
-      if (!peer.session || !peer.dial->repeats()) continue;
-      peer.session->show_address();
+      const auto* opening = peer.as<Peer::Opening>();
+      if (opening == nullptr || !dial->repeats()) continue;
+      opening->session->show_address();
       ask_for_reset(peer);
     }
   }
-  if (peer.session) {
-    peer.session->advance(now);
-    if (peer.session->take_doubt()) ask_for_reset(peer);
+  if (Session* session = peer.session()) {
+    session->advance(now);
+    if (session->take_doubt()) ask_for_reset(peer);
   }
   touch(peer, now);
 }
 
+// No session has come about in time.
+void Endpoint::State::give_up(Peer& peer, Instant now) {
+  const Dial* dial = peer.dial();
+  Dial::Fault why{kEndMiscTimeout, timeout_text(peer)};
+  if (const auto fault = dial != nullptr ? dial->fault() : std::nullopt) why = *fault;
+  fail_peer(peer, ConnectionState::kProblemDetectedLocally, why.reason, why.text, now);
+}
+
 void Endpoint::State::mark_ready(Peer& peer) {
-  if (!peer.session || peer.ready) return;
+  if (peer.ready || peer.session() == nullptr) return;
   peer.ready = true;
   ready.push_back(peer.id);
 }
@@ -452,40 +471,35 @@ void Endpoint::State::touch(Peer& peer, Instant now) {
 }
 
 void Endpoint::State::settle(Peer& peer, Instant now) {
-  if (!peer.session && peer.farewell && now >= peer.farewell->deadline) return erase(peer);
-  if (peer.session) {
-    if (peer.unfinished && peer.session->confirmed()) note_confirmed(peer);
-    if (!peer.response.empty() && peer.session->confirmed()) {
-      std::vector<std::uint8_t>().swap(peer.response);  // nobody needs it again
-    }
-    if (peer.dial && peer.session->confirmed()) {
-      // Only now: until then the peer may still prefer a first message that it made earlier.
-      note_stamp(peer, peer.dial->initiator().peer().stamp, now);
-      peer.dial.reset();
-      // Until the peer took this one it may have gone on with a dial of its own, the end of which
-      // may come later.
-      peer.established = now;
-      flush_waiting(peer, now);
-    }
-    if (peer.session->has_relays()) update_indices(peer);
-    if (peer.farewell) bid_farewell(peer, now);
-    report_end(peer, now);
-    if (peer.session->phase() == SessionPhase::kEnded) return erase(peer);
-    const std::uint64_t held = peer.waiting_bytes() + peer.session->held_bytes();
-    if (held < peer.held_bytes) {
-      peer.gate->held_bytes.fetch_sub(peer.held_bytes - held, std::memory_order_release);
-    }
-    peer.held_bytes = held;
-    if (!peer.background) {
-      peer.gate->open.store(peer.up(), std::memory_order_release);
-      if (!peer.up_reported && peer.up()) report_up(peer, now);
-      peer.gate->no_delay_open.store(peer.session->can_leave_soon_on_any(now),
-                                     std::memory_order_relaxed);
-    }
+  const Peer::Making* making = peer.making();
+  if (making != nullptr && making->farewell && now >= making->farewell->deadline) {
+    if (peer.session() == nullptr) return erase(peer);
+    const Peer::Farewell farewell = *making->farewell;
+    bid_farewell(peer, farewell, false, now);
   }
+  if (peer.session() != nullptr && !settle_session(peer, now)) return;
   Instant next = deadline_of(peer);
-  if (peer.wants_dial && next <= now) next = now + milliseconds(10);
+  if (peer.is<Peer::WaitsForRoute>() && next <= now) next = now + milliseconds(10);
   timers.schedule(number(peer.id), next, &peer.scheduled);
+}
+
+// False: it has ended, and the peer is erased.
+bool Endpoint::State::settle_session(Peer& peer, Instant now) {
+  if (!peer.up() && peer.session()->confirmed()) on_confirmed(peer, now);
+  Session& session = *peer.session();
+  if (session.has_relays()) update_indices(peer);
+  report_end(peer, now);
+  if (session.phase() == SessionPhase::kEnded) {
+    erase(peer);
+    return false;
+  }
+  const std::uint64_t held = peer.waiting_bytes() + session.held_bytes();
+  if (held < peer.held_bytes)
+    peer.gate->held_bytes.fetch_sub(peer.held_bytes - held, std::memory_order_release);
+  peer.held_bytes = held;
+  if (!peer.detached())
+    peer.gate->no_delay_open.store(session.can_leave_soon_on_any(now), std::memory_order_relaxed);
+  return true;
 }
 
 }  // namespace whimbrel

@@ -59,8 +59,8 @@ bool Endpoint::State::on_stranger(Request&& request, Instant now) {
     if (const IpAddress* from = request.from.udp(); same_key == nullptr && from != nullptr) {
       same_key = find(Identity::ip_address(from->bytes, from->port));
     }
-    const bool ours = same_key != nullptr && same_key->dial && !same_key->dial->peer_key() &&
-                      same_key->dial->calls(request.from);
+    const Dial* dial = same_key != nullptr ? same_key->dial() : nullptr;
+    const bool ours = dial != nullptr && !dial->peer_key() && dial->calls(request.from);
     if (!ours) same_key = nullptr;
   }
   if (same_key != nullptr && !resolve_crossing(*same_key, request, now)) return false;
@@ -83,11 +83,11 @@ bool Endpoint::State::admit_certificate(const Request& request) const {
 bool Endpoint::State::resolve_crossing(Peer& peer, Request& request, Instant now) {
   const PublicKey& own = config.keys.public_key;
   const PublicKey& theirs = request.responder.peer().static_key;
-  if (peer.loopback) return false;
-  if (peer.dial) {
+  if (peer.is<Peer::Loopback>()) return false;
+  if (const Dial* dial = peer.dial()) {
     // Crossed opens: the smaller key yields. Where our own dial has not learned the peer's key yet
     // (XX, no answer), we can still step back, and do.
-    const bool undecided = !peer.dial->peer_key();
+    const bool undecided = !dial->peer_key();
     if (undecided || yields(own, theirs)) {
       answer(std::move(request), &peer, now);
     } else {
@@ -95,7 +95,8 @@ bool Endpoint::State::resolve_crossing(Peer& peer, Request& request, Instant now
     }
     return false;
   }
-  if (!peer.session) {  // waits for its turn to dial: the peer was faster
+  Session* session = peer.session();
+  if (session == nullptr) {  // waits for its turn to dial: the peer was faster
     answer(std::move(request), &peer, now);
     return false;
   }
@@ -107,15 +108,14 @@ bool Endpoint::State::resolve_crossing(Peer& peer, Request& request, Instant now
   // A session is up, and here is a new handshake under the same key: the peer has lost it, or has
   // closed it and the word of that is still on its way. If somebody is there to read it, it is
   // another program with that key: the later one stays.
-  const bool lost = !peer.session->channels().flushed();
-  peer.session->close(kEndRemoteElsewhere, elsewhere_text(request), false, now);
+  const bool lost = !session->channels().flushed();
+  session->close(kEndRemoteElsewhere, elsewhere_text(request), false, now);
   if (lost) {
     fail_peer(peer, ConnectionState::kProblemDetectedLocally, kEndMiscPeerSentNoConnection,
               forgotten_text(peer), now);
     failed.erase(peer.user);
   } else {
-    peer.end_reported = true;
-    detach(peer);
+    leave(peer);
     touch(peer, now);
   }
   return true;
@@ -124,14 +124,15 @@ bool Endpoint::State::resolve_crossing(Peer& peer, Request& request, Instant now
 // Under the address of the session's peer, which has not proved its name. A port is often another
 // one after a restart.
 bool Endpoint::State::could_be_next_life(const Peer& peer, const Request& request) {
-  return peer.session && peer.certificate != CertificateStatus::kValid &&
-         request.from.same_host(peer.session->remote());
+  const Session* session = peer.session();
+  return session != nullptr && peer.certificate != CertificateStatus::kValid &&
+         request.from.same_host(session->remote());
 }
 
 // Another key claims a name that we have a session with.
 bool Endpoint::State::resolve_conflict(Peer& peer, const Request& request, Instant now) {
   const bool proved = request.responder.peer().certificate_status == CertificateStatus::kValid;
-  if (proved && peer.certificate != CertificateStatus::kValid && peer.session) {
+  if (proved && peer.certificate != CertificateStatus::kValid && peer.session() != nullptr) {
     fail_peer(peer, ConnectionState::kProblemDetectedLocally, kEndRemoteBadCert,
               "somebody else has proved to be " + peer.user.text(), now);
     failed.erase(request.user);
@@ -141,15 +142,14 @@ bool Endpoint::State::resolve_conflict(Peer& peer, const Request& request, Insta
   // and the stranger, who keeps trying, is let in; if it answers, the stranger is an impostor. A
   // mere claim makes it fail no sooner than it would without: anybody can make one, while the peer
   // is out of reach for a moment. Who receives where the peer did is most likely its next life.
-  using Rival = Session::Rival;
   Rival rival = proved ? Rival::kProved : Rival::kClaims;
   if (!proved && request.address_shown && could_be_next_life(peer, request))
     rival = Rival::kInItsPlace;
   counters.add(Count::kDroppedIdentityInUse);
   log(LogLevel::kInfo, "somebody with another key calls himself " + request.user.text() +
                            ", who has a session: not let in while that one lives");
-  if (peer.session && !peer.dial) {
-    peer.session->probe_liveness(rival, now);
+  if (peer.up() || peer.is<Peer::Answered>()) {
+    peer.session()->probe_liveness(rival, now);
     touch(peer, now);
   }
   return false;
@@ -213,57 +213,60 @@ void Endpoint::State::remove_request(const Identity& user) {
 }
 
 Peer& Endpoint::State::answer(Request&& request, Peer* existing, Instant now) {
-  Peer& peer = existing != nullptr ? *existing : make_peer(request.user, now);
+  Peer& peer =
+      existing != nullptr ? *existing : make_peer(request.user, Peer::WaitsForRoute{}, now);
   if (existing == nullptr) failed.erase(request.user);
-  if (peer.user != request.user && !peer.background && add_name(peer, request.user)) {
+  if (peer.user != request.user && !peer.detached() && add_name(peer, request.user)) {
     peer.alias = request.user;
   }
-  peer.dial.reset();
-  peer.early.clear();
-  peer.wants_dial = false;
-  peer.session.reset();
-  ReceiverIndex index = request.index;
-  if (!request.xx) {
-    set_parameters(peer.options);
-    index = new_index();
-    peer.response.resize(kHandshakePacketSizeMax);
-    peer.response.resize(
-        request.responder.write_response(index, next_stamp(now), random, peer.response));
-    peer.response.shrink_to_fit();
-    if (!peer.response.empty()) send_raw(request.from, peer.response);
-  }
-  if (request.responder.done()) {
-    by_index[index] = Index{Index::Kind::kPeer, peer.id, 0, {}};
-    peer.indices.push_back(index);
-    remember_init(request.ephemeral, Index{Index::Kind::kPeer, peer.id, 0, {}});
-    peer.request_bytes = request.bytes;
-    const AddressProof proof = request.address_shown ? AddressProof::kGiven
-                               : request.xx          ? AddressProof::kAck
-                                                     : AddressProof::kKeys;
-    establish(peer, request.responder.result(), request.from, index, true, proof, false,
-              Duration::zero(), now);
-    if (!peer.background) note_unconfirmed(peer, request.standing, now);
+  if (auto answered = answer_handshake(peer, request, now)) {
+    note_stamp(peer, request.responder.peer().stamp, now);
+    start_session(peer, std::move(*answered), now);
+    if (peer.is<Peer::Answered>()) note_unconfirmed(peer, request.standing, now);
   }
   touch(peer, now);
   return peer;
 }
 
+// Nothing: it cannot be answered, since its key is none.
+std::optional<Peer::Answered> Endpoint::State::answer_handshake(Peer& peer, Request& request,
+                                                                Instant now) {
+  Peer::Answered answered;
+  ReceiverIndex index = request.index;
+  if (!request.xx) {
+    set_parameters(peer.options);
+    index = new_index();
+    auto& response = answered.response;
+    response.resize(kHandshakePacketSizeMax);
+    response.resize(request.responder.write_response(index, next_stamp(now), random, response));
+    response.shrink_to_fit();
+    if (!response.empty()) send_raw(request.from, response);
+  }
+  if (!request.responder.done()) return std::nullopt;
+  by_index[index] = Index{Index::Kind::kPeer, peer.id, 0, {}};
+  peer.indices.push_back(index);
+  remember_init(request.ephemeral, Index{Index::Kind::kPeer, peer.id, 0, {}});
+  Establishment with;
+  with.remote = request.from;
+  with.local_index = index;
+  with.answering = true;
+  with.address_proof = request.address_shown ? AddressProof::kGiven
+                       : request.xx          ? AddressProof::kAck
+                                             : AddressProof::kKeys;
+  // RFC 9000 8.1: what an unvalidated address may get is three times what came from it.
+  with.bytes_received = request.bytes - std::min(request.bytes, (answered.response.size() + 2) / 3);
+  answered.session = make_session(peer, request.responder.result(), std::move(with), now);
+  return answered;
+}
+
 void Endpoint::State::note_unconfirmed(Peer& peer, Standing standing, Instant now) {
-  note_confirmed(peer);  // its earlier one
   const std::size_t most = config.limits.unconfirmed_max;
   if (most > 0 && unconfirmed.size() >= most) {
     counters.add(Count::kDroppedHandshakeLoad);
     drop_unconfirmed(*unconfirmed.first_to_go());
   }
   unconfirmed.add(peer.id, standing);
-  peer.unfinished = true;
   if (most > 0) next_expiry = std::min(next_expiry, now + kExpiryInterval);
-}
-
-void Endpoint::State::note_confirmed(Peer& peer) {
-  if (!std::exchange(peer.unfinished, false)) return;
-  unconfirmed.erase(peer.id);
-  if (peer.background) leaving.insert(peer.id);
 }
 
 // The caller may repeat its first message, and is to be answered then. Who plays it back gets no
@@ -275,31 +278,18 @@ void Endpoint::State::drop_unconfirmed(SessionId id) {
   erase(*peer);
 }
 
-// The stranger learns of it at once: the handshake is ended, and the session with it.
+// The stranger learns of it at once: the handshake is ended, and the session with it. What we have
+// with this key or name, if anything, stays as it is: the next one to come is a new stranger.
 void Endpoint::State::refuse(Request&& request, int reason, std::string_view text, Instant now) {
   if (refused_count >= kRefusedMax) return counters.add(Count::kDroppedSessionLimit);
-  // What we have with this key, if anything, stays as it is.
-  const PublicKey key = request.responder.peer().static_key;
-  const auto mine = by_key.find(key);
-  const SessionId before = mine == by_key.end() ? SessionId{} : mine->second;  // 0 is nobody's
-  Peer& peer = make_peer(request.user, now);
-  const SessionId id = peer.id;
-  peer.refused = true;
+  Peer& peer = make_peer(request.user, Peer::Refusing{}, now);
   ++refused_count;
-  detach(peer);
-  peer.end_reported = true;
-  answer(std::move(request), &peer, now);
-  // Not a session of this user: the next one to come is a new stranger.
-  if (before != SessionId{}) {
-    by_key[key] = before;
-  } else {
-    by_key.erase(key);
-  }
-  Peer* made = find(id);
-  if (made == nullptr) return;
-  made->background = true;
-  if (made->session) made->session->close(reason, text, false, now);
-  touch(*made, now);
+  leaving.insert(peer.id);
+  auto answered = answer_handshake(peer, request, now);
+  if (!answered) return erase(peer);
+  answered->session->close(reason, text, false, now);
+  peer.state = Peer::Refusing{std::move(answered->session), std::move(answered->response)};
+  touch(peer, now);
 }
 
 // The name of the stranger with this key or, where whoever is at an address is meant, at this

@@ -5,18 +5,18 @@
 namespace whimbrel {
 
 void Endpoint::State::ask_for_reset(Peer& peer) {
-  const Remote& to = peer.session->remote();
+  const Session& session = *peer.session();
   // An address that has not answered yet gets nothing beside the session. Over a relay the next
   // life of the peer has another slot and does not hear it; but the same life does, where it gave
   // the session up while we were away.
-  if (!peer.reset_token || !peer.session->address_validated()) return;
+  if (!peer.reset_token || !session.address_validated()) return;
   std::array<std::uint8_t, 8> nonce;
   random.fill(nonce);
   peer.reset_nonce = ByteReader(nonce).u64() | 1;  // never 0
-  const ResetAsk ask{.sender_index = peer.session->local_index(),
-                     .receiver_index = peer.session->remote_index(),
+  const ResetAsk ask{.sender_index = session.local_index(),
+                     .receiver_index = session.remote_index(),
                      .nonce = peer.reset_nonce};
-  send_raw(to, write_reset_ask(ask, *peer.reset_token));
+  send_raw(session.remote(), write_reset_ask(ask, *peer.reset_token));
 }
 
 // RFC 9000 10.3: only where nothing is known of the index. Nobody but the peer of that session can
@@ -49,17 +49,17 @@ void Endpoint::State::on_reset(Bytes datagram, Instant now) {
   Peer* peer = it == by_index.end() || it->second.kind != Index::Kind::kPeer
                    ? nullptr
                    : find(it->second.peer);
-  const bool expected = peer != nullptr && peer->session && peer->reset_token &&
+  Session* session = peer != nullptr ? peer->session() : nullptr;
+  const bool expected = session != nullptr && peer->reset_token &&
                         (peer->reset_nonce == reset->nonce || reset->nonce == 0) &&
-                        peer->session->phase() == SessionPhase::kUp &&
-                        (!peer->background || peer->farewell);
+                        session->phase() == SessionPhase::kUp;
   if (!expected || !is_authentic(datagram, *peer->reset_token)) {
     return counters.add(Count::kDroppedUnknownIndex);
   }
   // It may be old and played back: only an answer to a question of ours ends anything.
   if (reset->nonce == 0) return ask_for_reset(*peer);
-  if (peer->dial) return dial_again(*peer, now);
-  peer->session->drain();
+  if (peer->is<Peer::Opening>()) return dial_again(*peer, now);
+  session->drain();
   fail_peer(*peer, ConnectionState::kProblemDetectedLocally, kEndMiscPeerSentNoConnection,
             forgotten_text(*peer), now);
 }
@@ -72,9 +72,7 @@ void Endpoint::State::dial_again(Peer& peer, Instant now) {
   for (const ReceiverIndex index : peer.indices) by_index.erase(index);
   peer.indices.clear();
   peer.reset_token.reset();
-  peer.dial.reset();
-  peer.session.reset();
-  peer.wants_dial = true;
+  peer.state = Peer::WaitsForRoute{std::move(*peer.making()), false, {}};
   advance_peer(peer, now);
 }
 

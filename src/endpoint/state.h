@@ -17,6 +17,7 @@
 #include "endpoint/first_packets.h"
 #include "endpoint/peer.h"
 #include "endpoint/stamp_table.h"
+#include "endpoint/stranger.h"
 #include "endpoint/timer_table.h"
 #include "endpoint/unfinished.h"
 #include "handshake/init_screener.h"
@@ -47,7 +48,7 @@ struct Endpoint::State {
   Peer* find_by_key(const PublicKey& key);
   // False, and nothing changes, when the name belongs to another peer.
   bool add_name(Peer& peer, const Identity& name);
-  Peer& make_peer(const Identity& user, Instant now);
+  Peer& make_peer(const Identity& user, Peer::State state, Instant now);
   bool has_room_for_session() const {
     const bool apart = config.limits.unconfirmed_max > 0;
     const std::size_t others = apart ? unconfirmed.size() + leaving.size() : refused_count;
@@ -63,17 +64,21 @@ struct Endpoint::State {
                   Instant now, SendGate* charged);
   // A message that the application was told Ok for cannot be taken: that must not stay silent.
   void report_refused(const Identity& user, ChannelId channel, Instant now);
-  void send_loopback(Peer& peer, SharedBytes payload, int flags, ChannelId channel, Instant now);
+  void send_loopback(Peer& peer, Peer::Loopback& loopback, SharedBytes payload, int flags,
+                     ChannelId channel, Instant now);
   void start_dial(Peer& peer, Instant now);
   bool leave_out_families(DialTarget& target) const;
   static std::string no_socket_text(const Identity& user, const DialTarget& target);
-  void establish(Peer& peer, const HandshakeResult& result, const Remote& remote,
-                 ReceiverIndex local_index, bool answering, AddressProof proof, bool wait,
-                 Duration rtt, Instant now);
+  // `with`: what is not in `result`.
+  std::unique_ptr<Session> make_session(Peer& peer, const HandshakeResult& result,
+                                        Establishment with, Instant now);
+  void start_session(Peer& peer, Peer::State next, Instant now);
+  void on_confirmed(Peer& peer, Instant now);
+  void on_up(Peer& peer, Instant now);
   // What leads to a path of the peer's session, and no more to one that is gone.
   void update_indices(Peer& peer);
   void forget_signal(const Peer& peer);
-  void flush_waiting(Peer& peer, Instant now);
+  static void flush_waiting(Session& session, WaitingMessages& waiting, Instant now);
   void drop_old_waiting(Peer& peer, Instant now, bool exactly = false);
   bool is_too_late(const Peer& peer, int flags, ChannelId channel, const SendGate* charged,
                    Instant now) const;
@@ -81,7 +86,10 @@ struct Endpoint::State {
   void close_peer(Peer& peer, int reason, std::string_view text, bool linger, Instant now);
   static bool lingers_unmade(const Peer& peer);
   static std::string forgotten_text(const Peer& peer);
-  void bid_farewell(Peer& peer, Instant now);
+  void bid_farewell(Peer& peer, const Peer::Farewell& farewell, bool made, Instant now);
+  static void set_options(Peer& peer, const SessionOptions& options);
+  static Instant give_up_at(const Peer& peer);
+  void give_up(Peer& peer, Instant now);
   void fail_peer(Peer& peer, ConnectionState state, int reason, const std::string& text,
                  Instant now);
   // It may have packets now: poll_transmit() will ask it.
@@ -90,11 +98,14 @@ struct Endpoint::State {
   void touch(Peer& peer, Instant now);
   // Its end, gate and timers. May erase the peer.
   void settle(Peer& peer, Instant now);
+  bool settle_session(Peer& peer, Instant now);
   static unsigned failed_dials(const Peer& peer, Instant now);
   void report_end(Peer& peer, Instant now);
   void report_change(const ConnectionInfo& info);
-  void report_up(Peer& peer, Instant now);
-  void detach(Peer& peer);
+  void report_failure(const Peer& peer, ConnectionState state, int reason, const std::string& text,
+                      Instant now);
+  void let_go(Peer& peer);
+  Session& leave(Peer& peer);
   void erase(Peer& peer);
   void advance_peer(Peer& peer, Instant now);
   Instant login_wait_end(const Peer& peer) const;
@@ -121,7 +132,7 @@ struct Endpoint::State {
   void end_half_open(ReceiverIndex index);
   void on_finish(const Remote& from, Bytes datagram, ReceiverIndex index, Instant now);
   void on_dial_answer(Peer& peer, const Remote& from, Bytes datagram, Instant now);
-  void take_early(Peer& peer, Instant now);
+  void take_early(Peer& peer, std::vector<EarlyPacket>& early, Instant now);
   void on_dial_response(Peer& peer, const Remote& from, Bytes datagram, Instant now);
   // What is wrong with whom we have reached; nothing where it is who we meant and may talk to us.
   std::optional<std::string> fault_of_dialled(Peer& peer);
@@ -147,13 +158,13 @@ struct Endpoint::State {
   bool resolve_conflict(Peer& peer, const Request& request, Instant now);
   void add_request(Request&& request, Instant now);
   Peer& answer(Request&& request, Peer* existing, Instant now);
+  std::optional<Peer::Answered> answer_handshake(Peer& peer, Request& request, Instant now);
   void refuse(Request&& request, int reason, std::string_view text, Instant now);
   Identity waiting_at(const DialTarget& target, const Identity& user) const;
   void expire_requests(Instant now);
   // The session of a stranger that we have answered: until it is confirmed, its place is worth
   // less.
   void note_unconfirmed(Peer& peer, Standing standing, Instant now);
-  void note_confirmed(Peer& peer);
   // It is not confirmed in time: as if it had never been answered.
   void drop_unconfirmed(SessionId id);
   void remove_request(const Identity& user);
@@ -189,7 +200,7 @@ struct Endpoint::State {
   std::uint64_t next_half_open = 1;
   Unfinished<std::pair<std::uint64_t, ReceiverIndex>> half_open_order;  // by number
   Unfinished<SessionId> unconfirmed;
-  std::set<SessionId> leaving;  // Peer::background, but for those that are not confirmed
+  std::set<SessionId> leaving;  // Peer::detached(), but for those that are in `unconfirmed`
   std::map<Identity, Request> requests;
   std::deque<Identity> request_order;
   std::map<EphemeralKey, Index> recent_inits;

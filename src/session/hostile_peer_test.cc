@@ -90,8 +90,9 @@ TEST_F(HostilePeer, AUsedUpKeySealsNoMtuProbe) {
   for (int i = 0; i < 3; ++i) send_reliable(100'000);
   now += milliseconds(20);
   acknowledge();
-  // The first key's, and those of the one after it, which cannot be changed so soon.
-  EXPECT_EQ(session->path_stats().packets_sent, 8u);
+  // The first key's, those of the one after it, which cannot be changed so soon, and CLOSE.
+  EXPECT_EQ(session->path_stats().packets_sent, 9u);
+  EXPECT_EQ(session->phase(), SessionPhase::kClosing);
 }
 
 }  // namespace

@@ -1,10 +1,7 @@
 // One peer: joins keys, paths and channels; builds and opens packets. The endpoint makes it when a
 // handshake is done; what was sent before waits there.
 //
-//   kUp         packets flow
-//   kLingering  closed by us; reliable data still leaves
-//   kClosing    CLOSE was said; stray packets are answered with it again (RFC 9000 10.2)
-//   kEnded      nothing more will happen: the endpoint forgets it
+// Its states are in session_state.h, its timers in session_timers.cc.
 //
 // Driven by one Endpoint. Not thread-safe; `now` is handed in.
 #pragma once
@@ -25,10 +22,9 @@
 #include "session/path_set.h"
 #include "session/rate_meter.h"
 #include "session/session_options.h"
+#include "session/session_state.h"
 
 namespace whimbrel {
-
-enum class SessionPhase : std::uint8_t { kUp, kLingering, kClosing, kEnded };
 
 // What the handshake told of the peer.
 struct PeerLimits {
@@ -87,21 +83,15 @@ class Session final : private FrameSink {
     counted_expired_ = channels_.unreliable_expired();
   }
   // The peer has forgotten the session. RFC 9000 10.3.1: nothing more is said.
-  void drain() { phase_ = SessionPhase::kEnded; }
+  void drain() { state_ = SessionEnded{}; }
   // See Channels.
   bool close_channel(ChannelId channel) { return channels_.close_channel(channel); }
   bool has_open_channels() const { return channels_.has_open_channels(); }
   void consumed(std::uint16_t place, bool reliable, std::uint64_t bytes, std::uint64_t messages,
                 Instant now);
   void set_options(const SessionOptions& options);
-  // Somebody else claims to be the peer: ask it for a sign of life. It has until the connected
-  // timeout, or, where there is more to it than the claim, three probe timeouts and no less than 3
-  // s.
-  enum class Rival : std::uint8_t {
-    kClaims,
-    kInItsPlace,  // receives at the address of the peer
-    kProved,      // the name, by a certificate
-  };
+  // Ask the peer for a sign of life. It has until the connected timeout, or, where there is more to
+  // the rival than a claim, three probe timeouts and no less than 3 s.
   void probe_liveness(Rival rival, Instant now);
   // The relays over which the peer can be reached now: all of them. Without effect where the
   // handshake went to an address.
@@ -116,10 +106,10 @@ class Session final : private FrameSink {
   // Of a path that is gone: it leads here no more.
   std::optional<ReceiverIndex> take_retired_index() { return paths_.take_retired_index(); }
   // The handshake itself has shown that the peer has the keys and is alive.
-  void confirm() { confirmed_ = true; }
+  void confirm() { stage_ = HandshakeStage::kConfirmed; }
 
   // FinishXX came again: the peer has not heard that it arrived.
-  void repeat_handshake_done() { handshake_done_owed_ = !confirmed_; }
+  void repeat_handshake_done() { owed_.handshake_done = !confirmed(); }
 
   // RespIK went to another address as well: keys that are known show nothing of the first one any
   // more.
@@ -132,7 +122,7 @@ class Session final : private FrameSink {
   // FinishXX leaves again and nothing has come back: perhaps we have moved, and the confirmation
   // goes to where we were. A packet under the session's keys lets the peer find and validate the
   // new address.
-  void show_address() { address_owed_ = silent_; }
+  void show_address() { owed_.address = silent(); }
 
   // --- inputs ------------------------------------------------------------------------------------
   // A data packet for an index of ours. Decrypts in place; messages go to the end of `out`.
@@ -148,7 +138,7 @@ class Session final : private FrameSink {
   Instant next_deadline() const;
 
   // --- getters -----------------------------------------------------------------------------------
-  SessionPhase phase() const { return phase_; }
+  SessionPhase phase() const { return static_cast<SessionPhase>(state_.index()); }
   // Set once the session is over for the application; the endpoint reads it after every call.
   const std::optional<SessionEnd>& end() const { return end_; }
   // Of the active path.
@@ -159,7 +149,7 @@ class Session final : private FrameSink {
   ReceiverIndex remote_index() const { return paths_.first().remote_index; }
   bool receives_at(ReceiverIndex index) { return paths_.find_local(index) != nullptr; }
   // A data packet of the peer was opened: both sides have the keys.
-  bool confirmed() const { return confirmed_; }
+  bool confirmed() const { return stage_ == HandshakeStage::kConfirmed; }
   const Channels& channels() const { return channels_; }
   const SessionOptions& options() const { return options_; }
   std::uint64_t held_bytes() const { return channels_.held_bytes(); }
@@ -189,6 +179,9 @@ class Session final : private FrameSink {
     std::size_t bytes = 0;
     bool is_newest = false;
   };
+  bool silent() const { return stage_ == HandshakeStage::kSilent; }
+  // Packets are read and made.
+  bool flows() const { return phase() <= SessionPhase::kLingering; }
   Path& path() { return paths_.active().path; }
   const Path& path() const { return paths_.active().path; }
 
@@ -206,7 +199,7 @@ class Session final : private FrameSink {
   FrameVerdict on_ack(ByteReader& in, PathEntry& entry, Instant now);
   FrameVerdict on_path_ack(ByteReader& in, Instant now);
   FrameVerdict on_close(ByteReader& in, Instant now);
-  void receive_while_closing(Bytes frames, Instant now);
+  void receive_while_closing(SessionClosing& closing, Bytes frames);
   void settle(Arrival& arrival, bool delivered);
   void after_packet(Arrival& arrival);
   void note_heard(Instant now);
@@ -261,11 +254,13 @@ class Session final : private FrameSink {
   std::size_t build_single(PathEntry& entry, MutableBytes out, Instant now, FrameType type,
                            const PathData& data);
   std::size_t build_mtu_probe(MutableBytes out, std::size_t size, Instant now);
-  std::size_t build_close(PathEntry& entry, MutableBytes out, Instant now);
+  std::size_t build_close(PathEntry& entry, const ClosingWords& words, MutableBytes out,
+                          Instant now);
   std::size_t seal(PathEntry& entry, MutableBytes out, std::size_t plain_size,
                    std::size_t header_size, PacketNumber number);
   std::optional<RemoteTransmit> transmit_probe(PathEntry& entry, MutableBytes buffer, Instant now);
-  std::optional<RemoteTransmit> transmit_close(MutableBytes buffer, Instant now);
+  std::optional<RemoteTransmit> transmit_close(SessionClosing& closing, MutableBytes buffer,
+                                               Instant now);
   std::optional<RemoteTransmit> transmit_batch(MutableBytes buffer, Instant now);
   bool write_handshake_done(ByteWriter& out);
   bool write_quality(ByteWriter& out, Instant now);
@@ -279,11 +274,18 @@ class Session final : private FrameSink {
   // session.cc
   void on_frame_acked(const SentFrame& frame) override;
   void on_frame_lost(const SentFrame& frame) override;
-  void enter_closing(Instant now);
+  void enter_closing(ClosingWords words, Instant now);
   void on_path_frame_lost(const SentFrame& frame);
   void on_abandon_acked(PathId id);
-  void check_timeouts(Instant now);
-  Instant lazy_deadline() const;  // of what may come a little later
+
+  // session_timers.cc
+  enum class Timer : std::uint8_t;
+  Instant deadline_of(Timer timer) const;
+  Instant deadline_while_up(Timer timer) const;
+  void on_timer(Timer timer, Instant now);
+  void advance_paths(Instant now);
+  void raise_doubt();
+  void measure_quality(Instant now);
   // So long a quiet line is left alone; zero: for ever.
   Duration quiet_max() const;
   Instant keep_alive_at() const;
@@ -294,7 +296,6 @@ class Session final : private FrameSink {
   // When the peer is given up, and when it is asked once more before; kNever while nothing is
   // awaited.
   Instant timeout_at() const;
-  bool awaits_sign_of_life() const { return sign_of_life_until_ != kNever; }
   Instant last_question_at() const;
   Instant doubt_at() const;
   bool leaves_soon_behind(std::uint64_t bytes, Instant now) const;
@@ -319,35 +320,23 @@ class Session final : private FrameSink {
   Channels channels_;
   PathSet paths_;
   PacketKeys keys_;
-  SessionPhase phase_ = SessionPhase::kUp;
+  HandshakeStage stage_;
+  SessionState state_;
   std::optional<SessionEnd> end_;
 
   Instant last_message_;   // either way, for the idle timeout
   Instant last_received_;  // any packet that opened; the handshake before there is one
-  // First ack-eliciting packet sent after it, for the connected timeout. Where packets come and
-  // acknowledge nothing: the first after the last that came in time.
-  Instant awaiting_since_ = kNever;
-  // There is a rival: since when, and until when the peer must say something.
-  Instant sign_of_life_asked_ = kNever;
-  Instant sign_of_life_until_ = kNever;
+  std::optional<AwaitedAnswer> awaited_;
+  std::optional<SignOfLife> sign_of_life_;
   Instant last_activity_;          // any packet either way, for keep-alives
   Instant last_content_{};         // a packet with more in it than acknowledgements and PING
   std::uint8_t flow_packets_ = 0;  // of them in a row without a pause, at most kFlowPackets
-  bool confirmed_ = false;
-  Rival rival_ = Rival::kClaims;
   bool answering_ = false;
   bool doubt_ = false;
   bool cut_off_ = false;
-  std::uint8_t doubts_ = 0;          // since awaiting_since_
-  std::uint8_t last_questions_ = 0;  // since then, shortly before the peer is given up
-  bool silent_ = false;              // waits for the peer's first packet before it sends any
 
-  // Control frames to say.
-  bool handshake_done_owed_ = false;
-  bool ping_owed_ = false;
-  bool address_owed_ = false;  // one PING although silent
-  Instant stays_until_{};      // whatever address packets come from
-  std::optional<std::uint8_t> quality_owed_;
+  OwedFrames owed_;
+  Instant stays_until_{};  // whatever address packets come from
   Instant quality_next_ = kNever;
   float remote_quality_ = -1;
 
@@ -356,15 +345,6 @@ class Session final : private FrameSink {
   bool flush_ = false;
 
   Instant old_key_until_ = kNever;  // after a key update
-
-  // Closing.
-  Instant close_deadline_ = kNever;  // end of lingering, or of closing
-  int close_reason_ = 0;
-  std::string close_text_;
-  bool close_owed_ = false;
-  Instant close_repeat_at_ = kNever;  // nobody acknowledges CLOSE, so it is said a few times
-  unsigned closes_said_ = 0;
-  std::uint32_t packets_while_closing_ = 0;
 
   // What of the channels' own counts is in counters_ already.
   std::uint64_t counted_receive_limit_ = 0, counted_incomplete_ = 0, counted_expired_ = 0;

@@ -139,7 +139,7 @@ void Session::use(PathEntry& entry, Instant now) {
   if (!lost || before.is<PathEntry::Gone>()) return;
   suspect(before, now);
   // Whoever waits for an answer has lost the packet that asked for it.
-  if (awaiting_since_ != kNever) ping_owed_ = true;
+  if (awaited_) owed_.ping = true;
 }
 
 void Session::suspect(PathEntry& entry, Instant now) {
@@ -163,7 +163,7 @@ void Session::update_status(PathEntry& entry) {
 // --- relays --------------------------------------------------------------------------------------
 
 void Session::set_carriers(std::span<const RelayCarrier> carriers, Instant now) {
-  if (phase_ == SessionPhase::kEnded || paths_.first().remote.udp() != nullptr) return;
+  if (phase() == SessionPhase::kEnded || paths_.first().remote.udp() != nullptr) return;
   const bool was_cut = !paths_.active().usable();
   channels_.expect_copies();
   paths_.set_carriers(carriers);
@@ -171,10 +171,10 @@ void Session::set_carriers(std::span<const RelayCarrier> carriers, Instant now) 
   settle_paths(now);
   if (!was_cut || !paths_.active().usable()) return;
   // Who only listens says that it is there: the other side may wait for its own probe's turn.
-  if (paths_.idle()) ping_owed_ = true;
+  if (paths_.idle()) owed_.ping = true;
   path().probe_now(now, *this);
   // The peer has had no chance to answer.
-  if (awaiting_since_ != kNever) awaiting_since_ = now;
+  if (awaited_) awaited_->since = now;
 }
 
 void Session::take_carrier(PathEntry& entry, Instant now) {
@@ -240,8 +240,8 @@ void Session::on_other_relay(const Arrival& arrival) {
 // --- opening and giving up -----------------------------------------------------------------------
 
 void Session::open_paths(Instant now) {
-  if (!paths_.carriers_are_new() || !paths_.leads() || !confirmed_ || silent_) return;
-  if (phase_ != SessionPhase::kUp || !paths_.active().usable()) return;
+  if (!paths_.carriers_are_new() || !paths_.leads() || !confirmed()) return;
+  if (phase() != SessionPhase::kUp || !paths_.active().usable()) return;
   for (const RelayCarrier& carrier : paths_.carriers()) {
     if (carrier.state != CarrierState::kUp || paths_.find_site(carrier.remote.site) != nullptr)
       continue;

@@ -10,7 +10,7 @@ namespace whimbrel {
 
 void Session::receive(const Remote& from, const DataHeader& header, MutableBytes datagram,
                       Instant now, std::vector<ReceivedMessage>& out) {
-  if (phase_ == SessionPhase::kEnded) return count_drop(Count::kDroppedClosedSession);
+  if (phase() == SessionPhase::kEnded) return count_drop(Count::kDroppedClosedSession);
   PathEntry* entry = paths_.find_local(header.receiver_index);
   if (entry == nullptr || entry->is<PathEntry::Gone>())
     return count_drop(Count::kDroppedUnknownIndex);
@@ -20,7 +20,8 @@ void Session::receive(const Remote& from, const DataHeader& header, MutableBytes
   Bytes frames;
   PacketNumber number{};
   if (!open_packet(*entry, header, datagram, now, frames, number)) return;
-  if (phase_ == SessionPhase::kClosing) return receive_while_closing(frames, now);
+  if (auto* closing = std::get_if<SessionClosing>(&state_))
+    return receive_while_closing(*closing, frames);
 
   Arrival arrival{*entry, from, now, out, datagram.size(), value(number) >= path.expected_number()};
   Asking asking;
@@ -53,8 +54,8 @@ void Session::receive(const Remote& from, const DataHeader& header, MutableBytes
 void Session::settle(Arrival& arrival, bool delivered) {
   if (delivered) note_message(arrival.now);
   count_unreliable_drops();
-  if (phase_ != SessionPhase::kUp && phase_ != SessionPhase::kLingering) return;
-  look_at_paths_ = look_at_paths_ || !confirmed_;
+  if (!flows()) return;
+  look_at_paths_ = look_at_paths_ || !confirmed();
   after_packet(arrival);
   if (!paths_.several()) return;
   const bool of_active = &arrival.entry == &paths_.active();
@@ -114,7 +115,7 @@ FrameVerdict Session::read_frames(ByteReader& in, Arrival& arrival, Asking& aski
     const FrameVerdict verdict = read_frame(type, in, arrival);
     if (verdict != FrameVerdict::kTaken) return verdict;
     if (!in.ok()) return FrameVerdict::kViolation;
-    if (phase_ == SessionPhase::kEnded) break;
+    if (phase() == SessionPhase::kEnded) break;
   }
   return FrameVerdict::kTaken;
 }
@@ -127,7 +128,7 @@ FrameVerdict Session::read_frame(FrameType type, ByteReader& in, Arrival& arriva
   // A session that the application has closed takes nothing more in. Reliable data is not
   // acknowledged either: its sender must learn that it was lost.
   constexpr auto kNotTaken = FrameVerdict::kRefused;
-  const bool closed = phase_ == SessionPhase::kLingering;
+  const bool closed = phase() == SessionPhase::kLingering;
   switch (type) {
     case FrameType::kPing:
     case FrameType::kHandshakeDone:
@@ -243,49 +244,46 @@ FrameVerdict Session::on_close(ByteReader& in, Instant) {
   end_with(idle ? SessionEnd::Kind::kIdle : SessionEnd::Kind::kClosedByPeer, reason,
            as_text(frame.text));
   // RFC 9000 10.2.2: draining; we say nothing more.
-  phase_ = SessionPhase::kEnded;
+  state_ = SessionEnded{};
   return FrameVerdict::kTaken;
 }
 
-void Session::receive_while_closing(Bytes frames, Instant) {
+void Session::receive_while_closing(SessionClosing& closing, Bytes frames) {
   // RFC 9000 10.2.1: answer with CLOSE, ever more rarely, so that two closing sides fall silent.
   ByteReader in(frames);
   auto type = static_cast<FrameType>(in.u8());
   AckFrame ack;  // it may stand before CLOSE, and is of no use any more
   if (type == FrameType::kAck && read_ack(in, ack)) type = static_cast<FrameType>(in.u8());
   if (type == FrameType::kClose) {
-    phase_ = SessionPhase::kEnded;
+    state_ = SessionEnded{};
     return;
   }
-  if (std::has_single_bit(++packets_while_closing_)) close_owed_ = true;
+  if (std::has_single_bit(++closing.packets)) closing.owed = true;
 }
 
 // Whoever sends for ever and acknowledges nothing is no answer: what we have sent to it would be
 // kept without end.
 void Session::note_heard(Instant now) {
   if (paths_.idle()) {
-    awaiting_since_ = kNever;
-    last_questions_ = doubts_ = 0;
+    awaited_.reset();
   } else if (now < paths_.oldest_unacked_time() + options_.timeout_connected) {
-    awaiting_since_ = now;
-    last_questions_ = doubts_ = 0;
+    awaited_ = AwaitedAnswer{.since = now};
   }
 }
 
 void Session::after_packet(Arrival& arrival) {
   const Instant now = arrival.now;
   PathEntry& entry = arrival.entry;
-  confirmed_ = true;
-  silent_ = false;
-  handshake_done_owed_ = handshake_done_owed_ && phase_ == SessionPhase::kUp;
+  stage_ = HandshakeStage::kConfirmed;
+  owed_.handshake_done = owed_.handshake_done && phase() == SessionPhase::kUp;
   last_received_ = now;
   entry.heard = now;
-  sign_of_life_until_ = kNever;
+  sign_of_life_.reset();
   last_activity_ = now;
   note_heard(now);
   entry.path.on_sign_of_life(now, *this);
   const bool quiet = now >= last_message_ + kQuietLine;
-  if (quality_next_ == kNever && !quality_owed_ && !quiet) quality_next_ = now + kQualityInterval;
+  if (quality_next_ == kNever && !owed_.quality && !quiet) quality_next_ = now + kQualityInterval;
   meter_in_.add(arrival.bytes, now);
   note_source(arrival);
 }

@@ -85,8 +85,8 @@ void Session::on_path_response(PathEntry& entry, const PathData& frame, Instant 
 // brings the next one.
 std::optional<RemoteTransmit> Session::transmit_while_silent(MutableBytes buffer, Instant now) {
   PathEntry& entry = paths_.first();
-  if (!address_owed_ || keys_.exhausted() || !entry.usable()) return std::nullopt;
-  address_owed_ = false;
+  if (!owed_.address || keys_.exhausted() || !entry.usable()) return std::nullopt;
+  owed_.address = false;
   const PacketNumber number = entry.path.next_packet_number();
   const std::uint8_t number_size = packet_number_size(number, entry.path.next_unacked());
   const std::size_t head = 5u + number_size;

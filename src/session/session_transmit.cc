@@ -23,16 +23,10 @@ constexpr std::size_t kPacketMin = kDataOverheadMax + 16;
 }  // namespace
 
 std::optional<RemoteTransmit> Session::poll_transmit(MutableBytes buffer, Instant now) {
-  if (silent_ && phase_ != SessionPhase::kClosing) return transmit_while_silent(buffer, now);
-  switch (phase_) {
-    case SessionPhase::kEnded:
-      return std::nullopt;
-    case SessionPhase::kClosing:
-      return transmit_close(buffer, now);
-    case SessionPhase::kUp:
-    case SessionPhase::kLingering:
-      break;
-  }
+  if (phase() == SessionPhase::kEnded) return std::nullopt;
+  if (auto* closing = std::get_if<SessionClosing>(&state_))
+    return transmit_close(*closing, buffer, now);
+  if (silent()) return transmit_while_silent(buffer, now);
   if (auto probe = transmit_probe(paths_.active(), buffer, now)) return probe;
   if (paths_.several()) {
     if (auto aside = transmit_aside(buffer, now)) return aside;
@@ -40,19 +34,20 @@ std::optional<RemoteTransmit> Session::poll_transmit(MutableBytes buffer, Instan
   if (!paths_.active().usable()) {
     // Whoever would speak and can't waits for an answer, too.
     const bool waits = channels_.has_frames() || has_control() || path().probes_owed() > 0;
-    if (awaiting_since_ == kNever && waits) awaiting_since_ = now;
+    if (!awaited_ && waits) awaited_ = AwaitedAnswer{.since = now};
     cut_off_ = waits || path().ack_due(now);
     return std::nullopt;
   }
   auto batch = transmit_batch(buffer, now);
   count_expired();
   if (batch) return batch;
-  if (phase_ == SessionPhase::kLingering && channels_.drained()) {
-    enter_closing(now);
-    return transmit_close(buffer, now);
+  if (auto* lingering = std::get_if<SessionLingering>(&state_);
+      lingering != nullptr && channels_.drained()) {
+    enter_closing(std::move(lingering->words), now);
+    return transmit_close(std::get<SessionClosing>(state_), buffer, now);
   }
   if (const auto size = path().mtu_probe_size(now);
-      size && confirmed_ && channels_.flushed() == false && *size <= buffer.size()) {
+      size && confirmed() && channels_.flushed() == false && *size <= buffer.size()) {
     if (const std::size_t bytes = build_mtu_probe(buffer, *size, now)) {
       return RemoteTransmit{remote(), bytes, bytes};
     }
@@ -89,22 +84,22 @@ bool Session::sets_segment(std::size_t bytes, std::size_t full) const {
   return bytes > full / 2 && bytes < full && path().probes_owed() == 0 && channels_.has_frames();
 }
 
-bool Session::has_control() const { return handshake_done_owed_ || ping_owed_ || paths_.owes(); }
+bool Session::has_control() const { return owed_.handshake_done || owed_.ping || paths_.owes(); }
 
 bool Session::write_handshake_done(ByteWriter& out) {
-  if (!handshake_done_owed_) return false;
+  if (!owed_.handshake_done) return false;
   out.u8(static_cast<std::uint8_t>(FrameType::kHandshakeDone));
   records_.push_back(SentFrame{FrameType::kHandshakeDone, 0, 0, 0, 0});
-  handshake_done_owed_ = false;
+  owed_.handshake_done = false;
   return true;
 }
 
 // Rides on whatever leaves, acknowledgements too: a side that only receives has nothing else.
 bool Session::write_quality(ByteWriter& out, Instant now) {
-  if (!quality_owed_ || out.remaining() < 2) return false;
+  if (!owed_.quality || out.remaining() < 2) return false;
   out.u8(static_cast<std::uint8_t>(FrameType::kQuality));
-  out.u8(*quality_owed_);
-  quality_owed_.reset();
+  out.u8(*owed_.quality);
+  owed_.quality.reset();
   quality_next_ = now + kQualityInterval;
   return true;
 }
@@ -165,7 +160,7 @@ std::size_t Session::build_data_packet(PathEntry& entry, MutableBytes out, Insta
   // On a quiet line an acknowledgement asks for none itself.
   if (data || now < last_message_ + kQuietLine) eliciting = write_quality(writer, now);
   if (data && active) eliciting = write_content(writer, now, whole) || eliciting;
-  const bool asks = ping_owed_ || probe || entry.probe_owed;
+  const bool asks = owed_.ping || probe || entry.probe_owed;
   if (!eliciting && writer.remaining() > 0 &&
       ((data && asks) || (writer.size() > 0 && path.wants_ping_with_ack(now)))) {
     writer.u8(static_cast<std::uint8_t>(FrameType::kPing));
@@ -173,7 +168,7 @@ std::size_t Session::build_data_packet(PathEntry& entry, MutableBytes out, Insta
   }
   if (writer.size() == 0) return 0;
   if (eliciting) entry.probe_owed = false;
-  if (eliciting && active) ping_owed_ = false;
+  if (eliciting && active) owed_.ping = false;
   if (data && active && writer.remaining() > 0 && writer.remaining() <= kPaddingMax &&
       limit == out.size() && channels_.has_frames()) {
     writer.zeros(writer.remaining());
@@ -208,7 +203,7 @@ void Session::sent(std::size_t bytes, bool ack_eliciting, Instant now) {
   meter_out_.add(bytes, now);
   if (ack_eliciting) {
     last_activity_ = now;
-    if (awaiting_since_ == kNever) awaiting_since_ = now;
+    if (!awaited_) awaited_ = AwaitedAnswer{.since = now};
   }
 }
 
@@ -277,7 +272,8 @@ std::size_t Session::build_mtu_probe(MutableBytes out, std::size_t size, Instant
   return bytes;
 }
 
-std::size_t Session::build_close(PathEntry& entry, MutableBytes out, Instant now) {
+std::size_t Session::build_close(PathEntry& entry, const ClosingWords& words, MutableBytes out,
+                                 Instant now) {
   Path& path = entry.path;
   const PacketNumber number = path.next_packet_number();
   const std::uint8_t number_size = packet_number_size(number, path.next_unacked());
@@ -292,24 +288,25 @@ std::size_t Session::build_close(PathEntry& entry, MutableBytes out, Instant now
     if (write_ack(before_close, ack) > 0) path.on_ack_written(now);
     writer.skip(before_close.size());
   }
-  write_close(writer, {static_cast<std::uint32_t>(close_reason_), as_bytes(close_text_)});
+  write_close(writer, {static_cast<std::uint32_t>(words.reason), as_bytes(words.text)});
   const std::size_t bytes = seal(entry, out, writer.size(), head, number);
   path.on_packet_sent(now, bytes, false, PacketPurpose::kNormal, {});
   sent(bytes, false, now);
   return bytes;
 }
 
-std::optional<RemoteTransmit> Session::transmit_close(MutableBytes buffer, Instant now) {
+std::optional<RemoteTransmit> Session::transmit_close(SessionClosing& closing, MutableBytes buffer,
+                                                      Instant now) {
   // RFC 9001 6.6: whose keys are used up, or were attacked too often, says so and ends. The
   // endpoint has kept back what these few packets need.
   PathEntry& entry = paths_.active();
-  if (!close_owed_ || !entry.usable()) return std::nullopt;
+  if (!closing.owed || !entry.usable()) return std::nullopt;
   const std::size_t allowance = entry.path.amplification_allowance();
   if (allowance < kPacketMin + kCloseSizeMax) return std::nullopt;
-  close_owed_ = false;
-  close_repeat_at_ = ++closes_said_ < kClosesMax ? now + entry.path.probe_timeout() : kNever;
+  closing.owed = false;
+  closing.repeat_at = ++closing.said < kClosesMax ? now + entry.path.probe_timeout() : kNever;
   const std::size_t bytes =
-      build_close(entry, buffer.first(std::min(kDatagramSizeMin, allowance)), now);
+      build_close(entry, closing.words, buffer.first(std::min(kDatagramSizeMin, allowance)), now);
   return RemoteTransmit{entry.remote, bytes, bytes};
 }
 

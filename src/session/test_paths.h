@@ -25,6 +25,7 @@ class PathsTest : public SessionPeer {
     std::optional<PathAbandonFrame> abandon;
     std::optional<PathId> path_ack;
     std::optional<PathData> challenge;
+    std::optional<AckFrame> ack;
     bool has(FrameType type) const {
       return std::find(types.begin(), types.end(), type) != types.end();
     }
@@ -56,6 +57,10 @@ class PathsTest : public SessionPeer {
   // What the session has to do and to say at this moment; an index that it wants is given.
   void run() {
     session->advance(now);
+    drain();
+    expect_no_timer_stays_due();
+  }
+  void drain() override {
     for (bool more = true; more;) {
       more = false;
       while (session->wants_index()) {
@@ -112,7 +117,7 @@ class PathsTest : public SessionPeer {
       case FrameType::kPathResponse:
         return read_path_data(in, one.challenge.emplace());
       case FrameType::kAck:
-        return read_ack(in, ack);
+        return read_ack(in, one.ack.emplace());
       case FrameType::kStream:
       case FrameType::kStreamToEnd:
         return read_stream(in, type, stream);

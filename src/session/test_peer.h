@@ -52,10 +52,22 @@ class SessionPeer : public testing::Test {
   // What the session has to do and to say at this moment.
   void advance() {
     session->advance(now);
+    drain();
+    expect_no_timer_stays_due();
+  }
+  virtual void drain() {
     while (const auto out = session->poll_transmit(buffer, now)) {
       ++packets_out;
       on_sent(*out);
     }
+  }
+  // When all was done and has left, there is nothing to wake up for at this moment. What leaves
+  // last may make a timer due, such as that of a key that is used up.
+  void expect_no_timer_stays_due() {
+    if (session->next_deadline() > now) return;
+    session->advance(now);
+    drain();
+    EXPECT_GT(session->next_deadline(), now);
   }
   // Its bytes are in `buffer`.
   virtual void on_sent(const RemoteTransmit&) {}
