@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "api/lobby_desk.h"
+#include "api/lobby_service.h"
 
 namespace whimbrel {
 
@@ -11,15 +11,15 @@ using rendezvous::LobbyClient;
 
 class Lobbies::Impl {
  public:
-  explicit Impl(LobbyDesk& desk) : desk_(desk) {}
-  LobbyDesk& desk() { return desk_; }
+  explicit Impl(LobbyService& service) : service_(service) {}
+  LobbyService& service() { return service_; }
 
  private:
-  LobbyDesk& desk_;
+  LobbyService& service_;
 };
 
-std::unique_ptr<Lobbies> LobbiesAccess::make(LobbyDesk& desk) {
-  return std::unique_ptr<Lobbies>(new Lobbies(std::make_unique<Lobbies::Impl>(desk)));
+std::unique_ptr<Lobbies> LobbiesAccess::make(LobbyService& service) {
+  return std::unique_ptr<Lobbies>(new Lobbies(std::make_unique<Lobbies::Impl>(service)));
 }
 
 Lobbies::Lobbies(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -46,8 +46,8 @@ bool query_fits(const LobbyQuery& query) {
 
 bool Lobbies::create(LobbyKind kind, std::size_t members_max, Entered entered) {
   if (!members_fit(members_max) || kind > LobbyKind::kInvisible)
-    return impl_->desk().refuse(LobbyResult::kTooMuch, std::move(entered));
-  return impl_->desk().call(
+    return impl_->service().refuse(LobbyResult::kTooMuch, std::move(entered));
+  return impl_->service().call(
       [&](LobbyClient& client, Instant now) {
         return client.create(kind, static_cast<std::uint8_t>(members_max), now);
       },
@@ -55,8 +55,8 @@ bool Lobbies::create(LobbyKind kind, std::size_t members_max, Entered entered) {
 }
 
 bool Lobbies::list(const LobbyQuery& query, Listed listed) {
-  if (!query_fits(query)) return impl_->desk().refuse(LobbyResult::kTooMuch, std::move(listed));
-  return impl_->desk().call(
+  if (!query_fits(query)) return impl_->service().refuse(LobbyResult::kTooMuch, std::move(listed));
+  return impl_->service().call(
       [&](LobbyClient& client, Instant now) {
         std::vector<rendezvous::LobbyFilter> filters;
         for (const LobbyFilter& filter : query.filters) filters.push_back({filter});
@@ -66,20 +66,20 @@ bool Lobbies::list(const LobbyQuery& query, Listed listed) {
 }
 
 bool Lobbies::join(LobbyId lobby, Entered entered) {
-  return impl_->desk().call(
+  return impl_->service().call(
       [&](LobbyClient& client, Instant now) { return client.join(lobby, now); },
       std::move(entered));
 }
 
 bool Lobbies::leave(LobbyId lobby, Done done) {
-  return impl_->desk().call(
+  return impl_->service().call(
       [&](LobbyClient& client, Instant now) { return client.leave(lobby, now); }, std::move(done));
 }
 
 bool Lobbies::set_data(LobbyId lobby, std::string_view key, std::string_view value, Done done) {
   if (!key_fits(key) || value.size() > kValueBytesMax)
-    return impl_->desk().refuse(LobbyResult::kTooMuch, std::move(done));
-  return impl_->desk().call(
+    return impl_->service().refuse(LobbyResult::kTooMuch, std::move(done));
+  return impl_->service().call(
       [&](LobbyClient& client, Instant now) {
         return client.set_data(lobby, std::string(key), std::string(value), now);
       },
@@ -87,8 +87,8 @@ bool Lobbies::set_data(LobbyId lobby, std::string_view key, std::string_view val
 }
 
 bool Lobbies::remove_data(LobbyId lobby, std::string_view key, Done done) {
-  if (!key_fits(key)) return impl_->desk().refuse(LobbyResult::kTooMuch, std::move(done));
-  return impl_->desk().call(
+  if (!key_fits(key)) return impl_->service().refuse(LobbyResult::kTooMuch, std::move(done));
+  return impl_->service().call(
       [&](LobbyClient& client, Instant now) {
         return client.remove_data(lobby, std::string(key), now);
       },
@@ -98,8 +98,8 @@ bool Lobbies::remove_data(LobbyId lobby, std::string_view key, Done done) {
 bool Lobbies::set_member_data(LobbyId lobby, std::string_view key, std::string_view value,
                               Done done) {
   if (!key_fits(key) || value.size() > kValueBytesMax)
-    return impl_->desk().refuse(LobbyResult::kTooMuch, std::move(done));
-  return impl_->desk().call(
+    return impl_->service().refuse(LobbyResult::kTooMuch, std::move(done));
+  return impl_->service().call(
       [&](LobbyClient& client, Instant now) {
         return client.set_member_data(lobby, std::string(key), std::string(value), now);
       },
@@ -107,8 +107,8 @@ bool Lobbies::set_member_data(LobbyId lobby, std::string_view key, std::string_v
 }
 
 bool Lobbies::remove_member_data(LobbyId lobby, std::string_view key, Done done) {
-  if (!key_fits(key)) return impl_->desk().refuse(LobbyResult::kTooMuch, std::move(done));
-  return impl_->desk().call(
+  if (!key_fits(key)) return impl_->service().refuse(LobbyResult::kTooMuch, std::move(done));
+  return impl_->service().call(
       [&](LobbyClient& client, Instant now) {
         return client.remove_member_data(lobby, std::string(key), now);
       },
@@ -118,8 +118,8 @@ bool Lobbies::remove_member_data(LobbyId lobby, std::string_view key, Done done)
 bool Lobbies::chat(LobbyId lobby, Payload payload, Done done) {
   const Bytes body = payload.bytes();
   if (body.size() > kChatBytesMax || (body.data() == nullptr && !body.empty()))
-    return impl_->desk().refuse(LobbyResult::kTooMuch, std::move(done));
-  return impl_->desk().call(
+    return impl_->service().refuse(LobbyResult::kTooMuch, std::move(done));
+  return impl_->service().call(
       [&](LobbyClient& client, Instant now) {
         return client.chat(lobby, {body.begin(), body.end()}, now);
       },
@@ -127,22 +127,22 @@ bool Lobbies::chat(LobbyId lobby, Payload payload, Done done) {
 }
 
 bool Lobbies::kick(LobbyId lobby, const Identity& member, Done done) {
-  if (!member.valid()) return impl_->desk().refuse(LobbyResult::kNotMember, std::move(done));
-  return impl_->desk().call(
+  if (!member.valid()) return impl_->service().refuse(LobbyResult::kNotMember, std::move(done));
+  return impl_->service().call(
       [&](LobbyClient& client, Instant now) { return client.kick(lobby, member, now); },
       std::move(done));
 }
 
 bool Lobbies::set_owner(LobbyId lobby, const Identity& member, Done done) {
-  if (!member.valid()) return impl_->desk().refuse(LobbyResult::kNotMember, std::move(done));
-  return impl_->desk().call(
+  if (!member.valid()) return impl_->service().refuse(LobbyResult::kNotMember, std::move(done));
+  return impl_->service().call(
       [&](LobbyClient& client, Instant now) { return client.set_owner(lobby, member, now); },
       std::move(done));
 }
 
 bool Lobbies::report(LobbyId lobby, const Identity& member, Done done) {
-  if (!member.valid()) return impl_->desk().refuse(LobbyResult::kNotMember, std::move(done));
-  return impl_->desk().call(
+  if (!member.valid()) return impl_->service().refuse(LobbyResult::kNotMember, std::move(done));
+  return impl_->service().call(
       [&](LobbyClient& client, Instant now) { return client.report(lobby, member, now); },
       std::move(done));
 }
@@ -150,8 +150,8 @@ bool Lobbies::report(LobbyId lobby, const Identity& member, Done done) {
 bool Lobbies::configure(LobbyId lobby, LobbyKind kind, std::size_t members_max, bool joinable,
                         Done done) {
   if (!members_fit(members_max) || kind > LobbyKind::kInvisible)
-    return impl_->desk().refuse(LobbyResult::kTooMuch, std::move(done));
-  return impl_->desk().call(
+    return impl_->service().refuse(LobbyResult::kTooMuch, std::move(done));
+  return impl_->service().call(
       [&](LobbyClient& client, Instant now) {
         return client.configure(lobby, kind, static_cast<std::uint8_t>(members_max), joinable, now);
       },
@@ -160,7 +160,7 @@ bool Lobbies::configure(LobbyId lobby, LobbyKind kind, std::size_t members_max, 
 
 std::optional<Lobby> Lobbies::find(LobbyId lobby) const {
   std::optional<Lobby> found;
-  impl_->desk().look_at([&](const LobbyClient& client) {
+  impl_->service().look_at([&](const LobbyClient& client) {
     if (const Lobby* there = client.find(lobby)) found = *there;
   });
   return found;
@@ -168,14 +168,14 @@ std::optional<Lobby> Lobbies::find(LobbyId lobby) const {
 
 std::vector<LobbyId> Lobbies::joined() const {
   std::vector<LobbyId> ids;
-  impl_->desk().look_at([&](const LobbyClient& client) {
+  impl_->service().look_at([&](const LobbyClient& client) {
     for (const auto& [id, lobby] : client.lobbies()) ids.push_back(id);
   });
   return ids;
 }
 
 void Lobbies::on_event(std::function<void(const LobbyEvent& event)> callback) {
-  impl_->desk().on_lobby_event(std::move(callback));
+  impl_->service().on_lobby_event(std::move(callback));
 }
 
 }  // namespace whimbrel

@@ -2,14 +2,14 @@
 #pragma once
 
 #include "api/exchange.h"
-#include "api/lobby_desk.h"
+#include "api/lobby_service.h"
 #include "api/queues.h"
 #include "io/fork_guard.h"
 
 namespace whimbrel {
 
 // Thread-safe. What the constructor is given must outlive it.
-class LobbyCalls final : public LobbyDesk {
+class LobbyCalls final : public LobbyService {
  public:
   LobbyCalls(const ForkGuard& fork_guard, Exchange& exchange, Queues& queues)
       : fork_guard_(fork_guard), exchange_(exchange), queues_(queues) {}

@@ -213,7 +213,7 @@ FrameVerdict Outgoing::on_channel_credit(const ChannelCreditFrame& frame) {
   }
   for (const Delivery kind : {Delivery::kReliable, Delivery::kReliableUnordered}) {
     const Lane lane = lane_of(*place, kind);
-    if (waits(lane) && state_of(lane) == LaneState::kReady) scheduler_.activate(lane);
+    if (waits(lane) && readiness_of(lane) == LaneReadiness::kReady) scheduler_.activate(lane);
   }
   return FrameVerdict::kTaken;
 }
@@ -225,29 +225,29 @@ bool& Outgoing::waits(Lane lane) {
   return kind_of(lane) == Delivery::kReliable ? channel.stream_waits : channel.unordered_waits;
 }
 
-Outgoing::LaneState Outgoing::state_of(Lane lane) {
+Outgoing::LaneReadiness Outgoing::readiness_of(Lane lane) {
   const Channel& channel = channel_of(lane);
-  if (channel.naming) return LaneState::kIdle;
+  if (channel.naming) return LaneReadiness::kIdle;
   bool is_allowed = false;
   switch (kind_of(lane)) {
     case Delivery::kUnreliable:
-      return channel.unreliable->empty() ? LaneState::kIdle : LaneState::kReady;
+      return channel.unreliable->empty() ? LaneReadiness::kIdle : LaneReadiness::kReady;
     case Delivery::kReliableUnordered:
-      if (!channel.unordered->has_new()) return LaneState::kIdle;
+      if (!channel.unordered->has_new()) return LaneReadiness::kIdle;
       is_allowed = channel.unordered->is_allowed(credit_of(lane));
       break;
     case Delivery::kReliable:
-      if (!channel.stream.has_new()) return LaneState::kIdle;
+      if (!channel.stream.has_new()) return LaneReadiness::kIdle;
       is_allowed = channel.stream.is_allowed(credit_of(lane));
       break;
   }
-  return is_allowed ? LaneState::kReady : LaneState::kWaits;
+  return is_allowed ? LaneReadiness::kReady : LaneReadiness::kWaits;
 }
 
 // Called when a lane that was idle or waiting may be able to send.
 void Outgoing::wake(Lane lane) {
-  const LaneState state = state_of(lane);
-  if (state == LaneState::kReady) {
+  const LaneReadiness state = readiness_of(lane);
+  if (state == LaneReadiness::kReady) {
     scheduler_.activate(lane);
   } else {
     put_aside(lane, state);
@@ -263,8 +263,8 @@ void Outgoing::wake_waiting() {
   }
 }
 
-void Outgoing::put_aside(Lane lane, LaneState state) {
-  if (state != LaneState::kWaits) return;
+void Outgoing::put_aside(Lane lane, LaneReadiness state) {
+  if (state != LaneReadiness::kWaits) return;
   if (!std::exchange(waits(lane), true)) waiting_.push_back(lane);
   const Channel& channel = channel_of(lane);
   credit_of(lane).wait(kind_of(lane) == Delivery::kReliable ? channel.stream.next_size()
@@ -279,8 +279,8 @@ bool Outgoing::has_frames() {
   if (!lost_lanes_.empty()) return true;
   while (!scheduler_.empty()) {
     const Lane lane = scheduler_.next();
-    const LaneState state = state_of(lane);
-    if (state == LaneState::kReady) return true;
+    const LaneReadiness state = readiness_of(lane);
+    if (state == LaneReadiness::kReady) return true;
     scheduler_.leave();
     put_aside(lane, state);
   }
@@ -315,14 +315,14 @@ void Outgoing::send_new(ByteWriter& out, std::vector<SentFrame>& records, Instan
     const Lane lane = scheduler_.front(quantum);
     if (now >= next_expiry_ && kind_of(lane) == Delivery::kUnreliable)
       expire(*channel_of(lane).unreliable, now);
-    LaneState state = state_of(lane);
+    LaneReadiness state = readiness_of(lane);
     const std::size_t before = out.size();
-    if (state == LaneState::kReady) {
+    if (state == LaneReadiness::kReady) {
       write_new(lane, out, records, fresh, whole);
       fresh = fresh && out.size() == before;
-      state = state_of(lane);
+      state = readiness_of(lane);
     }
-    if (state != LaneState::kReady) {
+    if (state != LaneReadiness::kReady) {
       scheduler_.leave();
       put_aside(lane, state);
     } else if (out.size() == before || !scheduler_.spend(out.size() - before)) {

@@ -75,7 +75,7 @@ class Outgoing {
   std::uint64_t stream_bytes_resent() const { return stream_bytes_resent_; }
 
  private:
-  enum class LaneState : std::uint8_t { kIdle, kReady, kWaits };
+  enum class LaneReadiness : std::uint8_t { kIdle, kReady, kWaits };
   struct Channel {
     Channel(ChannelId id, std::uint32_t place);
 
@@ -129,10 +129,10 @@ class Outgoing {
   std::uint64_t unsent(Lane lane) const;
   LaneCredit credit_of(Lane lane);
   bool& waits(Lane lane);
-  LaneState state_of(Lane lane);
+  LaneReadiness readiness_of(Lane lane);
   void wake(Lane lane);
   void wake_waiting();
-  void put_aside(Lane lane, LaneState state);
+  void put_aside(Lane lane, LaneReadiness state);
 
   std::uint64_t write_new(Lane lane, ByteWriter& out, std::vector<SentFrame>& records, bool fresh,
                           bool whole);

@@ -1,4 +1,4 @@
-// Where Lobbies lays down its calls: what of the instance it needs.
+// What the public Lobbies object needs of the instance that it belongs to.
 #pragma once
 
 #include <whimbrel/lobbies.h>
@@ -11,12 +11,12 @@
 
 namespace whimbrel {
 
-class LobbyDesk {
+class LobbyService {
  public:
   // Makes the request, and gives its number.
   using Call = std::function<std::uint32_t(rendezvous::LobbyClient& client, Instant now)>;
 
-  virtual ~LobbyDesk() = default;
+  virtual ~LobbyService() = default;
   // As the calls of Lobbies answer.
   virtual bool call(const Call& call, LobbyCallbacks::Completion completion) = 0;
   // The same for a call that is answered already.
@@ -27,8 +27,8 @@ class LobbyDesk {
 
 class LobbiesAccess {
  public:
-  // `desk` must outlive it.
-  static std::unique_ptr<Lobbies> make(LobbyDesk& desk);
+  // `service` must outlive it.
+  static std::unique_ptr<Lobbies> make(LobbyService& service);
 };
 
 }  // namespace whimbrel
