@@ -105,7 +105,7 @@ class EndpointPair : public testing::Test {
 
   void run_for(Duration time) {
     const Instant end = now + time;
-    for (int steps = 0;; ++steps) {
+    for (steps = 0;; ++steps) {
       ASSERT_LT(steps, 50000) << "busy without end at " << to_milliseconds(now.time_since_epoch());
       drain(a);
       drain(b);
@@ -147,6 +147,7 @@ class EndpointPair : public testing::Test {
   // How long from address to address; nothing: not at all.
   std::function<std::optional<Duration>(const IpAddress& from, const IpAddress& to)> way;
   int packets = 0;
+  int steps = 0;  // of the last run_for(): how often somebody had to wake up, or a packet came
 };
 
 class Handshake : public EndpointPair, public testing::WithParamInterface<bool> {};
