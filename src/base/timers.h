@@ -1,9 +1,12 @@
-// The timers of a state machine. It names them once, as an enum whose last value is kCount, and
-// says in one function when each is due. Both the next deadline and what is done when time has
-// passed follow from that: no deadline is written down in two places.
+// The timers of a state machine. It names them once, as an enum whose last value is kCount. Either
+// they are set and cleared (Timers), or one function says when each is due, as far as that follows
+// from other things that are known (earliest_of(), fire_due()). Both the next deadline and what is
+// done when time has passed come from there: no deadline is written down in two places.
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 
 #include "base/time.h"
 
@@ -27,5 +30,35 @@ void fire_due(Instant now, DeadlineOf&& deadline_of, OnTimer&& on_timer) {
     if (now >= deadline_of(timer)) on_timer(timer);
   }
 }
+
+// Timers that are set: when each is due, kNever where it does not run.
+template <typename Timer>
+class Timers {
+ public:
+  Timers() { clear_all(); }
+
+  Instant due(Timer timer) const { return due_[index(timer)]; }
+  void set(Timer timer, Instant when) { due_[index(timer)] = when; }
+  // Not later than it is set already.
+  void hasten(Timer timer, Instant when) { set(timer, std::min(due(timer), when)); }
+  void clear(Timer timer) { set(timer, kNever); }
+  void clear_all() { due_.fill(kNever); }
+  Instant next() const { return *std::min_element(due_.begin(), due_.end()); }
+
+  // As fire_due(). Each one is cleared before its call, which may set it again.
+  template <typename OnTimer>
+  void fire(Instant now, OnTimer&& on_timer) {
+    fire_due<Timer>(
+        now, [this](Timer timer) { return due(timer); },
+        [&](Timer timer) {
+          clear(timer);
+          on_timer(timer);
+        });
+  }
+
+ private:
+  static std::size_t index(Timer timer) { return static_cast<std::size_t>(timer); }
+  std::array<Instant, static_cast<std::size_t>(Timer::kCount)> due_;
+};
 
 }  // namespace whimbrel

@@ -67,5 +67,26 @@ TEST(Timers, OneThatMakesAnEarlierOneDueLeavesItForTheNextCall) {
   EXPECT_EQ(machine.fired, (std::vector{Timer::kThird, Timer::kFirst, Timer::kSecond}));
 }
 
+TEST(SetTimers, OneThatFiresIsClearedFirstAndMayBeSetAgain) {
+  Timers<Timer> timers;
+  EXPECT_EQ(timers.next(), kNever);
+  timers.set(Timer::kSecond, kStart);
+  timers.set(Timer::kThird, kStart + seconds(9));
+  timers.hasten(Timer::kThird, kStart + seconds(10));
+  EXPECT_EQ(timers.due(Timer::kThird), kStart + seconds(9));
+  timers.hasten(Timer::kThird, kStart + seconds(5));
+  EXPECT_EQ(timers.next(), kStart);
+  std::vector<Timer> fired;
+  timers.fire(kStart, [&](Timer timer) {
+    fired.push_back(timer);
+    EXPECT_EQ(timers.due(timer), kNever);
+    timers.set(timer, kStart + seconds(1));
+  });
+  EXPECT_EQ(fired, std::vector{Timer::kSecond});
+  EXPECT_EQ(timers.next(), kStart + seconds(1));
+  timers.clear(Timer::kSecond);
+  EXPECT_EQ(timers.next(), kStart + seconds(5));
+}
+
 }  // namespace
 }  // namespace whimbrel

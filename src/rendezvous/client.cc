@@ -22,9 +22,9 @@ void Client::send(const ClientMessage& message) { outputs_.push_back(encode(mess
 void Client::on_connected(Instant now) {
   state_ = State::kLoggingIn;
   outputs_.clear();
-  pong_due_ = kNever;
-  ping_at_ = now + ping_interval_;
-  login_due_ = now + kLoginTime;
+  timers_.clear(Timer::kAnswer);
+  timers_.set(Timer::kPing, now + ping_interval_);
+  timers_.set(Timer::kLogin, now + kLoginTime);
   send(Login{kVersion, config_.app_id, config_.identity, config_.token, certificate_});
 }
 
@@ -34,7 +34,8 @@ void Client::on_disconnected(Instant /*now*/) {
   lobbies_.on_offline();
   watches_.on_offline();
   signals_.clear();
-  ping_at_ = pong_due_ = renew_at_ = login_due_ = kNever;
+  for (const Timer timer : {Timer::kPing, Timer::kAnswer, Timer::kRenew, Timer::kLogin})
+    timers_.clear(timer);
 }
 
 void Client::on(const LoggedIn& message, Instant now) {
@@ -42,14 +43,14 @@ void Client::on(const LoggedIn& message, Instant now) {
   if (state_ != State::kLoggingIn || !identity || !identity->valid()) return;
   state_ = State::kOnline;
   refusal_.clear();
-  login_due_ = kNever;
+  timers_.clear(Timer::kLogin);
   identity_ = *identity;
   lobbies_.on_online(identity_, now);
   OnlineEvent event{*identity, message.certificate, {}, message.requests_per_second};
   event.authority.bytes = message.authority;
   events_.emplace_back(std::move(event));
   take_certificate(message.certificate, message.unix_ms / 1000, now);
-  ask_at_ = kNever;
+  timers_.clear(Timer::kAsk);
   for (auto& [request, question] : lookups_) {
     question.ask_at = kNever;
     send(Lookup{request, question.user.text()});
@@ -67,7 +68,7 @@ void Client::take_certificate(const std::vector<std::uint8_t>& encoded, std::int
   certificate_ = encoded;
   const std::int64_t left = unix_s > 0 ? certificate->not_after - unix_s
                                        : certificate->not_after - certificate->not_before;
-  renew_at_ = now + seconds(std::clamp<std::int64_t>(left / 2, 30, 30 * 24 * 3600));
+  timers_.set(Timer::kRenew, now + seconds(std::clamp<std::int64_t>(left / 2, 30, 30 * 24 * 3600)));
 }
 
 // --- messages -----------------------------------------------------------------------------------
@@ -86,14 +87,14 @@ void Client::on(const Refused& message, Instant now) {
     return void(events_.emplace_back(NoRelayEvent{message.text}));
   if (message.request != 0) return fail_question(message.request, message.text);
   if (state_ != State::kLoggingIn) {
-    if (message.code == RefusalCode::kRevoked) renew_at_ = now + kRenewRetry;
+    if (message.code == RefusalCode::kRevoked) timers_.set(Timer::kRenew, now + kRenewRetry);
     return;
   }
   const bool again =
       message.code == RefusalCode::kFull || message.code == RefusalCode::kUnavailable ||
       message.code == RefusalCode::kTooOften || message.code == RefusalCode::kNotLoggedIn;
   state_ = again ? State::kOffline : State::kRefused;
-  login_due_ = kNever;
+  timers_.clear(Timer::kLogin);
   refusal_ = message.text;
   if (!again) fail_questions(message.text);
   events_.emplace_back(LoginRefusedEvent{message.code, message.text, again});
@@ -101,7 +102,7 @@ void Client::on(const Refused& message, Instant now) {
 
 void Client::give_way(const std::string& why) {
   state_ = State::kRefused;
-  login_due_ = kNever;
+  timers_.clear(Timer::kLogin);
   fail_questions(why);
 }
 
@@ -130,13 +131,12 @@ void Client::postpone_question(std::uint32_t request, Instant now) {
   const auto lookup = lookups_.find(request);
   if (lookup == lookups_.end()) return;
   lookup->second.ask_at = now + kAskRetry;
-  ask_at_ = std::min(ask_at_, lookup->second.ask_at);
+  timers_.hasten(Timer::kAsk, lookup->second.ask_at);
 }
 
 // They get new numbers: the time for an answer counts from the last refusal, and questions fail in
 // the order of their numbers.
 void Client::ask_postponed(Instant now) {
-  ask_at_ = kNever;
   std::vector<Identity> due;
   for (auto at = lookups_.begin(); at != lookups_.end();) {
     if (at->second.ask_at <= now) {
@@ -144,7 +144,7 @@ void Client::ask_postponed(Instant now) {
       at = lookups_.erase(at);
       continue;
     }
-    ask_at_ = std::min(ask_at_, at->second.ask_at);
+    timers_.hasten(Timer::kAsk, at->second.ask_at);
     ++at;
   }
   for (const Identity& user : due) lookup(user, now);
@@ -182,10 +182,10 @@ void Client::on(const Check&, Instant now) { check_server(kPongTime, now); }
 
 void Client::on(const Pong& message, Instant now) {
   if (message.number != ping_number_) return;
-  pong_due_ = kNever;
+  timers_.clear(Timer::kAnswer);
   // Kept for the time after a restart of the server, when it has most to do.
   ping_interval_ = std::clamp(Duration(seconds(message.seconds)), kPingInterval, kPingIntervalMax);
-  ping_at_ = now + ping_interval_;
+  timers_.set(Timer::kPing, now + ping_interval_);
 }
 
 void Client::on(const Presence& message, Instant now) {
@@ -256,8 +256,8 @@ void Client::logout() {
 
 void Client::ping(Duration patience, Instant now) {
   send(Ping{++ping_number_});
-  pong_due_ = std::min(pong_due_, now + patience);
-  ping_at_ = kNever;
+  timers_.hasten(Timer::kAnswer, now + patience);
+  timers_.clear(Timer::kPing);
 }
 
 void Client::check_server(Duration patience, Instant now) {
@@ -273,32 +273,43 @@ std::string Client::why_unanswered() const {
 }
 
 void Client::advance(Instant now) {
-  if (now >= ask_at_) ask_postponed(now);
+  timers_.fire(now, [&](Timer timer) { on_timer(timer, now); });
   while (!lookups_.empty()) {
     // Requests are numbered in the order they were made, so the first is the oldest.
     const auto& [request, question] = *lookups_.begin();
     if (question.fails_at > now) break;
     fail_question(request, why_unanswered());
   }
-  if (state_ == State::kOnline && now >= renew_at_) {
-    renew_at_ = now + kRenewRetry;
-    send(Renew{});
-  }
-  if (now >= std::min(pong_due_, login_due_)) {
-    pong_due_ = login_due_ = kNever;
-    events_.emplace_back(SilentEvent{});
-  }
   lobbies_.advance(now);
   send_watches(now);
   while (const auto gone = watches_.poll_gone(now))
     events_.emplace_back(PresenceEvent{*gone, false});
-  if (now >= ping_at_) ping(kPongTime, now);
+}
+
+void Client::on_timer(Timer timer, Instant now) {
+  switch (timer) {
+    case Timer::kAsk:
+      return ask_postponed(now);
+    case Timer::kRenew:
+      if (state_ != State::kOnline) return;
+      timers_.set(Timer::kRenew, now + kRenewRetry);
+      return send(Renew{});
+    case Timer::kAnswer:
+    case Timer::kLogin:
+      timers_.clear(Timer::kAnswer);
+      timers_.clear(Timer::kLogin);
+      events_.emplace_back(SilentEvent{});
+      return;
+    case Timer::kPing:
+      return ping(kPongTime, now);
+    case Timer::kCount:
+      return;
+  }
 }
 
 Instant Client::next_deadline() const {
   if (!outputs_.empty()) return kNow;
-  Instant next = std::min({renew_at_, ping_at_, pong_due_, login_due_, ask_at_,
-                           lobbies_.next_deadline(), watches_.next_deadline()});
+  Instant next = std::min({timers_.next(), lobbies_.next_deadline(), watches_.next_deadline()});
   if (!lookups_.empty()) next = std::min(next, lookups_.begin()->second.fails_at);
   return next;
 }

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "base/timers.h"
 #include "rendezvous/lobby_client.h"
 #include "rendezvous/messages.h"
 #include "rendezvous/watches.h"
@@ -184,16 +185,21 @@ class Client {
   std::string refusal_;  // of the last login; empty if it was not refused
   std::uint32_t next_request_ = 1;
   std::map<std::uint32_t, Question> lookups_;
-  Instant ask_at_ = kNever;  // of questions that the server had no time for
   std::map<std::uint32_t, Identity> signals_;
   Watches watches_;
   std::vector<std::uint8_t> certificate_;  // the latest
   bool ticket_wanted_ = false;
-  Instant login_due_ = kNever;
-  Instant renew_at_ = kNever;
-  Instant ping_at_ = kNever;
+  enum class Timer : std::uint8_t {
+    kAsk,     // a question that the server had no time for
+    kRenew,   // the certificate
+    kAnswer,  // of the server to a ping
+    kLogin,   // the same to a login
+    kPing,
+    kCount
+  };
+  void on_timer(Timer timer, Instant now);
+  Timers<Timer> timers_;
   Duration ping_interval_ = kPingInterval;
-  Instant pong_due_ = kNever;
   std::uint64_t ping_number_ = 0;
   std::deque<std::vector<std::uint8_t>> outputs_;
   std::deque<ClientEvent> events_;

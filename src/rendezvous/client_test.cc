@@ -186,5 +186,19 @@ TEST_F(RendezvousClient, IsToldThatTheServerStops) {
   EXPECT_FALSE(alice.all<FarewellEvent>()[0].replaced);
 }
 
+// Where the same user has logged in elsewhere, its certificate is not renewed any more.
+TEST_F(RendezvousClient, WhoGaveWayDoesNotWakeForItsCertificate) {
+  User& alice = logged_in("str:alice");
+  alice.client.give_way("logged in elsewhere");
+  alice.connected = false;
+  for (int day = 0; day < 40; ++day) {
+    now += std::chrono::hours(24);
+    alice.client.advance(now);
+    while (alice.client.poll_output()) {
+    }
+    ASSERT_GT(alice.client.next_deadline(), now) << "day " << day;
+  }
+}
+
 }  // namespace
 }  // namespace whimbrel::rendezvous
