@@ -42,11 +42,12 @@ class WaitingFirstPackets : public EndpointPair {
     b.endpoint = std::make_unique<Endpoint>(std::move(config), b.random, now, kTestClock);
   }
   // Of a new stranger.
-  std::vector<std::uint8_t> first_packet() {
+  std::vector<std::uint8_t> first_packet(bool with_key = true) {
     EndpointConfig config;
     config.keys = generate_x25519(a.random);
     Endpoint stranger(std::move(config), a.random, now, kTestClock);
-    stranger.set_route(b.name(), b.address, b.endpoint->public_key());
+    const auto key = with_key ? std::optional(b.endpoint->public_key()) : std::nullopt;
+    stranger.set_route(b.name(), b.address, key);
     stranger.send(b.name(), SharedBytes::copy(as_bytes("hello")), kSendReliable, 0, now);
     std::vector<std::uint8_t> packet(65536);
     packet.resize(stranger.poll_transmit(packet, now)->size);
@@ -90,6 +91,16 @@ TEST_F(WaitingFirstPackets, ThatComeAgainWaitOnce) {
   b.endpoint->advance(now);
   EXPECT_LE(requests(), 1u) << "told again at most, it is the same request";
   EXPECT_EQ(b.endpoint->counters()[Count::kRequests], 1u);
+}
+
+TEST_F(WaitingFirstPackets, WithoutAKeyThatComeAgainAreAnsweredOnce) {
+  const auto packet = first_packet(false);
+  for (int i = 0; i < 5; ++i) give(packet);
+  packets = 0;
+  for (int i = 0; i < 3; ++i) b.endpoint->advance(now);
+  drain(b);
+  EXPECT_EQ(packets, 1);
+  EXPECT_EQ(b.endpoint->index_count(), 1u);
 }
 
 TEST_F(WaitingFirstPackets, AreDroppedWhereTooManyWaitAndTakenWhenSaidAgain) {

@@ -78,6 +78,7 @@ class SiteControl {
 
   const Endpoint& endpoint() const { return endpoint_; }
   const rendezvous::RendezvousServer& server() const { return server_; }
+  std::size_t client_count() const { return by_client_.size(); }
 
  private:
   struct Client {

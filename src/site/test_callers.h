@@ -18,13 +18,16 @@ inline constexpr UnixMillis kUnixNow = 1'800'000'000'000;
 // Somebody who logs in, over a line without delay.
 class Caller {
  public:
+  // `life`: of one that was killed and comes again with the same key, another one each time.
   Caller(const std::string& name, const IpAddress& address, const IpAddress& server,
-         const std::optional<PublicKey>& key, Instant now)
+         const std::optional<PublicKey>& key, Instant now, std::uint64_t life = 0)
       : address(address),
         random_(std::hash<std::string>()(name)),
-        clock_(now, kUnixNow),
+        // Of a second life, the clock has gone on.
+        clock_(life > 0 ? Instant() : now, kUnixNow),
         endpoint(config(random_), random_, now, clock_),
         client({0, name, ""}) {
+    if (life > 0) random_ = FastRandom(std::hash<std::string>()(name) + life);
     endpoint.set_route(server_name(), server, key);
     client.on_connected(now);
   }

@@ -1,0 +1,76 @@
+// Resets that end a session, and those that do not.
+#include "handshake/reset.h"
+
+#include "endpoint/endpoint_pair.h"
+
+namespace whimbrel {
+namespace {
+
+class Resets : public EndpointPair {
+ protected:
+  Resets() {
+    EndpointConfig config;
+    config.identity = b.name();
+    config.keys = generate_x25519(b.random);
+    key.emplace(config.keys.secret);
+    b.endpoint = std::make_unique<Endpoint>(std::move(config), b.random, now, kTestClock);
+    know_each_other(true);
+    b.accept_all = true;
+    send(a, b.name(), "hello");
+    run_for(seconds(1));
+  }
+  // A genuine one of the peer's, with a number of the test's choice.
+  void reset(std::uint64_t nonce) {
+    const auto line = a.endpoint->line_of(b.name());
+    ASSERT_TRUE(line);
+    auto packet = write_reset({.receiver_index = line->local_index, .nonce = nonce},
+                              key->token(line->remote_index));
+    a.endpoint->receive(b.address, packet, now);
+  }
+  std::optional<ResetKey> key;
+};
+
+// It was recorded once, and is played back.
+TEST_F(Resets, ThatAnswerNoQuestionEndNothing) {
+  const std::uint64_t before = a.endpoint->counters()[Count::kDroppedUnknownIndex];
+  reset(12345);
+  EXPECT_EQ(a.endpoint->counters()[Count::kDroppedUnknownIndex], before + 1);
+  EXPECT_EQ(state(a, b.name()), ConnectionState::kConnected);
+}
+
+// So a server that has started again says it; whoever still knows the session does not answer.
+TEST_F(Resets, ThatNobodyAskedForAreAQuestion) {
+  packets = 0;
+  reset(0);
+  EXPECT_EQ(state(a, b.name()), ConnectionState::kConnected);
+  drain(a);
+  EXPECT_EQ(packets, 1) << "the question";
+  run_for(seconds(1));
+  EXPECT_EQ(state(a, b.name()), ConnectionState::kConnected);
+  EXPECT_TRUE(a.failures.empty());
+}
+
+TEST_F(Resets, OfAPeerThatKnowsTheSessionNoMoreEndIt) {
+  EndpointConfig config;
+  config.identity = b.name();
+  config.keys = generate_x25519(b.random);
+  const ResetKey other(config.keys.secret);
+  b.endpoint = std::make_unique<Endpoint>(std::move(config), b.random, now, kTestClock);
+  reset(0);
+  EXPECT_EQ(state(a, b.name()), ConnectionState::kConnected) << "not by the question alone";
+  std::vector<std::uint8_t> packet(65536);
+  packet.resize(a.endpoint->poll_transmit(packet, now)->size);
+  const auto ask = read_reset_ask(packet);
+  ASSERT_TRUE(ask);
+  auto answer = write_reset({.receiver_index = ask->sender_index, .nonce = ask->nonce},
+                            other.token(ask->receiver_index));
+  a.endpoint->receive(b.address, answer, now);
+  EXPECT_EQ(state(a, b.name()), ConnectionState::kConnected) << "of another key";
+  answer = write_reset({.receiver_index = ask->sender_index, .nonce = ask->nonce},
+                       key->token(ask->receiver_index));
+  a.endpoint->receive(b.address, answer, now);
+  EXPECT_EQ(state(a, b.name()), ConnectionState::kProblemDetectedLocally);
+}
+
+}  // namespace
+}  // namespace whimbrel
