@@ -30,9 +30,9 @@ using whimbrel::ServerStatus;
 namespace {
 
 constexpr const char* kHelp = R"(  /who              who is in the chat, and over which path
-  /accept NAME      let somebody in who asks
-  /refuse NAME      or not
-  /leave NAME       end the session with somebody
+  /accept NAME      let a user in who asks
+  /refuse NAME      refuse a user who asks
+  /leave NAME       end the session with a user
   /quit             end (as Ctrl-D does)
   //TEXT            sends /TEXT)";
 

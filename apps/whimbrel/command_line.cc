@@ -38,22 +38,22 @@ A file through a pipe:
 
 constexpr const char* kChatExamples =
     R"(Each line that you type goes to everybody in the chat. Lines that begin with / are commands; /help lists them, and
-//TEXT sends /TEXT. What is typed while somebody is away is kept and sent when they are back; what could not be delivered
-in the end is said.
+//TEXT sends /TEXT. What you type while somebody is away is kept and sent when they are back. When the chat ends, it lists
+what could not be delivered.
 
 Examples, one a terminal:
   whimbrel chat --name bob --listen 127.0.0.1:4000
   whimbrel chat bob --name alice --peer bob=127.0.0.1:4000)";
 
 constexpr const char* kSendExamples =
-    R"(Ends with code 0 only when the receiver has written everything and said so.
+    R"(Ends with code 0 only if the receiver has written everything and confirmed it.
 
 Examples:
   tar c photos | whimbrel send bob --name alice --peer bob=192.168.1.7:4000
   whimbrel send 192.168.1.7:4000 < file      (by address; the receiver needs no name))";
 
 constexpr const char* kRecvExamples =
-    R"(Takes one transfer and ends: with code 0 only when all of it arrived and was written.
+    R"(Takes one transfer and ends, with code 0 only if all of it has arrived and was written.
 
 Examples:
   whimbrel recv --name bob --listen :4000 | tar x
@@ -77,8 +77,8 @@ Examples:
   whimbrel info 192.168.1.7:4000 --json | jq .status.ping_ms)";
 
 constexpr const char* kLobbyExamples =
-    R"(A lobby is a room on a server (--server) where users find each other. Inside, each line that you type goes to everybody in it;
-/help lists the commands. It is gone when the last one leaves.
+    R"(A lobby is a group of users on a server (--server), who find each other there. Each line that you type in a lobby goes to
+everybody in it; /help lists the commands. A lobby ends when its last member leaves.
 
 Examples:
   whimbrel lobby create --name alice --server play.example:4040 --max 4 --data map=dunes
@@ -89,9 +89,10 @@ constexpr const char* kKeyExamples = R"(Examples:
   whimbrel key alice.key          makes the file if it is missing, and prints the public key
   whimbrel key alice.key --show   prints the public key of a file that must be there)";
 
-constexpr const char* kCertExamples = R"(An authority vouches that a key belongs to a name. Once:
+constexpr const char* kCertExamples =
+    R"(An authority certifies that a key belongs to a name. Make it once:
   whimbrel cert new-authority team           (team: secret; team.pub: for everybody)
-For each user:
+Then, for each user:
   whimbrel key alice.key                     (prints the public key)
   whimbrel cert issue --authority team --name alice --key KEY --out alice.cert
 Then each user says:
@@ -109,26 +110,25 @@ void add_node_options(CLI::App& command, NodeOptions& options) {
   command
       .add_option("--peer", options.peers,
                   "Where a user is: NAME=HOST:PORT, or NAME=HOST:PORT,KEY with the user's public "
-                  "key in hex; of several addresses (of HOST, or HOST:PORT,HOST:PORT) the first "
-                  "that answers is used")
+                  "key in hex. Of several addresses (of HOST, or HOST:PORT,HOST:PORT) the first "
+                  "one that answers is used")
       ->allow_extra_args(false)
       ->group(group);
   command
       .add_option("--server", options.server,
                   "A whimbreld that knows the users: HOST:PORT, or HOST:PORT,KEY with its public "
-                  "key in hex; of several addresses of HOST the first that answers is used")
+                  "key in hex. Of several addresses of HOST the first one that answers is used")
       ->group(group);
   command
       .add_option("--token", options.token,
-                  "What the game's backend gave us to log in with, for a server that wants that: "
-                  "the token, or @FILE; "
-                  "by default what WHIMBREL_TOKEN says")
+                  "Token of the game's backend, for a server that wants one: the token itself, or "
+                  "@FILE (default: what WHIMBREL_TOKEN has)")
       ->type_name("TEXT|@FILE")
       ->group(group);
   command
       .add_option("--key", options.key_file,
-                  "File with our secret key; made if missing (with --server: by default one for "
-                  "each name in ~/.config/whimbrel)")
+                  "File with our secret key; made if missing (default with --server: one file for "
+                  "each name, in ~/.config/whimbrel)")
       ->group(group);
   command.add_option("--cert", options.certificate_file, "File with our certificate")->group(group);
   command
@@ -137,7 +137,8 @@ void add_node_options(CLI::App& command, NodeOptions& options) {
       ->allow_extra_args(false)
       ->group(group);
   command
-      .add_option("--app-id", options.app_id, "Application number; peers must agree (default 0)")
+      .add_option("--app-id", options.app_id,
+                  "Application number; peers must have the same one (default 0)")
       ->check(CLI::Range(std::int64_t{0}, kAppIdMax))
       ->group(group);
   command
@@ -145,7 +146,7 @@ void add_node_options(CLI::App& command, NodeOptions& options) {
                   "Option=Value, like FakePacketLossSend=5; see \"whimbrel options\"")
       ->allow_extra_args(false)
       ->group(group);
-  command.add_flag("-v,--verbose", options.verbosity, "Say more on stderr; -vv still more")
+  command.add_flag("-v,--verbose", options.verbosity, "Tell more on stderr; -vv tells still more")
       ->group(group);
 }
 
@@ -187,7 +188,7 @@ struct Command {
 void add_chat(CLI::App& parent, Run& run) {
   Command<ChatOptions> chat(parent, "chat", "Talk to users, line by line");
   chat.app.add_option("USER", chat.options->users,
-                      "Whom to talk to: names, or addresses HOST:PORT");
+                      "Users to talk to: names, or addresses HOST:PORT");
   add_accept_option(chat.app, chat.options->accept);
   add_channel_option(chat.app, chat.options->channel);
   add_node_options(chat.app, chat.options->node);
@@ -197,7 +198,8 @@ void add_chat(CLI::App& parent, Run& run) {
 
 void add_send(CLI::App& parent, Run& run) {
   Command<SendOptions> send(parent, "send", "Send the standard input to a user who runs recv");
-  send.app.add_option("USER", send.options->to, "Who gets it: a name, or an address HOST:PORT")
+  send.app
+      .add_option("USER", send.options->to, "User who gets it: a name, or an address HOST:PORT")
       ->required();
   add_channel_option(send.app, send.options->channel);
   send.app.add_flag("-q,--quiet", send.options->quiet, "No progress");
@@ -212,7 +214,7 @@ void add_recv(CLI::App& parent, Run& run) {
   add_channel_option(recv.app, recv.options->channel);
   recv.app
       .add_option("--timeout", recv.options->timeout_s,
-                  "Give up when nobody sends for so many seconds")
+                  "Give up if nobody sends for so many seconds")
       ->check(CLI::Range(1, 1000000));
   recv.app.add_flag("-q,--quiet", recv.options->quiet, "No progress");
   add_node_options(recv.app, recv.options->node);
@@ -223,13 +225,13 @@ void add_recv(CLI::App& parent, Run& run) {
 void add_ping(CLI::App& parent, Run& run) {
   Command<PingOptions> ping(parent, "ping", "Measure round trips to a user");
   PingOptions& options = *ping.options;
-  ping.app.add_option("USER", options.to, "Whom to ping: a name, or an address HOST:PORT");
+  ping.app.add_option("USER", options.to, "User to ping: a name, or an address HOST:PORT");
   ping.app.add_flag("--answer", options.answer, "Answer the pings of others, until Ctrl-C");
   add_accept_option(ping.app, options.accept);
-  ping.app.add_option("-c,--count", options.count, "How many; 0 = until Ctrl-C")
+  ping.app.add_option("-c,--count", options.count, "Number of pings; 0 = until Ctrl-C")
       ->check(CLI::Range(std::int64_t{0}, kCountMax))
       ->capture_default_str();
-  ping.app.add_option("-i,--interval", options.interval_s, "Seconds between two")
+  ping.app.add_option("-i,--interval", options.interval_s, "Seconds between two pings")
       ->check(CLI::Range(0.0, 3600.0))
       ->capture_default_str();
   ping.app.add_option("-s,--size", options.bytes, "Bytes of a message")
@@ -239,8 +241,8 @@ void add_ping(CLI::App& parent, Run& run) {
       ->check(CLI::Range(0.0, 3600.0))
       ->capture_default_str();
   ping.app.add_flag("--reliable", options.reliable,
-                    "Reliable messages: none is lost, some are late");
-  ping.app.add_flag("--json", options.json, "Only the result, as a JSON object");
+                    "Send reliable messages: none is lost, some are late");
+  ping.app.add_flag("--json", options.json, "Print only the result, as a JSON object");
   add_channel_option(ping.app, options.channel);
   add_node_options(ping.app, options.node);
   ping.app.footer(kPingExamples);
@@ -251,16 +253,15 @@ void add_info(CLI::App& parent, Run& run) {
   Command<InfoOptions> info(parent, "info",
                             "Show the session with a user: state, path, ping, rates");
   InfoOptions& options = *info.options;
-  info.app.add_option("USER", options.to, "Which user: a name, or an address HOST:PORT")
-      ->required();
-  info.app.add_flag("-w,--watch", options.watch, "Again and again, until Ctrl-C");
-  info.app.add_option("-c,--count", options.count, "With --watch: end after so many")
+  info.app.add_option("USER", options.to, "User: a name, or an address HOST:PORT")->required();
+  info.app.add_flag("-w,--watch", options.watch, "Repeat it until Ctrl-C");
+  info.app.add_option("-c,--count", options.count, "With --watch: end after so many reports")
       ->check(CLI::Range(std::int64_t{0}, kCountMax));
-  info.app.add_option("-i,--interval", options.interval_s, "Seconds to watch before each")
+  info.app.add_option("-i,--interval", options.interval_s, "Seconds to watch before each report")
       ->check(CLI::Range(0.1, 3600.0))
       ->capture_default_str();
-  info.app.add_flag("--json", options.json, "JSON: one object, or with --watch one a line");
-  info.app.add_flag("--counters", options.counters, "Also the counters of our side");
+  info.app.add_flag("--json", options.json, "Print JSON: one object, or with --watch one a line");
+  info.app.add_flag("--counters", options.counters, "Also print the counters of our side");
   add_channel_option(info.app, options.channel);
   add_node_options(info.app, options.node);
   info.app.footer(kInfoExamples);
@@ -268,41 +269,43 @@ void add_info(CLI::App& parent, Run& run) {
 }
 
 void add_lobby_list(CLI::App& lobby, Run& run) {
-  Command<LobbyListOptions> list(lobby, "list", "Show the lobbies that let somebody in");
+  Command<LobbyListOptions> list(lobby, "list", "Show the lobbies that can be joined");
   LobbyListOptions& options = *list.options;
   list.app
       .add_option("--filter", options.filters,
-                  "Only with data like this: KEY=VALUE, KEY!=VALUE, KEY>=NUMBER, ...; all must fit")
+                  "Only lobbies with such data: KEY=VALUE, KEY!=VALUE, KEY>=NUMBER, ...; all must "
+                  "match")
       ->allow_extra_args(false);
-  list.app.add_option("--free", options.free, "Only with so many free places")
+  list.app.add_option("--free", options.free, "Only lobbies with so many free places")
       ->check(CLI::Range(0, 250));
-  list.app.add_flag("--json", options.json, "As JSON");
+  list.app.add_flag("--json", options.json, "Print JSON");
   add_node_options(list.app, options.node);
   list.runs(run, lobby_list_command);
 }
 
 void add_lobby_create(CLI::App& lobby, Run& run) {
-  Command<LobbyCreateOptions> create(lobby, "create", "Make a lobby and be in it");
+  Command<LobbyCreateOptions> create(lobby, "create", "Make a lobby and enter it");
   LobbyCreateOptions& options = *create.options;
   create.app.add_option("--max", options.members_max, "Places")
       ->check(CLI::Range(1, 250))
       ->capture_default_str();
-  create.app.add_option("--data", options.data, "What lists show of it: KEY=VALUE")
+  create.app.add_option("--data", options.data, "Data that lists show of it: KEY=VALUE")
       ->allow_extra_args(false);
   create.app.add_flag("--private", options.is_private,
-                      "Not in lists: only for who knows its number");
+                      "Not in lists: only users who know its number can join");
   add_node_options(create.app, options.node);
   create.runs(run, lobby_create_command);
 }
 
 void add_lobby(CLI::App& parent, Run& run) {
-  CLI::App& lobby = *parent.add_subcommand("lobby", "Find users in the rooms of a server");
+  CLI::App& lobby = *parent.add_subcommand("lobby", "Find users in the lobbies of a server");
   lobby.require_subcommand(1);
   lobby.footer(kLobbyExamples);
   add_lobby_list(lobby, run);
   add_lobby_create(lobby, run);
-  Command<LobbyJoinOptions> join(lobby, "join", "Be in a lobby");
-  join.app.add_option("LOBBY", join.options->lobby, "Its number, as list shows it")->required();
+  Command<LobbyJoinOptions> join(lobby, "join", "Join a lobby");
+  join.app.add_option("LOBBY", join.options->lobby, "Number of the lobby, as list shows it")
+      ->required();
   add_node_options(join.app, join.options->node);
   join.runs(run, lobby_join_command);
 }
@@ -310,7 +313,7 @@ void add_lobby(CLI::App& parent, Run& run) {
 void add_key(CLI::App& parent, Run& run) {
   Command<KeyOptions> key(parent, "key", "Make or show our key");
   key.app.add_option("FILE", key.options->file, "File with the secret key")->required();
-  key.app.add_flag("--show", key.options->show, "Only show; don't make the file");
+  key.app.add_flag("--show", key.options->show, "Only show the key; don't make the file");
   key.app.footer(kKeyExamples);
   key.runs(run, key_command);
 }
@@ -341,7 +344,7 @@ void add_cert_show(CLI::App& cert, Run& run) {
       .add_option("--authority", show.options->authorities,
                   "Also check that this authority (public key file) signed it, and its dates")
       ->allow_extra_args(false);
-  show.app.add_flag("--json", show.options->json, "As JSON");
+  show.app.add_flag("--json", show.options->json, "Print JSON");
   show.runs(run, show_command);
 }
 

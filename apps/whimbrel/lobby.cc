@@ -33,11 +33,11 @@ namespace {
 
 constexpr const char* kHelp = R"(  /who                who is in the lobby, and its data
   /set KEY VALUE      change its data (the owner)
-  /kick NAME          send somebody away for good (the owner)
-  /owner NAME         give it to somebody else (the owner)
-  /shut, /open        let nobody in, or everybody (the owner)
+  /kick NAME          send a member away for good (the owner)
+  /owner NAME         make another member the owner (the owner)
+  /shut, /open        let nobody join, or everybody (the owner)
   /quit               leave (as Ctrl-D does)
-  //TEXT              says /TEXT)";
+  //TEXT              sends /TEXT)";
 
 // With what they need; without it they show how they are used.
 constexpr std::array<std::string_view, 6> kCommands = {"/help",  "/set",  "/kick",

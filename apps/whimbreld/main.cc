@@ -30,11 +30,11 @@ constexpr const char* kExamples = R"(Examples:
   whimbreld                                  everything on UDP port 4040, state in ./whimbreld-state
   whimbreld --listen 0.0.0.0:5000 --state /var/lib/whimbreld
   whimbreld --config whimbreld.toml --check-config
-  whimbreld --print-config > whimbreld.toml  a file with every key and its value
-  whimbreld --state DIR --revoke str:mallory nobody accepts that key any more
+  whimbreld --print-config > whimbreld.toml  a file with every setting and its value
+  whimbreld --state DIR --revoke str:mallory nobody accepts the key of that user any more
   whimbreld --state DIR --backup COPY        keys and names, also of a running server
 
-Players then say: --server HOST:4040,KEY  (the key is printed at the start; without it, whoever answers is believed).)";
+Users then say: --server HOST:4040,KEY  (the server prints KEY at its start; without KEY, whoever answers is believed).)";
 
 struct Arguments {
   std::optional<std::string> config;
@@ -49,7 +49,7 @@ struct Arguments {
 };
 
 void describe(CLI::App& app, Arguments& arguments) {
-  app.add_option("-c,--config", arguments.config, "TOML file with settings; flags win over it");
+  app.add_option("-c,--config", arguments.config, "TOML file with settings; flags take precedence");
   app.add_option("--listen", arguments.listen,
                  "UDP address: IP:PORT or [V6]:PORT; once for each family")
       ->allow_extra_args(false);
@@ -62,14 +62,16 @@ void describe(CLI::App& app, Arguments& arguments) {
       "--revoke", arguments.revoke,
       "Shut out a key (64 hex digits) or the owner of a name (str:mallory), for good; a running "
       "server notices within seconds");
-  app.add_option("--release", arguments.release,
-                 "Take a name (str:alice) from its key: whoever logs in under it next has it");
+  app.add_option(
+      "--release", arguments.release,
+      "Take a name (str:alice) from its key; the next user who logs in under it gets it");
   app.add_option("--backup", arguments.backup,
                  "Copy the state folder, also of a running server, into a new folder");
-  app.add_flag("--make-missing", arguments.make_missing,
-               "Make anew what is missing from the state folder, which else is an error");
+  app.add_flag(
+      "--make-missing", arguments.make_missing,
+      "Make files that are missing from the state folder; without this flag that is an error");
   app.add_flag("--check-config", arguments.check,
-               "Only look whether a server would start with these settings");
+               "Check whether a server would start with these settings, and end");
   app.add_flag("--print-config", arguments.print, "Print the settings as a TOML file, and end");
   app.set_version_flag("--version", std::string("whimbreld ") + whimbrel::version());
   app.footer(kExamples);
@@ -227,7 +229,7 @@ void fill_standard_files() {
 
 int main(int argc, char** argv) {
   fill_standard_files();
-  CLI::App app("Lets players find and reach each other: names, certificates and a relay.",
+  CLI::App app("Lets users find and reach each other: names, certificates and a relay.",
                "whimbreld");
   Arguments arguments;
   describe(app, arguments);
