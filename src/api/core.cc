@@ -1,6 +1,7 @@
 #include "api/core.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace whimbrel {
 
@@ -15,7 +16,8 @@ Core::Core(EndpointConfig config, const std::optional<NetworkConfig>& server,
       fake_random_(random_.u64()),
       network_(std::move(config), server, random_, clock.now(), wall_clock()),
       sockets_(std::move(sockets)),
-      transmit_buffer_(new std::uint8_t[kTransmitBufferSize]) {
+      transmit_buffer_(new std::uint8_t[kGatheredBytesMax + kBatchBytesMax]),
+      gathered_(sockets_.size()) {
   for (const auto& socket : sockets_) poller_.add(socket->descriptor());
   if (!server_name) return;
   server_name_ = std::make_unique<ServerName>(std::move(server_name), [&poller] { poller.wake(); });
@@ -32,13 +34,6 @@ void Core::advance(Instant now) {
 void Core::set_fake_links(const FakeLinkSettings& send, const FakeLinkSettings& receive) {
   fake_send_.configure(send);
   fake_receive_.configure(receive);
-}
-
-UdpSocket* Core::socket_for(const IpAddress& to) {
-  for (const auto& socket : sockets_) {
-    if (socket->is_v4() == to.is_v4()) return socket.get();
-  }
-  return nullptr;
 }
 
 bool Core::receive(const Poller::Ready& ready) {
@@ -63,6 +58,8 @@ void Core::count(std::size_t bytes, std::size_t segment_size) {
 void Core::receive_batch(const UdpSocket::Batch& batch, Instant now) {
   const bool fake = fake_receive_.active();
   count(batch.bytes.size(), batch.segment_size);
+  if (batch.from != last_from_) ++moved_.turns;
+  last_from_ = batch.from;
   std::size_t at = 0;
   do {
     const std::size_t size = std::min(batch.segment_size, batch.bytes.size() - at);
@@ -83,76 +80,104 @@ void Core::deliver_fake(Instant now) {
 }
 
 bool Core::transmit(Instant now) {
-  if (blocked_ && !send_rest()) return false;
-  if (fake_send_.active()) {
-    while (auto datagram = fake_send_.pop(now)) {
-      send_now(datagram->address, datagram->bytes, datagram->bytes.size());
-      if (blocked_) return false;
-    }
-  }
-  const MutableBytes buffer{transmit_buffer_.get(), kTransmitBufferSize};
-  for (std::size_t i = 0; i < kTransmitBatchesMax; ++i) {
-    const auto batch = network_.poll_transmit(buffer, now);
-    if (!batch) return false;
-    send(*batch, now);
-    if (blocked_) return false;
+  if (blocked_ != 0 && !send_gathered()) return false;
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < kTransmitsMax && bytes < kTransmitBytesMax; ++i) {
+    const bool more = gather(now);
+    bytes += gathered_bytes_;
+    if (!send_gathered() || !more) return false;
   }
   return true;
 }
 
 void Core::flush_line() {
-  while (!blocked_ && fake_send_.busy()) {
-    const auto datagram = fake_send_.pop(fake_send_.next_deadline());
-    send_now(datagram->address, datagram->bytes, datagram->bytes.size());
+  while (blocked_ == 0 && fake_send_.busy()) {
+    begin_gathering();
+    gather_line(fake_send_.next_deadline());
+    send_gathered();
   }
 }
 
-void Core::send(const Transmit& batch, Instant now) {
-  const Bytes bytes{transmit_buffer_.get(), batch.size};
-  count(batch.size, batch.segment_size);
-  if (!fake_send_.active()) return send_now(batch.to, bytes, batch.segment_size);
+void Core::begin_gathering() {
+  ASSERT(blocked_ == 0);
+  gathered_bytes_ = gathered_count_ = 0;
+}
+
+// What leaves in the next system call. False: there is no more than that.
+bool Core::gather(Instant now) {
+  begin_gathering();
+  gather_line(now);
+  for (std::size_t i = 0; i < kGatheredMax && has_room(); ++i) {
+    const MutableBytes buffer{transmit_buffer_.get() + gathered_bytes_, kBatchBytesMax};
+    const auto batch = network_.poll_transmit(buffer, now);
+    if (!batch) return false;
+    count(batch->size, batch->segment_size);
+    if (fake_send_.active()) {
+      push_fake(*batch, now);
+    } else {
+      add(batch->to, batch->size, batch->segment_size);
+    }
+  }
+  return true;
+}
+
+void Core::gather_line(Instant now) {
+  while (has_room()) {
+    const auto datagram = fake_send_.pop(now);
+    if (!datagram) return;
+    const std::size_t size = datagram->bytes.size();
+    std::memcpy(transmit_buffer_.get() + gathered_bytes_, datagram->bytes.data(), size);
+    add(datagram->address, size, size);
+  }
+}
+
+void Core::push_fake(const Transmit& batch, Instant now) {
+  const Bytes bytes{transmit_buffer_.get() + gathered_bytes_, batch.size};
   for (std::size_t at = 0; at < bytes.size(); at += batch.segment_size) {
     fake_send_.push(batch.to, bytes.subspan(at, std::min(batch.segment_size, bytes.size() - at)),
                     now);
   }
 }
 
-// Returns how many bytes the kernel took.
-std::size_t Core::give(UdpSocket& socket, const IpAddress& to, Bytes batch,
-                       std::size_t segment_size) {
-  const std::uint64_t unreachable = socket.stats().unreachable;
-  const std::size_t sent = socket.send(to, batch, segment_size);
-  if (socket.stats().unreachable != unreachable) network_.on_unreachable(to);
-  return sent;
-}
-
-void Core::send_now(const IpAddress& to, Bytes batch, std::size_t segment_size) {
-  UdpSocket* socket = socket_for(to);
-  // That family is not in use: lost, as where there is no route.
-  if (socket == nullptr) return network_.on_unreachable(to);
-  const std::size_t sent = give(*socket, to, batch, segment_size);
-  if (sent == batch.size()) return;
-  // What is left stays at the front of the buffer until the kernel has room.
-  const Bytes rest = batch.subspan(sent);
-  std::memmove(transmit_buffer_.get(), rest.data(), rest.size());
-  blocked_ = Blocked{socket, to, 0, rest.size(), segment_size};
-  watch_blocked(true);
-}
-
-bool Core::send_rest() {
-  Blocked& rest = *blocked_;
-  const Bytes bytes{transmit_buffer_.get() + rest.offset, rest.size - rest.offset};
-  rest.offset += give(*rest.socket, rest.to, bytes, rest.segment_size);
-  if (rest.offset < rest.size) return false;
-  watch_blocked(false);
-  blocked_.reset();
-  return true;
-}
-
-void Core::watch_blocked(bool on) {
+// What stands at the end of the buffer.
+void Core::add(const IpAddress& to, std::size_t size, std::size_t segment_size) {
   for (std::size_t i = 0; i < sockets_.size(); ++i) {
-    if (sockets_[i].get() == blocked_->socket) poller_.watch_writable(i, on);
+    if (sockets_[i]->is_v4() != to.is_v4()) continue;
+    const Bytes bytes{transmit_buffer_.get() + gathered_bytes_, size};
+    gathered_[i].push_back({to, bytes, segment_size});
+    gathered_bytes_ += size;
+    ++gathered_count_;
+    return;
   }
+  // That family is not in use: lost, as where there is no route.
+  network_.on_unreachable(to);
+}
+
+// False: the kernel has no room for the rest, which stays until it has.
+bool Core::send_gathered() {
+  for (std::size_t i = 0; i < sockets_.size(); ++i) {
+    auto& all = gathered_[i];
+    if (all.empty()) continue;
+    const std::size_t left = sockets_[i]->send_many(all).size();
+    const std::size_t sent = all.size() - left;
+    tell_unreachable(std::span(all).first(sent));
+    all.erase(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(sent));
+    watch_blocked(i, left > 0);
+  }
+  return blocked_ == 0;
+}
+
+void Core::tell_unreachable(std::span<const UdpSocket::Outgoing> sent) {
+  for (const UdpSocket::Outgoing& one : sent) {
+    if (one.unreachable) network_.on_unreachable(one.to);
+  }
+}
+
+void Core::watch_blocked(std::size_t socket, bool on) {
+  const std::uint32_t bit = 1u << socket;
+  if (((blocked_ & bit) != 0) == on) return;
+  blocked_ ^= bit;
+  poller_.watch_writable(socket, on);
 }
 
 Instant Core::next_deadline() const {

@@ -44,7 +44,8 @@ class Core {
 
   // Hands at most one batch of each readable socket to the endpoint. True if there may be more.
   bool receive(const Poller::Ready& ready);
-  // Sends what the endpoint has, at most kTransmitBatchesMax batches. True if there is more and it may be sent now.
+  // Sends what the endpoint has, about kTransmitBytesMax at most. What goes to many peers leaves in one system call. True if
+  // there is more and it may be sent now.
   bool transmit(Instant now);
   // Packets wait in the fake line out.
   bool line_busy() const { return fake_send_.busy(); }
@@ -57,6 +58,7 @@ class Core {
   struct Moved {
     std::size_t bytes = 0;
     std::size_t datagrams = 0;
+    std::size_t turns = 0;  // a datagram came from somebody else than the one before
   };
   Moved take_moved() { return std::exchange(moved_, {}); }
 
@@ -70,31 +72,31 @@ class Core {
   UdpSocketStats socket_stats() const;
 
  private:
-  static constexpr std::size_t kTransmitBufferSize = 65536;
-  static constexpr std::size_t kTransmitBatchesMax = 32;
-
-  // A batch that the kernel has no room for.
-  struct Blocked {
-    UdpSocket* socket = nullptr;
-    IpAddress to;
-    std::size_t offset = 0;
-    std::size_t size = 0;
-    std::size_t segment_size = 0;
-  };
+  static constexpr std::size_t kBatchBytesMax = 65536;  // of poll_transmit()
+  // For one system call. Where the kernel has no room, no more than that waits here.
+  static constexpr std::size_t kGatheredBytesMax = 32768;
+  static constexpr std::size_t kGatheredMax = 64;
+  static constexpr std::size_t kTransmitBytesMax = 2 << 20;
+  static constexpr std::size_t kTransmitsMax = 32;
 
   // The system's clock may be set while we run.
   void look_at_clock(Instant now) {
     if (clock_looks_.due(now)) network_.set_wall_clock(now, wall_clock_());
   }
   void count(std::size_t bytes, std::size_t segment_size);
-  UdpSocket* socket_for(const IpAddress& to);
   void receive_batch(const UdpSocket::Batch& batch, Instant now);
   void deliver_fake(Instant now);
-  void send(const Transmit& batch, Instant now);
-  std::size_t give(UdpSocket& socket, const IpAddress& to, Bytes batch, std::size_t segment_size);
-  void send_now(const IpAddress& to, Bytes batch, std::size_t segment_size);
-  bool send_rest();
-  void watch_blocked(bool on);
+  bool has_room() const {
+    return gathered_bytes_ < kGatheredBytesMax && gathered_count_ < kGatheredMax;
+  }
+  void begin_gathering();
+  bool gather(Instant now);
+  void gather_line(Instant now);
+  void add(const IpAddress& to, std::size_t size, std::size_t segment_size);
+  void push_fake(const Transmit& batch, Instant now);
+  bool send_gathered();
+  void tell_unreachable(std::span<const UdpSocket::Outgoing> sent);
+  void watch_blocked(std::size_t socket, bool on);
 
   const Clock& clock_;
   const WallClockSource wall_clock_;
@@ -108,7 +110,12 @@ class Core {
   std::unique_ptr<ServerName> server_name_;
   Sockets sockets_;
   std::unique_ptr<std::uint8_t[]> transmit_buffer_;
-  std::optional<Blocked> blocked_;
+  // What is to leave, in the buffer, by socket.
+  std::vector<std::vector<UdpSocket::Outgoing>> gathered_;
+  std::size_t gathered_bytes_ = 0;
+  std::size_t gathered_count_ = 0;
+  std::uint32_t blocked_ = 0;  // bit i: the kernel has no room for what is gathered for socket i
+  IpAddress last_from_;
   Moved moved_;
 };
 

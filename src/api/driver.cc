@@ -10,6 +10,8 @@ namespace {
 
 // While the application stays inside wait(), the I/O thread looks after it less and less often, then not at all.
 constexpr Duration kLookIntervalMax = milliseconds(8);
+// The same while it comes and goes, but is never away for long.
+constexpr Duration kLookIntervalBusy = milliseconds(4);
 
 }  // namespace
 
@@ -53,17 +55,27 @@ void Driver::run_io_thread() {
 }
 
 void Driver::drive_io_thread() {
+  GatherPolicy gather;
   Poller::Ready ready;
   while (!stopping_ && !application_drives_) {
     queues_.outbox.set_driver(DriverState::kRunning);
     const Pass done = exchange_.pass(ready);
     handle_.show();
     if (application_drives_) break;
+    gather.after_pass(done.moved, done.said);
     const bool sleep = !done.more && queues_.outbox.set_driver(DriverState::kAsleep);
-    ready = poller_.wait(sleep ? done.deadline : kNow);
+    ready = sleep ? doze_until(done.deadline, gather) : poller_.wait(kNow);
   }
   // Something may have woken this thread that was meant for the one that drives now.
   poller_.wake();
+}
+
+Poller::Ready Driver::doze_until(Instant deadline, GatherPolicy& policy) {
+  if (const auto gathered = gather_until(deadline, policy)) return *gathered;
+  const Instant begin = clock_.now();
+  const Poller::Ready ready = poller_.wait(deadline);
+  policy.after_wait(clock_.now() - begin);
+  return ready;
 }
 
 void Driver::stand_aside() {
@@ -86,7 +98,13 @@ void Driver::wait_for_role() {
       continue;
     }
     io_thread_wakes_.wait_for(role_mutex_, interval);
-    interval = application_drives_ && waits_ == waits_seen ? interval * 2 : kTakeOverAfter;
+    if (!application_drives_) {
+      interval = kTakeOverAfter;
+    } else if (waits_ == waits_seen || interval < kLookIntervalBusy) {
+      interval = interval * 2;
+    } else {
+      interval = kLookIntervalBusy;
+    }
     waits_seen = waits_;
     if (!application_drives_ && clock_.now() - left_at_ >= kTakeOverAfter) return;
   }
@@ -147,9 +165,13 @@ Driver::Pass Driver::drive_until(Instant deadline, const News& told) {
   for (;;) {
     queues_.outbox.set_driver(DriverState::kRunning);
     const Pass done = exchange_.pass(ready);
-    spin_.after_pass(done.moved.bytes);
+    spin_.after_pass(done.moved.bytes, done.said);
+    gather_.after_pass(done.moved, done.said);
     handle_.show();
-    if (queues_.news().ends_wait_of(told)) return done;
+    if (queues_.news().ends_wait_of(told)) {
+      spin_.after_answer();
+      return done;
+    }
     const bool last = clock_.now() >= deadline;
     if (last && looked) return done;
     // Refused where another thread gave something since the pass: it is looked for again.
@@ -160,6 +182,7 @@ Driver::Pass Driver::drive_until(Instant deadline, const News& told) {
 }
 
 Poller::Ready Driver::sleep_until(Instant deadline) {
+  if (const auto gathered = gather_until(deadline, gather_)) return *gathered;
   const Instant begin = clock_.now();
   const Duration look = may_spin_ ? spin_.before_wait() : Duration::zero();
   Poller::Ready ready;
@@ -169,8 +192,20 @@ Poller::Ready Driver::sleep_until(Instant deadline) {
     caught = ready.any();
   }
   if (!caught) ready = poller_.wait(deadline);
-  spin_.after_wait(clock_.now() - begin, look > Duration::zero(), caught);
+  const Duration waited = clock_.now() - begin;
+  spin_.after_wait(waited, look > Duration::zero(), caught);
+  gather_.after_wait(waited);
   return ready;
+}
+
+// What has piled up meanwhile; nothing where nothing has, or the policy is against it.
+std::optional<Poller::Ready> Driver::gather_until(Instant deadline, const GatherPolicy& policy) {
+  const Duration time = policy.before_wait();
+  if (time == Duration::zero()) return std::nullopt;
+  const bool woken = poller_.pause(std::min(deadline, clock_.now() + time));
+  Poller::Ready ready = poller_.wait(kNow);
+  ready.woken = ready.woken || woken;
+  return ready.any() || clock_.now() >= deadline ? std::optional(ready) : std::nullopt;
 }
 
 void Driver::leave(const Pass& done) {

@@ -10,9 +10,11 @@
 
 #include <atomic>
 #include <chrono>
+#include <optional>
 #include <thread>
 
 #include "api/exchange.h"
+#include "api/gather_policy.h"
 #include "api/queues.h"
 #include "api/ready_handle.h"
 #include "api/spin_policy.h"
@@ -50,6 +52,7 @@ class Driver {
 
   void run_io_thread();
   void drive_io_thread();
+  Poller::Ready doze_until(Instant deadline, GatherPolicy& policy);
   void stand_aside();
   void wait_for_role() REQUIRES(role_mutex_);
   void wake_io_thread() REQUIRES(role_mutex_);
@@ -60,6 +63,7 @@ class Driver {
   void leave(const Pass& done);
   void rest(const Pass& done);
   Poller::Ready sleep_until(Instant deadline);
+  std::optional<Poller::Ready> gather_until(Instant deadline, const GatherPolicy& policy);
 
   const bool own_thread_;
   const std::size_t poll_datagrams_max_;
@@ -84,6 +88,7 @@ class Driver {
 
   // Of the thread that drives inside wait().
   SpinPolicy spin_;
+  GatherPolicy gather_;
   const bool may_spin_ = std::thread::hardware_concurrency() > 1;
 
   // Without a thread of our own: the application has the poller's descriptor.

@@ -24,6 +24,7 @@ Exchange::Exchange(std::unique_ptr<Core> core, Settings settings, bool own_threa
 void Exchange::take_from_application(Instant now) {
   Endpoint& endpoint = core_->endpoint();
   queues_.outbox.take(taken_);
+  said_ = said_ || !taken_.empty();
   for (Outbox::Message& message : taken_) {
     endpoint.send(*message.user, std::move(message.payload), message.flags, message.channel, now,
                   message.gate);
@@ -91,6 +92,7 @@ Exchange::Inside Exchange::begin_call() {
 }
 
 void Exchange::end_call(Kind kind, Instant now) {
+  said_ = said_ || kind != Kind::kQuestion;
   take_from_application(now);  // what the call itself dropped
   give_to_application(now);
   if (leaves(kind)) transmit(now);
@@ -114,6 +116,7 @@ Exchange::Pass Exchange::pass(const Poller::Ready& ready) {
   give_to_application(now);
   result.deadline = core_->next_deadline();
   result.moved = core_->take_moved();
+  result.said = std::exchange(said_, false);
   planned_wake_ = result.deadline;
   if (timer_armed_) {
     timer_armed_ = false;

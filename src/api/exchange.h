@@ -39,6 +39,7 @@ class Exchange {
     bool more = false;  // there is more to do at once
     Instant deadline = kNever;
     Core::Moved moved{};
+    bool said = false;  // the application has sent something since the last pass
   };
 
   // `own_thread`: the instance has one, and packets may leave on whichever thread makes them.
@@ -122,6 +123,7 @@ class Exchange {
   std::uint64_t status_mark_ GUARDED_BY(mutex_) = 0;  // that the application was told of
   Instant planned_wake_ GUARDED_BY(mutex_) = kNever;  // the driver sleeps no longer than this
   bool timer_armed_ GUARDED_BY(mutex_) = false;
+  bool said_ GUARDED_BY(mutex_) = false;
 
   std::atomic<std::int64_t> passed_at_ns_{0};
   std::string public_key_hex_;

@@ -37,6 +37,7 @@ std::string Poller::fault(std::size_t count) {
   std::vector<FileDescriptor> tried;
   for (std::size_t i = 0; i < count; ++i) {
     tried.emplace_back(kernel().epoll_create1(EPOLL_CLOEXEC));
+    tried.emplace_back(kernel().epoll_create1(EPOLL_CLOEXEC));
     tried.emplace_back(kernel().eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
     tried.emplace_back(kernel().timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC));
   }
@@ -52,11 +53,14 @@ std::string Poller::fault(std::size_t count) {
 Poller::Poller(const Clock& clock)
     : clock_(clock),
       epoll_(kernel().epoll_create1(EPOLL_CLOEXEC)),
+      calls_(kernel().epoll_create1(EPOLL_CLOEXEC)),
       wake_event_(kernel().eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       timer_(kernel().timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC)) {
-  ASSERT(epoll_.valid() && wake_event_.valid() && timer_.valid());
-  control(epoll_.get(), EPOLL_CTL_ADD, wake_event_.get(), EPOLLIN, kWakeTag);
-  control(epoll_.get(), EPOLL_CTL_ADD, timer_.get(), EPOLLIN, kTimerTag);
+  ASSERT(epoll_.valid() && calls_.valid() && wake_event_.valid() && timer_.valid());
+  for (const int epoll : {epoll_.get(), calls_.get()}) {
+    control(epoll, EPOLL_CTL_ADD, wake_event_.get(), EPOLLIN, kWakeTag);
+    control(epoll, EPOLL_CTL_ADD, timer_.get(), EPOLLIN, kTimerTag);
+  }
 }
 
 void Poller::add(int descriptor) {
@@ -73,23 +77,26 @@ void Poller::watch_writable(std::size_t source, bool on) {
           static_cast<std::uint32_t>(source));
 }
 
-Poller::Ready Poller::wait(Instant deadline) {
-  std::array<epoll_event, kSourcesMax + 2> events;
+Poller::Ready Poller::wait(Instant deadline) { return wait_at(epoll_.get(), deadline); }
+
+bool Poller::pause(Instant until) { return wait_at(calls_.get(), until).woken; }
+
+Poller::Ready Poller::wait_at(int epoll, Instant deadline) {
+  std::array<epoll_event, kEventsMax> events;
   const auto capacity = static_cast<int>(events.size());
   const bool forever = deadline == kNever;
   const std::int64_t ns = forever ? 0 : time_until(deadline, clock_.now()).count();
   int count = -1;
   if (fine_timeouts_.load(std::memory_order_relaxed)) {
     const timespec timeout = to_timespec(ns);
-    count =
-        kernel().epoll_pwait2(epoll_.get(), events.data(), capacity, forever ? nullptr : &timeout);
+    count = kernel().epoll_pwait2(epoll, events.data(), capacity, forever ? nullptr : &timeout);
     // Linux before 5.11.
     if (count < 0 && errno == ENOSYS) fine_timeouts_.store(false, std::memory_order_relaxed);
   }
   if (!fine_timeouts_.load(std::memory_order_relaxed)) {
     const std::int64_t whole = ns / 1'000'000 + (ns % 1'000'000 != 0 ? 1 : 0);
     const auto ms = static_cast<int>(std::min<std::int64_t>(whole, 1 << 30));
-    count = kernel().epoll_wait(epoll_.get(), events.data(), capacity, forever ? -1 : ms);
+    count = kernel().epoll_wait(epoll, events.data(), capacity, forever ? -1 : ms);
   }
   Ready ready;
   for (int i = 0; i < count; ++i) {
@@ -125,6 +132,7 @@ void Poller::wake_at(Instant at) {
 
 void Poller::close_descriptors() {
   epoll_ = FileDescriptor();
+  calls_ = FileDescriptor();
   wake_event_ = FileDescriptor();
   timer_ = FileDescriptor();
 }

@@ -14,7 +14,7 @@
 namespace whimbrel {
 
 // wake() and wake_at() may be called by any thread, the rest by one thread at a time; but several threads may be inside
-// wait().
+// wait() or pause().
 class Poller {
  public:
   static constexpr std::size_t kSourcesMax = 4;
@@ -38,9 +38,11 @@ class Poller {
 
   // Until something is ready, somebody called wake(), or the deadline. An instant in the past: only looks.
   Ready wait(Instant deadline);
-  // Lets one wait(), or the next one, return.
+  // The same, but whatever comes to the sources is let pile up. True: somebody called wake(), or wake_at() is over.
+  bool pause(Instant until);
+  // Lets one wait() or pause(), or the next one, return.
   void wake();
-  // Lets wait() return at `at`, whatever deadline it was given; kNever takes that back.
+  // Lets wait() or pause() return at `at`, whatever deadline it was given; kNever takes that back.
   void wake_at(Instant at);
   // Readable when wait() would return at once, but for its deadline.
   int descriptor() const { return epoll_.get(); }
@@ -49,10 +51,13 @@ class Poller {
   void close_descriptors();
 
  private:
+  static constexpr std::size_t kEventsMax = kSourcesMax + 2;
+  Ready wait_at(int epoll, Instant deadline);
   void drain(int descriptor);
 
   const Clock& clock_;
   FileDescriptor epoll_;
+  FileDescriptor calls_;  // the same without the sources
   FileDescriptor wake_event_;
   FileDescriptor timer_;
   std::array<int, kSourcesMax> sources_{};

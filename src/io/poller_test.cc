@@ -96,6 +96,23 @@ TEST(ClockTest, StartsNearZeroAndNeverRunsBackwards) {
   EXPECT_GT(unix_now(), 1'600'000'000'000);
 }
 
+TEST_F(PollerTest, APauseLeavesWhatComesAlone) {
+  const FileDescriptor loud(eventfd(5, 0));
+  poller.add(loud.get());
+  const Instant until = clock.now() + milliseconds(2);
+  EXPECT_FALSE(poller.pause(until));
+  EXPECT_GE(clock.now(), until);
+  EXPECT_EQ(poller.wait(kNever).readable, 1u);
+}
+
+TEST_F(PollerTest, APauseEndsWithACall) {
+  poller.wake();
+  EXPECT_TRUE(poller.pause(kNever));
+  EXPECT_FALSE(poller.wait(kNow).woken) << "it is told once";
+  poller.wake_at(clock.now() + milliseconds(1));
+  EXPECT_TRUE(poller.pause(kNever));
+}
+
 // A program that has used up its descriptors gets an error, and lives.
 TEST(PollerFault, NamesTheLimitOfOpenFiles) {
   EXPECT_EQ(Poller::fault(3), "");

@@ -315,14 +315,16 @@ std::size_t UdpSocket::send_segmented(Way way, Bytes batch, std::size_t segment_
       if (done < piece.size()) return sent;
       continue;
     }
-    if (outcome == SendOutcome::kRefused) {
-      if (error == ENETUNREACH || error == EHOSTUNREACH || error == EADDRNOTAVAIL)
-        ++stats_.unreachable;
-      stats_.send_failed += (piece.size() + segment_size - 1) / segment_size;
-    }
+    if (outcome == SendOutcome::kRefused)
+      note_refused(error, (piece.size() + segment_size - 1) / segment_size);
     sent += piece.size();
   }
   return sent;
+}
+
+void UdpSocket::note_refused(int error, std::size_t datagrams) {
+  if (error == ENETUNREACH || error == EHOSTUNREACH || error == EADDRNOTAVAIL) ++stats_.unreachable;
+  stats_.send_failed += datagrams;
 }
 
 UdpSocket::SendOutcome UdpSocket::send_one(Way& way, Bytes bytes, std::size_t segment_size,
@@ -375,8 +377,8 @@ std::size_t UdpSocket::send_each(Way& way, Bytes batch, std::size_t segment_size
       return sent;
     }
     if (done < 0) {
+      note_refused(errno, 1);
       ++*refused;
-      ++stats_.send_failed;
     }
     const std::size_t passed = done < 0 ? 1 : static_cast<std::size_t>(done);
     sent = std::min(batch.size(), sent + passed * segment_size);
@@ -384,61 +386,80 @@ std::size_t UdpSocket::send_each(Way& way, Bytes batch, std::size_t segment_size
   return sent;
 }
 
-namespace {
+// Of a sendmmsg() to several addresses.
+struct UdpSocket::SendBuffers {
+  struct Part {
+    SocketAddress name;
+    iovec vector{};
+    SendControl control;
+  };
 
-// One element of a sendmmsg().
-struct SegmentedMessage {
-  SocketAddress name;
-  iovec vector{};
-  SendControl control;
-
-  void fill(const UdpSocket::Outgoing& out, const IpAddress* from, bool v4, mmsghdr& message) {
-    name = to_socket_address(out.to, v4);
-    vector = {const_cast<std::uint8_t*>(out.bytes.data()), out.bytes.size()};
-    message = {};
-    msghdr& header = message.msg_hdr;
-    header.msg_name = &name.storage;
-    header.msg_namelen = name.size;
-    header.msg_iov = &vector;
+  void fill(std::size_t at, const Outgoing& out, const IpAddress* from, bool v4) {
+    Part& part = parts[at];
+    part.name = to_socket_address(out.to, v4);
+    part.vector = {const_cast<std::uint8_t*>(out.bytes.data()), out.bytes.size()};
+    messages[at] = {};
+    msghdr& header = messages[at].msg_hdr;
+    header.msg_name = &part.name.storage;
+    header.msg_namelen = part.name.size;
+    header.msg_iov = &part.vector;
     header.msg_iovlen = 1;
-    if (from != nullptr) control.leave_from(header, *from, v4);
-    if (out.bytes.size() > out.segment_size) control.cut(header, out.segment_size);
+    if (from != nullptr) part.control.leave_from(header, *from, v4);
+    if (out.bytes.size() > out.segment_size) part.control.cut(header, out.segment_size);
   }
+
+  std::array<mmsghdr, kSendMessagesMax> messages{};
+  std::array<Part, kSendMessagesMax> parts{};
 };
 
-}  // namespace
-
-void UdpSocket::send_many(std::span<const Outgoing> all) {
-  std::array<mmsghdr, kSendMessagesMax> messages;
-  std::array<SegmentedMessage, kSendMessagesMax> parts;
+std::span<UdpSocket::Outgoing> UdpSocket::send_many(std::span<Outgoing> all) {
   while (!all.empty()) {
-    unsigned count = 0;
-    while (count < kSendMessagesMax && count < all.size() &&
-           (gso_ || all[count].bytes.size() <= all[count].segment_size)) {
-      parts[count].fill(all[count], sources_ ? sources_->find(all[count].to) : nullptr, v4_,
-                        messages[count]);
-      ++count;
-    }
-    int done = 0;
-    if (count > 0) {
-      ++stats_.send_calls;
-      done = kernel().sendmmsg(descriptor_.get(), messages.data(), count, 0);
-      if (done < 0 && errno == EINTR) continue;
-      if (done < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-        ++stats_.blocked;
-        stats_.send_failed += all.size();
-        return;
-      }
-    }
-    if (done > 0) {
-      all = all.subspan(static_cast<std::size_t>(done));
-      continue;
-    }
-    // The first one is refused as it is, or must be cut by hand: send() knows how.
-    const std::size_t sent = send(all[0].to, all[0].bytes, all[0].segment_size);
-    if (sent < all[0].bytes.size()) ++stats_.send_failed;
+    const std::optional<std::size_t> done = send_together(all);
+    if (!done) return all;
+    all = all.subspan(*done);
+    if (*done > 0) continue;
+    if (!send_alone(all.front())) return all;
     all = all.subspan(1);
   }
+  return all;
+}
+
+// How many of the first ones have left; nothing where the kernel has no room. 0: the first one is alone, is refused, or must
+// be cut by hand.
+std::optional<std::size_t> UdpSocket::send_together(std::span<const Outgoing> all) {
+  const auto leaves_whole = [this](const Outgoing& one) {
+    return gso_ || one.bytes.size() <= one.segment_size;
+  };
+  if (all.size() == 1 || !leaves_whole(all.front())) return 0;
+  if (!send_buffers_) send_buffers_ = std::make_unique<SendBuffers>();
+  std::size_t count = 0;
+  for (; count < std::min(kSendMessagesMax, all.size()) && leaves_whole(all[count]); ++count) {
+    const IpAddress* from = sources_ ? sources_->find(all[count].to) : nullptr;
+    send_buffers_->fill(count, all[count], from, v4_);
+  }
+  for (;;) {
+    ++stats_.send_calls;
+    const int done = kernel().sendmmsg(descriptor_.get(), send_buffers_->messages.data(),
+                                       static_cast<unsigned>(count), 0);
+    if (done >= 0) return static_cast<std::size_t>(done);
+    if (errno == EINTR) continue;
+    if (errno != EAGAIN && errno != EWOULDBLOCK) return 0;
+    ++stats_.blocked;
+    return std::nullopt;
+  }
+}
+
+// False: there is no room for all of it.
+bool UdpSocket::send_alone(Outgoing& one) {
+  const std::uint64_t unreachable = stats_.unreachable;
+  const std::size_t sent = send(one.to, one.bytes, one.segment_size);
+  one.unreachable = one.unreachable || stats_.unreachable != unreachable;
+  one.bytes = one.bytes.subspan(sent);
+  return one.bytes.empty();
+}
+
+void UdpSocket::send_or_lose(std::span<Outgoing> all) {
+  stats_.send_failed += send_many(all).size();
 }
 
 std::span<UdpSocket::Batch> UdpSocket::receive() {

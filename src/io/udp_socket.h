@@ -33,7 +33,7 @@ struct UdpSocketStats {
   std::uint64_t blocked = 0;  // the kernel's buffer was full
   std::uint64_t send_failed =
       0;  // datagrams that the kernel refused (no route, too large, no memory)
-  std::uint64_t unreachable = 0;  // of these: batches for which there is no route
+  std::uint64_t unreachable = 0;  // of these: calls for which there is no route
   std::uint64_t truncated = 0;    // datagrams larger than 64 KiB
 };
 
@@ -73,14 +73,18 @@ class UdpSocket {
   // that the kernel refuses counts as dealt with: UDP may lose.
   std::size_t send(const IpAddress& to, Bytes batch, std::size_t segment_size);
 
-  // Batches to several addresses, with as few system calls as it takes. For forwarding: what the kernel has no room for is
-  // counted and lost. The addresses must be of the socket's family.
+  // Batches to several addresses of the socket's family, with as few system calls as it takes. Answers those for which the
+  // kernel has no room: they are to be sent again when the socket is writable, the first one from where it was cut. One that the
+  // kernel refuses is dealt with, as in send(), and the others leave all the same.
   struct Outgoing {
     IpAddress to;
     Bytes bytes;
     std::size_t segment_size = 0;
+    bool unreachable = false;  // set by send_many(): the system has no way to `to`
   };
-  void send_many(std::span<const Outgoing> all);
+  std::span<Outgoing> send_many(std::span<Outgoing> all);
+  // For forwarding: what the kernel has no room for is counted and lost.
+  void send_or_lose(std::span<Outgoing> all);
 
   // Receives up to kBatchesMax batches. Fewer: the socket is empty.
   static constexpr std::size_t kBatchesMax = 16;
@@ -95,6 +99,7 @@ class UdpSocket {
 
  private:
   struct ReceiveBuffers;
+  struct SendBuffers;
   enum class SendOutcome : std::uint8_t { kSent, kBlocked, kRefused };
 
   UdpSocket(FileDescriptor descriptor, bool v4, const Settings& settings);
@@ -111,6 +116,9 @@ class UdpSocket {
   std::size_t send_segmented(Way way, Bytes batch, std::size_t segment_size);
   std::size_t send_each(Way& way, Bytes batch, std::size_t segment_size, std::size_t* refused);
   SendOutcome send_one(Way& way, Bytes bytes, std::size_t segment_size, int* error);
+  std::optional<std::size_t> send_together(std::span<const Outgoing> all);
+  bool send_alone(Outgoing& one);
+  void note_refused(int error, std::size_t datagrams);
 
   FileDescriptor descriptor_;
   bool v4_;
@@ -120,6 +128,7 @@ class UdpSocket {
   std::unique_ptr<ReplySources> sources_;  // null: the kernel chooses
   UdpSocketStats stats_;
   std::unique_ptr<ReceiveBuffers> buffers_;
+  std::unique_ptr<SendBuffers> send_buffers_;  // made by the first send_many() that needs them
 };
 
 }  // namespace whimbrel

@@ -80,7 +80,7 @@ TEST_P(UdpSocketTest, BatchesForManyLeaveTogether) {
       all.push_back({in[i]->local_address(), batches[i], 1200});
     }
   }
-  out->send_many(all);
+  EXPECT_TRUE(out->send_many(all).empty());
   for (std::size_t i = 0; i < in.size(); ++i) {
     const auto datagrams = receive_datagrams(*in[i], 20 * batches[i].size());
     EXPECT_EQ(datagrams.size(), 20 * ((batches[i].size() + 1199) / 1200)) << i;
@@ -109,7 +109,7 @@ TEST_P(UdpSocketTest, AnAnswerLeavesFromTheAddressThatWasReached) {
   }
   std::vector<UdpSocket::Outgoing> all;
   for (const auto& client : clients) all.push_back({client->local_address(), batch, 1200});
-  server->send_many(all);
+  EXPECT_TRUE(server->send_many(all).empty());
   for (const auto& client : clients) server->send(client->local_address(), batch, 1200);
   for (std::size_t i = 0; i < clients.size(); ++i) {
     for (std::size_t got = 0; got < 2 * batch.size();) {

@@ -34,6 +34,7 @@ class ForwardRuns {
     segments_ = kSegmentsMax;
   }
   const std::vector<UdpSocket::Outgoing>& runs() const { return runs_; }
+  std::vector<UdpSocket::Outgoing>& runs() { return runs_; }
   void clear() { runs_.clear(); }
 
  private:

@@ -132,7 +132,7 @@ void ServerThread::send_forwards() {
   for (ForwardRuns* forwards : {&forwards_, &forwards_v6_}) {
     if (forwards->runs().empty()) continue;
     UdpSocket* socket = socket_for(forwards->runs().front().to);
-    if (socket != nullptr) socket->send_many(forwards->runs());
+    if (socket != nullptr) socket->send_or_lose(forwards->runs());
     forwards->clear();
   }
 }
