@@ -270,6 +270,31 @@ TEST_F(PathsTest, ANewSlotAtTheSameRelayIsTheSamePath) {
   EXPECT_EQ(said.front().path, PathId{0});
 }
 
+// Whatever went to the old slot is lost: the session waits for no probe timeout, and the window is
+// free.
+TEST_F(PathsTest, WhatWasSentToAnOldSlotIsSentToTheNewOneAtOnce) {
+  begin_over_relay(true);
+  carriers({up(kFra)});
+  ping();
+  acknowledge_on(0, 1, kFra);
+  for (int i = 0; i < 5; ++i) {
+    send_reliable(1000);
+    run();
+  }
+  ASSERT_GE(session->paths().active().path.stats().bytes_in_flight, 5000u);
+  carriers({is(kFra, CarrierState::kDown)});
+  const RelayRemote other{kFra.site, 99};
+  carriers({is(other, CarrierState::kDown)});
+  EXPECT_EQ(session->paths().active().path.stats().bytes_in_flight, 0u);
+  said.clear();
+  carriers({up(other)});
+  const auto again = std::count_if(said.begin(), said.end(), [&](const Said& one) {
+    return one.to == Remote(other) &&
+           (one.has(FrameType::kStream) || one.has(FrameType::kStreamToEnd));
+  });
+  EXPECT_GE(again, 4);
+}
+
 TEST_F(PathsTest, APathWhoseRelayIsNoneOfOursAnyMoreIsGivenUp) {
   open_second();
   carriers({up(kFra)});

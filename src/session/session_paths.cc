@@ -184,7 +184,9 @@ void Session::take_carrier(PathEntry& entry, Instant now) {
   const CarrierState before = entry.carrier;
   entry.carrier = carrier == nullptr ? CarrierState::kDown : carrier->state;
   if (carrier == nullptr) return;
-  entry.remote = carrier->remote;  // the peer may have a new slot there
+  // The peer may have a new slot there. What went to the old one has come by now, or never will.
+  if (*relay != carrier->remote) entry.path.abandon(*this);
+  entry.remote = carrier->remote;
   entry.carrier_rtt = carrier->rtt;
   const bool was_shut = before == CarrierState::kDown || before == CarrierState::kDoubted;
   if (!was_shut || entry.carrier != CarrierState::kUp) return;
