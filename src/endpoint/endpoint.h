@@ -196,6 +196,8 @@ class Endpoint {
   // The user of a session that delivered messages: while it lives, and for those of the last
   // take_messages(). After that the invalid identity.
   const Identity& user_of(SessionId session) const;
+  // The key that the user has shown. Nothing where there is no session.
+  std::optional<PublicKey> key_of(const Identity& user) const;
   // Nothing where there is no session.
   std::optional<SessionLine> line_of(const Identity& user) const;
   // -1 where nothing was set, or it is over.

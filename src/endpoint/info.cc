@@ -22,6 +22,12 @@ std::optional<Remote> Endpoint::remote_of(const Identity& user) const {
   return session->remote();
 }
 
+std::optional<PublicKey> Endpoint::key_of(const Identity& user) const {
+  const Peer* peer = state_->find(user);
+  if (peer == nullptr || peer->session() == nullptr) return std::nullopt;
+  return peer->key;
+}
+
 namespace {
 constexpr float kUnknown = -1;
 

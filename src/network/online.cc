@@ -23,6 +23,9 @@ constexpr std::int64_t kRevocationsLookMax = 3600;
 constexpr Duration kSuspicion = milliseconds(500);
 // It answers again, so an answer takes three round trips at most, or this.
 constexpr Duration kReopened = milliseconds(60);
+constexpr Duration kDialSlack = milliseconds(5);
+// A login that is younger may be one at a server that was started again just now.
+constexpr Duration kFreshLogin = seconds(3);
 
 const Identity& server_name() {
   static const Identity name = Identity::generic_string(rendezvous::kServerName);
@@ -90,7 +93,7 @@ Network::Online::Online(Endpoint& users, const OnlineConfig& config, Random& ran
     connect_at_ = kNever;
     say(config_.not_found);
   } else {
-    control_.set_route(server_name(), config_.servers, config_.server_key);
+    set_server_route();
   }
 }
 
@@ -123,13 +126,19 @@ void Network::Online::rank_server(const std::optional<IpAddress>& used, bool goo
   } else {
     std::rotate(place, place + 1, all.end());
   }
-  control_.set_route(server_name(), all, config_.server_key);
+  set_server_route();
+}
+
+void Network::Online::set_server_route() {
+  control_.set_route(server_name(), config_.servers,
+                     config_.server_key ? config_.server_key : server_key_);
 }
 
 void Network::Online::connect(Instant now) {
   connect_at_ = kNever;
   if (config_.servers.empty()) return;  // set_servers() goes on
   connected_ = true;
+  connected_at_ = now;
   client_.on_connected(now);
 }
 
@@ -138,9 +147,11 @@ void Network::Online::lose(const std::string& why, bool at_once, Instant now) {
   ticket_at_ = kNever;
   if (connected_) {
     connected_ = false;
+    // It may have another key now.
+    if (logging_in() && std::exchange(server_key_, std::nullopt)) set_server_route();
     client_.on_disconnected(now);
     control_.close_session(server_name(), now);
-    router_.suspect(server(), now);
+    router_.suspect(server(), false, now);
   }
   if (leaving_ || client_.state() == rendezvous::Client::State::kRefused) return;
   Duration wait = at_once && tries_ == 0 ? Duration::zero() : kRetryFirst;
@@ -182,7 +193,7 @@ void Network::Online::set_servers(std::vector<IpAddress> servers, Instant now) {
   if (!seeks_server() || servers.empty()) return;
   if (sorted(servers) == sorted(config_.servers)) return;
   config_.servers = std::move(servers);
-  control_.set_route(server_name(), config_.servers, config_.server_key);
+  set_server_route();
   connect_again(now);
 }
 
@@ -214,6 +225,8 @@ void Network::Online::take_control(Instant now) {
         give_way(now);
       } else if (connected_) {
         if (logging_in()) rank_server(IpAddress::parse(failed->info.remote_address), false);
+        if (failed->info.end_reason == kEndMiscPeerSentNoConnection)
+          router_.suspect(server(), true, now);
         lose(plain_end(failed->info.end_debug), true, now);
       }
     } else {
@@ -277,6 +290,8 @@ void Network::Online::on(const rendezvous::OnlineEvent& event, Instant now) {
                 now);
   }
   tries_ = 0;
+  online_since_ = now;
+  server_key_ = control_.key_of(server_name());
   rank_server(server_in_use(now), true);
   say("online as " + event.identity.text());
   users_.set_identity(event.identity);
@@ -417,14 +432,31 @@ void Network::Online::take_router(Instant now) {
       suspicious_ = true;
     }
   }
-  // The relay at the same address is there again: if the rendezvous does not answer as soon, it is
-  // another one than before.
-  if (!router_.take_reopened(config_.servers)) return;
-  if (std::exchange(suspicious_, false))
-    client_.check_server(std::max(kReopened, 3 * status().relay_rtt), now);
-  if (client_.state() == rendezvous::Client::State::kOffline ||
-      client_.state() == rendezvous::Client::State::kLoggingIn)
-    connect_again(now);
+  on_reached(router_.take_reopened(config_.servers), now);
+}
+
+// The relay at the same address is there again: if the rendezvous does not answer as soon, it is
+// another one than before. One that was started again knows nothing of us, so no answer is waited
+// for, unless our login is so new that it may be the new life's.
+void Network::Online::on_reached(Router::Reached reached, Instant now) {
+  if (reached == Router::Reached::kNothingNew) return;
+  const Duration round_trip = status().relay_rtt;
+  const bool forgotten = reached == Router::Reached::kForgotten;
+  const bool doubts = std::exchange(suspicious_, false) || forgotten;
+  switch (client_.state()) {
+    case rendezvous::Client::State::kOnline:
+      if (forgotten && now - online_since_ >= kFreshLogin) return connect_again(now);
+      if (doubts) client_.check_server(std::max(kReopened, 3 * round_trip), now);
+      return;
+    case rendezvous::Client::State::kLoggingIn:
+      // A dial that left no earlier than what was answered here is answered, too.
+      if (now - connected_at_ < round_trip * 3 / 2 + kDialSlack) return;
+      return connect_again(now);
+    case rendezvous::Client::State::kOffline:
+      return connect_again(now);
+    case rendezvous::Client::State::kRefused:
+      return;
+  }
 }
 
 // Something answers at the server's address: a dial that waits for its next try, or for an answer

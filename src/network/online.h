@@ -60,6 +60,7 @@ class Network::Online {
   const IpAddress& server() const { return config_.servers.front(); }
   bool is_server(const IpAddress& address) const;
   std::optional<IpAddress> server_in_use(Instant now) const;
+  void set_server_route();
   void rank_server(const std::optional<IpAddress>& used, bool good);
   bool logging_in() const { return client_.state() == rendezvous::Client::State::kLoggingIn; }
   // The session to the server is over; when to make another.
@@ -68,6 +69,7 @@ class Network::Online {
   void take_control(Instant now);
   void take_client_events(Instant now);
   void take_router(Instant now);
+  void on_reached(Router::Reached reached, Instant now);
 
   void on(const rendezvous::OnlineEvent& event, Instant now);
   void on(const rendezvous::LoginRefusedEvent& event, Instant now);
@@ -94,6 +96,8 @@ class Network::Online {
   Random& random_;
   const WallClock& clock_;
   TrustStore trust_;
+  // Of the server that we were logged in at last: with it a login takes one round trip less.
+  std::optional<PublicKey> server_key_;
   std::optional<VerifyKey> trusted_;       // the server's, where none was given
   std::vector<std::uint8_t> revocations_;  // the latest that came, believed or not
   Instant revocations_at_ = kNever;        // when it is looked at again
@@ -108,6 +112,8 @@ class Network::Online {
   bool suspicious_ = false;  // a relay was lost in silence
   unsigned tries_ = 0;
   Instant connect_at_;
+  Instant connected_at_{};  // when the last dial began
+  Instant online_since_{};
   Instant ticket_at_ = kNever;
   std::deque<Presence> presence_;            // at most one of each user
   std::vector<DeliveredMessage> delivered_;  // scratch

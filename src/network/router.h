@@ -12,7 +12,6 @@
 #include <deque>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <unordered_map>
 #include <variant>
@@ -96,11 +95,15 @@ class Router {
   std::optional<RouterRequest> poll_request(Instant now);
   // A leg was lost: others may want to look after what they have there.
   std::optional<relay::LegLost> poll_leg_lost();
-  // Since the last call a leg was opened to one of these addresses: whoever lives there was reached
-  // just now.
-  bool take_reopened(const std::vector<IpAddress>& relays);
-  // Something at this address is silent: so may be the relay.
-  void suspect(const IpAddress& relay, Instant now);
+  // What has become of the legs to these addresses since the last call.
+  enum class Reached : std::uint8_t {
+    kNothingNew,
+    kOpened,     // one was opened: whoever lives there was reached just now
+    kForgotten,  // and knew nothing of the slot that we had: it was started again
+  };
+  Reached take_reopened(const std::vector<IpAddress>& relays);
+  // Something at this address is silent, or was started again: so may be the relay.
+  void suspect(const IpAddress& relay, bool restarted, Instant now);
   Instant next_deadline() const;
 
   // As Relays::leave().
@@ -192,7 +195,7 @@ class Router {
   std::deque<ContactId> notices_;  // each once
   TokenBucket pace_;               // of both
   std::deque<relay::LegLost> legs_lost_;
-  std::set<SiteId> reopened_;
+  std::map<SiteId, Reached> reopened_;
   std::vector<std::uint8_t> scratch_;
   Instant next_sweep_ = kNever;
   Instant next_tell_ = kNever;

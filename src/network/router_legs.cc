@@ -21,19 +21,20 @@ void Router::take_leg_events(Instant now) {
   }
 }
 
-bool Router::take_reopened(const std::vector<IpAddress>& relays) {
-  bool found = false;
-  for (const SiteId id : std::exchange(reopened_, {})) {
+Router::Reached Router::take_reopened(const std::vector<IpAddress>& relays) {
+  Reached most = Reached::kNothingNew;
+  for (const auto& [id, reached] : std::exchange(reopened_, {})) {
     const Relays::Site* site = relays_.find(id);
     if (site == nullptr) continue;
-    found = found || std::find(relays.begin(), relays.end(), site->ticket.relay) != relays.end();
+    const bool asked = std::find(relays.begin(), relays.end(), site->ticket.relay) != relays.end();
+    if (asked) most = std::max(most, reached);
   }
-  return found;
+  return most;
 }
 
-void Router::suspect(const IpAddress& relay, Instant now) {
+void Router::suspect(const IpAddress& relay, bool restarted, Instant now) {
   for (const auto& site : relays_.sites()) {
-    if (site->leg && site->ticket.relay == relay) site->leg->suspect(now);
+    if (site->leg && site->ticket.relay == relay) site->leg->suspect(now, restarted);
   }
 }
 
@@ -46,8 +47,10 @@ std::optional<relay::LegLost> Router::poll_leg_lost() {
 
 // Our slot is a new one: whoever talks to us must know. Where it is not at a relay of our own
 // choice, only those who are there.
-void Router::on_leg(SiteId site, const relay::LegOpened&, Instant now) {
-  reopened_.insert(site);
+void Router::on_leg(SiteId site, const relay::LegOpened& event, Instant now) {
+  Reached& reached = reopened_[site];
+  reached = std::max(reached, event.forgotten ? Reached::kForgotten : Reached::kOpened);
+  tell_carriers_at(site, now);  // what was bound is not bound here
   const Relays::Site* opened = relays_.find(site);
   const bool ours = opened == relays_.home() || opened == relays_.backup();
   for (auto& [id, contact] : contacts_) {
@@ -60,7 +63,7 @@ void Router::on_leg(SiteId site, const relay::LegOpened&, Instant now) {
 
 // Peers know our slot still.
 void Router::on_leg(SiteId site, const relay::LegResumed&, Instant now) {
-  reopened_.insert(site);
+  reopened_.try_emplace(site, Reached::kOpened);
   tell_carriers_at(site, now);
 }
 

@@ -322,6 +322,30 @@ TEST_F(RouterTest, ARestartedRelayIsSurvived) {
   EXPECT_LE(to_milliseconds(gap), 1500);
 }
 
+TEST_F(RouterTest, ARelayThatHasForgottenUsIsToldFromOneThatIsNew) {
+  Host& alice = add("str:alice");
+  run_for(seconds(1));
+  EXPECT_EQ(alice.router->take_reopened({relay_address}), Router::Reached::kOpened);
+  EXPECT_EQ(alice.router->take_reopened({relay_address}), Router::Reached::kNothingNew);
+  start_relay();
+  alice.router->suspect(relay_address, true, now);
+  run_for(2 * kLeg);
+  EXPECT_EQ(alice.router->take_reopened({relay_address}), Router::Reached::kForgotten);
+  // One that was merely out of reach.
+  relay_dead = true;
+  alice.router->suspect(relay_address, false, now);
+  run_for(seconds(1));
+  relay_dead = false;
+  run_for(seconds(1));
+  EXPECT_EQ(alice.router->take_reopened({relay_address}), Router::Reached::kOpened);
+  // Somebody else's.
+  start_relay();
+  alice.router->suspect(relay_address, true, now);
+  run_for(seconds(1));
+  EXPECT_EQ(alice.router->take_reopened({IpAddress::v4(10, 9, 9, 8, 4040)}),
+            Router::Reached::kNothingNew);
+}
+
 // Whoever must bind again may find no rendezvous to ask, so what it has must be good for a while at
 // any time.
 TEST_F(RouterTest, GrantsAreRenewedLongBeforeTheyEnd) {

@@ -35,6 +35,14 @@ constexpr unsigned kUnheardIdle = 2;
 constexpr Duration kQuietAfterPayload = seconds(1);
 constexpr Duration kLately = seconds(10);
 constexpr Duration kAskInterval = milliseconds(50);
+// A leg whose traffic stops suddenly, in both directions, sends its first Open after this or one
+// and a half round trips of silence, without a wait for the answer to its Ping. If the relay knew
+// us, that was a quiet peer or a slow network, and for so long the next Open waits until a Ping has
+// had time for its answer.
+constexpr Duration kReopenMin = milliseconds(50);
+constexpr Duration kReopenPause = seconds(10);
+// So long after an Open its answer may come.
+constexpr Duration kReopenTime = seconds(2);
 // A leg with traffic is doubted after kDoubtMin, or two round trips and kDoubtSlack; it is dead
 // after kSilenceBusy, or four round trips. Both count from the first payload without an answer. An
 // idle leg has more time.
@@ -67,7 +75,9 @@ void Leg::open(const Ticket& ticket, Instant now) {
   const bool moves = ticket.relay != ticket_.relay;
   const bool renews = state_ == State::kOpen && !moves;
   ticket_ = ticket;
-  if (renews) return ask(Ask::kRenew, ticket_.token);
+  if (renews && reopens_ == 0) return ask(Ask::kRenew, ticket_.token);
+  // An Open with the older token is under way: see below.
+  if (renews) lose({LegLost::Why::kSilence, {}}, now);
   // At another address there is another slot, with handles of its own.
   if (state_ == State::kOpen) return lose({LegLost::Why::kClosed, {}}, now);
   if (moves) forget_slot();
@@ -80,7 +90,8 @@ void Leg::open(const Ticket& ticket, Instant now) {
 void Leg::start_opening(Instant now) {
   state_ = State::kOpening;
   cookie_ = {};
-  opens_sent_ = 0;
+  opens_sent_ = reopens_ = 0;
+  reopen_owed_ = false;
   open_wait_ = kOpenRetryFirst;
   opening_since_ = now;
   refused_ = false;
@@ -100,7 +111,7 @@ void Leg::close() {
   }
   state_ = State::kClosed;
   next_open_ = next_ping_ = asked_since_ = unheard_since_ = kNever;
-  doubted_ = draining_ = false;
+  reopen_owed_ = doubted_ = draining_ = false;
   forget_slot();
 }
 
@@ -125,6 +136,8 @@ void Leg::forget_slot() {
 
 void Leg::resume(Instant now) {
   state_ = State::kOpen;
+  // With another one the relay would give us a second slot.
+  nonce_ = slot_nonce_;
   kept_ = false;
   kept_until_ = next_open_ = next_ping_ = kNever;
   heard(now);
@@ -145,29 +158,43 @@ bool Leg::wanted(Instant now) const {
   return !refused_ && used && now - *used < kWantedTime;
 }
 
+bool Leg::asks_to_open(Instant now) const {
+  if (state_ == State::kOpen) return opens_sent_ > 0 && now - open_sent_ < kReopenTime;
+  return state_ == State::kOpening;
+}
+
 void Leg::on_cookie(Bytes datagram, Instant now) {
   const auto reply = read_cookie_reply(datagram);
-  if (!reply || state_ != State::kOpening || reply->nonce != nonce_ || reply->cookie == cookie_) {
-    return;
-  }
+  if (!reply || !asks_to_open(now) || reply->nonce != nonce_ || reply->cookie == cookie_) return;
   cookie_ = reply->cookie;
   // Forged cookies must not make us send more than our own retries do.
-  if (opens_sent_ <= 2) next_open_ = now;
+  if (state_ == State::kOpen) {
+    reopen_owed_ = reopens_ == 1 || reopens_ == 2;
+  } else if (opens_sent_ <= 2) {
+    next_open_ = now;
+  }
 }
 
 void Leg::on_opened(Bytes datagram, Instant now) {
   const auto opened = read_opened(datagram);
-  if (!opened || state_ != State::kOpening || opened->nonce != nonce_ ||
+  if (!opened || !asks_to_open(now) || opened->nonce != nonce_ ||
       !check_mac(ticket_.secret, Kind::kOpened, datagram)) {
     return;
   }
-  if (kept_ && opened->slot == slot_ && opened->relay_nonce == relay_nonce_) {
+  const bool same = opened->slot == slot_ && opened->relay_nonce == relay_nonce_;
+  // It may be a copy. The relay's answer to the Ping shows that it knows us still.
+  if (state_ == State::kOpen && same) return;
+  if (kept_ && same) {
     observed_ = opened->observed;
     resume(now);
     return ping(now);
   }
+  const bool forgotten = nonce_ == slot_nonce_ && (state_ == State::kOpen || kept_);
   forget_slot();
+  start_opening(now);  // nothing of the old slot counts
   state_ = State::kOpen;
+  slot_nonce_ = nonce_;
+  needless_.reset();
   keys_ = leg_keys(ticket_.secret, nonce_, opened->relay_nonce);
   relay_nonce_ = opened->relay_nonce;
   slot_ = opened->slot;
@@ -180,7 +207,7 @@ void Leg::on_opened(Bytes datagram, Instant now) {
   payload_seen_.reset();
   next_open_ = next_ping_ = kNever;
   heard_ = now;
-  post(LegOpened{slot_, observed_});
+  post(LegOpened{slot_, observed_, forgotten});
   draining_ = opened->drain_s != 0;
   if (draining_) post(LegDraining{seconds(opened->drain_s)});
   // As in RFC 9000 8.1, the relay forwards nothing to us before we show that its answer came.
@@ -189,13 +216,15 @@ void Leg::on_opened(Bytes datagram, Instant now) {
 
 void Leg::on_refused(Bytes datagram, Instant now) {
   const auto refused = read_refused(datagram);
-  if (!refused || state_ != State::kOpening || refused->nonce != nonce_ ||
+  if (!refused || !asks_to_open(now) || refused->nonce != nonce_ ||
       !check_mac(ticket_.secret, Kind::kRefused, datagram)) {
     return;
   }
   post(LegLost{
       refused->reason == Refusal::kExpired ? LegLost::Why::kNoToken : LegLost::Why::kRefused,
       refused->reason});
+  // A relay that knew our slot would not refuse it.
+  if (state_ == State::kOpen) start_opening(now);
   forget_slot();
   random_.fill(nonce_);
   cookie_ = {};
@@ -226,7 +255,8 @@ std::optional<Leg::Received> Leg::receive(MutableBytes datagram, Instant now) {
   heard(now);
   if (header->kind == Kind::kDeliver) {
     const bool anew = !payload_seen_ || now - *payload_seen_ >= kLately;
-    if (delivered_.add(now) || anew) payload_at_ = now;
+    lively_back_ = delivered_.add(now);
+    if (lively_back_ || anew) payload_at_ = now;
     payload_seen_ = now;
     return Received{header->slot, datagram.subspan(kHeaderSize)};
   }
@@ -250,6 +280,9 @@ void Leg::heard(Instant now) {
   heard_ = now;
   unheard_since_ = asked_since_ = kNever;
   suspected_ = false;
+  if (reopens_ > 0) needless_ = now;
+  reopens_ = 0;
+  reopen_owed_ = false;
   if (doubted_) post(LegHeard{});
   doubted_ = false;
 }
@@ -357,13 +390,24 @@ std::size_t Leg::poll_transmit(MutableBytes buffer, Instant now) {
     out_.pop_front();
     return size;
   }
+  if (state_ == State::kOpen && reopen_owed_) {
+    reopen_owed_ = false;
+    ++reopens_;
+    return write_open_packet(buffer, now);
+  }
   if (state_ != State::kOpening || now < next_open_) return 0;
+  const std::size_t size = write_open_packet(buffer, now);
+  next_open_ = now + (wanted(now) ? std::min(open_wait_, kOpenRetryWanted) : open_wait_);
+  open_wait_ = std::min(open_wait_ * 3 / 2, kOpenRetryMax);
+  if (opens_sent_ == kOpensUntilLost) post(LegLost{LegLost::Why::kSilence, {}});
+  return size;
+}
+
+std::size_t Leg::write_open_packet(MutableBytes buffer, Instant now) {
   const MutableBytes datagram = write_open(buffer, nonce_, cookie_, ticket_.token);
   write_mac(ticket_.secret, Kind::kOpen, datagram);
   open_sent_ = now;
-  next_open_ = now + (wanted(now) ? std::min(open_wait_, kOpenRetryWanted) : open_wait_);
-  open_wait_ = std::min(open_wait_ * 3 / 2, kOpenRetryMax);
-  if (++opens_sent_ == kOpensUntilLost) post(LegLost{LegLost::Why::kSilence, {}});
+  ++opens_sent_;
   return datagram.size();
 }
 
@@ -393,6 +437,8 @@ void Leg::bind(const Grant& grant, Instant now) {
   if (known != bound_.end() && known->second.handle && known->second.grant.epoch == grant.epoch) {
     return;
   }
+  // It is asked for again when it is time.
+  if (known != bound_.end() && !known->second.handle && known->second.grant == grant) return;
   if (known == bound_.end() && bound_.size() >= kBoundMax) {
     return post(LegBound{grant.slot, BindResult::kFull});
   }
@@ -428,17 +474,19 @@ Duration Leg::silence_max(Instant now) const {
   return std::max(idle ? kSilenceIdle : kSilenceBusy, 4 * rtt_);
 }
 
-void Leg::suspect(Instant now) {
-  if (state_ != State::kOpen || suspected_) return;
+void Leg::suspect(Instant now, bool restarted) {
+  if (state_ != State::kOpen) return;
+  if (restarted && reopens_ == 0) reopen_owed_ = true;
+  if (suspected_) return;
   suspected_ = true;
   ping(now);
 }
 
 Instant Leg::next_deadline() const {
-  if (!out_.empty()) return kNow;
+  if (!out_.empty() || reopen_owed_) return kNow;
   if (state_ == State::kOpening) return std::min({next_open_, next_ping_, kept_until_});
   if (state_ == State::kClosed) return kNever;
-  Instant next = std::min({dead_at(), doubt_at(), ask_at()});
+  Instant next = std::min({dead_at(), doubt_at(), ask_at(), reopen_at()});
   if (binds_open_ == 0) return next;
   for (const auto& [slot, bound] : bound_) next = std::min(next, bound.ask_at);
   return next;
@@ -481,6 +529,12 @@ void Leg::ask_for_binds(Instant now) {
 
 bool Leg::in_traffic() const { return lively_ || unheard_ > kUnheardIdle; }
 
+// Who begins to talk waits for the peer, and its relay is well.
+bool Leg::stopped_suddenly() const {
+  return lively_ && lively_back_ && payload_seen_ && unheard_since_ != kNever &&
+         unheard_since_ - *payload_seen_ < kQuietMin;
+}
+
 // The clock of a leg that carries something starts with what it carried, but a question has its
 // time for an answer, too.
 Instant Leg::dead_at() const {
@@ -501,6 +555,16 @@ Instant Leg::ask_at() const {
   return unheard_since_ + (in_traffic() ? kQuietMin : kQuietIdle);
 }
 
+// An Open with the nonce of our slot costs a relay that knows it an answer and changes nothing.
+Instant Leg::reopen_at() const {
+  if (asked_since_ == kNever) return kNever;
+  const Duration patience = std::max(kReopenMin, rtt_ * 3 / 2);
+  if (reopens_ > 0) return open_sent_ + patience * (1 << std::min(reopens_, 6u));
+  const bool at_once = stopped_suddenly() && (!needless_ || heard_ - *needless_ >= kReopenPause);
+  const Instant since = at_once ? std::min(asked_since_, unheard_since_) : asked_since_;
+  return std::max(asked_since_, since + patience);
+}
+
 void Leg::check_silence(Instant now) {
   if (now >= dead_at()) return lose({LegLost::Why::kSilence, {}}, now);
   if (now >= doubt_at()) {
@@ -508,6 +572,7 @@ void Leg::check_silence(Instant now) {
     post(LegSuspected{});
   }
   if (now >= ask_at()) ping(now);
+  if (now >= reopen_at()) reopen_owed_ = true;
 }
 
 }  // namespace whimbrel::relay

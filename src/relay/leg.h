@@ -3,7 +3,8 @@
 //
 // Sans-I/O, one driver. It opens again by itself when the relay has forgotten it or is silent, as
 // long as it has a token. After a silence it first asks for the slot that it had: a relay that was
-// merely out of reach still has it, and peers know it.
+// merely out of reach still has it, and peers know it. A relay that was started again answers an
+// Open only, so a leg that hears nothing sends one before it is lost.
 #pragma once
 
 #include <cstdint>
@@ -34,6 +35,7 @@ struct Ticket {
 struct LegOpened {
   SlotId slot;
   IpAddress observed;
+  bool forgotten = false;  // the relay no longer knew the slot that we had: it was started again
 };
 // The leg was lost to silence and works again, with its slot, grants and bindings.
 struct LegResumed {};
@@ -96,8 +98,8 @@ class Leg {
   std::optional<std::uint16_t> handle_of(SlotId slot) const;
   bool bound(SlotId slot) const { return handle_of(slot).has_value(); }
   // Somebody says that our slot is gone: asks the relay at once. The leg is lost if no answer comes
-  // soon.
-  void suspect(Instant now);
+  // soon. `restarted`: whoever says so knows it, so that the Ping and an Open leave together.
+  void suspect(Instant now, bool restarted = false);
   // Something waits for the leg: it opens without growing pauses.
   void hurry(Instant now);
   // Writes the packet that carries `payload` to the slot with this handle (from handle_of()).
@@ -133,6 +135,8 @@ class Leg {
   void advance_opening(Instant now);
   // Whether a packet is genuine, new, and for a slot that we have or had.
   bool accept(const LegHeader& header, Bytes datagram);
+  // Whether an answer to an Open may come.
+  bool asks_to_open(Instant now) const;
   void on_cookie(Bytes datagram, Instant now);
   void on_opened(Bytes datagram, Instant now);
   void on_refused(Bytes datagram, Instant now);
@@ -146,9 +150,12 @@ class Leg {
   Duration silence_max(Instant now) const;
   Duration quiet_max(Instant now) const;
   bool in_traffic() const;
+  bool stopped_suddenly() const;
   Instant dead_at() const;
   Instant doubt_at() const;
   Instant ask_at() const;
+  Instant reopen_at() const;
+  std::size_t write_open_packet(MutableBytes buffer, Instant now);
   void sent(Instant now);
   void heard(Instant now);
   void post(LegEvent event);
@@ -157,6 +164,7 @@ class Leg {
   Ticket ticket_;
   State state_ = State::kClosed;
   Nonce nonce_{};
+  Nonce slot_nonce_{};  // that the slot was opened with
   Nonce relay_nonce_{};
   RelayCookie cookie_{};
   LegKeys keys_;
@@ -178,6 +186,9 @@ class Leg {
   Instant next_open_ = kNever;
   Duration open_wait_{};
   unsigned opens_sent_ = 0;
+  unsigned reopens_ = 0;             // Opens that were sent while open, since something was heard
+  bool reopen_owed_ = false;         // one of these leaves now
+  std::optional<Instant> needless_;  // the relay knew us when the last of these came
   Instant heard_{};
   Instant unheard_since_ = kNever;  // the first payload that left after that
   Instant asked_since_ = kNever;    // since when we wait for any packet
@@ -201,8 +212,9 @@ class Leg {
     }
   };
   Traffic delivered_, sent_;
-  bool lively_ = false;   // what was sent without an answer was part of traffic
-  unsigned unheard_ = 0;  // payloads sent since unheard_since_
+  bool lively_ = false;       // what was sent without an answer was part of traffic
+  bool lively_back_ = false;  // so was what was delivered last
+  unsigned unheard_ = 0;      // payloads sent since unheard_since_
   bool suspected_ = false;
   bool doubted_ = false;  // LegSuspected was posted
   bool draining_ = false;

@@ -203,6 +203,31 @@ TEST_F(NetworkTest, ASiteThatIsRestartedIsFoundAgainAndSessionsLiveOn) {
   RecordProperty("outage_ms", static_cast<int>(to_milliseconds(gap)));
 }
 
+// Its key is known by then, so that a handshake takes one round trip, and so does the login.
+TEST_F(NetworkTest, WhoLogsInAgainNeedsTwoRoundTrips) {
+  Host& alice = online("str:alice");
+  run_for(seconds(5));
+  start_site();
+  const auto is = [&](NetworkStatus::State state) { return alice.status().state == state; };
+  for (int i = 0; i < 12'000 && is(NetworkStatus::State::kOnline); ++i) run_for(milliseconds(1));
+  ASSERT_TRUE(is(NetworkStatus::State::kConnecting));
+  const Instant begin = now;
+  run_for(latency + milliseconds(1));
+  EXPECT_EQ(sites[0]->site->relay()->slot_count(), 1u) << "the leg has asked at the same time";
+  for (int i = 0; i < 5000 && !is(NetworkStatus::State::kOnline); ++i) run_for(milliseconds(1));
+  EXPECT_LE(now - begin, 4 * latency + milliseconds(2));
+}
+
+// Its state folder is lost; what clients know of the old key does not keep them out for long.
+TEST_F(NetworkTest, AServerThatComesBackWithAnotherKeyIsFoundAgain) {
+  Host& alice = online("str:alice");
+  run_for(seconds(5));
+  sites[0]->config.keys = generate_x25519(random);
+  start_site();
+  run_for(seconds(25));
+  EXPECT_TRUE(alice.ready()) << alice.status().text;
+}
+
 // Tokens run out within minutes; who has been logged in comes back all the same, for as long as his certificate lives.
 TEST_F(NetworkTest, WhoWasLoggedInNeedsNoNewTokenToComeBack) {
   const std::int64_t until = unix_ms() / 1000 + 600;
