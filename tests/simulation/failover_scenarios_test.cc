@@ -1,5 +1,9 @@
-// Relays that die under traffic: the session goes on over another one, with that one's own round trip and window.
+// Relays that die under traffic: the session goes on over another one, with that one's own round trip and window. Where there
+// is only one server, and it is back at once, the session goes on there.
 #include <gtest/gtest.h>
+#include <whimbrel/send_flags.h>
+
+#include <algorithm>
 
 #include "sim/world.h"
 
@@ -91,6 +95,95 @@ TEST(FailoverScenarios, ASessionThatMovesIsAsFastAsOneThatStartedThere) {
   EXPECT_TRUE(moved.world().run_until_complete(seconds(30)));
   EXPECT_TRUE(moved.alice().failures().empty() && moved.bob().failures().empty());
 }
+
+// Two users behind symmetric translators, and one server that is rendezvous and relay. They send each other (or one of them
+// sends) 64 bytes each 10 ms, and the server is killed and started again 20 ms later.
+class OneServer {
+ public:
+  OneServer(std::uint64_t seed, Duration leg_round_trip) : world_(seed), dice_(seed * 2 + 1) {
+    server_ = &world_.add_site();
+    for (const char* name : {"str:alice", "str:bob"}) {
+      NatConfig nat;
+      nat.outside = IpAddress::v4(198, 51, 100, static_cast<std::uint8_t>(talkers_.size() + 1), 0);
+      nat.mapping = NatKind::kAddressAndPortDependent;
+      HostConfig config;
+      config.app_id = 7;
+      Host& host =
+          world_.add_online(name, *server_, std::move(config), &world_.simulation().add_nat(nat));
+      world_.simulation().set_line(host.id(), {.delay = leg_round_trip / 2});
+      talkers_.push_back({&host});
+    }
+    world_.run_for(seconds(5) + milliseconds(static_cast<std::int64_t>(dice_.below(1000))));
+  }
+
+  // The longest time without a message for one who is sent some. A failure of anything else is the test's.
+  Duration longest_gap(bool both) {
+    for (std::size_t i = 0; i < talkers_.size(); ++i) {
+      Talker& to = talkers_[1 - i];
+      if (i > 0 && !both) continue;
+      to.last = world_.now();
+      to.host->on_message = [this, &to](const InboxMessage&) {
+        to.gap = std::max(to.gap, world_.now() - to.last);
+        to.last = world_.now();
+      };
+      keep_talking(i);
+    }
+    world_.run_for(seconds(3) + milliseconds(static_cast<std::int64_t>(dice_.below(100))));
+    for (Talker& one : talkers_) one.gap = {};
+    server_->kill();
+    world_.simulation().after(milliseconds(20), [this] { server_->start(); });
+    world_.run_for(seconds(5));
+    talking_ = false;
+    EXPECT_TRUE(world_.run_until_complete(seconds(10)));
+    EXPECT_EQ(world_.violations(), "");
+    for (const Talker& one : talkers_) {
+      EXPECT_TRUE(one.host->failures().empty());
+      EXPECT_TRUE(one.host->online());
+    }
+    return std::max(talkers_[0].gap, talkers_[1].gap);
+  }
+
+ private:
+  struct Talker {
+    Host* host;
+    Instant last{};
+    Duration gap{};
+  };
+  void keep_talking(std::size_t who) {
+    if (!talking_) return;
+    talkers_[who].host->say(*talkers_[1 - who].host, 64, kSendReliable | kSendNoNagle);
+    world_.simulation().after(milliseconds(10), [this, who] { keep_talking(who); });
+  }
+
+  World world_;
+  FastRandom dice_;
+  SiteNode* server_ = nullptr;
+  std::vector<Talker> talkers_;
+  bool talking_ = true;
+};
+
+// Silence is noticed (50 ms or one and a half round trips to the relay), then follow an Open, a login, the peer's grant and its
+// binding: six round trips in all until the first message has arrived.
+class OneServerIsKilledAndBackAtOnce : public testing::TestWithParam<bool> {};
+
+TEST_P(OneServerIsKilledAndBackAtOnce, MessagesFlowSoonAgain) {
+  constexpr std::int64_t kSeeds = 30;
+  std::vector<Duration> gaps;
+  for (std::int64_t seed = 0; seed < kSeeds; ++seed) {
+    SCOPED_TRACE(seed);
+    const Duration leg_round_trip = microseconds(10'000 + seed * 40'000 / kSeeds);
+    gaps.push_back(
+        OneServer(static_cast<std::uint64_t>(seed), leg_round_trip).longest_gap(GetParam()));
+  }
+  std::sort(gaps.begin(), gaps.end());
+  RecordProperty("p50_ms", static_cast<int>(to_milliseconds(gaps[kSeeds / 2 - 1])));
+  RecordProperty("worst_ms", static_cast<int>(to_milliseconds(gaps.back())));
+  EXPECT_LE(to_milliseconds(gaps[kSeeds / 2 - 1]), 270);
+  EXPECT_LE(to_milliseconds(gaps.back()), 430);
+}
+
+INSTANTIATE_TEST_SUITE_P(FailoverOf, OneServerIsKilledAndBackAtOnce, testing::Bool(),
+                         [](const auto& param) { return param.param ? "BothTalk" : "OneTalks"; });
 
 }  // namespace
 }  // namespace whimbrel::sim
