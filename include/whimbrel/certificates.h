@@ -1,6 +1,8 @@
-// Keys, authorities and certificates as files: what `whimbrel key` and `whimbrel cert` do, for
-// programs that do it themselves. Every function reads or writes files at once (a blocking call),
-// is thread-safe, and on failure says in `*error` (if given) what is wrong and what to do.
+// Keys, authorities and certificates as files, for programs that do what `whimbrel key` and
+// `whimbrel cert` do. Every function reads or writes files before it returns, so it may block.
+// Every function is thread-safe. If one fails, it returns nothing (or false), and `*error` (if
+// given) says in a sentence what is wrong and what to do. Files have one line of text;
+// docs/PROTOCOL.md section 3 has the bytes of a certificate.
 #pragma once
 
 #include <chrono>
@@ -13,18 +15,18 @@
 
 namespace whimbrel {
 
-// Our public key, 64 hex digits, from a file with our secret key. With `make`, a missing file is
-// made (mode 0600).
+// Our public key (X25519), 64 hex digits, from a file with our secret key. With `make`, a missing
+// file is made (mode 0600).
 std::optional<std::string> public_key_of_file(const std::string& path, bool make,
                                               std::string* error = nullptr);
 
-// Makes an authority: `path` holds its secret key (mode 0600: whoever has it can issue
-// certificates), `path`.pub its public key, which everybody who is to trust it names in
-// Config::authority_files. Refuses to overwrite either. Returns the public key, 64 hex digits.
+// Makes an authority. `path` will hold its secret key (mode 0600): whoever has this file can issue
+// certificates. `path`.pub will hold its public key: everybody who is to trust the authority names
+// this file in Config::authority_files. It fails if either file exists. Returns the public key
+// (Ed25519), 64 hex digits.
 std::optional<std::string> new_authority(const std::string& path, std::string* error = nullptr);
 
-// What a certificate says: that this key speaks for this identity in this application for this
-// time.
+// What a certificate says: this key speaks for this identity, in this application, for this time.
 struct CertificateInfo {
   Identity identity;
   std::string public_key_hex;  // 64 hex digits: X25519
@@ -42,7 +44,8 @@ struct CertificateRequest {
   std::chrono::seconds validity = std::chrono::hours(24 * 30);  // at least 1 s, at most 10 years
 };
 
-// Signs a certificate that starts now, and writes it to `out_path` (overwriting it).
+// Signs a certificate that is valid from now on, and writes it to `out_path`, which is overwritten.
+// `authority_file`: the authority's secret key.
 std::optional<CertificateInfo> issue_certificate(const std::string& authority_file,
                                                  const CertificateRequest& request,
                                                  const std::string& out_path,
@@ -52,8 +55,8 @@ std::optional<CertificateInfo> issue_certificate(const std::string& authority_fi
 std::optional<CertificateInfo> describe_certificate(const std::string& path,
                                                     std::string* error = nullptr);
 
-// Whether one of these authorities (public key files) signed it and it is valid now. False with the
-// reason otherwise.
+// Whether one of these authorities (files of public keys) has signed the certificate, and it is
+// valid now. If not, `*error` (if given) says why.
 bool check_certificate(const std::string& path, const std::vector<std::string>& authority_files,
                        std::string* error = nullptr);
 

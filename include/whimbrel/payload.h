@@ -7,9 +7,9 @@
 //   net->send_message_to_user(bob, {&position, sizeof position}, flags, 0);
 //   net->send_message_to_user(bob, {}, flags, 0);                           // empty
 //
-// It owns nothing, as std::string_view: the bytes must stay where they are until the call has
-// returned, and need not longer, for the call copies them. So make one only as an argument, where a
-// temporary lives as long as the call.
+// Like std::string_view it owns nothing. The bytes must stay where they are until the call has
+// returned; the call copies them. So make one only as an argument, where a temporary lives as long
+// as the call.
 #pragma once
 
 #include <cstddef>
@@ -28,8 +28,8 @@ class Payload;
 
 namespace payload_detail {
 
-// What is a byte of a payload, and nothing else: numbers of several bytes look different on other
-// machines.
+// The types that are a byte of a payload. Numbers of several bytes are none, for they look
+// different on other machines.
 template <typename T>
 concept Byte = std::is_same_v<T, std::uint8_t> || std::is_same_v<T, std::byte> ||
     std::is_same_v<T, char> || std::is_same_v<T, signed char>;
@@ -39,7 +39,7 @@ template <typename T>
 inline constexpr bool kIsCString =
     std::is_array_v<T>&& std::is_same_v<std::remove_cv_t<std::remove_extent_t<T>>, char>;
 
-// The last: an array of unknown length.
+// The third one is an array of unknown length.
 template <typename T>
 concept CharPointer =
     std::is_same_v<T, const char*> || std::is_same_v<T, char*> || std::is_same_v<T, char[]>;
@@ -48,7 +48,7 @@ constexpr std::string_view text_at(const char* text) {
   return text == nullptr ? std::string_view() : std::string_view(text);
 }
 
-// Not std::string_view's: a buffer that was filled to the brim has no zero.
+// The length of a std::string_view would need a zero, and an array that is full has none.
 template <std::size_t N>
 constexpr std::size_t length_of(const char (&text)[N]) {
   const char* end = std::char_traits<char>::find(text, N, '\0');
@@ -72,9 +72,10 @@ class Payload {
  public:
   // Empty, so that {} is a payload.
   constexpr Payload() = default;
-  // `data` may be null if `size` is 0; else the call that gets it refuses it.
+  // `data` may be null if `size` is 0. With another size, the call that gets it answers
+  // kInvalidParam.
   constexpr Payload(const void* data, std::size_t size) : data_(data), size_(size) {}
-  // Up to the final zero. Null: empty.
+  // Up to the final zero. Null is an empty payload.
   template <payload_detail::CharPointer T>
   constexpr Payload(const T& text) : Payload(payload_detail::text_at(text)) {}
   constexpr Payload(std::nullptr_t) {}

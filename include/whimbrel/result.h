@@ -1,4 +1,5 @@
-// The numbers that calls answer with. They are fixed: programs store and compare them.
+// The numbers that calls answer with. They are fixed, and are those of the Steamworks headers:
+// programs store and compare them.
 #pragma once
 
 #include <string_view>
@@ -7,15 +8,15 @@ namespace whimbrel {
 
 enum class Result : int {
   kOk = 1,
-  kFail = 2,
-  // The session failed or was closed by the peer: close it, or send with
+  kFail = 2,  // in a child process, after fork()
+  // The session failed, or the peer closed it: close it here, or send with
   // kSendAutoRestartBrokenSession.
   kNoConnection = 3,
-  kInvalidParam = 8,  // nothing was created
-  kInvalidState = 11,
-  kLimitExceeded = 25,  // nothing was queued; try again when the queue has drained
-  kConnectFailed = 35,
-  kIgnored = 41,  // kSendNoDelay, and it could not leave at once: dropped
+  kInvalidParam = 8,    // an argument is wrong; nothing was done
+  kInvalidState = 11,   // no call answers it in this version
+  kLimitExceeded = 25,  // nothing was queued; try again when wait() returns
+  kConnectFailed = 35,  // no call answers it in this version
+  kIgnored = 41,        // kSendNoDelay was given, and the message cannot leave soon: it was dropped
 };
 
 // "Ok", "LimitExceeded", ...; "?" for any other number.

@@ -5,6 +5,6 @@
 #define WHIMBREL_VERSION_PATCH 0
 
 namespace whimbrel {
-// "0.1.0", of the library that is linked.
+// Of the library that is linked: "0.1.0". Valid for ever; any thread may call it.
 const char* version();
 }  // namespace whimbrel
