@@ -1,4 +1,5 @@
-// Sealing and opening one packet, at the sizes that matter: a lone small message, and a full packet.
+// Sealing and opening one packet, at the sizes that matter: a lone small message, and a full
+// packet.
 #include "crypto/aead.h"
 
 #include <array>

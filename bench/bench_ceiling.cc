@@ -1,5 +1,6 @@
-// The ceiling: what any encrypted protocol could reach here. UDP_SEGMENT batches of up to 54 datagrams of 1200 bytes out,
-// UDP_GRO in, AES-256-GCM on each datagram, and nothing else: no reliability, no messages.
+// The ceiling: what any encrypted protocol could reach here. UDP_SEGMENT batches of up to 54
+// datagrams of 1200 bytes out, UDP_GRO in, AES-256-GCM on each datagram, and nothing else: no
+// reliability, no messages.
 #include <netinet/udp.h>
 #include <openssl/evp.h>
 

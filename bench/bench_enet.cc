@@ -1,5 +1,6 @@
-// ENet as an application would use it for speed: default MTU, packet throttle off, large socket buffers. It never
-// refuses a send and slows down with the length of its queue, so the application holds a window of its own.
+// ENet as an application would use it for speed: default MTU, packet throttle off, large socket
+// buffers. It never refuses a send and slows down with the length of its queue, so the application
+// holds a window of its own.
 #include <enet/enet.h>
 
 #include "measure.h"
@@ -139,7 +140,8 @@ void connect_one_by_one(const Arguments& arguments) {
   print_times(std::move(times));
 }
 
-// kSessions sessions, kSessionsAtOnce of them on their way at a time; each is up when its first message is answered.
+// kSessions sessions, kSessionsAtOnce of them on their way at a time; each is up when its first
+// message is answered.
 ENetHost* connect_many(std::uint16_t port) {
   ENetHost* host = new_host(nullptr, kSessions + kSessionsAtOnce);
   std::size_t dialled = 0, up = 0;

@@ -1,5 +1,6 @@
-// The price of the protocol itself: two endpoints in one thread that hand each other their datagrams in memory, AEAD,
-// acknowledgements and credit included. No sockets, no system calls; time is made up.
+// The price of the protocol itself: two endpoints in one thread that hand each other their
+// datagrams in memory, AEAD, acknowledgements and credit included. No sockets, no system calls;
+// time is made up.
 #include "endpoint/endpoint.h"
 
 #include "measure.h"

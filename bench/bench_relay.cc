@@ -1,5 +1,5 @@
-// A relay of another process under load, beside others that speak TURN: packets a second, the server's CPU time for each,
-// what a packet's way through it costs in time.
+// A relay of another process under load, beside others that speak TURN: packets a second, the
+// server's CPU time for each, what a packet's way through it costs in time.
 #include "relay_rows.h"
 
 namespace bench {

@@ -1,5 +1,5 @@
-// A rendezvous of another process: how long signals take, what a session costs it, and how soon strangers who know only each
-// other's names can talk.
+// A rendezvous of another process: how long signals take, what a session costs it, and how soon
+// strangers who know only each other's names can talk.
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <whimbrel/networking_messages.h>
@@ -138,7 +138,7 @@ void hold_sessions(const Arguments& arguments) {
   std::_Exit(0);  // without a thousand goodbyes
 }
 
-// --- strangers -----------------------------------------------------------------------------------------------------
+// --- strangers -----------------------------------------------------------------------------------
 
 void await_relay(NetworkingMessages& net) {
   for (const double limit = now_s() + 5;;) {
@@ -149,7 +149,8 @@ void await_relay(NetworkingMessages& net) {
   }
 }
 
-// From the first send to the arrival at somebody who has never heard of the sender, and lets him in at once.
+// From the first send to the arrival at somebody who has never heard of the sender, and lets him in
+// at once.
 double first_message(int number, std::uint16_t port, int& relayed) {
   const auto a = player(name_of("caller", static_cast<std::size_t>(number)), port);
   const auto b = player(name_of("callee", static_cast<std::size_t>(number)), port);

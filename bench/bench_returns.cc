@@ -1,5 +1,6 @@
-// Many users of one server, who are simulated, and their server, whose time is real: each datagram that comes to it takes as long as it
-// really takes, and what comes meanwhile waits. All log in; then the server is killed, and starts again after a second.
+// Many users of one server, who are simulated, and their server, whose time is real: each datagram
+// that comes to it takes as long as it really takes, and what comes meanwhile waits. All log in;
+// then the server is killed, and starts again after a second.
 //
 //   bench_returns local --row 20000    so many users, over lines of 25 ms each way
 #include <cmath>
@@ -244,7 +245,8 @@ class Scene {
     user.wake = std::max(next, now_ + microseconds(10));
     at(user.wake, number);
   }
-  // As Network::Online does: at once, and then after 250 ms, doubled each time up to 15 s, give or take a quarter.
+  // As Network::Online does: at once, and then after 250 ms, doubled each time up to 15 s, give or
+  // take a quarter.
   void lose(User& user) {
     user.client.on_disconnected(now_);
     const double wait = user.tries == 0 ? 0 : std::min(0.25 * std::pow(2, user.tries - 1), 15.0);

@@ -1,4 +1,5 @@
-// Resident memory of the server's parts, filled inside one process by clients that are no more than their messages.
+// Resident memory of the server's parts, filled inside one process by clients that are no more than
+// their messages.
 #include <malloc.h>
 
 #include <fstream>

@@ -1,5 +1,6 @@
-// What the congestion controller makes of lines that loopback has not: simulated, so the same on every machine. Goodput is
-// payload that was delivered; a share is of the line's rate, whose packets carry headers too.
+// What the congestion controller makes of lines that loopback has not: simulated, so the same on
+// every machine. Goodput is payload that was delivered; a share is of the line's rate, whose
+// packets carry headers too.
 #include "measure.h"
 #include "sim/line_changes.h"
 #include "sim/voice_beside_bulk.h"
@@ -154,7 +155,8 @@ void voice_beside_bulk() {
                 {"share", busy.bulk_bytes_per_s / static_cast<double>(megabits(20))}});
 }
 
-// The grid of sim/line_changes.h: its worst stream, its slowest transfer, and the cells that miss their bounds.
+// The grid of sim/line_changes.h: its worst stream, its slowest transfer, and the cells that miss
+// their bounds.
 void worst_of_line_changes() {
   double late_max = 0, share_min = 1, unsettled = 0;
   for (const LineChange& change : sim::line_changes()) {

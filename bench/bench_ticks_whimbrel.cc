@@ -1,5 +1,6 @@
-// A game server on Whimbrel (ticks.h): the server through the public API, encrypted. The players are bare endpoints with a
-// socket each: a thousand whole instances in one process would be the slower side.
+// A game server on Whimbrel (ticks.h): the server through the public API, encrypted. The players
+// are bare endpoints with a socket each: a thousand whole instances in one process would be the
+// slower side.
 #include <whimbrel/networking_messages.h>
 #include <whimbrel/send_flags.h>
 

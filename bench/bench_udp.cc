@@ -1,5 +1,6 @@
-// Bare UDP: one blocking send and one blocking recv a datagram, no encryption, nothing sent again. The floor for round
-// trips; for floods it says what the kernel charges without batches. "Bulk" is 1200-byte datagrams.
+// Bare UDP: one blocking send and one blocking recv a datagram, no encryption, nothing sent again.
+// The floor for round trips; for floods it says what the kernel charges without batches. "Bulk" is
+// 1200-byte datagrams.
 #include "sockets.h"
 
 namespace bench {

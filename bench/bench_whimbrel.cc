@@ -1,5 +1,5 @@
-// Whimbrel through its public API, default flags, encrypted. There is no window of the application's own: a send that is
-// refused (kLimitExceeded) waits until there is room.
+// Whimbrel through its public API, default flags, encrypted. There is no window of the
+// application's own: a send that is refused (kLimitExceeded) waits until there is room.
 #include <whimbrel/networking_messages.h>
 
 #include <sys/resource.h>
@@ -161,7 +161,8 @@ void connect_one_by_one(const Arguments& arguments) {
   print_times(std::move(times));
 }
 
-// Both ends of a crossed open in one process, each with its own thread: how long until both have the other's message.
+// Both ends of a crossed open in one process, each with its own thread: how long until both have
+// the other's message.
 double cross_once() {
   const Net a = create(base_config("a")), b = create(base_config("b"));
   const Identity name_a = a->identity(), name_b = b->identity();

@@ -1,5 +1,5 @@
-// A client of a rendezvous on a real socket, without anything else: no relay, no peers. What the library's Network::Online is
-// to the rendezvous.
+// A client of a rendezvous on a real socket, without anything else: no relay, no peers. What the
+// library's Network::Online is to the rendezvous.
 #pragma once
 
 #include <poll.h>

@@ -1,5 +1,5 @@
-// What the benchmark programs share: their command line, clocks, the measured window, and the line of JSON that each
-// prints at its end. bench/run reads those lines.
+// What the benchmark programs share: their command line, clocks, the measured window, and the line
+// of JSON that each prints at its end. bench/run reads those lines.
 //
 //   bench_X server --port P --row ROW --seconds S    prints "ready", serves until SIGTERM, prints its result
 //   bench_X client --port P --row ROW --seconds S    measures, prints its result, ends
@@ -27,11 +27,13 @@ namespace bench {
 inline constexpr std::size_t kSmallBytes = 64;
 inline constexpr std::size_t kFullBytes = 1200;
 inline constexpr std::size_t kBulkBytes = 65536;
-// Socket buffers: what the kernel allows by default at most is often less; every rival asks for the same.
+// Socket buffers: what the kernel allows by default at most is often less; every rival asks for the
+// same.
 inline constexpr int kSocketBufferBytes = 4 << 20;
 // Before the measured window: caches, windows and estimators settle.
 inline constexpr double kWarmUpSeconds = 0.5;
-// A sender goes on this long after its window, so that the receiver's window, which began later, is full to its end.
+// A sender goes on this long after its window, so that the receiver's window, which began later, is
+// full to its end.
 inline constexpr double kAfterSeconds = 0.2;
 // Burst and memory rows.
 inline constexpr std::size_t kSessions = 1000;
@@ -140,8 +142,8 @@ inline void wait_for_harness(std::size_t sessions) {
   while (read(STDIN_FILENO, &byte, 1) > 0) continue;
 }
 
-// Counts what was delivered, and this process's CPU time, in a window that begins kWarmUpSeconds after start() (or
-// after the first count).
+// Counts what was delivered, and this process's CPU time, in a window that begins kWarmUpSeconds
+// after start() (or after the first count).
 class Meter {
  public:
   explicit Meter(double seconds) : seconds_wanted_(seconds) {}

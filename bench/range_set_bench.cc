@@ -1,4 +1,5 @@
-// The set of packet numbers received: in order (always), with gaps (loss), and as acknowledgements trim it.
+// The set of packet numbers received: in order (always), with gaps (loss), and as acknowledgements
+// trim it.
 #include "base/range_set.h"
 
 #include <benchmark/benchmark.h>

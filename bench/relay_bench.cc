@@ -1,4 +1,5 @@
-// What a relay does with a packet, without the kernel: forwarding between many slots, opening, and refusing junk.
+// What a relay does with a packet, without the kernel: forwarding between many slots, opening, and
+// refusing junk.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -120,9 +121,9 @@ double median_ns(std::vector<double>& times, std::size_t batch) {
   return *middle * 1e9 / static_cast<double>(batch);
 }
 
-// Packets as they come from one recvmmsg(): written to where the last ones were just before the clock runs. Each is from
-// another client than the one before, and to another: with many, the slots are not in the cache. As the server's loop does
-// it, or (`loop` 0) one packet after the other.
+// Packets as they come from one recvmmsg(): written to where the last ones were just before the
+// clock runs. Each is from another client than the one before, and to another: with many, the slots
+// are not in the cache. As the server's loop does it, or (`loop` 0) one packet after the other.
 void forward(benchmark::State& state) {
   const auto count = static_cast<std::size_t>(state.range(0));
   const bool loop = state.range(1) != 0;
@@ -174,7 +175,8 @@ BENCHMARK(forward)
     ->ArgsProduct({{2, 1000, 50'000}, {0, 1}})
     ->UseManualTime();
 
-// From a slot of one shard to a slot of the other: both halves and the copy between them, on one core.
+// From a slot of one shard to a slot of the other: both halves and the copy between them, on one
+// core.
 void forward_across(benchmark::State& state) {
   World world(static_cast<std::size_t>(state.range(0)), 2);
   std::array<std::vector<Client*>, 2> of_shard;

@@ -1,4 +1,5 @@
-// One client of a relay, as the load generator sees it: Whimbrel's own relay and TURN look the same from here.
+// One client of a relay, as the load generator sees it: Whimbrel's own relay and TURN look the same
+// from here.
 #pragma once
 
 #include <memory>
@@ -52,8 +53,8 @@ sockaddr_in address_of(int fd);
 //
 // Of whimbreld, whose state folder has the key of its tickets.
 std::vector<EndPair> make_leg_pairs(std::size_t count, const Arguments& arguments);
-// Of a TURN server. Both ends have an allocation and a channel to the other's relayed address; or (`plain`) the second is
-// a peer without a server, as RFC 8656 calls it.
+// Of a TURN server. Both ends have an allocation and a channel to the other's relayed address; or
+// (`plain`) the second is a peer without a server, as RFC 8656 calls it.
 std::vector<EndPair> make_turn_pairs(std::size_t count, bool plain, const Arguments& arguments);
 // Allocations alone, one after the other.
 std::vector<std::unique_ptr<End>> make_turn_ends(std::size_t count, const Arguments& arguments);

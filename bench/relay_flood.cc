@@ -1,5 +1,5 @@
-// What users of a server notice while its port is flooded with first packets of sessions: a pair that plays ping-pong through
-// the relay, and others who log in meanwhile.
+// What users of a server notice while its port is flooded with first packets of sessions: a pair
+// that plays ping-pong through the relay, and others who log in meanwhile.
 #include <atomic>
 #include <deque>
 #include <functional>

@@ -1,5 +1,5 @@
-// What a relay adds to a packet's time while it carries half of what it can: a pair that plays ping-pong through it, and by
-// turns with bare sockets, both with a thread at each end.
+// What a relay adds to a packet's time while it carries half of what it can: a pair that plays
+// ping-pong through it, and by turns with bare sockets, both with a thread at each end.
 #include <thread>
 
 #include "ping_pong.h"

@@ -24,7 +24,8 @@ ServerCpu server_cpu(int pid) {
     fail("the server is gone");
   ServerCpu cpu;
   cpu.total = static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) * 1e-9;
-  // proc(5): the fields behind the name, which is in brackets; the 14th and 15th of all are the times.
+  // proc(5): the fields behind the name, which is in brackets; the 14th and 15th of all are the
+  // times.
   std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
   std::string text;
   std::getline(file, text);

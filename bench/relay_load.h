@@ -1,6 +1,7 @@
 // Load on a relay: pairs of clients that send to each other, in both directions at once.
 //
-// Datagrams leave and come by sendmmsg() and recvmmsg(), one UDP datagram each: no segmentation offload, for any rival.
+// Datagrams leave and come by sendmmsg() and recvmmsg(), one UDP datagram each: no segmentation
+// offload, for any rival.
 #pragma once
 
 #include <array>

@@ -1,4 +1,5 @@
-// How many slots a relay opens a second, and what each costs the server; TURN allocations beside them.
+// How many slots a relay opens a second, and what each costs the server; TURN allocations beside
+// them.
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/resource.h>

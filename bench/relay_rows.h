@@ -6,7 +6,8 @@
 namespace bench {
 
 inline constexpr std::size_t kPairs = 16;
-// Packets of one direction on their way: enough that the relay never waits, too few to fill a socket's buffer.
+// Packets of one direction on their way: enough that the relay never waits, too few to fill a
+// socket's buffer.
 inline constexpr std::uint32_t kWindow = 8;
 inline constexpr double kSettleSeconds = 0.2;
 
@@ -18,7 +19,8 @@ void measure_flood(const Arguments& arguments);
 void measure_opens(const Arguments& arguments);
 void send_junk(const Arguments& arguments);
 
-// The i-th client that shares no /24 with another: relays count opens by that. Loopback has 2^16 of them, and this is one.
+// The i-th client that shares no /24 with another: relays count opens by that. Loopback has 2^16 of
+// them, and this is one.
 inline sockaddr_in lone_address(std::size_t i) {
   sockaddr_in address = loopback(0);
   address.sin_addr.s_addr =

@@ -44,8 +44,8 @@ NatConfig nat(std::uint8_t number) {
   return config;
 }
 
-// Two users behind symmetric translators, who know names, and the servers: one that is everything, or a rendezvous and two
-// relays, of which `near` is nearer to both.
+// Two users behind symmetric translators, who know names, and the servers: one that is everything,
+// or a rendezvous and two relays, of which `near` is nearer to both.
 class Meeting {
  public:
   Meeting(std::uint64_t seed, bool two_relays, Duration leg_round_trip, double loss)

@@ -1,4 +1,5 @@
-// Simulated rows of bench_sim about servers: how long strangers take to meet, and what an outage of a relay costs.
+// Simulated rows of bench_sim about servers: how long strangers take to meet, and what an outage of
+// a relay costs.
 #pragma once
 
 #include <string_view>

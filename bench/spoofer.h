@@ -11,7 +11,8 @@ namespace bench {
 // As many prefixes as a relay tells apart at the same time.
 inline constexpr std::size_t kSources = 4096;
 inline constexpr std::size_t kBatch = 64;
-// Sends from any address of this machine: a socket that is bound to none says for each datagram where it is from.
+// Sends from any address of this machine: a socket that is bound to none says for each datagram
+// where it is from.
 class Spoofer {
  public:
   explicit Spoofer(std::uint16_t port) : to_(loopback(port)), fd_(new_socket(1000)) {

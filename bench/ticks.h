@@ -1,6 +1,7 @@
-// A game server and its players, for each rival: at 60 Hz the server sends each player the state of the world, and each player
-// sends its input, at a moment of the tick of its own. Both unreliable. The players share one process, which never sleeps in a
-// socket: so nothing that the server sends pays for a wake-up of theirs.
+// A game server and its players, for each rival: at 60 Hz the server sends each player the state of
+// the world, and each player sends its input, at a moment of the tick of its own. Both unreliable.
+// The players share one process, which never sleeps in a socket: so nothing that the server sends
+// pays for a wake-up of theirs.
 #pragma once
 
 #include <sys/epoll.h>

@@ -1,4 +1,5 @@
-// The client's end of a TURN allocation: RFC 8656 over RFC 8489, long-term credentials, as much as a load generator needs.
+// The client's end of a TURN allocation: RFC 8656 over RFC 8489, long-term credentials, as much as
+// a load generator needs.
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <poll.h>
@@ -136,7 +137,8 @@ class TurnEnd final : public End {
     Response refusal(answer());
     realm_ = text_of(refusal.find(kRealm).value_or(Bytes()));
     nonce_ = text_of(refusal.find(kNonce).value_or(Bytes()));
-    // Before any credentials: the server still has an allocation of this port, which another process had.
+    // Before any credentials: the server still has an allocation of this port, which another
+    // process had.
     if (realm_.empty() || nonce_.empty()) return false;
     const std::string secret = std::string(kUser) + ":" + realm_ + ":" + std::string(kPassword);
     EVP_Digest(secret.data(), secret.size(), key_.data(), nullptr, EVP_md5(), nullptr);

@@ -47,7 +47,8 @@ int main(int argc, char** argv) {
       for (const auto& message : net->receive_messages_on_channel(channel, 64)) {
         const auto result = net->send_message_to_user(message.identity(), message.payload(),
                                                       message.flags(), channel);
-        // A server for many would keep the message and try again when wait() says that there is room.
+        // A server for many would keep the message and try again when wait() says that there is
+        // room.
         if (result != whimbrel::Result::kOk) std::printf("an echo was dropped\n");
       }
     }

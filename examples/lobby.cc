@@ -1,5 +1,6 @@
-// Two strangers meet: whoever comes first makes a lobby, the next one finds it, and then they talk as any two users do. (Two who come
-// in the same moment both make one; a real program lists again while it waits.)
+// Two strangers meet: whoever comes first makes a lobby, the next one finds it, and then they talk
+// as any two users do. (Two who come in the same moment both make one; a real program lists again
+// while it waits.)
 //
 //   lobby alice 127.0.0.1:4040
 //   lobby bob   127.0.0.1:4040

@@ -1,5 +1,6 @@
-// port_before.cc on Whimbrel. Addresses stay addresses: a player is the identity "ip:127.0.0.1:PORT", so the rest of a game
-// need not change. What is gained: encryption, no spoofed senders, and any message can be made reliable with a flag.
+// port_before.cc on Whimbrel. Addresses stay addresses: a player is the identity
+// "ip:127.0.0.1:PORT", so the rest of a game need not change. What is gained: encryption, no
+// spoofed senders, and any message can be made reliable with a flag.
 //
 //   port_after MY_PORT PEER_PORT           both on this host
 #include <unistd.h>

@@ -1,5 +1,6 @@
-// A game's network code as it often looks: one UDP socket, sendto() and recvfrom(), addresses as players. It tells the
-// other player ten times where we are, and prints what it hears. port_after.cc is the same program on Whimbrel.
+// A game's network code as it often looks: one UDP socket, sendto() and recvfrom(), addresses as
+// players. It tells the other player ten times where we are, and prints what it hears.
+// port_after.cc is the same program on Whimbrel.
 //
 //   port_before MY_PORT PEER_PORT          both on this host
 #include <arpa/inet.h>

@@ -61,8 +61,8 @@ AmplificationChecker::Table& AmplificationChecker::table(NodeId node) {
 void AmplificationChecker::on_sent(const PacketView& packet) {
   const auto [it, first] = table(packet.sender).try_emplace(packet.to);
   Remote& remote = it->second;
-  // A dial goes where the application wants it to go, whatever came from there; a client's Open and its probes of relays go where
-  // the rendezvous says.
+  // A dial goes where the application wants it to go, whatever came from there; a client's Open and
+  // its probes of relays go where the rendezvous says.
   const bool probe = packet.bytes.size() > 1 && packet.bytes[0] == 0x00 && packet.bytes[1] == 0x01;
   const bool open = packet.bytes[0] == static_cast<std::uint8_t>(relay::Kind::kOpen);
   const bool dial = packet.bytes[0] == 0xe0 || packet.bytes[0] == 0xe2 || open || probe;
@@ -78,7 +78,8 @@ void AmplificationChecker::on_sent(const PacketView& packet) {
 void AmplificationChecker::on_delivered(const PacketView& packet) {
   Remote& remote = table(packet.receiver)[packet.from];
   remote.received += packet.bytes.size();
-  // An injected packet may be a copy of a data packet: whoever made it has the keys, and has heard us.
+  // An injected packet may be a copy of a data packet: whoever made it has the keys, and has heard
+  // us.
   const bool data = !packet.bytes.empty() && packet_kind(packet.bytes[0]) == PacketKind::kData;
   if (packet.sender != kNobody || data) remote.validated |= remote.heard_us;
   if (packet.sender == kNobody) return;

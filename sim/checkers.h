@@ -13,9 +13,10 @@
 
 namespace whimbrel::sim {
 
-// A nonce is never used twice: the packet numbers that one life of a node puts under one receiver index only go up. (The
-// number on the wire is cut short; whoever sees every packet can tell the whole one.) Within packets of a relay's leg, a
-// number may come again if all of the packet does: then it is the same one, by another way.
+// A nonce is never used twice: the packet numbers that one life of a node puts under one receiver
+// index only go up. (The number on the wire is cut short; whoever sees every packet can tell the
+// whole one.) Within packets of a relay's leg, a number may come again if all of the packet does:
+// then it is the same one, by another way.
 class NonceChecker final : public PacketObserver {
  public:
   explicit NonceChecker(Simulation& simulation) : simulation_(simulation) {}
@@ -44,8 +45,9 @@ class NonceChecker final : public PacketObserver {
   std::map<NodeId, std::uint32_t> lives_;
 };
 
-// RFC 9000 8.1: an address that spoke to us first gets at most three times the bytes it sent, until it has shown that it
-// hears us: whoever is there sent something, from wherever (8.2.3), after something of ours had reached it.
+// RFC 9000 8.1: an address that spoke to us first gets at most three times the bytes it sent, until
+// it has shown that it hears us: whoever is there sent something, from wherever (8.2.3), after
+// something of ours had reached it.
 class AmplificationChecker final : public PacketObserver {
  public:
   explicit AmplificationChecker(Simulation& simulation) : simulation_(simulation) {}
@@ -88,15 +90,16 @@ class QuietMeter {
   std::uint64_t packets_;
 };
 
-// Bytes in flight stay within the window. From outside: what left within the last round trip cannot have been
-// acknowledged or given up yet, so it is in flight. Only for lines with one constant delay. `slack_bytes`: probes and
-// acknowledgements, which the window does not count.
+// Bytes in flight stay within the window. From outside: what left within the last round trip cannot
+// have been acknowledged or given up yet, so it is in flight. Only for lines with one constant
+// delay. `slack_bytes`: probes and acknowledgements, which the window does not count.
 class FlightChecker final : public PacketObserver {
  public:
   FlightChecker(Simulation& simulation, NodeId node, Duration round_trip, std::uint64_t slack_bytes)
       : simulation_(simulation), node_(node), round_trip_(round_trip), slack_bytes_(slack_bytes) {}
   void on_sent(const PacketView& packet) override;
-  // Tell it the window after every step: what left in the step was sent under the window that the step ended with.
+  // Tell it the window after every step: what left in the step was sent under the window that the
+  // step ended with.
   void on_window(std::uint64_t bytes);
   std::uint64_t peak_bytes() const { return peak_bytes_; }
 

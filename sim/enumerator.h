@@ -1,10 +1,11 @@
-// Bounded exhaustive enumeration: runs a piece of code once for every sequence of choices that it can make.
+// Bounded exhaustive enumeration: runs a piece of code once for every sequence of choices that it
+// can make.
 //
 //   Enumerator choices;
 //   while (choices.next()) { if (choices.below(2)) ...; for (...) choices.below(n) ...; }
 //
-// The choices may depend on earlier ones. It counts like a number whose digits have their own bases: the last digit that
-// can grow does, those behind it go away.
+// The choices may depend on earlier ones. It counts like a number whose digits have their own
+// bases: the last digit that can grow does, those behind it go away.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// What happens next in a simulation: one ordered queue. Equal times leave in the order in which they were put in, so that
-// the same seed gives the same run.
+// What happens next in a simulation: one ordered queue. Equal times leave in the order in which
+// they were put in, so that the same seed gives the same run.
 #pragma once
 
 #include <algorithm>

@@ -149,7 +149,8 @@ bool Host::close_session(const Identity& user) {
     if (dropped) unread_.erase(*dropped);
   }
   if (closed) {
-    // Either side's data may be lost by it, and both applications know: one did it, the other reads ClosedByPeer.
+    // Either side's data may be lost by it, and both applications know: one did it, the other reads
+    // ClosedByPeer.
     note_break(user);
     if (const Host* other = world_.find(user)) world_.ledger().on_break(other->life(), id_);
   }

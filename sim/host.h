@@ -1,5 +1,6 @@
-// A peer in a simulation: a network (an endpoint, and where a server is configured the way to it), and an application that
-// models what a node does for one: an inbox by channel, requests answered by a rule, failures noted. Made by World.
+// A peer in a simulation: a network (an endpoint, and where a server is configured the way to it),
+// and an application that models what a node does for one: an inbox by channel, requests answered
+// by a rule, failures noted. Made by World.
 #pragma once
 
 #include <deque>
@@ -40,7 +41,7 @@ class Host final : public Node {
   // `seed` is for everything random in the endpoint.
   Host(World& world, HostConfig config, std::uint64_t seed);
 
-  // --- who it is -------------------------------------------------------------------------------------------------
+  // --- who it is ---------------------------------------------------------------------------------
   NodeId id() const { return id_; }
   std::uint32_t life() const { return life_; }
   Endpoint& endpoint() { return network_->endpoint(); }
@@ -58,7 +59,7 @@ class Host final : public Node {
   Identity identity() const;
   Instant now() const;
 
-  // --- what the application does ---------------------------------------------------------------------------------
+  // --- what the application does -----------------------------------------------------------------
   OnRequest on_request = OnRequest::kAccept;
   Reading reading = Reading::kAtOnce;
   // Everything that arrives must stand in the ledger.
@@ -104,7 +105,7 @@ class Host final : public Node {
   ConnectionStatus status(const Identity& user) const;
   ConnectionStatus status(const Host& user) const { return status(name_of(user)); }
 
-  // --- what was observed -----------------------------------------------------------------------------------------
+  // --- what was observed -------------------------------------------------------------------------
   struct Request {
     Instant at;
     Identity from;
@@ -123,15 +124,16 @@ class Host final : public Node {
   std::uint64_t unread_bytes() const { return unread_bytes_; }
   std::uint64_t count(Count count) const { return endpoint().counters()[count]; }
 
-  // --- what befalls it -------------------------------------------------------------------------------------------
-  // The clock of its machine goes ahead by this (below zero: behind) from now on; the driver notices when it wakes next.
+  // --- what befalls it ---------------------------------------------------------------------------
+  // The clock of its machine goes ahead by this (below zero: behind) from now on; the driver
+  // notices when it wakes next.
   void set_clock_error(UnixMillis ahead) { clock_error_ = ahead; }
   // The process dies and is started again, without a word to anyone.
   void restart(bool same_key);
   // Another address, as after a change of network.
   void move(const IpAddress& address);
 
-  // --- Node ------------------------------------------------------------------------------------------------------
+  // --- Node --------------------------------------------------------------------------------------
   void receive(const IpAddress& from, MutableBytes datagram, Instant now) override;
   void advance(Instant now) override;
   std::optional<Transmit> poll_transmit(MutableBytes buffer, Instant now) override;

@@ -19,7 +19,7 @@ std::uint32_t Ledger::new_life(NodeId node) {
   return next_life_++;
 }
 
-// magic 4 | sender's life 4 | receiver 4 | channel 4 | number 8 | reliable 1 | name 3 | size 4 | filling
+//  magic 4 | sender's life 4 | receiver 4 | channel 4 | number 8 | reliable 1 | name 3 | size 4 | filling
 void Ledger::fill(MutableBytes payload, const Header& header) {
   ByteWriter out(payload);
   out.u32(kMagic);

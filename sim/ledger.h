@@ -1,5 +1,6 @@
-// Who sent what to whom, and what came of it. Every payload names its sender, flow and number and is filled with bytes
-// that follow from them, so that the receiver alone can tell whether it is whole, new and in order.
+// Who sent what to whom, and what came of it. Every payload names its sender, flow and number and
+// is filled with bytes that follow from them, so that the receiver alone can tell whether it is
+// whole, new and in order.
 //
 //   reliable    exactly once, in order per channel, the same bytes; within one session without a gap; what never came
 //               must be explained: the sender was told, or one of the two applications closed or dropped it
@@ -27,8 +28,9 @@ class Ledger {
 
   // One life of one endpoint.
   std::uint32_t new_life(NodeId node);
-  // The payload of the next message of a flow; noted only by on_taken(), so that a refused send leaves no gap.
-  // `name`: by which of its names the receiver is called; order holds for each alone. 24 bits.
+  // The payload of the next message of a flow; noted only by on_taken(), so that a refused send
+  // leaves no gap. `name`: by which of its names the receiver is called; order holds for each
+  // alone. 24 bits.
   SharedBytes make(std::uint32_t life, NodeId to, ChannelId channel, bool reliable,
                    std::size_t size, std::uint32_t name = 0) const;
   void on_taken(std::uint32_t life, NodeId to, ChannelId channel, bool reliable,
@@ -39,7 +41,8 @@ class Ledger {
   // The application of `node` closed the session or channel before it took this one.
   void on_dropped(NodeId node, std::uint32_t receiver_life, SessionId session,
                   const ReceivedMessage& message);
-  // The sender knows that what it sent to `to` until now may be lost: it was told, or closed or restarted itself.
+  // The sender knows that what it sent to `to` until now may be lost: it was told, or closed or
+  // restarted itself.
   void on_break(std::uint32_t life, NodeId to);
   void on_break_with_all(std::uint32_t life);
 

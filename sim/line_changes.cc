@@ -24,8 +24,8 @@ constexpr std::size_t kBulkBytes = 16384;
 constexpr Duration kRefill = milliseconds(1);
 constexpr ChannelId kStreamChannel = 0, kBulkChannel = 1;
 constexpr std::uint64_t kBufferBytes = 64 << 20;
-// The transfer keeps this much of the faster line in the session's hands, so that it never runs dry and leaves the stream its
-// part of the send limit.
+// The transfer keeps this much of the faster line in the session's hands, so that it never runs dry
+// and leaves the stream its part of the send limit.
 constexpr double kAheadSeconds = 1.5;
 // The line's buffer, in time at the rate it begins with.
 constexpr double kBufferSeconds = 0.1;

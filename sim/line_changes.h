@@ -1,5 +1,6 @@
-// A session on a line that changes while it is used: the grid of changes, the traffic on it, and what came of it. One place
-// for the test that judges it (tests/simulation) and for the program that prints it (bench_sim). Deterministic.
+// A session on a line that changes while it is used: the grid of changes, the traffic on it, and
+// what came of it. One place for the test that judges it (tests/simulation) and for the program
+// that prints it (bench_sim). Deterministic.
 #pragma once
 
 #include <string>
@@ -26,16 +27,19 @@ bool has_bulk(Traffic traffic);
 
 struct LineChange {
   std::string name;
-  // The line of the data. On the way back it has the same delay, jitter, loss and reordering, and no limit.
+  // The line of the data. On the way back it has the same delay, jitter, loss and reordering, and
+  // no limit.
   LinkConfig before, after;
   Duration gap{};  // nothing passes for this long, then the line is as after
 };
 // Every change of the grid, of each line it begins with.
 std::vector<LineChange> line_changes();
 
-// Of one change in the middle of a session, from the time on when it must have settled: two seconds or five round trips.
+// Of one change in the middle of a session, from the time on when it must have settled: two seconds
+// or five round trips.
 struct LineChangeResult {
-  // Of the stream's messages: how much later than the longest delay of the line itself the worst one came, in ms.
+  // Of the stream's messages: how much later than the longest delay of the line itself the worst
+  // one came, in ms.
   double late_max_ms = 0;
   double arrived = 1;        // share of the messages
   double goodput = 0;        // of the bulk transfer, bytes/s

@@ -23,7 +23,8 @@ bool Link::is_lost(Random& random) {
   return lost;
 }
 
-// RFC 2697 3: a bucket, here counted from its bottom, so that rate and burst may change at any time.
+// RFC 2697 3: a bucket, here counted from its bottom, so that rate and burst may change at any
+// time.
 bool Link::is_policed(std::size_t wire_bytes, Instant now) {
   if (config_.policer_rate == 0) return false;
   const double worn_off = to_seconds(now - policer_at_) * static_cast<double>(config_.policer_rate);

@@ -1,4 +1,5 @@
-// One direction of a line, with everything that may happen to a datagram on it. Computes arrival times; keeps no packets.
+// One direction of a line, with everything that may happen to a datagram on it. Computes arrival
+// times; keeps no packets.
 #pragma once
 
 #include <array>
@@ -32,7 +33,8 @@ struct LinkConfig {
   std::size_t mtu = 65507;  // UDP payload; anything larger vanishes without a word
   // What waits for the line; over it the new packet is dropped. Only with a rate.
   std::uint64_t queue_bytes_max = 256 * 1024;
-  // A policer before the line: what exceeds this rate on average, in bytes/s, is dropped and never waits; 0 = none.
+  // A policer before the line: what exceeds this rate on average, in bytes/s, is dropped and never
+  // waits; 0 = none.
   std::uint64_t policer_rate = 0;
   std::uint64_t policer_burst = 30'000;  // bytes
   std::uint32_t header_bytes = 28;       // IPv4 and UDP

@@ -1,5 +1,6 @@
-// Something in a simulation that has an address and obeys the core's contract: inputs, then outputs, then sleep until the
-// next deadline. Peers are nodes; a relay or a rendezvous server can be one as well.
+// Something in a simulation that has an address and obeys the core's contract: inputs, then
+// outputs, then sleep until the next deadline. Peers are nodes; a relay or a rendezvous server can
+// be one as well.
 #pragma once
 
 #include <optional>
@@ -18,8 +19,8 @@ class Node {
   virtual void advance(Instant now) = 0;
   virtual std::optional<Transmit> poll_transmit(MutableBytes buffer, Instant now) = 0;
   virtual Instant next_deadline() const = 0;
-  // What the application does once everything has left: takes events and messages, answers them. True: it gave the
-  // node something to do, so the outputs are drained again.
+  // What the application does once everything has left: takes events and messages, answers them.
+  // True: it gave the node something to do, so the outputs are drained again.
   virtual bool turn(Instant) { return false; }
 };
 

@@ -1,5 +1,5 @@
-// A hash over every packet that was sent and delivered, with its time and addresses: two runs are the same exactly when
-// it is the same.
+// A hash over every packet that was sent and delivered, with its time and addresses: two runs are
+// the same exactly when it is the same.
 #pragma once
 
 #include <algorithm>

@@ -1,9 +1,10 @@
-// A network in a box: nodes, their lines, address translators and a clock of its own. Everything comes from one seed.
+// A network in a box: nodes, their lines, address translators and a clock of its own. Everything
+// comes from one seed.
 //
 //   host -> uplink -> (NAT) -> an instant core -> (NAT) -> downlink -> host
 //
-// The run goes from event to event. All that happens at one instant is handed in first; then the nodes concerned are
-// drained, in the order in which they were touched. Not thread-safe.
+// The run goes from event to event. All that happens at one instant is handed in first; then the
+// nodes concerned are drained, in the order in which they were touched. Not thread-safe.
 #pragma once
 
 #include <functional>
@@ -39,7 +40,7 @@ class Simulation {
   Simulation(const Simulation&) = delete;
   Simulation& operator=(const Simulation&) = delete;
 
-  // --- building --------------------------------------------------------------------------------------------------
+  // --- building ----------------------------------------------------------------------------------
   // `node` must outlive the simulation's last run. Behind `nat` the address is a private one.
   NodeId attach(Node& node, const IpAddress& address, Nat* nat = nullptr);
   Nat& add_nat(const NatConfig& config);
@@ -55,16 +56,16 @@ class Simulation {
   void set_filter(Filter filter) { filter_ = std::move(filter); }
   void observe(PacketObserver& observer) { observers_.push_back(&observer); }
 
-  // --- faults of a node ------------------------------------------------------------------------------------------
-  // Asleep: no timers, nothing is received. `clock_stops`: its clock has not moved when it wakes up (suspend under
-  // CLOCK_MONOTONIC); otherwise all its deadlines are past at once.
+  // --- faults of a node --------------------------------------------------------------------------
+  // Asleep: no timers, nothing is received. `clock_stops`: its clock has not moved when it wakes up
+  // (suspend under CLOCK_MONOTONIC); otherwise all its deadlines are past at once.
   void sleep(NodeId id, bool clock_stops);
   void wake_up(NodeId id);
   bool asleep(NodeId id) const { return places_[id]->asleep; }
   // The node begins a new life: observers are told.
   void restarted(NodeId id);
 
-  // --- running ---------------------------------------------------------------------------------------------------
+  // --- running -----------------------------------------------------------------------------------
   Instant now() const { return now_; }
   UnixMillis unix_now() const { return kUnixStart + to_milliseconds(now_.time_since_epoch()); }
   // What the node's own clock says.
@@ -81,7 +82,7 @@ class Simulation {
   // Runs until `done`, asked after each instant, says so; false when `time_max` passed first.
   bool run_until(const std::function<bool()>& done, Duration time_max);
 
-  // --- findings --------------------------------------------------------------------------------------------------
+  // --- findings ----------------------------------------------------------------------------------
   // Something that must not happen did. The first kViolationsMax are kept.
   void violation(const std::string& text);
   const std::vector<std::string>& violations() const { return violations_; }

@@ -1,4 +1,5 @@
-// A server in a simulation: a site, and what a disk keeps of it from one life of the process to the next. Made by World.
+// A server in a simulation: a site, and what a disk keeps of it from one life of the process to the
+// next. Made by World.
 #pragma once
 
 #include <deque>
@@ -49,7 +50,7 @@ class SiteNode final : public Node {
   // Says that it will be gone in `time`, and then is.
   void drain(Duration time);
 
-  // --- Node ------------------------------------------------------------------------------------------------------
+  // --- Node --------------------------------------------------------------------------------------
   void receive(const IpAddress& from, MutableBytes datagram, Instant now) override;
   void advance(Instant now) override;
   std::optional<Transmit> poll_transmit(MutableBytes buffer, Instant now) override;

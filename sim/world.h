@@ -18,8 +18,8 @@ class World {
  public:
   explicit World(std::uint64_t seed);
 
-  // A host at 10.0.0.<n>:4000, n from 1. `name`: an identity's text form; empty: it has no name. Behind `nat` it is at
-  // 192.168.<n>.2:4000.
+  // A host at 10.0.0.<n>:4000, n from 1. `name`: an identity's text form; empty: it has no name.
+  // Behind `nat` it is at 192.168.<n>.2:4000.
   Host& add(std::string_view name, HostConfig config = {}, Nat* nat = nullptr);
   // A server at 203.0.113.<n>:4040, n from 1, which runs.
   SiteNode& add_site(SiteNodeConfig config = {});

@@ -1,4 +1,5 @@
-// Which channels the commands talk on, unless --channel says otherwise. All commands of one version must agree.
+// Which channels the commands talk on, unless --channel says otherwise. All commands of one version
+// must agree.
 #pragma once
 
 inline constexpr int kChatChannel = 0;

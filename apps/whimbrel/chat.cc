@@ -38,7 +38,8 @@ constexpr const char* kHelp = R"(  /who              who is in the chat, and ove
 
 // Who keeps asking is named once; after such a pause it is news again.
 constexpr auto kAskedAgain = 30s;
-// Users at a time, those included who have left. With a server each is watched: whimbrel::kWatchesMax.
+// Users at a time, those included who have left. With a server each is watched:
+// whimbrel::kWatchesMax.
 constexpr std::size_t kPeersMax = whimbrel::kWatchesMax;
 // Of what could not be delivered, for each user.
 constexpr std::size_t kUndeliveredShown = 20;
@@ -124,7 +125,7 @@ Chat::Chat(whimbrel::NetworkingMessages& net, const ChatOptions& options)
   for (const std::string& user : options.users) find_or_add(parse_user(user), true);
 }
 
-// --- who is here -----------------------------------------------------------------------------------------------------
+// --- who is here ---------------------------------------------------------------------------------
 
 ChatPeer* Chat::find(const Identity& who) {
   for (const auto& peer : peers_) {
@@ -205,9 +206,10 @@ void Chat::on_changed(const Identity& who, ConnectionState state, const Connecti
   if (peer != nullptr) peer->on_session_changed(state, info);
 }
 
-// --- the server ------------------------------------------------------------------------------------------------------
+// --- the server ----------------------------------------------------------------------------------
 
-// A text that says more than the name: of a relay that carries nothing, of a server that is about to stop.
+// A text that says more than the name: of a relay that carries nothing, of a server that is about
+// to stop.
 void Chat::on_online(const ServerStatus& status, bool changed) {
   if (changed) told_of_server_.clear();
   const bool named = status.text.starts_with("online as ");
@@ -236,7 +238,7 @@ void Chat::on_server(const ServerStatus& status) {
                            status.state == State::kConnecting ? "; trying again" : ""));
 }
 
-// --- what is typed ---------------------------------------------------------------------------------------------------
+// --- what is typed -------------------------------------------------------------------------------
 
 void Chat::take_command(const std::string& line) {
   const std::size_t space = line.find(' ');
@@ -289,7 +291,7 @@ void Chat::say(const std::string& line) {
   for_whoever_joins_.push_back(line);
 }
 
-// --- what comes ------------------------------------------------------------------------------------------------------
+// --- what comes ----------------------------------------------------------------------------------
 
 std::size_t Chat::show_lines() {
   std::size_t shown = 0;
@@ -305,7 +307,8 @@ std::size_t Chat::show_lines() {
   }
 }
 
-// A word that begins a session comes before the lines of that session, and behind those of the one before.
+// A word that begins a session comes before the lines of that session, and behind those of the one
+// before.
 std::size_t Chat::show_messages() {
   const auto words = net_.receive_messages_on_channel(place_.words_channel, 64);
   const std::size_t shown = show_lines();
@@ -327,7 +330,7 @@ void Chat::show_users() {
   if (peers_.empty()) screen_.tell("nobody");
 }
 
-// --- the course of it ------------------------------------------------------------------------------------------------
+// --- the course of it ----------------------------------------------------------------------------
 
 bool Chat::full() const {
   return for_whoever_joins_.size() >= KeptLines::kLinesMax ||

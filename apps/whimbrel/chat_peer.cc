@@ -55,7 +55,7 @@ bool ChatPeer::restless() const {
   return settling || owes_word_ || (!live_ && wanted_) || !kept_.empty();
 }
 
-// --- what happens ----------------------------------------------------------------------------------------------------
+// --- what happens --------------------------------------------------------------------------------
 
 void ChatPeer::say(std::string line) {
   if (line.size() > whimbrel::kMessageBytesMax) {
@@ -173,7 +173,7 @@ void ChatPeer::tell_once(const std::string& text) {
   place_.screen.tell(text);
 }
 
-// --- what we do ------------------------------------------------------------------------------------------------------
+// --- what we do ----------------------------------------------------------------------------------
 
 void ChatPeer::advance(Clock::time_point now) {
   ConnectionStatus status;

@@ -1,5 +1,6 @@
-// What two programs that chat tell each other beside the lines, on a channel of its own: which run of the program this is, and how
-// many lines of the other one's run have been shown here. So each line is shown once, also when a session breaks under it.
+// What two programs that chat tell each other beside the lines, on a channel of its own: which run
+// of the program this is, and how many lines of the other one's run have been shown here. So each
+// line is shown once, also when a session breaks under it.
 #pragma once
 
 #include <cstdint>

@@ -37,9 +37,9 @@ A file through a pipe:
 "whimbrel COMMAND --help" tells more about each.)";
 
 constexpr const char* kChatExamples =
-    R"(Each line that you type goes to everybody in the chat. Lines that begin with / are commands; /help lists them, and
-//TEXT sends /TEXT. What you type while somebody is away is kept and sent when they are back. When the chat ends, it lists
-what could not be delivered.
+    R"(Each line that you type goes to everybody in the chat. Lines that begin with / are commands;
+/help lists them, and //TEXT sends /TEXT. What you type while somebody is away is kept and sent
+when they are back. When the chat ends, it lists what could not be delivered.
 
 Examples, one a terminal:
   whimbrel chat --name bob --listen 127.0.0.1:4000
@@ -410,7 +410,8 @@ int wrong_use(const CLI::App& app, std::string why) {
   return 2;
 }
 
-// What stands where a command should, quoted and named; empty if there is nothing or a command was found.
+// What stands where a command should, quoted and named; empty if there is nothing or a command was
+// found.
 std::string unknown_word(const CLI::App& app, int argc, char** argv) {
   const CLI::App* at = &app;
   int depth = 1;

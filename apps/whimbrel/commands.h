@@ -1,5 +1,6 @@
-// The commands: what each can be told, and what runs it. command_line.cc fills these in from the command line; each command
-// stands in a file of its name and returns the exit code. All may throw Failure and UsageError.
+// The commands: what each can be told, and what runs it. command_line.cc fills these in from the
+// command line; each command stands in a file of its name and returns the exit code. All may throw
+// Failure and UsageError.
 #pragma once
 
 #include <cstdint>

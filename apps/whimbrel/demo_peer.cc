@@ -1,12 +1,13 @@
-// `whimbrel demo-peer` (hidden): a peer that is driven by JSON lines on stdin and tells what happens as JSON lines on
-// stdout. tools/demo and the tests hold two or more of them side by side.
+// `whimbrel demo-peer` (hidden): a peer that is driven by JSON lines on stdin and tells what
+// happens as JSON lines on stdout. tools/demo and the tests hold two or more of them side by side.
 //   {"do":"send","to":"bob","channel":0,"flags":8,"payload":"68656c6c6f"}   payload in hex
 //   {"do":"accept","user":"bob"}   {"do":"close","user":"bob"}   {"do":"info","user":"bob"}
 //   {"do":"server"}                how it stands with the server
 //   {"do":"watch","user":"bob"}    whether a user is online, from now on; "on":false ends it
 //   {"do":"channels","list":[0,1]} which channels are read (default 0 and 1)
 //   {"do":"set","option":"FakePacketLossSend","value":5}   {"do":"quit"}
-// Every command is answered by {"event":"done","do":...}; besides come "ready", "request", "failed", "presence", "message".
+// Every command is answered by {"event":"done","do":...}; besides come "ready", "request",
+// "failed", "presence", "message".
 #include <fmt/core.h>
 
 #include <deque>

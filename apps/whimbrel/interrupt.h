@@ -5,7 +5,8 @@
 void install_interrupt_handler();
 bool interrupted();
 
-// While nothing is there that could be closed, and what goes on may take long (a host is looked up): they end the process at once.
+// While nothing is there that could be closed, and what goes on may take long (a host is looked
+// up): they end the process at once.
 class EndsAtOnce {
  public:
   EndsAtOnce();

@@ -1,4 +1,5 @@
-// What was typed for one user and is not known to have reached them. It is kept over the ends of sessions, until it has.
+// What was typed for one user and is not known to have reached them. It is kept over the ends of
+// sessions, until it has.
 #pragma once
 
 #include <cstddef>
@@ -22,8 +23,8 @@ class KeptLines {
   void on_given();
   // The session has ended: what it was given may have arrived or not.
   void on_session_ended() { given_ = 0; }
-  // The other side's word: its run `run` has shown so many lines of ours. The first word of a session must come before
-  // anything is given to it.
+  // The other side's word: its run `run` has shown so many lines of ours. The first word of a
+  // session must come before anything is given to it.
   void on_shown(std::uint64_t run, std::uint64_t lines);
   // Everything that was given is confirmed; for programs that say nothing of lines.
   void on_all_confirmed();

@@ -155,7 +155,8 @@ void LineEditor::Inside::bind_keys() {
     const char* key;
     const char* what;
   };
-  // The keys of the terminals of today, where terminfo says something else; Ctrl-V would wait for the next key.
+  // The keys of the terminals of today, where terminfo says something else; Ctrl-V would wait for
+  // the next key.
   constexpr std::array<Binding, 12> kBindings = {{{"\\036", "ed-redisplay"},
                                                   {"\\026", "ed-unassigned"},
                                                   {"\\011", "ed-insert"},

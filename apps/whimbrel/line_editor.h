@@ -1,4 +1,5 @@
-// The line that a person types on a terminal, and can correct there while other lines are written above it.
+// The line that a person types on a terminal, and can correct there while other lines are written
+// above it.
 #pragma once
 
 #include <memory>
@@ -23,7 +24,8 @@ class LineEditor {
   // Ctrl-D on an empty line, or the terminal is gone.
   bool ended() const;
 
-  // Takes the line off the screen, so that something can be written there, and puts it below that again.
+  // Takes the line off the screen, so that something can be written there, and puts it below that
+  // again.
   void hide();
   void show();
   // What signals have asked for: the new size of the window, Ctrl-Z.

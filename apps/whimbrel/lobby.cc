@@ -117,7 +117,7 @@ std::unique_ptr<whimbrel::NetworkingMessages> open_with_server(const NodeOptions
   return open_node(options);
 }
 
-// --- from outside ----------------------------------------------------------------------------------------------------
+// --- from outside --------------------------------------------------------------------------------
 
 void print_json(const std::vector<LobbyListing>& lobbies) {
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
@@ -139,7 +139,7 @@ void print_table(const std::vector<LobbyListing>& lobbies) {
   }
 }
 
-// --- from inside -----------------------------------------------------------------------------------------------------
+// --- from inside ---------------------------------------------------------------------------------
 
 class Room {
  public:

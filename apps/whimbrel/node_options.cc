@@ -55,7 +55,8 @@ std::optional<HostPort> split_address(const std::string& text) {
   return parts;
 }
 
-// The library's addresses have no scope: without it the system would not know which network is meant.
+// The library's addresses have no scope: without it the system would not know which network is
+// meant.
 void refuse_scope(const std::string& host, const std::string& text) {
   if (host.find('%') == std::string::npos) return;
   throw UsageError(
@@ -105,7 +106,8 @@ std::vector<std::string> by_turns(const addrinfo* found) {
   return hosts;
 }
 
-// "localhost:4000" -> "[::1]:4000", "127.0.0.1:4000", in the order in which they are to be tried. Addresses stay as they are.
+// "localhost:4000" -> "[::1]:4000", "127.0.0.1:4000", in the order in which they are to be tried.
+// Addresses stay as they are.
 std::vector<std::string> resolve(const std::string& text) {
   const auto parts = split_address(text);
   if (!parts || parts->host.empty() || *parse_port(parts->port) == 0) {
@@ -131,7 +133,8 @@ std::vector<std::string> resolve(const std::string& text) {
   return addresses;
 }
 
-// For an identity, which is one address. IPv4 first: "localhost" is both, and far more programs listen there.
+// For an identity, which is one address. IPv4 first: "localhost" is both, and far more programs
+// listen there.
 std::string resolve_one(const std::string& text) {
   const std::vector<std::string> all = resolve(text);
   const auto v4 =
@@ -209,8 +212,8 @@ void bind_addresses(const NodeOptions& options, whimbrel::Config& config) {
   }
 }
 
-// A server gives a name to the first key that claims it, so a key that is gone with the process would lock its own name.
-// Empty where there is no home: then the key is a fresh one.
+// A server gives a name to the first key that claims it, so a key that is gone with the process
+// would lock its own name. Empty where there is no home: then the key is a fresh one.
 std::string default_key_file(const Identity& identity) {
   namespace fs = std::filesystem;
   const char* config = std::getenv("XDG_CONFIG_HOME");

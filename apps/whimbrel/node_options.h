@@ -37,8 +37,8 @@ struct AcceptPolicy {
   bool accepts(const whimbrel::Identity& user) const;
 };
 
-// A user as people write one: "alice" is str:alice, "10.0.0.7:4000" and "localhost:4000" are ip: identities, anything
-// else is an identity's text form. Throws UsageError.
+// A user as people write one: "alice" is str:alice, "10.0.0.7:4000" and "localhost:4000" are ip:
+// identities, anything else is an identity's text form. Throws UsageError.
 whimbrel::Identity parse_user(const std::string& text);
 
 // Throws UsageError for what the user wrote wrongly.

@@ -24,15 +24,16 @@ class PeerWatch {
   PeerWatch& operator=(const PeerWatch&) = delete;
 
   const whimbrel::Identity& peer() const { return peer_; }
-  // Throws Failure when the session failed or the peer closed it; `doing` is what broke off, as in "the transfer". Cheap:
-  // it asks for the state only now and then.
+  // Throws Failure when the session failed or the peer closed it; `doing` is what broke off, as in
+  // "the transfer". Cheap: it asks for the state only now and then.
   void check(std::string_view doing);
   // Sends, waiting for room as long as it takes. Throws Failure.
   void send(std::span<const std::uint8_t> message, int flags, int channel, std::string_view doing);
   // False when there is no room now. Throws Failure.
   bool try_send(std::span<const std::uint8_t> message, int flags, int channel,
                 std::string_view doing);
-  // Waits until everything reliable is confirmed, the peer closed, or the time is over. True unless the latter.
+  // Waits until everything reliable is confirmed, the peer closed, or the time is over. True unless
+  // the latter.
   bool flush(std::chrono::milliseconds timeout);
 
  private:

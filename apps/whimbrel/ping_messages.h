@@ -1,5 +1,5 @@
-// The messages of `whimbrel ping`: 'p' u64 number, filled up to the wanted size; the answer is the same with 'P'. The
-// number is big-endian and 0 for the message that opens the session.
+// The messages of `whimbrel ping`: 'p' u64 number, filled up to the wanted size; the answer is the
+// same with 'P'. The number is big-endian and 0 for the message that opens the session.
 #pragma once
 
 #include <cstdint>

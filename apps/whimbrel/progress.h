@@ -1,4 +1,5 @@
-// How far a long transfer is, on stderr: one line that is rewritten on a terminal, a line now and then elsewhere.
+// How far a long transfer is, on stderr: one line that is rewritten on a terminal, a line now and
+// then elsewhere.
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,5 @@
-// Where a person types lines and reads what comes: on a terminal what comes is written above the line that is half typed, elsewhere
-// (pipes, files) both go their own ways.
+// Where a person types lines and reads what comes: on a terminal what comes is written above the
+// line that is half typed, elsewhere (pipes, files) both go their own ways.
 #pragma once
 
 #include <memory>
@@ -19,7 +19,8 @@ class Screen {
   Screen(const Screen&) = delete;
   Screen& operator=(const Screen&) = delete;
 
-  // Sleeps until something was typed (unless `deaf`), `other_fd` is ready or the time is over. True if `other_fd` was ready.
+  // Sleeps until something was typed (unless `deaf`), `other_fd` is ready or the time is over. True
+  // if `other_fd` was ready.
   bool wait(int other_fd, int timeout_ms, bool deaf = false);
   std::optional<std::string> next();
   bool ended() const;

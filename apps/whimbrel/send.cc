@@ -36,7 +36,8 @@ constexpr std::string_view kDoing = "the transfer";
 constexpr auto kKeepAliveInterval = 45s;
 // Everything is confirmed then; only the last word of the session may be lost.
 constexpr auto kFarewellMax = 2s;
-// A receiver says at once that it has taken the stream; after so long with a session the user is told that none did.
+// A receiver says at once that it has taken the stream; after so long with a session the user is
+// told that none did.
 constexpr auto kPatience = 5s;
 
 class Sender {
@@ -224,7 +225,8 @@ void Sender::run() {
   wait_for_farewell();
 }
 
-// The receiver closes as soon as it knows that its confirmation arrived; going before that would leave it wondering.
+// The receiver closes as soon as it knows that its confirmation arrived; going before that would
+// leave it wondering.
 void Sender::wait_for_farewell() {
   const auto deadline = std::chrono::steady_clock::now() + kFarewellMax;
   while (std::chrono::steady_clock::now() < deadline && !interrupted()) {

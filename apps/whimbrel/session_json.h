@@ -7,7 +7,8 @@
 
 #include <whimbrel/networking_messages.h>
 
-// As text: on one line, or with so many blanks of indentation. ASCII alone: what peers call themselves may be anything.
+// As text: on one line, or with so many blanks of indentation. ASCII alone: what peers call
+// themselves may be anything.
 std::string json_text(const nlohmann::ordered_json& json, int indent = -1);
 
 nlohmann::ordered_json info_json(const whimbrel::ConnectionInfo& info);

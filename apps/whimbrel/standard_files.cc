@@ -14,7 +14,8 @@
 #include "failure.h"
 
 void fill_standard_files() {
-  // An input that cannot be read, an output that cannot be written; what is said on stderr is for nobody.
+  // An input that cannot be read, an output that cannot be written; what is said on stderr is for
+  // nobody.
   constexpr std::array<std::pair<int, int>, 3> kModes = {
       {{STDIN_FILENO, O_WRONLY}, {STDOUT_FILENO, O_RDONLY}, {STDERR_FILENO, O_WRONLY}}};
   for (const auto& [fd, mode] : kModes) {

@@ -1,4 +1,5 @@
-// What `send` and `recv` say to each other, in reliable messages on one channel. The first byte tells what it is:
+// What `send` and `recv` say to each other, in reliable messages on one channel. The first byte
+// tells what it is:
 //   'B' u64 id                 sender: a stream begins
 //   'D' bytes                  sender: data
 //   'K'                        sender: nothing for now, still there
@@ -6,7 +7,8 @@
 //   'T' u64 id                 receiver: the stream was taken, its data are being written
 //   'C' u64 id, u64 bytes      receiver: all of it is written
 //   'X' text                   receiver: it came to nothing, for this reason
-// Integers are big-endian. The transport already guarantees order and integrity; the count guards against mistakes here.
+// Integers are big-endian. The transport already guarantees order and integrity; the count guards
+// against mistakes here.
 #pragma once
 
 #include <array>

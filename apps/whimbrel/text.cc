@@ -14,7 +14,8 @@ struct Character {
   std::size_t size = 0;  // bytes; 0: these are no UTF-8
 };
 
-// How many bytes a character has that begins with this one, and the bits of it that this byte holds.
+// How many bytes a character has that begins with this one, and the bits of it that this byte
+// holds.
 Character lead(unsigned char byte) {
   if (byte < 0x80) return {byte, 1};
   if (byte >= 0xc2 && byte < 0xe0) return {byte & 0x1fu, 2};
@@ -44,7 +45,8 @@ bool steers(char32_t code) {
          (code >= 0x2066 && code <= 0x2069);
 }
 
-// Leaves no mark, so that two names with and without it look the same. From Default_Ignorable_Code_Point (Unicode 15, UAX 44).
+// Leaves no mark, so that two names with and without it look the same. From
+// Default_Ignorable_Code_Point (Unicode 15, UAX 44).
 bool hides(char32_t code) {
   constexpr std::array<std::pair<char32_t, char32_t>, 14> kHidden = {{
       {0xad, 0xad},

@@ -17,11 +17,12 @@ std::string duration_text(double seconds);
 std::string share_text(double share);
 // "98.25 ms", for round trips.
 std::string round_trip_text(double seconds);
-// A peer's text with '?' for every control character (those of 8 bits, too) and every byte that is no UTF-8: it must not
-// steer the terminal.
+// A peer's text with '?' for every control character (those of 8 bits, too) and every byte that is
+// no UTF-8: it must not steer the terminal.
 std::string printable(std::string_view text);
-// A name as people say it: "alice" for str:alice, otherwise the text form, with '?' also for what leaves no mark. It stays as it is where it would look like another name, or
-// like something that the program says.
+// A name as people say it: "alice" for str:alice, otherwise the text form, with '?' also for what
+// leaves no mark. It stays as it is where it would look like another name, or like something that
+// the program says.
 std::string short_name(const whimbrel::Identity& user);
 // "2026-11-22 22:31:05 UTC".
 std::string utc_text(std::int64_t unix_s);

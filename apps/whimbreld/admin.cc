@@ -134,7 +134,8 @@ class AdminHttp : public httplib::Server {
  public:
   AdminHttp() {
     new_task_queue = [this] { return new Workers(connections_); };
-    // Alone on its port: httplib shares it (SO_REUSEPORT) unless told otherwise. The next start need not wait for old connections.
+    // Alone on its port: httplib shares it (SO_REUSEPORT) unless told otherwise. The next start
+    // need not wait for old connections.
     set_socket_options([](socket_t socket) {
       const int yes = 1;
       ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);

@@ -11,7 +11,8 @@
 
 class AdminHttp;
 
-// A question has two seconds, 16 KiB and a connection of its own; who sends slowly keeps nobody else waiting, nor a stop.
+// A question has two seconds, 16 KiB and a connection of its own; who sends slowly keeps nobody
+// else waiting, nor a stop.
 class Admin {
  public:
   // `listen` is IP:PORT; port 0: any. Throws std::runtime_error.

@@ -1,5 +1,6 @@
-// What happened at the server, as lines for its operator. At level info there are networks (a /24 of IPv4, a /48 of IPv6) and keys,
-// and no names; names are for level debug. What others chose is quoted, with nothing in it that a terminal would obey.
+// What happened at the server, as lines for its operator. At level info there are networks (a /24
+// of IPv4, a /48 of IPv6) and keys, and no names; names are for level debug. What others chose is
+// quoted, with nothing in it that a terminal would obey.
 #pragma once
 
 #include <chrono>
@@ -17,7 +18,8 @@ std::string network_text(const whimbrel::IpAddress& address);
 class EventLog {
  public:
   using Clock = std::chrono::steady_clock;
-  // Whatever anybody does fills no disk: so many lines of refusals in a minute, and the rest in one that counts them.
+  // Whatever anybody does fills no disk: so many lines of refusals in a minute, and the rest in one
+  // that counts them.
   static constexpr std::size_t kLinesOfMinute = 20;
   static constexpr std::size_t kNetworksMax = 1000;
 
@@ -25,14 +27,16 @@ class EventLog {
     bool debug = false;
     std::string text;
   };
-  // `debug`: lines of that level are wanted, too. To be called again and again, also without events.
+  // `debug`: lines of that level are wanted, too. To be called again and again, also without
+  // events.
   std::vector<Line> look(const std::vector<whimbrel::SiteEvents>& events, bool debug,
                          Clock::time_point now);
 
  private:
   void tell(const whimbrel::rendezvous::RendezvousEvent& event, bool debug);
   void tell(const whimbrel::relay::SlotEvent& event);
-  // One line for the same of one network; at most kLinesOfMinute, and the others are counted by reason.
+  // One line for the same of one network; at most kLinesOfMinute, and the others are counted by
+  // reason.
   void tell_limited(const std::string& what, const whimbrel::IpAddress& from);
   void tell_limited();
   void tell_counted(Clock::time_point now);

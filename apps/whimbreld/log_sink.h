@@ -1,5 +1,6 @@
-// Where the lines of the log leave: a file descriptor whose reader may be slow, or gone. Nobody waits for it: a server whose log is
-// not read serves on, and says later how many lines are missing.
+// Where the lines of the log leave: a file descriptor whose reader may be slow, or gone. Nobody
+// waits for it: a server whose log is not read serves on, and says later how many lines are
+// missing.
 #pragma once
 
 #include <cstdint>

@@ -149,7 +149,8 @@ int serve(const Arguments& arguments, const Settings& settings) {
   // Before any thread: all of them leave these signals to wait_for_signal().
   const sigset_t signals = our_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  // A reader of the log that has gone, a file that may not grow: an error where it happens, and no end.
+  // A reader of the log that has gone, a file that may not grow: an error where it happens, and no
+  // end.
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
   Service service(settings, missing_of(arguments));
@@ -218,7 +219,8 @@ int run(const Arguments& arguments) {
   return 0;
 }
 
-// Where one is closed, a file that is opened later would have its number: the log would be written into the state.
+// Where one is closed, a file that is opened later would have its number: the log would be written
+// into the state.
 void fill_standard_files() {
   for (int file = STDIN_FILENO; file <= STDERR_FILENO; ++file) {
     if (::fcntl(file, F_GETFD) < 0 && errno == EBADF) (void)!::open("/dev/null", O_RDWR);

@@ -65,8 +65,8 @@ struct RelayNames::FirstAnswer {
   std::string not_yet;
 };
 
-// By a thread of its own: name servers that do not answer keep the system's resolver for many seconds, and a server whose
-// relays are named must come up all the same.
+// By a thread of its own: name servers that do not answer keep the system's resolver for many
+// seconds, and a server whose relays are named must come up all the same.
 Answer RelayNames::look_up_in_time(NamedSite& site, const std::vector<std::string>& texts,
                                    std::string* not_yet) {
   const auto first = std::make_shared<FirstAnswer>();

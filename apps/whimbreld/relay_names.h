@@ -1,5 +1,6 @@
-// The addresses of relays that clients are told of. What is written as a host name is looked up again and again: it may stand for
-// another machine by then, or could not be looked up when the server began.
+// The addresses of relays that clients are told of. What is written as a host name is looked up
+// again and again: it may stand for another machine by then, or could not be looked up when the
+// server began.
 #pragma once
 
 #include <chrono>
@@ -20,7 +21,8 @@ class RelayNames {
   static constexpr std::chrono::seconds kInterval{60};
   // While there is one that is not found.
   static constexpr std::chrono::seconds kIntervalMissing{5};
-  // What add() waits for name servers, all calls together; a name that comes later has kLatePatience.
+  // What add() waits for name servers, all calls together; a name that comes later has
+  // kLatePatience.
   static constexpr std::chrono::milliseconds kPatience{2000};
   static constexpr std::chrono::milliseconds kLatePatience{100};
 
@@ -32,12 +34,13 @@ class RelayNames {
   explicit RelayNames(Say warn, Resolve resolve = resolver())
       : warn_(std::move(warn)), resolve_(std::move(resolve)) {}
 
-  // Those that are added again with the same texts, and cannot be looked up now, have the addresses that they had there.
+  // Those that are added again with the same texts, and cannot be looked up now, have the addresses
+  // that they had there.
   void remember(const RelayNames& before);
 
-  // HOST:PORT or IP:PORT each: all their addresses. What can't be looked up at the moment is left out, with a warning; tick()
-  // tells of it when it is there. Throws std::runtime_error, whose text begins with `where`: a text is no address, or none that
-  // a client could send to.
+  // HOST:PORT or IP:PORT each: all their addresses. What can't be looked up at the moment is left
+  // out, with a warning; tick() tells of it when it is there. Throws std::runtime_error, whose text
+  // begins with `where`: a text is no address, or none that a client could send to.
   std::vector<whimbrel::IpAddress> add(const std::string& site, const std::string& where,
                                        const std::vector<std::string>& texts);
 

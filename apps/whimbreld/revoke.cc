@@ -65,8 +65,9 @@ std::string revoke_keys(SqliteRegistry& registry, const std::vector<PublicKey>& 
 
 }  // namespace
 
-// Whoever has the name, perhaps a thief, must not go on with the certificate for it. Not who has only logged in under it: where names
-// come from tokens or are numbers, nobody has claimed them, and that key is the right player's.
+// Whoever has the name, perhaps a thief, must not go on with the certificate for it. Not who has
+// only logged in under it: where names come from tokens or are numbers, nobody has claimed them,
+// and that key is the right player's.
 std::string release(const std::string& state_folder, const std::string& name) {
   const std::string path = database_of(state_folder);
   const auto identity = whimbrel::Identity::parse(name);

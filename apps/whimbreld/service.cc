@@ -58,7 +58,8 @@ std::optional<rendezvous::BackendKey> read_backend_key(const Settings& settings)
   return *key;
 }
 
-// Stands for how players prove who they are: another one after each change of the mode or of the key of tokens.
+// Stands for how players prove who they are: another one after each change of the mode or of the
+// key of tokens.
 std::string proof_of(LoginMode mode, const std::optional<rendezvous::BackendKey>& key) {
   if (!key) return mode == LoginMode::kOpen ? "open" : "numeric";
   const auto* secret = std::get_if<rendezvous::Hs256Key>(&*key);
@@ -147,7 +148,8 @@ namespace {
 // What would keep it from serving, before anything is made.
 void check_plan(const Plan& plan, const Settings& settings, Missing missing) {
   const bool in_use = check_state(settings.state_folder, missing);
-  // Where that is this very server, the ports are its own. One without a folder cannot be told from others.
+  // Where that is this very server, the ports are its own. One without a folder cannot be told from
+  // others.
   const bool any_port = in_use || settings.state_folder.empty();
   const std::string fault = ServerLoop::listen_fault(plan.loop, any_port);
   if (!fault.empty()) throw std::runtime_error(fault);
@@ -230,7 +232,8 @@ void Service::log_events() {
     spdlog::log(line.debug ? spdlog::level::debug : spdlog::level::info, "{}", line.text);
 }
 
-// The clients of the last life, who are told that there is a new one. Without it they notice by themselves, later.
+// The clients of the last life, who are told that there is a new one. Without it they notice by
+// themselves, later.
 ClientBook* Service::open_clients(const Settings& settings) {
   if (settings.state_folder.empty() || !settings.rendezvous) return nullptr;
   auto file = ClientFile::open(settings.state_folder + "/clients");

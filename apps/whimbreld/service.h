@@ -17,7 +17,8 @@
 #include "site_check.h"
 #include "state_folder.h"
 
-// What settings come to, as far as it depends on no state. Changes nothing. Throws std::runtime_error.
+// What settings come to, as far as it depends on no state. Changes nothing. Throws
+// std::runtime_error.
 struct Plan {
   Plan(const Settings& settings, RelayNames& names);
 
@@ -27,21 +28,23 @@ struct Plan {
   std::string proof;  // how logins are proved, for logins_since()
 };
 
-// Throws what Service would throw, as far as it can be told without making or changing anything; the ports are bound for a moment.
-// A server that is at work with the same state is no fault. Throws std::runtime_error.
+// Throws what Service would throw, as far as it can be told without making or changing anything;
+// the ports are bound for a moment. A server that is at work with the same state is no fault.
+// Throws std::runtime_error.
 void check_service(const Settings& settings, Missing missing);
 
 class Service {
  public:
-  // Opens state and sockets, and begins to serve. Throws std::runtime_error: what is wrong, and what to do.
+  // Opens state and sockets, and begins to serve. Throws std::runtime_error: what is wrong, and
+  // what to do.
   explicit Service(const Settings& settings, Missing missing = Missing::kRefused);
   // Stops at once.
   ~Service();
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;
 
-  // Takes over what can change while it serves, and reads all keys of others again. Throws std::runtime_error, and nothing
-  // changes.
+  // Takes over what can change while it serves, and reads all keys of others again. Throws
+  // std::runtime_error, and nothing changes.
   void reload(const Settings& settings);
   // What holds now.
   const Settings& settings() const { return settings_; }

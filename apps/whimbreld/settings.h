@@ -1,5 +1,5 @@
-// What an operator can say to whimbreld: in a TOML file, and by flags, which win. Every key has a default; a server that was
-// told nothing plays all parts on one port.
+// What an operator can say to whimbreld: in a TOML file, and by flags, which win. Every key has a
+// default; a server that was told nothing plays all parts on one port.
 #pragma once
 
 #include <cstdint>
@@ -81,7 +81,8 @@ void check_settings(const Settings& settings);
 std::vector<std::string> changed_settings(const Settings& before, const Settings& after);
 // Takes over what a server can change while it serves.
 void take_reloadable(const Settings& from, Settings& to);
-// What a flag of the command line says for one key; the file's checks hold for it, too. A list has several values. Throws SettingsError.
+// What a flag of the command line says for one key; the file's checks hold for it, too. A list has
+// several values. Throws SettingsError.
 void set_by_flag(Settings& settings, const std::string& flag, const std::string& table,
                  const std::string& name, const std::vector<std::string>& values);
 // All keys with their values, as a file that read_settings() takes: with a comment on each.

@@ -1,5 +1,6 @@
-// Whether the relays of [[sites]] take the tickets that this server gives out: it asks them itself, once a minute, as a player
-// would. A relay drops tickets that are sealed with another key without a word, so no player could say what is wrong.
+// Whether the relays of [[sites]] take the tickets that this server gives out: it asks them itself,
+// once a minute, as a player would. A relay drops tickets that are sealed with another key without
+// a word, so no player could say what is wrong.
 #pragma once
 
 #include <chrono>

@@ -12,7 +12,8 @@ using whimbrel::PublicKey;
 
 namespace {
 
-// A database that somebody else has locked is waited for so long, no longer: meanwhile nobody is served.
+// A database that somebody else has locked is waited for so long, no longer: meanwhile nobody is
+// served.
 constexpr int kBusyMilliseconds = 100;
 constexpr std::chrono::seconds kWarnInterval{10};
 
@@ -45,7 +46,8 @@ SqliteRegistry::SqliteRegistry(const std::string& path, Warn warn)
   if (result != SQLITE_OK) fail();
   sqlite3_busy_timeout(database_.get(), kBusyMilliseconds);
   execute("PRAGMA journal_mode = WAL");
-  // What was answered outlives the process; the last moments before a power cut need not, and nobody waits for the disk.
+  // What was answered outlives the process; the last moments before a power cut need not, and
+  // nobody waits for the disk.
   execute("PRAGMA synchronous = NORMAL");
   execute(kTables);
   find_name_ = prepare("SELECT key FROM names WHERE app = ? AND identity = ?");
@@ -57,7 +59,8 @@ SqliteRegistry::SqliteRegistry(const std::string& path, Warn warn)
       "INSERT INTO numbers (app, number, key) "
       "SELECT ?1, coalesce(max(number), 0) + 1, ?2 FROM numbers WHERE app = ?1 RETURNING number");
   find_revoked_ = prepare("SELECT 1 FROM revoked WHERE key = ?");
-  // One that is older than this program was dated by a clock that had not been set: it counts for good.
+  // One that is older than this program was dated by a clock that had not been set: it counts for
+  // good.
   list_revoked_ = prepare(
       "SELECT key FROM revoked WHERE made >= ? OR made < unixepoch('2026-01-01') "
       "ORDER BY made DESC LIMIT ?");

@@ -16,8 +16,8 @@
 
 class SqliteRegistry final : public whimbrel::rendezvous::Registry {
  public:
-  // Makes the file and its tables if they are missing. Throws std::runtime_error, which names the file and says what to do.
-  // `warn` hears what is wrong with it, at most every 10 s.
+  // Makes the file and its tables if they are missing. Throws std::runtime_error, which names the
+  // file and says what to do. `warn` hears what is wrong with it, at most every 10 s.
   using Warn = std::function<void(const std::string& text)>;
   explicit SqliteRegistry(const std::string& path, Warn warn = {});
 
@@ -43,16 +43,19 @@ class SqliteRegistry final : public whimbrel::rendezvous::Registry {
   // Those of them that claimed it.
   std::vector<whimbrel::PublicKey> claimants(const std::string& identity);
 
-  // Makes a name nobody's, in all applications. How many there were; nothing: it could not be written.
+  // Makes a name nobody's, in all applications. How many there were; nothing: it could not be
+  // written.
   std::optional<int> release(const std::string& identity);
 
-  // Since when logins are proved as `how` says, which stands for the mode and the key of tokens; 0: always. Where it is another one
-  // than the last time, since `now`. Unix time. Nothing: unavailable.
+  // Since when logins are proved as `how` says, which stands for the mode and the key of tokens; 0:
+  // always. Where it is another one than the last time, since `now`. Unix time. Nothing:
+  // unavailable.
   std::optional<std::int64_t> logins_since(const std::string& how, std::int64_t now);
 
   // False: it could not be written.
   bool revoke(const whimbrel::PublicKey& key);
-  // Writes all that is in it, also while a server is at work, to a file that is not there yet. Empty, or what went wrong.
+  // Writes all that is in it, also while a server is at work, to a file that is not there yet.
+  // Empty, or what went wrong.
   std::string copy_to(const std::string& path);
   // Nothing can be written: the file or its file system does not let us.
   bool read_only() const { return sqlite3_db_readonly(database_.get(), "main") != 0; }
@@ -98,8 +101,9 @@ class SqliteRegistry final : public whimbrel::rendezvous::Registry {
       add_login_, trim_logins_, find_proof_, set_proof_;
 };
 
-// Brings what was written into the file itself, so that whoever copies names.sqlite has it. With a connection of its own: the disk is
-// waited for in the thread that calls run(), and nobody else waits.
+// Brings what was written into the file itself, so that whoever copies names.sqlite has it. With a
+// connection of its own: the disk is waited for in the thread that calls run(), and nobody else
+// waits.
 class SqliteCheckpoints {
  public:
   explicit SqliteCheckpoints(const std::string& path);

@@ -120,7 +120,8 @@ bool has_content(const std::string& path) {
   return !error && size > 0;
 }
 
-// Some without the others: a copy that was not whole, a disk that was full. It must not look as if all were well.
+// Some without the others: a copy that was not whole, a disk that was full. It must not look as if
+// all were well.
 void check_complete(const std::string& folder) {
   std::vector<std::string> here, missing;
   for (const StateFile& file : kFiles) {

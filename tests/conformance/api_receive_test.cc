@@ -179,7 +179,7 @@ TEST(ApiReceive, MessagesOutliveTheSession) {
   EXPECT_EQ(messages[0].text(), "kept");
 }
 
-// --- connection info -------------------------------------------------------------------------------
+// --- connection info -----------------------------------------------------------------------------
 
 TEST(ApiInfo, NothingIsKnownOfAStranger) {
   Reader duo;
@@ -276,7 +276,7 @@ TEST(ApiInfo, PendingAndUnacknowledgedBytes) {
   EXPECT_EQ(duo.a.status(duo.b).queue_time_us, 0);
 }
 
-// --- certificates ----------------------------------------------------------------------------------
+// --- certificates --------------------------------------------------------------------------------
 
 struct Certified {
   Certified() {

@@ -14,7 +14,7 @@ struct Texts : Duo {
   void settle() { world.run_for(milliseconds(200)); }
 };
 
-// --- request, accept, ignore -----------------------------------------------------------------------
+// --- request, accept, ignore ---------------------------------------------------------------------
 
 TEST(ApiRequest, IsPostedOnceForTheFirstMessageOfAStranger) {
   Texts duo;
@@ -115,7 +115,7 @@ TEST(ApiRequest, PendingOnesAreBoundedOldestOut) {
   EXPECT_EQ(b.state(*callers[3]), ConnectionState::kConnecting);
 }
 
-// --- close -----------------------------------------------------------------------------------------
+// --- close ---------------------------------------------------------------------------------------
 
 TEST(ApiClose, IsFalseWhenThereIsNothing) {
   Texts duo;
@@ -269,7 +269,7 @@ TEST(ApiCloseChannel, GivesItsRoomBackToTheSender) {
   EXPECT_EQ(duo.b.receive(2).size(), 1u);
 }
 
-// --- timeouts and failure --------------------------------------------------------------------------
+// --- timeouts and failure ------------------------------------------------------------------------
 
 TEST(ApiTimeout, IdleBothSidesEndSilentlyKeepAlivesDoNotCount) {
   Texts duo;
@@ -352,7 +352,7 @@ TEST(ApiFailure, WithoutAnAddressThereIsAReason) {
   EXPECT_EQ(duo.a.failures()[0].info.end_reason, kEndMiscRendezvous);
 }
 
-// --- identities ------------------------------------------------------------------------------------
+// --- identities ----------------------------------------------------------------------------------
 
 TEST(ApiIdentity, AnIpIdentityIsReachedDirectlyAndKeepsThatName) {
   World world(1);

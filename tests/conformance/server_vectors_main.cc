@@ -1,5 +1,6 @@
-// Writes what the server's parts say, as JSON: server_vectors.json. Keys, nonces and fields are fixed; every packet of the relay,
-// every message of the rendezvous and what must be refused, with the verdict of the real code.
+// Writes what the server's parts say, as JSON: server_vectors.json. Keys, nonces and fields are
+// fixed; every packet of the relay, every message of the rendezvous and what must be refused, with
+// the verdict of the real code.
 #include <algorithm>
 #include <cstdio>
 #include <numeric>
@@ -101,7 +102,7 @@ std::string fields_of(const Variant& message) {
       message);
 }
 
-// ---- relay ----------------------------------------------------------------------------------------------------------
+// ---- relay --------------------------------------------------------------------------------------
 
 const Secret kTicketSecret(counted<32>(0x40));
 const relay::Nonce kClientNonce = counted<16>(1);
@@ -308,7 +309,7 @@ void signals(Writer& out) {
   add(largest);
 }
 
-// ---- rendezvous -----------------------------------------------------------------------------------------------------
+// ---- rendezvous ---------------------------------------------------------------------------------
 
 using namespace rendezvous;
 

@@ -1,5 +1,6 @@
-// Drives two ends of the library through sessions of every kind, in a simulated network and from fixed seeds, and writes all that
-// an independent reader needs to follow them: their keys, every datagram, and what was said. verify_protocol.py is that reader.
+// Drives two ends of the library through sessions of every kind, in a simulated network and from
+// fixed seeds, and writes all that an independent reader needs to follow them: their keys, every
+// datagram, and what was said. verify_protocol.py is that reader.
 //
 //   wire_vectors [file]      to the standard output without a file
 #include <whimbrel/send_flags.h>
@@ -186,8 +187,8 @@ void cookie(std::string& out, Knows knows) {
                out);
 }
 
-// Keys that are good for few packets; a packet is lost in between. More than 128 packets without an answer would need a
-// longer number.
+// Keys that are good for few packets; a packet is lost in between. More than 128 packets without an
+// answer would need a longer number.
 void key_updates(std::string& out) {
   PeerOptions a = alice();
   a.limits.key_packets_max = 32;
@@ -228,7 +229,8 @@ void roaming(std::string& out) {
   scene->write({.handshake = "0 InitIK, 1 RespIK", .challenges_answered = {1, 0}}, out);
 }
 
-// The first moves; its challenge is lost, and comes again from where the second has moved to meanwhile.
+// The first moves; its challenge is lost, and comes again from where the second has moved to
+// meanwhile.
 void both_move(std::string& out) {
   const auto scene = two_endpoints("both_move", alice(), bob(), Knows::kKey);
   connect(*scene);

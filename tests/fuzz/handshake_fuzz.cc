@@ -1,4 +1,5 @@
-// Everything that a stranger can put before an endpoint: handshake packets, payloads, certificates, identities.
+// Everything that a stranger can put before an endpoint: handshake packets, payloads, certificates,
+// identities.
 #include <whimbrel/identity.h>
 
 #include <cstddef>

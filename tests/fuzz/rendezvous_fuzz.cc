@@ -1,5 +1,5 @@
-// Messages of the rendezvous, to either end, and a backend's tokens: what can be read can be written again, and no input gets a
-// server or a client into a state that it cannot leave.
+// Messages of the rendezvous, to either end, and a backend's tokens: what can be read can be
+// written again, and no input gets a server or a client into a state that it cannot leave.
 #include <cstddef>
 #include <cstdint>
 

@@ -1,4 +1,5 @@
-// Runs a fuzz target once for each file of a corpus, in order of name, and once for no input at all.
+// Runs a fuzz target once for each file of a corpus, in order of name, and once for no input at
+// all.
 
 #include <algorithm>
 #include <cstddef>

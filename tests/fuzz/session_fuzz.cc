@@ -1,5 +1,6 @@
-// A peer that has the keys and is hostile: frames of its choice, properly sealed. The input is cut into packets by
-// length bytes; the session may close, but must not break, and holds no more than its limits.
+// A peer that has the keys and is hostile: frames of its choice, properly sealed. The input is cut
+// into packets by length bytes; the session may close, but must not break, and holds no more than
+// its limits.
 #include <whimbrel/send_flags.h>
 
 #include <algorithm>

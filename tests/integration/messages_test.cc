@@ -335,7 +335,8 @@ TEST_P(MessagesTest, UserDataGoesWithTheMessagesOfItsSession) {
   EXPECT_EQ(next(), 1234567890123);
   EXPECT_TRUE(pair.bob->set_user_data(pair.alice_id, 5));
   EXPECT_EQ(next(), 5);
-  // What has come already has it too: who accepts somebody gives the number after the first message.
+  // What has come already has it too: who accepts somebody gives the number after the first
+  // message.
   pair.bob_was_told = false;
   pair.send(*pair.alice, pair.bob_id, payload_of(3), kSendReliable);
   ASSERT_TRUE(pair.run_until([&] { return pair.bob_was_told; }));
@@ -440,7 +441,8 @@ TEST(Threads, ManyWaitAtOnce) {
   EXPECT_EQ(received, 100);
 }
 
-// A thread that was long inside wait() leaves and does not come back: the I/O thread must drive again.
+// A thread that was long inside wait() leaves and does not come back: the I/O thread must drive
+// again.
 TEST(Threads, TheIoThreadTakesOverFromWait) {
   Pair pair(true);
   pair.connect();
@@ -457,7 +459,8 @@ TEST(Threads, TheIoThreadTakesOverFromWait) {
   }
 }
 
-// The peer has no name of its own and waits under the address it is seen at, while we dial it by the name we gave it.
+// The peer has no name of its own and waits under the address it is seen at, while we dial it by
+// the name we gave it.
 TEST(Crossing, DiallingAStrangerWhoWaitsAcceptsIt) {
   Pair pair(true, [](Config& config) { config.identity = Identity(); });
   std::vector<Identity> asked;
@@ -568,7 +571,8 @@ TEST_P(MessagesTest, ClosingDropsWhatAnEarlierSessionOfTheUserLeft) {
   EXPECT_TRUE(pair.bob->receive_messages_on_channel(0, 10).empty());
 }
 
-// The farewell of an instance that is destroyed reaches the peer though packets are held back on the way out.
+// The farewell of an instance that is destroyed reaches the peer though packets are held back on
+// the way out.
 class FakeLineTest : public testing::TestWithParam<std::int64_t> {};
 INSTANTIATE_TEST_SUITE_P(LagMs, FakeLineTest, testing::Values(100, 5000));
 

@@ -1,5 +1,6 @@
-// Without a thread of its own (Config::own_thread): whatever call was made, the driver does what comes of it, whichever way the
-// program drives: a poll() now and then, a thread inside wait(), or a loop around the event handle.
+// Without a thread of its own (Config::own_thread): whatever call was made, the driver does what
+// comes of it, whichever way the program drives: a poll() now and then, a thread inside wait(), or
+// a loop around the event handle.
 #include <poll.h>
 #include <whimbrel/lobbies.h>
 #include <whimbrel/server.h>
@@ -14,7 +15,8 @@ namespace {
 
 enum class Way : std::uint8_t { kPoll, kWait, kHandle };
 
-// Drives a node on a thread that sleeps as long as nothing is to be done. With kPoll there is none: run_until() polls.
+// Drives a node on a thread that sleeps as long as nothing is to be done. With kPoll there is none:
+// run_until() polls.
 class Driver {
  public:
   Driver(NetworkingMessages& node, Way way) : node_(node), way_(way) {

@@ -1,4 +1,5 @@
-// Sessions that follow one another with the same user: what one leaves behind must not harm the next.
+// Sessions that follow one another with the same user: what one leaves behind must not harm the
+// next.
 #include <thread>
 
 #include "tests/integration/pair.h"

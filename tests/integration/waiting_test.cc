@@ -205,7 +205,8 @@ TEST_F(HandleTest, AChannelThatNobodyReadsIsShownUntilTheNextCall) {
   EXPECT_EQ(pair.bob->receive_messages_on_channel(7, 10).size(), 1u);
 }
 
-// Whatever comes on a channel that the program reads, between its calls, is shown until it is taken.
+// Whatever comes on a channel that the program reads, between its calls, is shown until it is
+// taken.
 TEST_F(HandleTest, AChannelThatIsReadIsShownUntilThen) {
   pair.bob->receive_messages_on_channel(7, 10);
   send(7);

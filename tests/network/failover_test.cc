@@ -8,7 +8,8 @@ namespace {
 
 class FailoverTest : public TestNetworks {
  protected:
-  // A rendezvous without a relay, and relays, each so far from every client. `one_way` in order of the sites after the first.
+  // A rendezvous without a relay, and relays, each so far from every client. `one_way` in order of
+  // the sites after the first.
   void build(const std::vector<std::pair<std::string, Duration>>& relays) {
     sites[0]->config.relay = false;
     for (const auto& [name, one_way] : relays) {

@@ -228,7 +228,8 @@ TEST_F(NetworkTest, AServerThatComesBackWithAnotherKeyIsFoundAgain) {
   EXPECT_TRUE(alice.ready()) << alice.status().text;
 }
 
-// Tokens run out within minutes; who has been logged in comes back all the same, for as long as his certificate lives.
+// Tokens run out within minutes; who has been logged in comes back all the same, for as long as his
+// certificate lives.
 TEST_F(NetworkTest, WhoWasLoggedInNeedsNoNewTokenToComeBack) {
   const std::int64_t until = unix_ms() / 1000 + 600;
   authority_config.mode = rendezvous::AuthorityConfig::Mode::kToken;
@@ -347,7 +348,8 @@ TEST_F(NetworkTest, ASiteThatIsAwayForAWhileIsFoundAgain) {
   EXPECT_EQ(bob.got.back(), "after");
 }
 
-// One who talks to many says a lot at once when its slot is a new one: no faster than the rendezvous takes it.
+// One who talks to many says a lot at once when its slot is a new one: no faster than the
+// rendezvous takes it.
 TEST_F(NetworkTest, AHubOfManySessionsRecoversWithoutBeingRefused) {
   constexpr std::size_t kSpokes = 100;
   Host& hub = online("str:hub");

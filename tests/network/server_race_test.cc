@@ -1,4 +1,5 @@
-// A server with several addresses: the login over the first that answers. RFC 8305 sections 4 and 5.
+// A server with several addresses: the login over the first that answers. RFC 8305 sections 4 and
+// 5.
 #include "tests/network/test_networks.h"
 
 namespace whimbrel {
@@ -159,7 +160,7 @@ TEST_F(ServerRaceTest, AFailureNamesEveryAddress) {
       << alice.status().text;
 }
 
-// --- the name stands for other addresses ---------------------------------------------------------------------------
+// --- the name stands for other addresses ---------------------------------------------------------
 
 TEST_F(ServerRaceTest, AServerThatHasMovedIsReachedAtItsNewAddress) {
   Host& alice = add_with("str:alice", {kDeadV4});

@@ -313,8 +313,8 @@ RC_GTEST_PROP(ChannelsProperty, ReliableIsExactlyOnceAndInOrder, (std::uint64_t 
   world.settle();
 }
 
-// Channels of which some are never read. Their messages and those of the others come in any order and size, lost now and
-// then; on a channel that is read all must arrive.
+// Channels of which some are never read. Their messages and those of the others come in any order
+// and size, lost now and then; on a channel that is read all must arrive.
 class Readers {
  public:
   Readers(std::uint64_t seed, std::size_t channels, std::size_t unread)

@@ -1,5 +1,6 @@
-// Loss recovery against a naive model: whatever is sent, acknowledged, lost, reordered and whenever timers fire, each
-// frame comes back exactly once, but for one that was lost to a probe and is acknowledged after all; and the bytes in flight are those of the packets that are not settled.
+// Loss recovery against a naive model: whatever is sent, acknowledged, lost, reordered and whenever
+// timers fire, each frame comes back exactly once, but for one that was lost to a probe and is
+// acknowledged after all; and the bytes in flight are those of the packets that are not settled.
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
@@ -113,7 +114,8 @@ class Exercise : public FrameSink {
     const Instant deadline = recovery_.next_deadline();
     if (deadline == kNever) return;
     now_ = std::max(now_, deadline);
-    // A late timer may find the loss timer and then the probe timer due, but never an endless row of them.
+    // A late timer may find the loss timer and then the probe timer due, but never an endless row
+    // of them.
     for (int i = 0; i < 3 && recovery_.next_deadline() <= now_; ++i) {
       Settled settled;
       recovery_.on_deadline(now_, *this, settled);

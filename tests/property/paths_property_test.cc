@@ -1,5 +1,6 @@
-// Two sessions over one to four relays: paths are born and die, packets are lost and overtake each other, keys change. Whatever happens,
-// each message arrives once and in order, and no nonce is used twice.
+// Two sessions over one to four relays: paths are born and die, packets are lost and overtake each
+// other, keys change. Whatever happens, each message arrives once and in order, and no nonce is
+// used twice.
 #include <gtest/gtest.h>
 #include <whimbrel/send_flags.h>
 

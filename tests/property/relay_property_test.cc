@@ -1,6 +1,6 @@
-// A relay under arbitrary datagrams from arbitrary addresses: honest clients, and around them somebody who sees what they send,
-// copies, changes and forges it, and has tokens of his own. Whoever is asked by the tests who may be sent what is the model,
-// never the relay.
+// A relay under arbitrary datagrams from arbitrary addresses: honest clients, and around them
+// somebody who sees what they send, copies, changes and forges it, and has tokens of his own.
+// Whoever is asked by the tests who may be sent what is the model, never the relay.
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>

@@ -1,6 +1,7 @@
-// Two users behind symmetric translators or firewalls, one server, and a block: for a while nothing passes between the server and
-// one of them, or both, in both directions or in one. No session may end, and what is said gets there soon after the block is over.
-// In every tenth simulation it is the server that is killed, and starts again with nothing but what its disk kept.
+// Two users behind symmetric translators or firewalls, one server, and a block: for a while nothing
+// passes between the server and one of them, or both, in both directions or in one. No session may
+// end, and what is said gets there soon after the block is over. In every tenth simulation it is
+// the server that is killed, and starts again with nothing but what its disk kept.
 #include <whimbrel/send_flags.h>
 
 #include <algorithm>
@@ -14,13 +15,15 @@ namespace whimbrel::sim {
 
 namespace {
 
-// Blocks of each length from the least to the greatest, in steps of this; a seed after another has the next.
+// Blocks of each length from the least to the greatest, in steps of this; a seed after another has
+// the next.
 constexpr Duration kBlockMin = seconds(1);
 constexpr Duration kBlockMax = milliseconds(9500);
 constexpr Duration kBlockStep = milliseconds(10);
 // From the end of the block until both have heard something that was said after it.
 constexpr Duration kRecoveryMax = milliseconds(500);
-// Who has to log in again, and to tell others of another slot, takes longer, and must be back before sessions give up.
+// Who has to log in again, and to tell others of another slot, takes longer, and must be back
+// before sessions give up.
 constexpr Duration kRestartMax = milliseconds(8500);
 constexpr Duration kRestartRecoveryMax = milliseconds(1500);
 
@@ -133,7 +136,8 @@ class BlockSwarm {
     }
   }
 
-  // A message counts from when it was heard; one that left before the block was over may still be under way.
+  // A message counts from when it was heard; one that left before the block was over may still be
+  // under way.
   void watch() {
     for (int i = 0; i < 2; ++i) {
       hosts_[i]->on_message = [this, i](const InboxMessage&) {

@@ -1,5 +1,5 @@
-// Blocks between users and their only server, the same ones every time; all lengths from 1 to 9.5 s are among them. More of them:
-// ./dev swarm <n> --world blocks.
+// Blocks between users and their only server, the same ones every time; all lengths from 1 to 9.5 s
+// are among them. More of them: ./dev swarm <n> --world blocks.
 #include <gtest/gtest.h>
 
 #include "tests/simulation/swarm.h"
@@ -12,7 +12,8 @@ constexpr std::uint64_t kParts = 4;
 
 class BlockSwarmOf : public testing::TestWithParam<std::uint64_t> {};
 
-// A leg that was lost in silence was opened anew, while the relay forwarded to the old slot what nobody could read any more.
+// A leg that was lost in silence was opened anew, while the relay forwarded to the old slot what
+// nobody could read any more.
 TEST_P(BlockSwarmOf, EveryFifthLengthEndsNoSession) {
   for (std::uint64_t seed = GetParam(); seed < kLengths; seed += 5 * kParts) {
     const SwarmResult result = run_block_swarm(seed);
@@ -23,8 +24,8 @@ TEST_P(BlockSwarmOf, EveryFifthLengthEndsNoSession) {
 
 INSTANTIATE_TEST_SUITE_P(BlockSwarm, BlockSwarmOf, testing::Values(0, 5, 10, 15));
 
-// One hears and is not heard. What it had not been told waited for a probe's back-off; what waited for the leg came back as round
-// trips of seconds.
+// One hears and is not heard. What it had not been told waited for a probe's back-off; what waited
+// for the leg came back as round trips of seconds.
 TEST(BlockSwarm, OneIsNotHeard) {
   for (const std::uint64_t seed : {66u, 226u, 977u, 989u, 1156u, 1255u, 2676u}) {
     EXPECT_EQ(run_block_swarm(seed).problems, "") << block_replay_command(seed);
@@ -38,7 +39,8 @@ TEST(BlockSwarm, OneOnlyListens) {
   }
 }
 
-// Both slots are others then, and each end hears of the other's through a rendezvous that has to know both again.
+// Both slots are others then, and each end hears of the other's through a rendezvous that has to
+// know both again.
 TEST(BlockSwarm, TheServerStartsAgain) {
   for (std::uint64_t seed = 9; seed < kLengths; seed += 30) {
     EXPECT_EQ(run_block_swarm(seed).problems, "") << block_replay_command(seed);

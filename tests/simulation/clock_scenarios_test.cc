@@ -85,7 +85,8 @@ TEST_P(WrongClock, ClientsLogInOnceTheServersClockIsSet) {
   EXPECT_EQ(users.world.finish(), "");
 }
 
-// A whole house starts wrong, and is right a moment later: its sessions live, and whoever comes then believes them.
+// A whole house starts wrong, and is right a moment later: its sessions live, and whoever comes
+// then believes them.
 TEST_P(CorrectedClock, SessionsLiveWhenAllClocksAreSet) {
   for (const bool server_first : {false, true}) {
     Users users(GetParam());
@@ -113,7 +114,8 @@ TEST_P(CorrectedClock, SessionsLiveWhenAllClocksAreSet) {
   }
 }
 
-// Tokens of the time before open nothing any more: a relay that a client loses then must not stay lost.
+// Tokens of the time before open nothing any more: a relay that a client loses then must not stay
+// lost.
 TEST_P(CorrectedClock, ARelayIsOpenedAnewWithATokenOfTheRightTime) {
   Users users(GetParam());
   Host& alice = users.add("str:alice", GetParam());
@@ -172,7 +174,8 @@ TEST(Clock, AListThatWasRefusedForItsDateCountsLater) {
   EXPECT_FALSE(alice.connected(mallory));
 }
 
-// What alice holds is dated later than what comes, though both are believed; she must hear of the next one none the less.
+// What alice holds is dated later than what comes, though both are believed; she must hear of the
+// next one none the less.
 TEST(Clock, WhoIsRevokedAfterTheServersClockWentBackIsPutOut) {
   for (const bool starts_again : {false, true}) {
     Users users(200'000);
@@ -225,7 +228,7 @@ TEST(Clock, WhoStartsAgainWithAClockThatWasSetBackIsHeard) {
   EXPECT_TRUE(users.reaches(alice, bob, seconds(30)));
 }
 
-// --- without a server ----------------------------------------------------------------------------------------------
+// --- without a server ----------------------------------------------------------------------------
 
 struct Peers {
   Peers() : authority(SigningKey::generate(random)) {}
@@ -304,7 +307,8 @@ TEST(Clock, WhoseClockWentBackIsNotTakenForARepetition) {
   EXPECT_EQ(bob.count(Count::kDroppedReplayedHandshake), 0u);
 }
 
-// As WhoStartsAgainWithAClockThatWasSetBackIsHeard, of a clock that was wrong by more than clocks may differ.
+// As WhoStartsAgainWithAClockThatWasSetBackIsHeard, of a clock that was wrong by more than clocks
+// may differ.
 TEST(Clock, APeerThatStartsAgainWithAClockThatWasSetBackIsHeard) {
   Peers peers;
   Host& alice = peers.add("str:alice", 7'200'000);

@@ -1,5 +1,5 @@
-// What the path layer must achieve on a line, in simulated time: goodput, queue, fairness, and to stay within the
-// window. Every case is deterministic.
+// What the path layer must achieve on a line, in simulated time: goodput, queue, fairness, and to
+// stay within the window. Every case is deterministic.
 #include <gtest/gtest.h>
 
 #include "line_shares.h"
@@ -167,7 +167,8 @@ TEST(BbrOnALine, NeitherStarvesCubicNorIsStarved) {
   }
 }
 
-// Whoever comes first and however much the line buffers; the queue is no longer than TCP makes it by itself.
+// Whoever comes first and however much the line buffers; the queue is no longer than TCP makes it
+// by itself.
 TEST(BbrOnALine, SharesWithTcp) {
   for (const double products : {1.0, 4.0}) {
     const SharedLine line{products};

@@ -1,5 +1,6 @@
-// The window over time in fixed scenarios, compared with text files in tests/simulation/snapshots. A change of a curve
-// shows as a difference to read. WHIMBREL_UPDATE_SNAPSHOTS=1 writes the files anew.
+// The window over time in fixed scenarios, compared with text files in tests/simulation/snapshots.
+// A change of a curve shows as a difference to read. WHIMBREL_UPDATE_SNAPSHOTS=1 writes the files
+// anew.
 #include <gtest/gtest.h>
 
 #include <cstdio>

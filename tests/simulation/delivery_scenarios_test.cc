@@ -439,7 +439,8 @@ TEST(Mtu, BlackHoleThatOpensLaterIsSurvived) {
 
 TEST(KeyUpdate, LongTransferGoesThroughManyKeys) {
   for (const double loss : {0.0, 0.002}) {
-    // Slow enough that a key is updated before it is used up: that takes a round trip and three probe timeouts.
+    // Slow enough that a key is updated before it is used up: that takes a round trip and three
+    // probe timeouts.
     const LinkConfig narrow{.rate = 80 * kMegabit, .delay = milliseconds(5), .loss = loss};
     Duo duo(Keys::kKnown, narrow);
     for (Host* host : {&duo.a, &duo.b}) {

@@ -1,5 +1,5 @@
-// Scenarios: a dial, and answers to it that are false. Whoever sees first messages may answer them, faster than the peer;
-// what the peer itself says he cannot keep away.
+// Scenarios: a dial, and answers to it that are false. Whoever sees first messages may answer them,
+// faster than the peer; what the peer itself says he cannot keep away.
 #include "handshake/handshake.h"
 #include "handshake/init_screener.h"
 #include "tests/simulation/duo.h"
@@ -78,8 +78,8 @@ TEST_P(BothDials, AVersionReplyThatIsTrueIsBelievedInTheEnd) {
   Duo duo(GetParam());
   answer_inits(duo, unknown_version, false);
   duo.a.say(duo.b);
-  // Without a key whoever is there answers at once, and nothing better came in four times. With one he may wait for his
-  // application.
+  // Without a key whoever is there answers at once, and nothing better came in four times. With one
+  // he may wait for his application.
   const bool known = GetParam() == Keys::kKnown;
   duo.world.run_for(milliseconds(known ? 9900 : 1300));
   EXPECT_TRUE(duo.a.failures().empty());

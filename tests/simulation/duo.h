@@ -44,7 +44,8 @@ struct Duo {
     world.run_for(milliseconds(200));
     return testing::AssertionSuccess();
   }
-  // Says `count` messages of `size` bytes as fast as the send limit allows; false when `time_max` passed first.
+  // Says `count` messages of `size` bytes as fast as the send limit allows; false when `time_max`
+  // passed first.
   bool pump(Host& from, Host& to, std::size_t count, std::size_t size, int flags, ChannelId channel,
             Duration time_max) {
     std::size_t taken = 0;

@@ -1,5 +1,6 @@
-// Relays that die under traffic: the session goes on over another one, with that one's own round trip and window. Where there
-// is only one server, and it is back at once, the session goes on there.
+// Relays that die under traffic: the session goes on over another one, with that one's own round
+// trip and window. Where there is only one server, and it is back at once, the session goes on
+// there.
 #include <gtest/gtest.h>
 #include <whimbrel/send_flags.h>
 
@@ -96,8 +97,9 @@ TEST(FailoverScenarios, ASessionThatMovesIsAsFastAsOneThatStartedThere) {
   EXPECT_TRUE(moved.alice().failures().empty() && moved.bob().failures().empty());
 }
 
-// Two users behind symmetric translators, and one server that is rendezvous and relay. They send each other (or one of them
-// sends) 64 bytes each 10 ms, and the server is killed and started again 20 ms later.
+// Two users behind symmetric translators, and one server that is rendezvous and relay. They send
+// each other (or one of them sends) 64 bytes each 10 ms, and the server is killed and started again
+// 20 ms later.
 class OneServer {
  public:
   OneServer(std::uint64_t seed, Duration leg_round_trip) : world_(seed), dice_(seed * 2 + 1) {
@@ -116,7 +118,8 @@ class OneServer {
     world_.run_for(seconds(5) + milliseconds(static_cast<std::int64_t>(dice_.below(1000))));
   }
 
-  // The longest time without a message for one who is sent some. A failure of anything else is the test's.
+  // The longest time without a message for one who is sent some. A failure of anything else is the
+  // test's.
   Duration longest_gap(bool both) {
     for (std::size_t i = 0; i < talkers_.size(); ++i) {
       Talker& to = talkers_[1 - i];
@@ -162,8 +165,9 @@ class OneServer {
   bool talking_ = true;
 };
 
-// Silence is noticed (50 ms or one and a half round trips to the relay), then follow an Open, a login, the peer's grant and its
-// binding: six round trips in all until the first message has arrived.
+// Silence is noticed (50 ms or one and a half round trips to the relay), then follow an Open, a
+// login, the peer's grant and its binding: six round trips in all until the first message has
+// arrived.
 class OneServerIsKilledAndBackAtOnce : public testing::TestWithParam<bool> {};
 
 TEST_P(OneServerIsKilledAndBackAtOnce, MessagesFlowSoonAgain) {

@@ -1,5 +1,6 @@
-// Every way in which the first packets of a handshake can be lost, doubled or overtaken, enumerated: in the end there is
-// one session, everything was delivered once, and nobody was asked twice.
+// Every way in which the first packets of a handshake can be lost, doubled or overtaken,
+// enumerated: in the end there is one session, everything was delivered once, and nobody was asked
+// twice.
 #include "sim/enumerator.h"
 #include "tests/simulation/duo.h"
 

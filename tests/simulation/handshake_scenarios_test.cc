@@ -1,17 +1,19 @@
-// Scenarios: making a session, being asked for one, and being ignored, refused or flooded meanwhile.
+// Scenarios: making a session, being asked for one, and being ignored, refused or flooded
+// meanwhile.
 #include "handshake/handshake.h"
 #include "tests/simulation/duo.h"
 
 namespace whimbrel::sim {
 namespace {
 
-// --- what the network does to the first packets ---------------------------------------------------
+// --- what the network does to the first packets --------------------------------------------------
 
 TEST_P(BothHandshakes, TakesNoMoreRoundTripsThanItMust) {
   Duo duo(GetParam());
   duo.a.say(duo.b);
   ASSERT_TRUE(duo.world.run_until_complete(seconds(1)));
-  // A way each for: IK init, response, data; XX init, response, finish with HANDSHAKE_DONE back, data.
+  // A way each for: IK init, response, data; XX init, response, finish with HANDSHAKE_DONE back,
+  // data.
   EXPECT_LE(duo.since_start(), milliseconds(GetParam() == Keys::kKnown ? 30 : 50));
   EXPECT_EQ(duo.b.requests().size(), 1u);
   EXPECT_EQ(duo.world.finish(), "");
@@ -135,7 +137,7 @@ TEST(CrossedOpens, WithinOneRoundTripOfEachOther) {
   }
 }
 
-// --- the application's answer ---------------------------------------------------------------------
+// --- the application's answer --------------------------------------------------------------------
 
 TEST_P(BothHandshakes, IgnoredSenderFailsAfterTenSecondsAndTheReceiverGetsNothing) {
   Duo duo(GetParam());
@@ -161,7 +163,8 @@ TEST_P(BothHandshakes, NothingIsRevealedBeforeAccept) {
   duo.b.on_request = OnRequest::kIgnore;
   duo.a.say(duo.b);
   duo.world.run_for(seconds(9));
-  // With a known key the asked side says nothing at all; without it, only the handshake's own answers.
+  // With a known key the asked side says nothing at all; without it, only the handshake's own
+  // answers.
   std::uint64_t data_packets = 0;
   const std::uint64_t packets = duo.simulation().packets_from(duo.b.id());
   duo.simulation().set_filter([&](const PacketView& packet) {
@@ -248,7 +251,7 @@ TEST_P(BothHandshakes, SendIsAnImplicitAccept) {
 INSTANTIATE_TEST_SUITE_P(Handshake, BothHandshakes, testing::Values(Keys::kKnown, Keys::kUnknown),
                          keys_name);
 
-// --- nobody there, or somebody else ---------------------------------------------------------------
+// --- nobody there, or somebody else --------------------------------------------------------------
 
 TEST(Dialling, NobodyThereFailsAfterTenSeconds) {
   Duo duo;
@@ -403,7 +406,8 @@ TEST(Load, WhoIsPushedOutAndClosesIsStillHeard) {
   EXPECT_EQ(world.finish(), "");
 }
 
-// While the application says nothing, those who push each other out must not do so ever faster: each is a handshake, and a callback.
+// While the application says nothing, those who push each other out must not do so ever faster:
+// each is a handshake, and a callback.
 TEST(Load, WhoIsPushedOutTriesAgainOnceASecondAtMost) {
   for (const bool with_key : {false, true}) {
     constexpr std::size_t kCallers = 10;

@@ -1,4 +1,5 @@
-// Scenarios: somebody on the way, or anywhere, sends what they like. Nothing breaks, everything is counted.
+// Scenarios: somebody on the way, or anywhere, sends what they like. Nothing breaks, everything is
+// counted.
 #include "handshake/handshake.h"
 #include "tests/simulation/duo.h"
 
@@ -123,7 +124,8 @@ TEST_P(HostileBoth, TruncationOfEveryPacket) {
 }
 
 TEST_P(HostileBoth, BitFlipsInEveryPacket) {
-  // One run for each byte of a handshake packet that is changed, in a copy that comes before the packet itself.
+  // One run for each byte of a handshake packet that is changed, in a copy that comes before the
+  // packet itself.
   for (std::size_t position = 0; position < 200; position += 3) {
     Duo duo(GetParam());
     duo.simulation().set_filter([&](const PacketView& packet) {
@@ -168,7 +170,8 @@ INSTANTIATE_TEST_SUITE_P(Hostile, HostileBoth, testing::Values(Keys::kKnown, Key
                          keys_name);
 
 TEST(Hostile, PeerWhoseSealedFramesAreWrongIsCutOff) {
-  // Only the holder of the keys can do this; from outside it is a corrupted packet, which never opens.
+  // Only the holder of the keys can do this; from outside it is a corrupted packet, which never
+  // opens.
   Duo duo;
   ASSERT_TRUE(duo.connect());
   const std::uint64_t before = duo.b.count(Count::kDroppedBadSeal);

@@ -238,7 +238,8 @@ TEST(Vanish, FailsTenSecondsAfterTheFirstUnansweredPacket) {
   EXPECT_LE(duo.simulation().packets_from(duo.a.id()), 40u) << "probes back off";
 }
 
-// How long after the peer has gone each side is told: in any moment of a quiet line, while it sends, or is held back.
+// How long after the peer has gone each side is told: in any moment of a quiet line, while it
+// sends, or is held back.
 TEST(Vanish, IsToldWithinTheTimeoutAndASecondInEveryState) {
   enum class Doing { kNothing, kSending, kHeldBack };
   for (const Doing doing : {Doing::kNothing, Doing::kSending, Doing::kHeldBack}) {

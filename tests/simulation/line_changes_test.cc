@@ -1,6 +1,6 @@
-// A session on a line that changes in mid-flow comes to terms with it: two seconds or five round trips later the stream is
-// as punctual as the new line allows, and a bulk transfer as fast as one that begins there. The grid is sim/line_changes.h;
-// `./dev bench` has the numbers.
+// A session on a line that changes in mid-flow comes to terms with it: two seconds or five round
+// trips later the stream is as punctual as the new line allows, and a bulk transfer as fast as one
+// that begins there. The grid is sim/line_changes.h; `./dev bench` has the numbers.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -17,7 +17,8 @@ struct Case {
   Traffic traffic;
 };
 
-// A transfer over the faster lines takes the time of many packets: here only where their speed makes a difference, bench has all.
+// A transfer over the faster lines takes the time of many packets: here only where their speed
+// makes a difference, bench has all.
 bool is_affordable(const LineChange& change, Traffic traffic) {
   if (!has_bulk(traffic) || change.before.rate <= 2'500'000) return true;
   const bool far = change.after.delay > 10 * change.before.delay;

@@ -1,5 +1,5 @@
-// Two flows on one line, a session's controller beside TCP's (CUBIC, RFC 9438), and what each gets: for the test and for the
-// bench. 20 Mbit/s, 40 ms.
+// Two flows on one line, a session's controller beside TCP's (CUBIC, RFC 9438), and what each gets:
+// for the test and for the bench. 20 Mbit/s, 40 ms.
 #pragma once
 
 #include "tests/simulation/path_model.h"

@@ -1,4 +1,5 @@
-// What the hosts of a swarm do with the lobbies of its server, and what must hold of them. Dice of its own.
+// What the hosts of a swarm do with the lobbies of its server, and what must hold of them. Dice of
+// its own.
 #pragma once
 
 #include <set>
@@ -20,7 +21,8 @@ class LobbyPlayers {
   void step(std::size_t count);
   // The same without doing anything.
   void listen(std::size_t count);
-  // Where everybody is online and nothing is on its way: what is not so, in words. Empty: all mirrors are what the server says.
+  // Where everybody is online and nothing is on its way: what is not so, in words. Empty: all
+  // mirrors are what the server says.
   std::string differences(std::size_t count);
   // Lobbies that a host lost though nobody sent it away.
   std::size_t lost() const { return lost_; }

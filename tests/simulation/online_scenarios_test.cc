@@ -46,7 +46,8 @@ struct Trio {
   Host& bob;
 };
 
-// One name and key in two places: the later login stays, and the earlier program does not come back by itself.
+// One name and key in two places: the later login stays, and the earlier program does not come back
+// by itself.
 TEST(Online, TheSameKeyInTwoPlacesIsSettledOnce) {
   Trio trio;
   trio.get_online();
@@ -63,7 +64,8 @@ TEST(Online, TheSameKeyInTwoPlacesIsSettledOnce) {
   EXPECT_EQ(trio.alice.network_status().text, "logged in elsewhere as str:alice");
 }
 
-// A server that was killed and is back: its clients know at their next packet, and are logged in again.
+// A server that was killed and is back: its clients know at their next packet, and are logged in
+// again.
 TEST(Online, AnIdleClientLearnsAtItsNextPacketThatTheServerHasRestarted) {
   Trio trio;
   trio.get_online();
@@ -72,13 +74,14 @@ TEST(Online, AnIdleClientLearnsAtItsNextPacketThatTheServerHasRestarted) {
   const auto logged_in_again = [&] {
     return trio.alice.network_status().state == NetworkStatus::State::kConnecting;
   };
-  // At the ping that comes each 10 s at the latest, and not when that has not been answered for 2 s.
+  // At the ping that comes each 10 s at the latest, and not when that has not been answered for 2
+  // s.
   ASSERT_TRUE(trio.world.run_until(logged_in_again, milliseconds(10'500)));
   ASSERT_TRUE(trio.world.run_until([&] { return trio.alice.online(); }, seconds(1)));
 }
 
-// Bob's program has the call and says nothing, or is not even there to get it: to alice both look alike. That he is logged in
-// she has from the rendezvous, in both cases.
+// Bob's program has the call and says nothing, or is not even there to get it: to alice both look
+// alike. That he is logged in she has from the rendezvous, in both cases.
 TEST(Online, ACallerLearnsNothingOfWhoDoesNotAnswer) {
   std::vector<std::pair<Instant, std::size_t>> seen[2];
   for (const bool asleep : {false, true}) {
@@ -162,7 +165,8 @@ TEST(Online, ANewLifeUnderTheSameName) {
   EXPECT_EQ(trio.world.finish(), "");
 }
 
-// Whoever calls after the peer has noticed its end: the slots of the former life are nobody's, though the relay knows them still.
+// Whoever calls after the peer has noticed its end: the slots of the former life are nobody's,
+// though the relay knows them still.
 TEST(Online, ANewLifeAfterTheFormerOneWasMissed) {
   Trio trio;
   trio.get_online();
@@ -191,13 +195,15 @@ TEST(Online, WhatWasSaidBeforeTheCloseArrivesThoughNoWayWasKnown) {
   EXPECT_TRUE(trio.world.run_until_complete(seconds(2)));
 }
 
-// A laptop is opened again. Its clock (CLOCK_MONOTONIC) may have stood still, so by that nothing is due for a while: neither the ping
-// that shows that the server has put it out, nor the timeout of a session that the other side has given up.
+// A laptop is opened again. Its clock (CLOCK_MONOTONIC) may have stood still, so by that nothing is
+// due for a while: neither the ping that shows that the server has put it out, nor the timeout of a
+// session that the other side has given up.
 class Nap : public testing::TestWithParam<std::tuple<int, bool>> {};
 
 TEST_P(Nap, IsForgottenSoon) {
   const auto [length, clock_stops] = GetParam();
-  // After a minute the other side does not know any more whose slot of the relay the question comes from.
+  // After a minute the other side does not know any more whose slot of the relay the question comes
+  // from.
   const bool is_known = length < 60;
   for (int speaker = 0; speaker < (is_known ? 2 : 1); ++speaker) {
     const bool sleeper_speaks = speaker == 1;
@@ -229,7 +235,8 @@ TEST_P(Nap, IsForgottenSoon) {
 INSTANTIATE_TEST_SUITE_P(Seconds, Nap,
                          testing::Combine(testing::Values(15, 30, 80, 600), testing::Bool()));
 
-// Every session survives an outage of the server that is over well before timeout_connected, whoever speaks and whoever listens.
+// Every session survives an outage of the server that is over well before timeout_connected,
+// whoever speaks and whoever listens.
 class ServerOutage : public testing::TestWithParam<int> {};
 
 TEST_P(ServerOutage, EndsNoSession) {

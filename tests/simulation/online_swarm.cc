@@ -20,11 +20,13 @@ constexpr ChannelId kLivenessChannel = 99;
 constexpr std::size_t kRecordedMax = 64;
 // The smallest packet of a peer, in a packet of its leg.
 constexpr std::size_t kMtuMin = 1232;
-// What a session with the default options survives: the server is back and found again before timeout_connected is over.
+// What a session with the default options survives: the server is back and found again before
+// timeout_connected is over.
 constexpr std::int64_t kOutageMaxMs = 2500;
 constexpr std::int64_t kLongOutageMaxMs = 8000;  // in every eighth simulation
 constexpr std::int64_t kOutageEveryMs = 20'000;
-// From the last disturbance until everybody is back: the longest wait between two tries of a client, and its logins.
+// From the last disturbance until everybody is back: the longest wait between two tries of a
+// client, and its logins.
 constexpr Duration kRecoveryTime = seconds(30);
 
 class OnlineSwarm {
@@ -65,8 +67,8 @@ class OnlineSwarm {
 
  private:
   // --- building ----------------------------------------------------------------------------------
-  // One that is everything; in every third simulation there are two more relays. That is not rolled, so that the other seeds
-  // mean what they always meant.
+  // One that is everything; in every third simulation there are two more relays. That is not
+  // rolled, so that the other seeds mean what they always meant.
   SiteNode& add_sites(std::uint64_t seed) {
     SiteNodeConfig all;
     for (int i = 1; seed % 3 == 2 && i <= 2; ++i) {
@@ -534,8 +536,8 @@ class OnlineSwarm {
   SiteNode& site_;
   bool only_server_suffers_;
   LobbyPlayers lobbies_;
-  bool
-      plays_;  // in lobbies: that is not rolled, so that the other seeds mean what they always meant
+  // In lobbies: that is not rolled, so that the other seeds mean what they always meant.
+  bool plays_;
   std::int64_t outage_max_ms_;
   bool talking_;
   std::size_t count_ = 0;  // of the hosts that are who they say; the impostor comes after them

@@ -1,4 +1,5 @@
-// Random simulations of peers with a server, the same ones every time. More of them: ./dev swarm <n>.
+// Random simulations of peers with a server, the same ones every time. More of them: ./dev swarm
+// <n>.
 #include <gtest/gtest.h>
 
 #include "tests/simulation/swarm.h"
@@ -38,7 +39,8 @@ TEST(OnlineSwarm, SilenceAfterALoss) {
   for (const std::uint64_t seed : {190u, 199u}) demand_well(seed);
 }
 
-// A move to a nearer relay fell due while the way in use was in doubt, and was asked for again and again.
+// A move to a nearer relay fell due while the way in use was in doubt, and was asked for again and
+// again.
 TEST(OnlineSwarm, AMoveThatHasToWait) { demand_well(1916); }
 
 TEST(OnlineSwarm, SameSeedSamePackets) {

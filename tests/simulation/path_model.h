@@ -1,6 +1,6 @@
-// A small model of the network for tests of the path layer alone: flows of two Paths each, over one shared bottleneck
-// and a private way back. No session, no encryption: a packet is its number, its size, its frames and its ACK. For
-// whole systems there is sim/.
+// A small model of the network for tests of the path layer alone: flows of two Paths each, over one
+// shared bottleneck and a private way back. No session, no encryption: a packet is its number, its
+// size, its frames and its ACK. For whole systems there is sim/.
 //
 //   PathModel model(seed);
 //   model.bottleneck = {...};

@@ -4,7 +4,8 @@
 namespace whimbrel::sim {
 namespace {
 
-// What is lost and never sent again must not leave the session waiting for an answer that nobody owes.
+// What is lost and never sent again must not leave the session waiting for an answer that nobody
+// owes.
 TEST(Quiet, ALostUnreliableMessageAndThenSilenceEndNothing) {
   Duo duo;
   ASSERT_TRUE(duo.connect());
@@ -53,7 +54,8 @@ TEST(Quiet, AStreamThatEndsCostsOneQuestion) {
   }
 }
 
-// What quiet sessions have to do is done together: many of them wake their thread hardly more often than few.
+// What quiet sessions have to do is done together: many of them wake their thread hardly more often
+// than few.
 TEST(Quiet, ManySessionsWakeTheirThreadTogether) {
   constexpr int kClients = 200;
   World world(1);
@@ -82,7 +84,8 @@ TEST(Quiet, ManySessionsWakeTheirThreadTogether) {
   EXPECT_EQ(world.finish(), "");
 }
 
-// RFC 9002 5.3: acknowledgements ride on the peer's data, up to a tick later; the round trip is the line's all the same.
+// RFC 9002 5.3: acknowledgements ride on the peer's data, up to a tick later; the round trip is the
+// line's all the same.
 TEST(Ping, IsTheLinesWhenAcknowledgementsRideOnATick) {
   for (const Duration delay : {microseconds(10), milliseconds(5)}) {
     // The handshake takes longer than a packet does afterwards.
@@ -102,7 +105,8 @@ TEST(Ping, IsTheLinesWhenAcknowledgementsRideOnATick) {
   }
 }
 
-// A quiet session measures once in a keep-alive: the first measurement after a pause counts for all that is long past.
+// A quiet session measures once in a keep-alive: the first measurement after a pause counts for all
+// that is long past.
 TEST(Ping, FollowsTheLineOnAQuietSession) {
   Duo duo(Keys::kKnown, line(milliseconds(30)));
   ASSERT_TRUE(duo.connect());

@@ -51,8 +51,8 @@ TEST(Restart, WhoWaitsToBeLetInAsksTheNextLife) {
   }
 }
 
-// Called by its address, and by its name with its key: one session. Who takes its place at that address when it is called anew has not
-// its key, and must not get what was meant for it.
+// Called by its address, and by its name with its key: one session. Who takes its place at that
+// address when it is called anew has not its key, and must not get what was meant for it.
 TEST(Restart, WhoIsCalledAnewIsWhoWasCalledBefore) {
   Duo duo;
   Host& thief = duo.world.add("str:thief");
@@ -104,7 +104,8 @@ TEST(Restart, PeerWithTheSameKeyAndReliableDataUnderWayIsAFailure) {
   EXPECT_EQ(duo.world.finish(), "");
 }
 
-// At whatever moment of an idle session, and though nothing but its address tells who it is: by its first dial.
+// At whatever moment of an idle session, and though nothing but its address tells who it is: by its
+// first dial.
 TEST(Restart, PeerWithAFreshKeyGetsInByItsFirstDial) {
   for (const Keys keys : {Keys::kKnown, Keys::kUnknown}) {
     for (int phase = 0; phase < 14; ++phase) {
@@ -126,7 +127,8 @@ TEST(Restart, PeerWithAFreshKeyGetsInByItsFirstDial) {
   }
 }
 
-// An impostor at the very address of the peer, behind the same NAT for one: who answers stays, and who is back after a moment.
+// An impostor at the very address of the peer, behind the same NAT for one: who answers stays, and
+// who is back after a moment.
 TEST(Restart, WhoOnlySharesThePeersAddressPushesNobodyOut) {
   for (const Keys keys : {Keys::kKnown, Keys::kUnknown}) {
     for (const Duration outage : {Duration::zero(), milliseconds(2500)}) {
@@ -149,7 +151,8 @@ TEST(Restart, WhoOnlySharesThePeersAddressPushesNobodyOut) {
   }
 }
 
-// Two programs with one name and key, both of which would come back every time: the later one stays.
+// Two programs with one name and key, both of which would come back every time: the later one
+// stays.
 TEST(Restart, TheSameKeyInTwoPlacesIsSettledOnce) {
   for (const Keys keys : {Keys::kKnown, Keys::kUnknown}) {
     Duo duo(keys);
@@ -191,8 +194,8 @@ TEST(Restart, TheSameKeyInTwoPlacesIsSettledOnce) {
   }
 }
 
-// A peer that was killed and started again with its key: whoever says something learns of it at once, and whoever is quiet at its
-// next keep-alive.
+// A peer that was killed and started again with its key: whoever says something learns of it at
+// once, and whoever is quiet at its next keep-alive.
 TEST(Restart, IsToldByAReset) {
   for (const Keys keys : {Keys::kKnown, Keys::kUnknown}) {
     for (const bool opener : {true, false}) {
@@ -217,7 +220,8 @@ TEST(Restart, IsToldByAReset) {
   }
 }
 
-// No oracle: only who has the token of an index is answered. And a recorded answer ends nothing later.
+// No oracle: only who has the token of an index is answered. And a recorded answer ends nothing
+// later.
 TEST(Restart, ResetsAreForThePeerAlone) {
   Duo duo;
   std::vector<std::uint8_t> data, ask, answer;

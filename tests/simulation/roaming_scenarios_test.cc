@@ -108,8 +108,8 @@ TEST(Roaming, BothMoveOneAfterTheOther) {
   duo.b.say(duo.a);
   EXPECT_TRUE(duo.world.run_until_complete(seconds(1)));
   duo.a.say(duo.b);
-  // Said before the new address was validated, so it is lost. The challenge has measured the new way: the probe that
-  // brings it again need not wait for the second that an unknown way takes.
+  // Said before the new address was validated, so it is lost. The challenge has measured the new
+  // way: the probe that brings it again need not wait for the second that an unknown way takes.
   EXPECT_TRUE(duo.world.run_until_complete(milliseconds(200)));
   EXPECT_EQ(duo.world.finish(), "");
 }
@@ -148,8 +148,8 @@ TEST(Roaming, MovesDuringTheHandshakeWithAnUnknownKey) {
 }
 
 TEST(Roaming, MovesBetweenFinishAndItsConfirmation) {
-  // FinishXX left from the old address, and the confirmation goes there. The caller may not say a word of its own before
-  // it comes; the PING behind the repeated FinishXX moves the session.
+  // FinishXX left from the old address, and the confirmation goes there. The caller may not say a
+  // word of its own before it comes; the PING behind the repeated FinishXX moves the session.
   move_during_handshake(Keys::kUnknown, 20, 40);
 }
 

@@ -166,9 +166,10 @@ TEST(Strangers, SessionsMaxHoldsForThem) {
   EXPECT_GE(server.count(Count::kDroppedSessionLimit), 2u);
 }
 
-// --- names that are claimed, or proved, while a session has them ----------------------------------
+// --- names that are claimed, or proved, while a session has them ---------------------------------
 
-// The session of alice and bob after an outage of `outage`; in it somebody else says that he is bob.
+// The session of alice and bob after an outage of `outage`; in it somebody else says that he is
+// bob.
 ConnectionInfo after_an_outage_with_a_claim(Duration outage) {
   Duo duo;
   Host& other = duo.world.add("str:bob");

@@ -276,7 +276,8 @@ class Swarm {
   void try_to_reach(std::size_t i, std::size_t j) {
     Host& from = world_.host(i);
     Host& to = world_.host(j);
-    // Nobody can call a host behind the translator; it calls, again if the session that it had made failed.
+    // Nobody can call a host behind the translator; it calls, again if the session that it had made
+    // failed.
     if (j == 0 && nat_ != nullptr && !from.connected(to)) {
       if (reached(j, i)) call(to, from);
       return;
@@ -312,7 +313,7 @@ class Swarm {
     }
   }
 
-  // --- small things --------------------------------------------------------------------------------
+  // --- small things ------------------------------------------------------------------------------
   std::size_t count() const { return world_.host_count(); }
   void problem(const std::string& text) {
     if (problems_.size() < 4000) problems_ += text + "\n";

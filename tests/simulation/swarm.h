@@ -1,5 +1,6 @@
-// A random simulation made from a seed: hosts, lines, faults and what the applications do. First everything may go wrong
-// and nothing forbidden may happen (safety); then the network heals and everybody must reach everybody (liveness).
+// A random simulation made from a seed: hosts, lines, faults and what the applications do. First
+// everything may go wrong and nothing forbidden may happen (safety); then the network heals and
+// everybody must reach everybody (liveness).
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,8 @@ struct SwarmResult {
 
 // Peers alone: each knows where the others are.
 SwarmResult run_swarm(std::uint64_t seed);
-// Peers behind address translators that know each other's names, and the server that brings them together.
+// Peers behind address translators that know each other's names, and the server that brings them
+// together.
 SwarmResult run_online_swarm(std::uint64_t seed);
 // Two peers and the server, which one of them or both cannot reach for a while.
 SwarmResult run_block_swarm(std::uint64_t seed);

@@ -1,5 +1,5 @@
-// swarm [n] [--seed s] [--world peers|server|both|blocks]: n random simulations of each kind of world, from seed s on. Without a
-// seed it begins at a different one each time.
+// swarm [n] [--seed s] [--world peers|server|both|blocks]: n random simulations of each kind of
+// world, from seed s on. Without a seed it begins at a different one each time.
 #include <algorithm>
 #include <charconv>
 #include <cstdio>

@@ -12,7 +12,8 @@ namespace {
 
 constexpr ReceiverIndex kPickyIndex = 0x50494b59;
 
-// All peers of a seed have the same keys: 0x100 keeps those of peers apart from what they draw later.
+// All peers of a seed have the same keys: 0x100 keeps those of peers apart from what they draw
+// later.
 KeyPair keys_of(std::uint64_t seed) {
   FastRandom random(0x100 + seed);
   return generate_x25519(random);

@@ -1,5 +1,5 @@
-// The two ends of a recorded session, in a simulated network. What they draw from their random generator is kept, so that the
-// recording can name the ephemeral keys.
+// The two ends of a recorded session, in a simulated network. What they draw from their random
+// generator is kept, so that the recording can name the ephemeral keys.
 #pragma once
 
 #include <deque>
@@ -93,8 +93,8 @@ class EndpointPeer final : public Peer {
   std::vector<DeliveredMessage> delivered_;
 };
 
-// A peer that asks for what an Endpoint never asks for: the second suite, and a version that nobody speaks yet. It opens with
-// InitIK, and does not repeat it.
+// A peer that asks for what an Endpoint never asks for: the second suite, and a version that nobody
+// speaks yet. It opens with InitIK, and does not repeat it.
 class PickyPeer final : public Peer {
  public:
   PickyPeer(const PeerOptions& options, const SuiteList& suites, VersionRange versions);

@@ -1,4 +1,5 @@
-// One recorded session: two peers, what they were told to say, every datagram, and the JSON of it all.
+// One recorded session: two peers, what they were told to say, every datagram, and the JSON of it
+// all.
 #pragma once
 
 #include <array>

@@ -1,4 +1,5 @@
-// What every way to use the package builds and runs: a message to oneself, so that the whole library is linked.
+// What every way to use the package builds and runs: a message to oneself, so that the whole
+// library is linked.
 #include <whimbrel/networking_messages.h>
 #include <whimbrel/version.h>
 
