@@ -1,4 +1,5 @@
-// What the application is to be told, and by which of its functions. Events wait here until run_callbacks(). Thread-safe.
+// What the application is to be told, and by which of its functions. Events wait here until
+// run_callbacks(). Thread-safe.
 #pragma once
 
 #include <whimbrel/connection_info.h>
@@ -26,7 +27,8 @@ class Callbacks {
   using OnStatus = std::function<void(const ServerStatus& status)>;
   using OnPresence = std::function<void(const Identity& user, bool online)>;
 
-  // Over it the oldest request goes, which is posted again; a failure only where there are failures alone.
+  // Over it the oldest request goes, which is posted again; a failure only where there are failures
+  // alone.
   static constexpr std::size_t kEventsMax = 4096;
 
   void on_request(OnRequest callback);
@@ -38,10 +40,12 @@ class Callbacks {
   void post(Event event);
   // Takes the place of one that was not told yet.
   void post_status(ServerStatus status);
-  // Takes the place of one about the same user that was not told yet. Without a callback it waits for one.
+  // Takes the place of one about the same user that was not told yet. Without a callback it waits
+  // for one.
   void post_presence(const Identity& user, bool online);
   void drop_presence(const Identity& user);
-  // Calls what is due when it begins, with no lock held. Events that nobody wants to hear are dropped.
+  // Calls what is due when it begins, with no lock held. Events that nobody wants to hear are
+  // dropped.
   std::size_t run();
   // run() would call something.
   bool due() const { return due_.load(std::memory_order_acquire) > 0; }

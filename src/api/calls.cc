@@ -22,7 +22,7 @@ bool fail(std::string* error, std::string text) {
 
 }  // namespace
 
-// --- sending -----------------------------------------------------------------------------------------------------
+// --- sending -------------------------------------------------------------------------------------
 
 Result Calls::send(const Identity& user, Bytes payload, int flags, ChannelId channel,
                    const SharedBytes* shared) {
@@ -89,7 +89,7 @@ void Calls::after_refusal(const Outbox::Push& push, std::size_t size) {
   if (queues_.room.available()) exchange_.tell_application();
 }
 
-// --- receiving ---------------------------------------------------------------------------------------------------
+// --- receiving -----------------------------------------------------------------------------------
 
 std::size_t Calls::receive(ChannelId channel, std::span<Message> out) {
   bool report = false;
@@ -106,7 +106,7 @@ std::size_t Calls::run_callbacks() {
   return ran;
 }
 
-// --- sessions ----------------------------------------------------------------------------------------------------
+// --- sessions ------------------------------------------------------------------------------------
 
 bool Calls::accept(const Identity& user) {
   return exchange_.with_core([&](Inside& in) { return in.endpoint().accept(user, in.now); });
@@ -175,7 +175,7 @@ Result Calls::watch(const Identity& user, bool on) {
   });
 }
 
-// --- settings ----------------------------------------------------------------------------------------------------
+// --- settings ------------------------------------------------------------------------------------
 
 bool Calls::set_option(Option option, std::int64_t value, std::string* error) {
   if (auto fault = check_option(option, value)) return fail(error, std::move(*fault));
@@ -237,7 +237,7 @@ bool Calls::set_login_token(std::string token, std::string* error) {
   });
 }
 
-// --- facts -------------------------------------------------------------------------------------------------------
+// --- facts ---------------------------------------------------------------------------------------
 
 Identity Calls::identity() {
   return exchange_.with_core(Kind::kQuestion, [](Inside& in) { return in.endpoint().identity(); });

@@ -1,4 +1,5 @@
-// What the calls of NetworkingMessages do, other than waiting and driving (driver.h) and lobbies (lobby_calls.h).
+// What the calls of NetworkingMessages do, other than waiting and driving (driver.h) and lobbies
+// (lobby_calls.h).
 #pragma once
 
 #include <atomic>

@@ -111,7 +111,8 @@ TEST_F(CertificatesTest, AKeyFileIsMadeOnceAndOnlyOnDemand) {
   EXPECT_EQ(public_key_of_file(file("bob.key"), false), made);
 }
 
-// While it lives, no file of this process may grow beyond some bytes: the kernel refuses the rest, as on a full disk.
+// While it lives, no file of this process may grow beyond some bytes: the kernel refuses the rest,
+// as on a full disk.
 class FileSizeLimit {
  public:
   explicit FileSizeLimit(rlim_t bytes) {

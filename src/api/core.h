@@ -1,5 +1,6 @@
-// The endpoint with its sockets and, when asked for, a bad network between them: all that one thread at a time may
-// touch. Moves bytes between the kernel and the endpoint; knows nothing of threads and of the application.
+// The endpoint with its sockets and, when asked for, a bad network between them: all that one
+// thread at a time may touch. Moves bytes between the kernel and the endpoint; knows nothing of
+// threads and of the application.
 #pragma once
 
 #include <memory>
@@ -44,8 +45,8 @@ class Core {
 
   // Hands at most one batch of each readable socket to the endpoint. True if there may be more.
   bool receive(const Poller::Ready& ready);
-  // Sends what the endpoint has, about kTransmitBytesMax at most. What goes to many peers leaves in one system call. True if
-  // there is more and it may be sent now.
+  // Sends what the endpoint has, about kTransmitBytesMax at most. What goes to many peers leaves in
+  // one system call. True if there is more and it may be sent now.
   bool transmit(Instant now);
   // Packets wait in the fake line out.
   bool line_busy() const { return fake_send_.busy(); }

@@ -16,7 +16,8 @@ namespace {
 std::atomic<UnixMillis> g_ahead{0};
 UnixMillis machine_clock() { return unix_now() + g_ahead; }
 
-// Two cores over loopback that want certificates of each other; the clock of the first one's machine is the test's.
+// Two cores over loopback that want certificates of each other; the clock of the first one's
+// machine is the test's.
 class CoreClock : public testing::Test {
  protected:
   struct End {

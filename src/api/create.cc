@@ -50,7 +50,8 @@ Fault read_keys(const Config& config, Random& random, EndpointConfig& out) {
   return std::nullopt;
 }
 
-// A machine without a battery for its clock learns the time only when it has a network; its peers judge by their own clocks.
+// A machine without a battery for its clock learns the time only when it has a network; its peers
+// judge by their own clocks.
 Fault check_certificate_times(const Certificate& certificate, const std::string& file,
                               const EndpointConfig& config) {
   const std::int64_t now = unix_now() / 1000;

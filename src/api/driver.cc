@@ -8,7 +8,8 @@ namespace whimbrel {
 
 namespace {
 
-// While the application stays inside wait(), the I/O thread looks after it less and less often, then not at all.
+// While the application stays inside wait(), the I/O thread looks after it less and less often,
+// then not at all.
 constexpr Duration kLookIntervalMax = milliseconds(8);
 // The same while it comes and goes, but is never away for long.
 constexpr Duration kLookIntervalBusy = milliseconds(4);
@@ -25,7 +26,7 @@ Driver::Driver(bool own_thread, std::size_t poll_datagrams_max, Exchange& exchan
       poller_(poller),
       clock_(clock) {}
 
-// --- the I/O thread ----------------------------------------------------------------------------------------------
+// --- the I/O thread ------------------------------------------------------------------------------
 
 void Driver::start() {
   if (own_thread_) io_thread_ = Thread([this] { run_io_thread(); });
@@ -110,7 +111,7 @@ void Driver::wait_for_role() {
   }
 }
 
-// --- waiting -----------------------------------------------------------------------------------------------------
+// --- waiting -------------------------------------------------------------------------------------
 
 bool Driver::wait(std::chrono::microseconds timeout) {
   const Instant now = clock_.now();
@@ -136,7 +137,8 @@ void Driver::wake() {
   poller_.wake();
 }
 
-// True: this thread drives. False: another one did, until there was something or the deadline passed.
+// True: this thread drives. False: another one did, until there was something or the deadline
+// passed.
 bool Driver::enter_wait(Instant deadline, const News& told) {
   const MutexLock lock(role_mutex_);
   ++followers_;
@@ -152,13 +154,15 @@ bool Driver::enter_wait(Instant deadline, const News& told) {
   return true;
 }
 
-// One that sleeps in the poller does not know who has the role, nor what the application's thread has left to do.
+// One that sleeps in the poller does not know who has the role, nor what the application's thread
+// has left to do.
 void Driver::wake_io_thread() {
   if (own_thread_ && !io_thread_aside_) poller_.wake();
 }
 
 Driver::Pass Driver::drive_until(Instant deadline, const News& told) {
-  // Without a thread of our own nobody else looks at the sockets: what is unread must not keep us from that.
+  // Without a thread of our own nobody else looks at the sockets: what is unread must not keep us
+  // from that.
   bool looked = !own_thread_;
   Poller::Ready ready;
   if (looked) ready = poller_.wait(kNow);
@@ -221,7 +225,8 @@ void Driver::leave(const Pass& done) {
   if (followers_ > 0) followers_wake_.notify_all();
 }
 
-// Nobody drives from here on. Where the application has the handle of the poller, that says when to come back.
+// Nobody drives from here on. Where the application has the handle of the poller, that says when to
+// come back.
 void Driver::rest(const Pass& done) {
   if (own_thread_ || !handle_given_) {
     queues_.outbox.set_driver(DriverState::kAbsent);
@@ -231,7 +236,7 @@ void Driver::rest(const Pass& done) {
   exchange_.plan_wake(at_once ? kNow : done.deadline);
 }
 
-// --- without a thread of our own ---------------------------------------------------------------------------------
+// --- without a thread of our own -----------------------------------------------------------------
 
 void Driver::poll() {
   if (own_thread_) return handle_.note_call();
@@ -255,7 +260,7 @@ int Driver::event_handle() {
   return poller_.descriptor();
 }
 
-// --- the end -----------------------------------------------------------------------------------------------------
+// --- the end -------------------------------------------------------------------------------------
 
 bool Driver::left_in_order() {
   if (own_thread_ || application_drives_ || !role_mutex_.try_lock()) return false;

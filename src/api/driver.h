@@ -1,8 +1,9 @@
 // Who drives the core, and how the application waits. One thread at a time has the role:
 //
 //   - the I/O thread, while the application computes;
-//   - a thread of the application inside wait(): then the I/O thread stands aside, so that a datagram wakes the thread that
-//     wants it, not another one first. Others inside wait() follow it, and sleep until it leaves;
+//   - a thread of the application inside wait(): then the I/O thread stands aside, so that a
+//     datagram wakes the thread that wants it, not another one first. Others inside wait() follow
+//     it, and sleep until it leaves;
 //   - a thread of the application inside poll().
 //
 // Locks are taken in this order: role, core, then one of the queues'.
@@ -79,7 +80,8 @@ class Driver {
   // Both change under the lock, and are looked at without it.
   std::atomic<bool> application_drives_{false};
   std::atomic<bool> stopping_{false};
-  // Stands aside: it is not in the poller, and comes back by itself. Otherwise whoever takes or gives back the role wakes it.
+  // Stands aside: it is not in the poller, and comes back by itself. Otherwise whoever takes or
+  // gives back the role wakes it.
   bool io_thread_aside_ GUARDED_BY(role_mutex_) = false;
   bool io_thread_sleeps_long_ GUARDED_BY(role_mutex_) = false;
   std::uint64_t waits_ GUARDED_BY(role_mutex_) = 0;

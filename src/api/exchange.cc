@@ -19,7 +19,7 @@ Exchange::Exchange(std::unique_ptr<Core> core, Settings settings, bool own_threa
       port_v4_(core_->port(true)),
       port_v6_(core_->port(false)) {}
 
-// --- handing over ------------------------------------------------------------------------------------------------
+// --- handing over --------------------------------------------------------------------------------
 
 void Exchange::take_from_application(Instant now) {
   Endpoint& endpoint = core_->endpoint();
@@ -54,7 +54,8 @@ void Exchange::give_to_application(Instant now) {
   give_status();
 }
 
-// Somebody who does not answer and is in a lobby with us: a host that crashed shall not own it for long.
+// Somebody who does not answer and is in a lobby with us: a host that crashed shall not own it for
+// long.
 void Exchange::report_silence(const Event& event, Instant now) {
   const auto* failed = std::get_if<SessionFailedEvent>(&event);
   auto* lobbies = core_->lobbies();
@@ -82,7 +83,7 @@ void Exchange::transmit(Instant now) {
   }
 }
 
-// --- a call ------------------------------------------------------------------------------------------------------
+// --- a call --------------------------------------------------------------------------------------
 
 Exchange::Inside Exchange::begin_call() {
   const Instant now = clock_.now();
@@ -98,7 +99,7 @@ void Exchange::end_call(Kind kind, Instant now) {
   if (leaves(kind)) transmit(now);
 }
 
-// --- a pass ------------------------------------------------------------------------------------------------------
+// --- a pass --------------------------------------------------------------------------------------
 
 Exchange::Pass Exchange::pass(const Poller::Ready& ready) {
   // Calls that want the core go first: a busy driver takes the lock again and again.
@@ -143,7 +144,7 @@ bool Exchange::passed_lately() const {
   return now - passed_at_ns_.load(std::memory_order_relaxed) < kPassInterval.count();
 }
 
-// --- telling -----------------------------------------------------------------------------------------------------
+// --- telling -------------------------------------------------------------------------------------
 
 void Exchange::wake_driver() {
   if (queues_.outbox.claim_wake()) poller_.wake();

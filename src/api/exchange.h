@@ -1,5 +1,6 @@
-// The core behind its lock, and what is handed over between it and the application: what was sent and read goes in, what has come
-// of it goes out. Whoever has a moment does that: the driver in a pass, a call of the application before and after its own work.
+// The core behind its lock, and what is handed over between it and the application: what was sent
+// and read goes in, what has come of it goes out. Whoever has a moment does that: the driver in a
+// pass, a call of the application before and after its own work.
 #pragma once
 
 #include <atomic>
@@ -46,9 +47,10 @@ class Exchange {
   Exchange(std::unique_ptr<Core> core, Settings settings, bool own_thread, Queues& queues,
            ReadyHandle& handle, Poller& poller, const Clock& clock);
 
-  // Runs `call(Inside&)` with the core's lock, for which the driver stands aside, and answers what it answers. What was sent before
-  // is handed over first, and what has arrived is in the inbox. The end is the same for every call: what came of it is given to
-  // the application, packets leave or are left to the driver, and whoever sleeps is told.
+  // Runs `call(Inside&)` with the core's lock, for which the driver stands aside, and answers what
+  // it answers. What was sent before is handed over first, and what has arrived is in the inbox.
+  // The end is the same for every call: what came of it is given to the application, packets leave
+  // or are left to the driver, and whoever sleeps is told.
   template <typename Call>
   auto with_core(Kind kind, Call&& call) EXCLUDES(mutex_) {
     calls_waiting_.fetch_add(1, std::memory_order_relaxed);
@@ -59,7 +61,8 @@ class Exchange {
     auto answer = call(inside);
     end_call(kind, inside.now);
     lock.unlock();
-    // Without a thread of our own packets are the driver's: a thread inside wait(), or whoever watches the handle.
+    // Without a thread of our own packets are the driver's: a thread inside wait(), or whoever
+    // watches the handle.
     const bool left = !leaves(kind) && kind == Kind::kCommand;
     if (left || queues_.news().tells(before)) wake_driver();
     handle_.show();
@@ -72,14 +75,16 @@ class Exchange {
 
   // A pass of the driver.
   Pass pass(const Poller::Ready& ready) EXCLUDES(mutex_);
-  // A pass of a thread that has just sent, so that its packet leaves at once. Where the core is busy, its driver is told instead.
+  // A pass of a thread that has just sent, so that its packet leaves at once. Where the core is
+  // busy, its driver is told instead.
   void pass_if_free() EXCLUDES(mutex_);
   // Not within kPassInterval of the last one: that is a burst, which is gathered.
   bool passed_lately() const;
 
   // Lets the driver look at the queues before it sleeps again.
   void wake_driver();
-  // The application has something new. Whoever is inside wait() looks for it, and the handle shows it.
+  // The application has something new. Whoever is inside wait() looks for it, and the handle shows
+  // it.
   void tell_application();
   // Nobody drives until the poller says so: at `deadline`, or when a call brings a nearer one.
   void plan_wake(Instant deadline) EXCLUDES(mutex_);
@@ -94,7 +99,8 @@ class Exchange {
   void close_descriptors() NO_THREAD_SAFETY_ANALYSIS { core_->close_descriptors(); }
 
  private:
-  // On an idle line a send puts its packet on the wire itself; the sends right after it are a burst, and are gathered.
+  // On an idle line a send puts its packet on the wire itself; the sends right after it are a
+  // burst, and are gathered.
   static constexpr Duration kPassInterval = microseconds(100);
 
   Inside begin_call() REQUIRES(mutex_);

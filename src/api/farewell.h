@@ -1,4 +1,5 @@
-// The end of an instance: sessions are closed in good order, and the server is told, while nobody else drives.
+// The end of an instance: sessions are closed in good order, and the server is told, while nobody
+// else drives.
 #pragma once
 
 #include <functional>

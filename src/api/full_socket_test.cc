@@ -1,5 +1,5 @@
-// What an instance does when its socket is full, or the kernel refuses: nothing is lost that could wait, nobody spins, and what is
-// left leaves when it can.
+// What an instance does when its socket is full, or the kernel refuses: nothing is lost that could
+// wait, nobody spins, and what is left leaves when it can.
 #include "api/test_world.h"
 
 namespace whimbrel {

@@ -1,9 +1,10 @@
 // Whether a waiting thread lets datagrams pile up for a moment before it looks at them.
 //
-// A server of many players hears from another one every few microseconds. To be woken for each costs several times what the
-// datagram itself does. So: where datagrams come from one peer after another, little at a time, and the application answers none
-// of them, they are let pile up. Not where it answers, since then somebody may wait for that; nor where one peer sends, whose
-// rate may depend on how soon it is acknowledged; nor in a flood, which piles up by itself.
+// A server of many players hears from another one every few microseconds. To be woken for each
+// costs several times what the datagram itself does. So: where datagrams come from one peer after
+// another, little at a time, and the application answers none of them, they are let pile up. Not
+// where it answers, since then somebody may wait for that; nor where one peer sends, whose rate may
+// depend on how soon it is acknowledged; nor in a flood, which piles up by itself.
 #pragma once
 
 #include "api/core.h"

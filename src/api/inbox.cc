@@ -224,7 +224,8 @@ std::size_t Inbox::take(ChannelId id, std::span<Message> out, bool* report) {
   return count;
 }
 
-// So much of it is here, on other channels, that its peer may wait for word of every message that is read.
+// So much of it is here, on other channels, that its peer may wait for word of every message that
+// is read.
 bool Inbox::is_crowded(const Session& session) const {
   return session.queued_bytes + session.unreported_bytes >= report_bytes_ ||
          session.queued + session.unreported_messages >= report_messages_;
@@ -344,7 +345,8 @@ void Inbox::sweep() {
     std::erase(session.held->sessions, &session);
     it = sessions_.erase(it);
   }
-  // A session that is not in its user's list any more may still be here, until its last words are told.
+  // A session that is not in its user's list any more may still be here, until its last words are
+  // told.
   std::unordered_set<const Held*> used;
   for (const auto& [id, session] : sessions_) used.insert(session.held);
   std::erase_if(users_, [&](const auto& entry) { return !used.contains(&entry.second); });

@@ -1,7 +1,8 @@
-// What has arrived and the application has not read: one queue for each channel, first in first out over all users.
-// The driver of the core delivers, any thread of the application takes. Thread-safe: one lock for a batch, not for a
-// message. Each session delivers no more than its limit, which the core sees to. What sessions that are over have left
-// counts here: together with what the same user's next session delivers, and over all users.
+// What has arrived and the application has not read: one queue for each channel, first in first out
+// over all users. The driver of the core delivers, any thread of the application takes.
+// Thread-safe: one lock for a batch, not for a message. Each session delivers no more than its
+// limit, which the core sees to. What sessions that are over have left counts here: together with
+// what the same user's next session delivers, and over all users.
 #pragma once
 
 #include <whimbrel/identity.h>
@@ -38,33 +39,37 @@ class Inbox {
   };
   using UserOf = std::function<Sender(SessionId)>;
 
-  // Unread messages that went because there were too many: of sessions of this user that were over, or of several users
-  // (this one's the oldest).
+  // Unread messages that went because there were too many: of sessions of this user that were over,
+  // or of several users (this one's the oldest).
   struct Eviction {
     Identity user;
     std::uint64_t messages = 0;
     std::size_t users = 0;
   };
   using OnEviction = std::function<void(const Eviction&)>;
-  // Told of each by the thread that delivers, with no lock of the inbox held. Set before the first message.
+  // Told of each by the thread that delivers, with no lock of the inbox held. Set before the first
+  // message.
   void set_on_eviction(OnEviction tell) { on_eviction_ = std::move(tell); }
 
-  // A session that was read so far without the core knowing makes take() ask for the driver. So does one that has so much here,
-  // when a channel is read to its end.
+  // A session that was read so far without the core knowing makes take() ask for the driver. So
+  // does one that has so much here, when a channel is read to its end.
   void set_report_thresholds(std::uint64_t bytes, std::uint64_t messages);
 
-  // What one user may have here, over all of its sessions: the largest receive limits that a session has.
+  // What one user may have here, over all of its sessions: the largest receive limits that a
+  // session has.
   void set_user_limits(std::uint64_t bytes, std::uint64_t messages);
   // What all sessions that are over may have here; over it the oldest of them go, down to half.
   static constexpr std::uint64_t kEndedBytesMax = 64u << 20;
   static constexpr std::uint64_t kEndedMessagesMax = 65536;
 
-  // Moves the messages out of `delivered`. `user_of` is asked once for a session that is new here; it answers the
-  // invalid identity for one that is over. A user that has too much here loses what its oldest session left, whole.
+  // Moves the messages out of `delivered`. `user_of` is asked once for a session that is new here;
+  // it answers the invalid identity for one that is over. A user that has too much here loses what
+  // its oldest session left, whole.
   void deliver(std::vector<DeliveredMessage>& delivered, const UserOf& user_of);
   // Of all that is taken from now on.
   void set_user_data(SessionId session, std::int64_t data, const UserOf& user_of);
-  // Fills `out` from the front; answers how many. Sets `*report` when the driver should take_consumed() soon.
+  // Fills `out` from the front; answers how many. Sets `*report` when the driver should
+  // take_consumed() soon.
   std::size_t take(ChannelId channel, std::span<Message> out, bool* report);
   // Drops what is unread of a session, or of one channel of it.
   void drop(SessionId session);
@@ -74,20 +79,23 @@ class Inbox {
   // Appends what was consumed since the last call.
   void take_consumed(std::vector<Consumed>& out);
 
-  // What wait() looks at: another, larger number whenever something new has come, 0 while nothing is unread. What take() leaves
-  // on its channel counts as new again: whoever reads it wants the rest.
+  // What wait() looks at: another, larger number whenever something new has come, 0 while nothing
+  // is unread. What take() leaves on its channel counts as new again: whoever reads it wants the
+  // rest.
   std::uint64_t news() const { return news_.load(std::memory_order_acquire); }
-  // What the handle shows: something is unread on a channel that the application reads, or something has come on another one
-  // since it last called. So a program is not woken again and again for what it never reads, and whatever comes on its
-  // channels between its calls is shown until it is taken.
+  // What the handle shows: something is unread on a channel that the application reads, or
+  // something has come on another one since it last called. So a program is not woken again and
+  // again for what it never reads, and whatever comes on its channels between its calls is shown
+  // until it is taken.
   bool shows() const {
     return shown_channels_.load(std::memory_order_acquire) > 0 ||
            shows_once_.load(std::memory_order_acquire);
   }
-  // The application called, and has seen what the handle showed once. Answers up to which of news() that was all there was, or 0.
+  // The application called, and has seen what the handle showed once. Answers up to which of news()
+  // that was all there was, or 0.
   std::uint64_t note_call();
-  // Of the application's calls a good number were made since the last time: what is unread on a channel that it did not read
-  // meanwhile is not shown any more.
+  // Of the application's calls a good number were made since the last time: what is unread on a
+  // channel that it did not read meanwhile is not shown any more.
   void end_turn();
 
   bool empty() const { return size_.load(std::memory_order_acquire) == 0; }

@@ -12,7 +12,8 @@ class LiveSettings {
  public:
   LiveSettings(Settings settings, Core& core, Inbox& inbox);
 
-  // The value was checked. False where it cannot be now; then `*error` says why, and nothing has changed.
+  // The value was checked. False where it cannot be now; then `*error` says why, and nothing has
+  // changed.
   bool set(Option option, std::int64_t value, std::string* error);
   bool set_for(const Identity& user, Option option, std::int64_t value, std::string* error);
   Duration linger_time() const { return milliseconds(settings_.get(Option::kLingerTime)); }

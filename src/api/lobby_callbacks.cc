@@ -35,7 +35,7 @@ std::function<void()> bind_answer(LobbyCallbacks::Completion completion, LobbyRe
 
 }  // namespace
 
-// --- calls ---------------------------------------------------------------------------------------------------------
+// --- calls ---------------------------------------------------------------------------------------
 
 bool LobbyCallbacks::begin() {
   const MutexLock lock(mutex_);
@@ -60,7 +60,7 @@ void LobbyCallbacks::on_event(OnEvent callback) {
   on_event_.swap(shared);
 }
 
-// --- what comes ----------------------------------------------------------------------------------------------------
+// --- what comes ----------------------------------------------------------------------------------
 
 void LobbyCallbacks::take(rendezvous::LobbyClient& client) {
   auto event = client.poll_event();
@@ -163,7 +163,7 @@ void LobbyCallbacks::on(const rendezvous::LobbyGoneEvent& event, const rendezvou
   tell_event({.kind = LobbyEvent::Kind::kLost, .lobby = event.lobby, .why = event.why});
 }
 
-// --- running -------------------------------------------------------------------------------------------------------
+// --- running -------------------------------------------------------------------------------------
 
 std::size_t LobbyCallbacks::run() {
   std::size_t ran = 0;

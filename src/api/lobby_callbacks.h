@@ -1,5 +1,5 @@
-// What the application is to be told about lobbies: the answers to its calls, and events, in the order in which they came. They wait
-// here until run_callbacks(). Thread-safe.
+// What the application is to be told about lobbies: the answers to its calls, and events, in the
+// order in which they came. They wait here until run_callbacks(). Thread-safe.
 #pragma once
 
 #include <whimbrel/lobbies.h>
@@ -20,7 +20,8 @@ class LobbyCallbacks {
  public:
   using Completion = std::variant<Lobbies::Done, Lobbies::Entered, Lobbies::Listed>;
 
-  // A call is about to be made: false, and nothing changes, where Lobbies::kUnansweredMax others have no answer yet.
+  // A call is about to be made: false, and nothing changes, where Lobbies::kUnansweredMax others
+  // have no answer yet.
   bool begin();
   // The number of a call that was begun.
   void expect(std::uint32_t request, Completion completion);

@@ -1,4 +1,5 @@
-// An instance with many peers at once: what goes to them leaves together, and what comes from them is taken together.
+// An instance with many peers at once: what goes to them leaves together, and what comes from them
+// is taken together.
 #include <map>
 
 #include "api/gather_policy.h"
@@ -113,7 +114,8 @@ TEST_P(ManyPeers, WhatGoesToThemLeavesInOneCall) {
   });
 }
 
-// The socket is full in the midst of a call: what was not taken waits, and leaves when there is room; nothing leaves twice.
+// The socket is full in the midst of a call: what was not taken waits, and leaves when there is
+// room; nothing leaves twice.
 TEST_P(ManyPeers, WhatTheSocketHasNoRoomForLeavesLater) {
   for_seeds(10, [&](std::uint64_t seed) {
     TestWorld world(seed);
@@ -169,7 +171,8 @@ TEST_P(ManyPeers, OneThatIsRefusedStopsNoOther) {
   }
 }
 
-// Of users with two addresses each the first one has no way to it. Nobody waits for the time that the second one has to wait for.
+// Of users with two addresses each the first one has no way to it. Nobody waits for the time that
+// the second one has to wait for.
 TEST(ManyDials, NoWayToOneIsToldOfThatOne) {
   TestWorld world(3);
   auto hub = world.make("hub", false);
@@ -221,8 +224,8 @@ TEST_P(ManyPeers, OverAFakeLineToo) {
       milliseconds(8)));
 }
 
-// Each of many peers says something now and then, and nobody answers: they are not all taken one by one. Whoever waits learns
-// of each within a moment.
+// Each of many peers says something now and then, and nobody answers: they are not all taken one by
+// one. Whoever waits learns of each within a moment.
 TEST_P(ManyPeers, WhatComesFromThemIsTakenTogether) {
   for_seeds(5, [&](std::uint64_t seed) {
     TestWorld world(seed);

@@ -9,7 +9,8 @@ namespace whimbrel {
 
 namespace {
 
-// What every call answers in a child process. None may touch the inside: its locks may be held by threads that are not there.
+// What every call answers in a child process. None may touch the inside: its locks may be held by
+// threads that are not there.
 constexpr std::string_view kForkedText =
     "this process was forked from the one that made this instance, which lives on there: make "
     "another one after fork()";

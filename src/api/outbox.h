@@ -1,5 +1,6 @@
-// What the application has sent and the core has not seen yet. Any thread pushes, whoever drives the core takes all of
-// it at once: that is how messages that are sent together come to share packets without a timer.
+// What the application has sent and the core has not seen yet. Any thread pushes, whoever drives
+// the core takes all of it at once: that is how messages that are sent together come to share
+// packets without a timer.
 //
 // Thread-safe. A push costs one uncontended lock, a look-up and a copy of the payload.
 #pragma once
@@ -18,8 +19,8 @@
 
 namespace whimbrel {
 
-// What the driver of the core is doing; kept under the outbox's lock, so that no push can slip between its last look
-// and its sleep.
+// What the driver of the core is doing; kept under the outbox's lock, so that no push can slip
+// between its last look and its sleep.
 enum class DriverState : std::uint8_t {
   kRunning,  // looks into the outbox before it sleeps
   kAsleep,   // must be woken
@@ -54,15 +55,17 @@ class Outbox {
   // `shared` (if given) holds the payload already: it is not copied again.
   Push push(const Identity& user, Bytes payload, int flags, ChannelId channel,
             const SharedBytes* shared = nullptr);
-  // The core has taken a message of this user on this channel. Its gate may be null. Not while the core still handles
-  // what it took from here.
+  // The core has taken a message of this user on this channel. Its gate may be null. Not while the
+  // core still handles what it took from here.
   void learn(const Identity& user, std::shared_ptr<SendGate> gate, ChannelId channel);
 
   // Swaps all that is queued for `out`, which must be empty.
   void take(std::vector<Message>& out);
-  // `kAsleep` is refused when something is queued, or claim_wake() was called since it began to run: then the answer is false.
+  // `kAsleep` is refused when something is queued, or claim_wake() was called since it began to
+  // run: then the answer is false.
   bool set_driver(DriverState state);
-  // True if it was asleep: then the caller must wake it. One that runs looks again before it sleeps.
+  // True if it was asleep: then the caller must wake it. One that runs looks again before it
+  // sleeps.
   bool claim_wake();
 
  private:

@@ -1,5 +1,6 @@
-// All that lies between the application's threads and whoever drives the core. Thread-safe: each part has a lock of its own, held
-// for moments, under which nothing else is locked and no callback of the application runs.
+// All that lies between the application's threads and whoever drives the core. Thread-safe: each
+// part has a lock of its own, held for moments, under which nothing else is locked and no callback
+// of the application runs.
 #pragma once
 
 #include <atomic>

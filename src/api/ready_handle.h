@@ -1,4 +1,5 @@
-// The event handle of an instance with a thread of its own: readable exactly while there is something for the application.
+// The event handle of an instance with a thread of its own: readable exactly while there is
+// something for the application.
 #pragma once
 
 #include <atomic>
@@ -12,7 +13,8 @@ namespace whimbrel {
 // Thread-safe.
 class ReadyHandle {
  public:
-  // So many calls while the handle shows something make a turn: many more than a program makes between two looks at the handle.
+  // So many calls while the handle shows something make a turn: many more than a program makes
+  // between two looks at the handle.
   static constexpr std::uint64_t kTurn = 1024;
 
   explicit ReadyHandle(Queues& queues) : queues_(queues) {}
@@ -21,7 +23,8 @@ class ReadyHandle {
   int give_away() EXCLUDES(mutex_);
   // After every change of the queues, with no lock held.
   void show() EXCLUDES(mutex_);
-  // The application has called, and looks for what the handle shows. What stays there for a whole turn is not wanted.
+  // The application has called, and looks for what the handle shows. What stays there for a whole
+  // turn is not wanted.
   void note_call() EXCLUDES(mutex_);
 
   // In a child process, where it cannot be used any more.

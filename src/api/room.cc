@@ -4,8 +4,8 @@
 
 namespace whimbrel {
 
-// Half of the buffer is free, so that a sender that is woken has something to do; or all of it, for messages that need
-// more than that.
+// Half of the buffer is free, so that a sender that is woken has something to do; or all of it, for
+// messages that need more than that.
 bool Room::Waiting::has_room() {
   const bool open = gate->open.load(std::memory_order_acquire);
   if (was_open && !open) return true;

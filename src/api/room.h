@@ -17,7 +17,8 @@ class Room {
 
   // A message of `size` bytes did not fit behind this gate. One that never will is not waited for.
   void want(std::shared_ptr<SendGate> gate, std::size_t size);
-  // One more whenever one of them has room, or its session is over (a send tells): what wait() looks at.
+  // One more whenever one of them has room, or its session is over (a send tells): what wait()
+  // looks at.
   std::uint64_t news() const;
   // One of them has room and was not used since. Cheap while nobody waits.
   bool available() const;

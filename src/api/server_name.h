@@ -1,5 +1,5 @@
-// The host name of the server, asked again while the server is not reached: it may stand for another machine by now, or there
-// was no network when the program began.
+// The host name of the server, asked again while the server is not reached: it may stand for
+// another machine by now, or there was no network when the program began.
 #pragma once
 
 #include <optional>
@@ -18,7 +18,8 @@ class ServerName {
   ServerName(NameLookup::Resolve resolve, std::function<void()> wake)
       : lookup_(std::move(resolve), std::move(wake)) {}
 
-  // `seeks`: the server is not reached, and is still wanted. An answer that has come since the last call.
+  // `seeks`: the server is not reached, and is still wanted. An answer that has come since the last
+  // call.
   std::optional<NameLookup::Answer> advance(bool seeks, Instant now) {
     if (!seeks) {
       ask_at_ = kNever;

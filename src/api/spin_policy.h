@@ -1,10 +1,11 @@
 // Whether a waiting thread looks for a few microseconds before it goes to sleep.
 //
-// Waking a sleeping thread costs 5 us where the cores are awake and 50 us and more on an idle virtual machine; a peer
-// on the same link answers in less. So: where the application has said something and had no answer yet, the last wait
-// was short and little data moved (a conversation, not a flood), look first. Who only listens does not: the stream goes
-// on whether somebody looks or sleeps. Looks in vain make it rarer, up to once in kSkipMax waits: then the price is
-// below 1 % of a core.
+// Waking a sleeping thread costs 5 us where the cores are awake and 50 us and more on an idle
+// virtual machine; a peer on the same link answers in less. So: where the application has said
+// something and had no answer yet, the last wait was short and little data moved (a conversation,
+// not a flood), look first. Who only listens does not: the stream goes on whether somebody looks or
+// sleeps. Looks in vain make it rarer, up to once in kSkipMax waits: then the price is below 1 % of
+// a core.
 #pragma once
 
 #include <algorithm>

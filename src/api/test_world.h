@@ -1,5 +1,6 @@
-// Instances of NetworkingMessages in a world of one process: a kernel and a clock of the test's (io/test_kernel.h), and threads
-// that take turns as a seed says (io/test_threads.h). Time is simulated, so a test may say how soon something must happen.
+// Instances of NetworkingMessages in a world of one process: a kernel and a clock of the test's
+// (io/test_kernel.h), and threads that take turns as a seed says (io/test_threads.h). Time is
+// simulated, so a test may say how soon something must happen.
 #pragma once
 
 #include <gtest/gtest.h>

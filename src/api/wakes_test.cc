@@ -1,5 +1,5 @@
-// Whoever sleeps is woken when there is something for them, whatever else happens at that moment: each test runs under many
-// schedules of its threads. Time is simulated.
+// Whoever sleeps is woken when there is something for them, whatever else happens at that moment:
+// each test runs under many schedules of its threads. Time is simulated.
 #include "api/test_world.h"
 
 namespace whimbrel {

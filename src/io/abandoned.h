@@ -5,8 +5,9 @@
 
 namespace whimbrel {
 
-// Lets an object be, for good. A thread that does not exist here may have been in the midst of changing it, or hold its locks,
-// when fork() copied it: its destructor would find anything. Its memory goes with the process.
+// Lets an object be, for good. A thread that does not exist here may have been in the midst of
+// changing it, or hold its locks, when fork() copied it: its destructor would find anything. Its
+// memory goes with the process.
 template <typename Object>
 void abandon(std::unique_ptr<Object> object) {
   struct Abandoned {

@@ -5,8 +5,8 @@
 
 namespace whimbrel {
 
-// Monotonic time that starts near 0 when the clock is made and goes on while the machine sleeps: certificates and sessions age
-// then, too. Thread-safe.
+// Monotonic time that starts near 0 when the clock is made and goes on while the machine sleeps:
+// certificates and sessions age then, too. Thread-safe.
 class Clock {
  public:
   Clock();

@@ -1,5 +1,6 @@
-// A bad network for tests, between the endpoint and the sockets: loss, lag, reordering, duplicates and a rate limit,
-// each way on its own (the Fake... options). Sans-I/O: `now` and randomness are handed in.
+// A bad network for tests, between the endpoint and the sockets: loss, lag, reordering, duplicates
+// and a rate limit, each way on its own (the Fake... options). Sans-I/O: `now` and randomness are
+// handed in.
 //
 // Nothing in it is on the way of packets while no such option is set.
 #pragma once

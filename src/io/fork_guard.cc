@@ -20,8 +20,8 @@ using Mark = std::atomic<std::uint32_t>;
 
 Mark* made_mark = nullptr;
 
-// A page that the kernel empties in a child, however that is made (Linux 4.14); where it does not, pthread_atfork() does it
-// for children by fork().
+// A page that the kernel empties in a child, however that is made (Linux 4.14); where it does not,
+// pthread_atfork() does it for children by fork().
 Mark* make_mark() {
   const auto size = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   void* page = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

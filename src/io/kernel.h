@@ -1,5 +1,6 @@
-// The system calls of the threads' shell, behind one door. A test puts a kernel of its own there (test_kernel.h): with a clock
-// that the test moves, and sockets that fail when the test says so. The price is one indirect call per system call.
+// The system calls of the threads' shell, behind one door. A test puts a kernel of its own there
+// (test_kernel.h): with a clock that the test moves, and sockets that fail when the test says so.
+// The price is one indirect call per system call.
 #pragma once
 
 #include <sys/epoll.h>
@@ -55,7 +56,8 @@ inline Kernel& kernel() {
   return other != nullptr ? *other : system_kernel();
 }
 
-// For tests: `other` takes the place of the system's kernel; null ends that. Only while no other thread makes system calls.
+// For tests: `other` takes the place of the system's kernel; null ends that. Only while no other
+// thread makes system calls.
 inline void use_kernel(Kernel* other) { detail::kernel_in_use.store(other); }
 
 }  // namespace whimbrel

@@ -1,4 +1,5 @@
-// Files with keys and certificates: one line of text each, a word that says what it is and hexadecimal digits.
+// Files with keys and certificates: one line of text each, a word that says what it is and
+// hexadecimal digits.
 //
 //   whimbrel-secret-key <64 digits>         X25519 secret key; mode 0600
 //   whimbrel-authority-secret <64 digits>   Ed25519 seed; mode 0600

@@ -10,7 +10,8 @@
 
 namespace whimbrel {
 
-// What a test does instead of the system when threads lock, wait and begin. Objects are told apart by their address.
+// What a test does instead of the system when threads lock, wait and begin. Objects are told apart
+// by their address.
 class ThreadHooks {
  public:
   virtual ~ThreadHooks() = default;
@@ -22,7 +23,8 @@ class ThreadHooks {
   virtual void wait(const void* condition, const void* mutex, Duration timeout) = 0;
   virtual void notify(const void* condition, bool all) = 0;
   virtual void yield() = 0;
-  // A thread is about to be made; answers by what it is told apart. It says itself where it begins and ends.
+  // A thread is about to be made; answers by what it is told apart. It says itself where it begins
+  // and ends.
   virtual void* expect_thread() = 0;
   virtual void begin_thread(void* thread) = 0;
   virtual void end_thread() = 0;
@@ -91,7 +93,8 @@ class SCOPED_CAPABILITY MutexLock {
   bool held_ = true;
 };
 
-// A condition variable. Each wait may end without reason, so callers look again at what they wait for.
+// A condition variable. Each wait may end without reason, so callers look again at what they wait
+// for.
 class Condition {
  public:
   void wait(Mutex& mutex) REQUIRES(mutex) {

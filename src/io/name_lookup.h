@@ -1,4 +1,5 @@
-// One name, looked up by a thread of its own: the system's resolver may take seconds, and cannot be interrupted.
+// One name, looked up by a thread of its own: the system's resolver may take seconds, and cannot be
+// interrupted.
 #pragma once
 
 #include <functional>

@@ -1,4 +1,5 @@
-// Waiting for sockets, for time and for a call from another thread: epoll, with a deadline finer than a millisecond.
+// Waiting for sockets, for time and for a call from another thread: epoll, with a deadline finer
+// than a millisecond.
 #pragma once
 
 #include <array>
@@ -13,8 +14,8 @@
 
 namespace whimbrel {
 
-// wake() and wake_at() may be called by any thread, the rest by one thread at a time; but several threads may be inside
-// wait() or pause().
+// wake() and wake_at() may be called by any thread, the rest by one thread at a time; but several
+// threads may be inside wait() or pause().
 class Poller {
  public:
   static constexpr std::size_t kSourcesMax = 4;
@@ -26,8 +27,8 @@ class Poller {
     bool any() const { return readable != 0 || writable != 0 || woken; }
   };
 
-  // What would keep so many more of them from being made, and what to do; empty: nothing. Without room for one the constructor
-  // ends the program, so who cannot be sure asks first.
+  // What would keep so many more of them from being made, and what to do; empty: nothing. Without
+  // room for one the constructor ends the program, so who cannot be sure asks first.
   static std::string fault(std::size_t count);
 
   explicit Poller(const Clock& clock);
@@ -36,9 +37,11 @@ class Poller {
   void add(int descriptor);
   void watch_writable(std::size_t source, bool on);
 
-  // Until something is ready, somebody called wake(), or the deadline. An instant in the past: only looks.
+  // Until something is ready, somebody called wake(), or the deadline. An instant in the past: only
+  // looks.
   Ready wait(Instant deadline);
-  // The same, but whatever comes to the sources is let pile up. True: somebody called wake(), or wake_at() is over.
+  // The same, but whatever comes to the sources is let pile up. True: somebody called wake(), or
+  // wake_at() is over.
   bool pause(Instant until);
   // Lets one wait() or pause(), or the next one, return.
   void wake();

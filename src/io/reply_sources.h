@@ -1,9 +1,10 @@
-// Of a socket on all addresses of its machine: at which of them each peer reached it. What answers a peer leaves from there, for
-// peers, firewalls and NATs take an answer from no other address. Without a word from us the kernel takes the one that its
-// routes prefer.
+// Of a socket on all addresses of its machine: at which of them each peer reached it. What answers
+// a peer leaves from there, for peers, firewalls and NATs take an answer from no other address.
+// Without a word from us the kernel takes the one that its routes prefer.
 //
-// Only what the kernel might choose otherwise is kept: nothing on a machine that has one address. What is kept has a bound, and
-// gives way to what comes later; a peer that is heard again is known again.
+// Only what the kernel might choose otherwise is kept: nothing on a machine that has one address.
+// What is kept has a bound, and gives way to what comes later; a peer that is heard again is known
+// again.
 #pragma once
 
 #include <cstddef>

@@ -71,7 +71,8 @@ std::vector<IpAddress> interleave_families(const std::vector<IpAddress>& sorted,
     std::vector<IpAddress>& family = same ? first : second;
     if (std::find(family.begin(), family.end(), address) == family.end()) family.push_back(address);
   }
-  // RFC 8305 section 4 and "First Address Family Count" of section 8: one of the first family, then one of the other.
+  // RFC 8305 section 4 and "First Address Family Count" of section 8: one of the first family, then
+  // one of the other.
   std::vector<IpAddress> mixed;
   for (std::size_t i = 0; i < std::max(first.size(), second.size()); ++i) {
     if (i < first.size()) mixed.push_back(first[i]);

@@ -67,7 +67,8 @@ TEST(Resolve, FamiliesComeByTurns) {
                    "[2001:db8::3]:7"}));
 }
 
-// Where the system has no way over IPv6, it sorts those addresses behind the others (RFC 6724 section 6, rule 1).
+// Where the system has no way over IPv6, it sorts those addresses behind the others (RFC 6724
+// section 6, rule 1).
 TEST(Resolve, TheSystemsFirstStaysFirst) {
   EXPECT_EQ(
       texts(interleave_families(addresses({"192.0.2.1:7", "192.0.2.2:7", "[2001:db8::1]:7"}), {})),

@@ -13,11 +13,12 @@ struct SmallFile {
   bool missing = false;
 };
 
-// At most `size_max` bytes; a larger file is a fault. A pipe, a socket or a device is one, too: nobody waits for it. /dev/null is
-// an empty file.
+// At most `size_max` bytes; a larger file is a fault. A pipe, a socket or a device is one, too:
+// nobody waits for it. /dev/null is an empty file.
 SmallFile read_small_file(const std::string& path, std::size_t size_max);
 
-// What kind of file has this content, for "it is ...": "empty", "a PEM file (PUBLIC KEY)". Empty where that cannot be told.
+// What kind of file has this content, for "it is ...": "empty", "a PEM file (PUBLIC KEY)". Empty
+// where that cannot be told.
 std::string kind_of_content(std::string_view content);
 
 }  // namespace whimbrel

@@ -5,7 +5,8 @@
 
 namespace whimbrel {
 
-// 32 bytes from the kernel's generator. Aborts if the kernel has none to give: nothing safe can be done then.
+// 32 bytes from the kernel's generator. Aborts if the kernel has none to give: nothing safe can be
+// done then.
 Secret system_random_seed();
 
 }  // namespace whimbrel

@@ -1,5 +1,6 @@
-// A kernel for tests: sockets that are joined inside the process, epoll, eventfd, timerfd and clocks. Its time is the scheduler's
-// (test_threads.h), and each call is a moment at which another thread may go on. Sockets fail when the test says so.
+// A kernel for tests: sockets that are joined inside the process, epoll, eventfd, timerfd and
+// clocks. Its time is the scheduler's (test_threads.h), and each call is a moment at which another
+// thread may go on. Sockets fail when the test says so.
 #pragma once
 
 #include <errno.h>
@@ -33,14 +34,15 @@ class TestKernel final : public Kernel {
     threads_.set_next_event(nullptr);
   }
 
-  // --- what the test decides ---------------------------------------------------------------------------------------
+  // --- what the test decides ---------------------------------------------------------------------
   struct Outgoing {
     int descriptor;
     std::uint16_t to;  // its port
     std::size_t size;  // of all its segments
     std::size_t segments;
   };
-  // The errno of a send; 0: it succeeds. EAGAIN makes the socket full until set_full(descriptor, false).
+  // The errno of a send; 0: it succeeds. EAGAIN makes the socket full until set_full(descriptor,
+  // false).
   std::function<int(const Outgoing&)> on_send;
   // A datagram is lost on the wire.
   std::function<bool(const Outgoing&)> on_wire;
@@ -67,7 +69,7 @@ class TestKernel final : public Kernel {
     return sockets_.size() + counters_.size() + timers_.size() + epolls_.size();
   }
 
-  // --- sockets -----------------------------------------------------------------------------------------------------
+  // --- sockets -----------------------------------------------------------------------------------
   int socket(int family, int, int) override {
     threads_.step("socket");
     if (family != AF_INET) return fail(EAFNOSUPPORT);
@@ -132,7 +134,7 @@ class TestKernel final : public Kernel {
     return got > 0 ? static_cast<int>(got) : fail(EAGAIN);
   }
 
-  // --- what is waited for ------------------------------------------------------------------------------------------
+  // --- what is waited for ------------------------------------------------------------------------
   int epoll_create1(int) override {
     epolls_[next_] = {};
     return next_++;
@@ -198,7 +200,7 @@ class TestKernel final : public Kernel {
     return closed > 0 ? 0 : system_kernel().close(descriptor);
   }
 
-  // --- time and chance ---------------------------------------------------------------------------------------------
+  // --- time and chance ---------------------------------------------------------------------------
   int clock_gettime(clockid_t clock, timespec* time) override {
     threads_.step("clock");
     const std::int64_t ns = threads_.now_ns() + (clock == CLOCK_REALTIME ? kUnixStart : 0);

@@ -1,14 +1,15 @@
-// A scheduler for tests: real threads, of which one runs at a time. At every lock, wait and system call it may hand over to
-// another one; a seed decides to which. So a lost wake-up, which needs its moment, is found by some seed, and found again by the
-// same one. Time is the scheduler's: it stands still but for a little at each step, and jumps when all threads wait.
+// A scheduler for tests: real threads, of which one runs at a time. At every lock, wait and system
+// call it may hand over to another one; a seed decides to which. So a lost wake-up, which needs its
+// moment, is found by some seed, and found again by the same one. Time is the scheduler's: it
+// stands still but for a little at each step, and jumps when all threads wait.
 //
 //   TestThreads threads(seed);     // this thread is the first one
 //   Thread other([&] { ... });     // as in the code that is tested
 //   ...
 //   other.join();
 //
-// When all threads wait and no time will end that, or when they run round in circles, it prints who waits for what and the seed,
-// and ends the program with 1.
+// When all threads wait and no time will end that, or when they run round in circles, it prints who
+// waits for what and the seed, and ends the program with 1.
 #pragma once
 
 #include <cstdio>
@@ -71,7 +72,7 @@ class TestThreads final : public ThreadHooks {
         "sleep", [] { return false; }, now_ns_ + time.count());
   }
 
-  // --- ThreadHooks -------------------------------------------------------------------------------------------------
+  // --- ThreadHooks -------------------------------------------------------------------------------
   void lock(const void* mutex) override {
     block("lock", [this, mutex] { return !owners_.contains(mutex); });
     owners_[mutex] = current_;

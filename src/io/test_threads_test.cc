@@ -11,7 +11,8 @@
 namespace whimbrel {
 namespace {
 
-// A flag that is looked at without the lock, and a wake-up that comes between the look and the sleep.
+// A flag that is looked at without the lock, and a wake-up that comes between the look and the
+// sleep.
 struct Sleepy {
   Mutex mutex;
   Condition condition;

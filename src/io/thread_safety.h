@@ -1,4 +1,5 @@
-// What Clang checks with -Wthread-safety: which lock protects what, and who must hold it. Other compilers see nothing of it.
+// What Clang checks with -Wthread-safety: which lock protects what, and who must hold it. Other
+// compilers see nothing of it.
 // The names and their meaning: https://clang.llvm.org/docs/ThreadSafetyAnalysis.html
 #pragma once
 

@@ -132,8 +132,8 @@ IpAddress from_socket_address(const sockaddr_storage& storage) {
   return address;
 }
 
-// Memory for one recvmmsg(): with GRO every message may fill 64 KiB. Pages that small packets do not reach are never
-// touched.
+// Memory for one recvmmsg(): with GRO every message may fill 64 KiB. Pages that small packets do
+// not reach are never touched.
 struct UdpSocket::ReceiveBuffers {
   struct Control {
     alignas(
@@ -218,8 +218,8 @@ void UdpSocket::set_options(const Settings& settings) {
   const int fd = descriptor_.get();
   set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, settings.buffer_bytes);
   set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, settings.buffer_bytes);
-  // RFC 8899 3 (4): probes must not be fragmented. PROBE also ignores the MTU that the kernel remembers from ICMP, which
-  // anybody may send.
+  // RFC 8899 3 (4): probes must not be fragmented. PROBE also ignores the MTU that the kernel
+  // remembers from ICMP, which anybody may send.
   if (v4_) {
     set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
   } else {
@@ -307,7 +307,8 @@ std::size_t UdpSocket::send_segmented(Way way, Bytes batch, std::size_t segment_
     const bool joined = piece.size() > segment_size;
     if (outcome == SendOutcome::kRefused && joined &&
         (error == EIO || error == EINVAL || error == EMSGSIZE)) {
-      // No checksum offload on the device (EIO), or segments over its MTU. If single datagrams pass, it was the joining.
+      // No checksum offload on the device (EIO), or segments over its MTU. If single datagrams
+      // pass, it was the joining.
       std::size_t refused = 0;
       const std::size_t done = send_each(way, piece, segment_size, &refused);
       if (refused == 0) gso_ = false;
@@ -424,8 +425,8 @@ std::span<UdpSocket::Outgoing> UdpSocket::send_many(std::span<Outgoing> all) {
   return all;
 }
 
-// How many of the first ones have left; nothing where the kernel has no room. 0: the first one is alone, is refused, or must
-// be cut by hand.
+// How many of the first ones have left; nothing where the kernel has no room. 0: the first one is
+// alone, is refused, or must be cut by hand.
 std::optional<std::size_t> UdpSocket::send_together(std::span<const Outgoing> all) {
   const auto leaves_whole = [this](const Outgoing& one) {
     return gso_ || one.bytes.size() <= one.segment_size;

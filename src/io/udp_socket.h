@@ -1,5 +1,6 @@
-// A non-blocking UDP socket that moves batches: UDP_SEGMENT out, recvmmsg with UDP_GRO in, and plain calls where the
-// kernel or the device refuses those. One system call for 64 KiB instead of one for each packet is most of our speed.
+// A non-blocking UDP socket that moves batches: UDP_SEGMENT out, recvmmsg with UDP_GRO in, and
+// plain calls where the kernel or the device refuses those. One system call for 64 KiB instead of
+// one for each packet is most of our speed.
 //
 // Not thread-safe. ICMP errors are not asked for: a peer that is gone is noticed by its silence.
 #pragma once
@@ -43,12 +44,12 @@ class UdpSocket {
     bool offload = true;  // GSO and GRO
     int buffer_bytes = 4 << 20;
     bool share_port = false;  // with sockets of this user that have the same option
-    // Bound to all addresses: what goes to a peer leaves from the address at which that peer reached us. For servers. Who
-    // dials leaves the choice to the kernel, whose routes may change.
+    // Bound to all addresses: what goes to a peer leaves from the address at which that peer
+    // reached us. For servers. Who dials leaves the choice to the kernel, whose routes may change.
     bool answer_from_reached = false;
   };
-  // `from` sent `size` bytes, cut every `segment_size` bytes; the last piece may be shorter. Valid until the next call
-  // of receive(), and may be written to.
+  // `from` sent `size` bytes, cut every `segment_size` bytes; the last piece may be shorter. Valid
+  // until the next call of receive(), and may be written to.
   struct Batch {
     IpAddress from;
     MutableBytes bytes;
@@ -68,14 +69,16 @@ class UdpSocket {
   // With the port that the kernel chose.
   const IpAddress& local_address() const { return local_; }
 
-  // Sends a batch, cut every `segment_size` bytes. Answers how many bytes were dealt with (a multiple of segment_size,
-  // or all): fewer than all when the kernel's buffer is full; then wait for writability and send the rest. A datagram
-  // that the kernel refuses counts as dealt with: UDP may lose.
+  // Sends a batch, cut every `segment_size` bytes. Answers how many bytes were dealt with (a
+  // multiple of segment_size, or all): fewer than all when the kernel's buffer is full; then wait
+  // for writability and send the rest. A datagram that the kernel refuses counts as dealt with: UDP
+  // may lose.
   std::size_t send(const IpAddress& to, Bytes batch, std::size_t segment_size);
 
-  // Batches to several addresses of the socket's family, with as few system calls as it takes. Answers those for which the
-  // kernel has no room: they are to be sent again when the socket is writable, the first one from where it was cut. One that the
-  // kernel refuses is dealt with, as in send(), and the others leave all the same.
+  // Batches to several addresses of the socket's family, with as few system calls as it takes.
+  // Answers those for which the kernel has no room: they are to be sent again when the socket is
+  // writable, the first one from where it was cut. One that the kernel refuses is dealt with, as in
+  // send(), and the others leave all the same.
   struct Outgoing {
     IpAddress to;
     Bytes bytes;

@@ -122,7 +122,8 @@ TEST_F(UdpSocketErrors, ASignalIsNoError) {
   }
 }
 
-// No checksum offload on the device (EIO), or segments over its MTU: datagrams go one by one from then on.
+// No checksum offload on the device (EIO), or segments over its MTU: datagrams go one by one from
+// then on.
 TEST_F(UdpSocketErrors, WhereJoinedOnesAreRefusedTheyGoOneByOne) {
   for (const int error : {EIO, EINVAL, EMSGSIZE}) {
     open(true);
@@ -145,7 +146,7 @@ TEST_F(UdpSocketErrors, AnIcmpErrorIsReadAndForgotten) {
   EXPECT_FALSE(kernel.readable(out->descriptor()));
 }
 
-// --- batches to many ---------------------------------------------------------------------------------------------
+// --- batches to many -----------------------------------------------------------------------------
 
 TEST_F(UdpSocketErrors, OfManyTheRestIsLeftWhereTheSocketIsFull) {
   for (const bool offload : {true, false}) {
@@ -166,7 +167,8 @@ TEST_F(UdpSocketErrors, OfManyTheRestIsLeftWhereTheSocketIsFull) {
   }
 }
 
-// Without segmentation offload a batch leaves datagram by datagram, and the socket may be full in the midst of it.
+// Without segmentation offload a batch leaves datagram by datagram, and the socket may be full in
+// the midst of it.
 TEST_F(UdpSocketErrors, OfABatchAmongManyTheRestIsLeft) {
   open(false);
   auto all = batches(3, 2500);

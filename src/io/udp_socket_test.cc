@@ -145,7 +145,8 @@ TEST(UdpSocket, CutsBatchesOfVerySmallDatagrams) {
   EXPECT_EQ(receive_datagrams(*in, batch.size()).size(), 200u);
 }
 
-// What the kernel refuses when it is asked to cut a batch, it takes one by one; afterwards it is not asked again.
+// What the kernel refuses when it is asked to cut a batch, it takes one by one; afterwards it is
+// not asked again.
 void expect_fallback(UdpSocket& out, UdpSocket& in, const IpAddress& to) {
   const auto batch = pattern(70 * 1200 + 77);
   EXPECT_EQ(out.send(to, batch, 1200), batch.size());

@@ -50,8 +50,9 @@ class Comments(unittest.TestCase):
         self.allow("src/wire/a.h", "//  | " + "field u8 | " * 10 + "\n")
         self.refuse("src/wire/a.h", "//  | " + "field u8 | " * 11 + "\n", "columns")
 
-    def test_folders_that_are_not_done_may_be_wide(self):
-        self.allow("src/later/a.h", SENTENCE + "abc\n")
+    def test_every_folder_of_code_is_held_to_it(self):
+        for path in ("include/whimbrel/a.h", "src/io/a.cc", "sim/a.h", "apps/whimbrel/a.cc", "examples/a.cc", "bench/a.cc", "tests/fuzz/a.cc"):
+            self.refuse(path, SENTENCE + "abc\n", "101 columns")
 
 
 class Names(unittest.TestCase):
