@@ -14,15 +14,14 @@ import struct
 import sys
 
 import verify_protocol_wire as wire
-from verify_protocol_flow import BASE_DATAGRAM, PATH_FRAMES, Flow
+from verify_protocol_flow import Flow
+from verify_protocol_paths import BASE_DATAGRAM, CHALLENGES, Paths, Places, Sent, kind_of
 from verify_protocol_wire import Malformed, Reader, require
 
 HANDSHAKE_NAMES = {0xE0: "InitIK", 0xE1: "RespIK", 0xE2: "InitXX", 0xE3: "RespXX", 0xE4: "FinishXX", 0xE5: "CookieReply",
                    0xE6: "VersionReply", 0xE7: "ResetAsk", 0xE8: "Reset"}
 SUITE_BITS = 0b11
-# A second path needs relays, and the recorded sessions have none: how these are read is tested by hand-made packets only.
-FRAMES_OF_FURTHER_PATHS = {"PATH_INDEX", "PATH_ABANDON", "PATH_STATUS", "PATH_ACK"}
-FRAME_AND_PACKET_NAMES = ({name for name, _ in wire.FRAMES.values()} | set(HANDSHAKE_NAMES.values())) - FRAMES_OF_FURTHER_PATHS
+FRAME_AND_PACKET_NAMES = {name for name, _ in wire.FRAMES.values()} | set(HANDSHAKE_NAMES.values())
 MESSAGE_FRAMES = {"CHANNEL_NAME", "STREAM", "MESSAGE", "FRAGMENT", "RELIABLE FRAGMENT"}
 
 
@@ -68,6 +67,8 @@ class Conversation:
         self.authority = bytes.fromhex(session["authority_public"])
         self.ends = [End(end) for end in session["ends"]]
         self.attempts, self.flows = [], {}
+        self.indices = {}  # (end, index) -> (flow of the packets to it, path)
+        self.places = Places()
         self.cookies, self.foreign = {}, set()
         self.tokens, self.asked = {}, {}
         self.handshakes, self.frames_seen = [], set()
@@ -80,6 +81,7 @@ class Conversation:
         self.here, self.there = entry["from"], 1 - entry["from"]
         self.source, self.target, self.delivered = entry["source"], entry["target"], entry["delivered"]
         require(packet, "a datagram with bytes")
+        self.places.check(self.here, self.source, self.target, packet)
         if packet[0] >> 5 == 0b110:
             self.data_packet(packet)
         elif packet[0] in HANDSHAKE_NAMES:
@@ -89,7 +91,9 @@ class Conversation:
         self.count_bytes(len(packet))
 
     def count_bytes(self, size):
-        """Section 6: at most three times what came from an address that is not known to be the peer's."""
+        """Section 6: at most three times what came from an address that is not known to be the peer's. A slot is no address."""
+        if kind_of(self.target) != "address":
+            return
         out, back = (self.here, self.target), (self.there, self.source)
         self.sent[out] = self.sent.get(out, 0) + size
         limit = 3 * self.received.get(out, 0)
@@ -274,53 +278,86 @@ class Conversation:
     def make_flows(self, attempt, opener_at, responder_at):
         opener, responder = attempt.end, 1 - attempt.end
         keys = attempt.noise.split()
-        forth = Flow(opener, True, attempt.suite, keys[0], attempt.parameters[responder], opener_at)
-        back = Flow(responder, False, attempt.suite, keys[1], attempt.parameters[opener], responder_at)
+        paths = Paths(max((0, 1), key=lambda end: self.ends[end].public))
+        forth = Flow(opener, True, attempt.suite, keys[0], attempt.parameters[responder], opener_at, paths)
+        back = Flow(responder, False, attempt.suite, keys[1], attempt.parameters[opener], responder_at, paths)
         forth.reverse, back.reverse = back, forth
         forth.waits = attempt.pattern == "XX"
-        self.flows[responder, attempt.responder] = forth
-        self.flows[opener, attempt.sender] = back
+        for flow, index in ((forth, attempt.responder), (back, attempt.sender)):
+            self.flows[1 - flow.end, index] = flow
+            self.indices[1 - flow.end, index] = flow, paths.all[0]
 
     # ---- data packets -----------------------------------------------------------------------------------------------
 
     def data_packet(self, packet):
-        flow = self.flows.get((self.there, int.from_bytes(packet[1:5], "big")))
+        flow, path = self.indices.get((self.there, int.from_bytes(packet[1:5], "big")), (None, None))
         require(flow is not None, "a data packet to an index of a session")
-        number, plain = flow.open(packet)
-        frames = wire.read_frames(plain)
+        require(kind_of(self.target) != "user", "a data packet goes to an address or a slot")
+        frames = wire.read_frames(flow.open(packet, path))
         names = {name for name, _ in frames}
         self.frames_seen |= names
-        flow.note_packet(number, len(packet), self.delivered, names)
+        flow.paths.check_packet(self.here, path, names, self.target)
+        ends = {frame["path"] for name, frame in frames if name == "PATH_ABANDON"}
+        flow.note_packet(path, Sent(self.delivered, len(packet), flow.generation(), ends), self.source, names)
         require(not flow.waits or names == {"PING"}, "the opener of an XX waits for the first packet")
-        to_known = self.target == flow.reverse.source or (self.here, self.target) in self.known
-        require(to_known or names <= PATH_FRAMES, "no data to a new address that has not answered")
+        require(not names & CHALLENGES or len(frames) == 1, "PATH_CHALLENGE and PATH_RESPONSE are alone in their packets")
+        self.check_target(flow, names)
         if self.delivered:
             flow.reverse.waits = False
         if self.source == flow.source:
             self.source_is_known()
         for name, frame in frames:
-            self.frame(flow, name, frame)
+            self.frame(flow, path, name, frame)
+        flow.paths.check_wanted()
         flow.credit.check(flow.said)
 
-    def frame(self, flow, name, frame):
+    def check_target(self, flow, names):
+        is_known = self.target == flow.reverse.source or (self.here, self.target) in self.known
+        is_free = is_known or kind_of(self.target) != "address"
+        require(is_free or names <= CHALLENGES, "no data to a new address that has not answered")
+
+    def frame(self, flow, path, name, frame):
         if name in MESSAGE_FRAMES:
-            flow.said.take(name, frame)
+            flow.said.take(name, frame, path.number)
+            if self.delivered:
+                flow.arrived.take(name, frame, path.number)
         elif name == "CLOSE":
             flow.closed = [self.here, frame["reason"], frame["text"].decode()]
         elif name == "PATH_CHALLENGE":
-            flow.challenges.append((frame["bytes"], self.source))
+            flow.track(path).challenges.append((frame["bytes"], self.source))
         elif name == "PATH_RESPONSE":
-            require((frame["bytes"], self.target) in flow.reverse.challenges, "a PATH_RESPONSE to its PATH_CHALLENGE")
+            asked = flow.reverse.track(path).challenges
+            require((frame["bytes"], self.target) in asked, "a PATH_RESPONSE to its PATH_CHALLENGE, on its path")
             flow.answered.add(frame["bytes"])
             self.source_is_known()
+        elif name in ("ACK", "PATH_ACK"):
+            self.ack(flow.reverse, path, name, frame)
+        elif name.startswith("PATH_"):
+            self.path_frame(flow, path, name, frame)
         elif self.delivered:
             self.knowledge(flow.reverse, name, frame)
 
+    def ack(self, other, path, name, frame):
+        """Says something of the packets of the other flow: on this path, or on another one."""
+        about = path if name == "ACK" else other.paths.opened(frame["path"])
+        require(name == "ACK" or about is not path, "a PATH_ACK is about another path")
+        other.paths.acknowledges(self.here, other.track(about).named(frame["ranges"]))
+        if self.delivered:
+            other.acknowledged(about, frame["ranges"])
+
+    def path_frame(self, flow, path, name, frame):
+        if name == "PATH_STATUS":
+            flow.paths.status(self.here, frame, path.number)
+        elif name == "PATH_ABANDON":
+            flow.paths.abandon(self.here, frame, path)
+        elif flow.paths.index(self.here, frame, self.delivered):
+            key = self.here, frame["index"]
+            require(key not in self.indices, "an index of its own for each path")
+            self.indices[key] = flow.reverse, flow.paths.all[frame["path"]]
+
     def knowledge(self, other, name, frame):
         """Frames that tell the other end something about its own flow."""
-        if name == "ACK":
-            other.acknowledged(frame["ranges"])
-        elif name == "SESSION_CREDIT":
+        if name == "SESSION_CREDIT":
             other.credit.raise_session(frame)
         elif name == "CHANNEL_CREDIT":
             other.credit.raise_channel(frame)
@@ -330,6 +367,7 @@ class Conversation:
     def found(self):
         """What was seen, in the shape of `expect`."""
         sides = [[flow for flow in self.flows.values() if flow.end == end] for end in (0, 1)]
+        proven = [[path.tracks[flow.end].proven_size for flow in side for path in flow.paths.all.values()] for side in sides]
         return {
             "handshake": self.handshakes,
             "identities": [end.identity.decode() if end.identity else None for end in self.ends],
@@ -337,10 +375,21 @@ class Conversation:
             "suites": sorted({flow.suite for flow in self.flows.values()}),
             "messages": [[described(*m) for flow in side for m in flow.said.all()] for side in sides],
             "closes": [flow.closed for side in sides for flow in side if flow.closed],
-            "key_updates": [sum(len(flow.keys) - 1 for flow in side) for side in sides],
+            "key_updates": [sum(flow.generation() for flow in side) for side in sides],
             "challenges_answered": [sum(len(flow.answered) for flow in side) for side in sides],
-            "largest_proven": [max([flow.proven_size for flow in side], default=0) for side in sides],
+            "largest_proven": [max(sizes, default=0) for sizes in proven],
+            **self.found_of_paths(sides),
         }
+
+    def found_of_paths(self, sides):
+        """Of a session that has had more than one path."""
+        several = [flow.paths for side in sides for flow in side if len(flow.paths.all) > 1]
+        if not several:
+            return {}
+        for flow in self.flows.values():
+            flow.check_arrived()
+        names = [f"{path.number} ended" if path.over_for else f"{path.number}" for path in several[0].all.values()]
+        return {"paths": names, "copied": [sum(flow.said.copied() for flow in side) for side in sides]}
 
 
 def described(kind, channel, data):

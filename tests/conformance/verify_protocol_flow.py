@@ -1,12 +1,9 @@
-"""One direction of a session, as docs/PROTOCOL.md sections 4 and 5 describe it: packet numbers, keys, credit and messages."""
+"""One direction of a session, as docs/PROTOCOL.md sections 4 and 5 describe it: keys, credit and messages."""
 
 import verify_protocol_wire as wire
-from verify_protocol_wire import Malformed, Reader, require
+from verify_protocol_wire import Reader, require
 
-BASE_DATAGRAM = 1200
 AES_GCM_PACKETS_MAX = 1 << 23
-REPLAY_WINDOW = 4096
-PATH_FRAMES = {"PATH_CHALLENGE", "PATH_RESPONSE"}
 
 
 class Stream:
@@ -63,8 +60,10 @@ class Messages:
     def __init__(self):
         self.streams, self.whole, self.parts = {}, {}, {}
         self.names = {}  # channel -> [(name, number of the first message of each kind)]
+        self.ways = {}  # what is unreliable: (channel, sequence, offset) -> the paths that it left on
 
-    def take(self, name, frame):
+    def take(self, name, frame, path=0):
+        """Notes what a frame says, once: what is unreliable may leave on two paths."""
         channel = frame["channel"]
         if name == "CHANNEL_NAME":
             self.rename(channel, frame)
@@ -72,10 +71,27 @@ class Messages:
             self.streams.setdefault(channel, Stream()).put(frame["offset"], frame["bytes"])
         elif name == "MESSAGE":
             key = ("unreliable", channel, frame["sequence"])
-            require(key not in self.whole and key not in self.parts, "a sequence number is used once")
-            self.whole[key] = frame["bytes"]
-        else:
+            require(key not in self.parts, "a sequence number is used once")
+            if not self.is_copy(frame, 0, path):
+                self.whole[key] = frame["bytes"]
+            require(self.whole[key] == frame["bytes"], "a copy on another path has the same bytes")
+        elif name == "RELIABLE FRAGMENT" or not self.is_copy(frame, frame["offset"], path):
             self.put_part("unreliable" if name == "FRAGMENT" else "unordered", frame)
+        else:
+            total, message = self.parts["unreliable", channel, frame["sequence"]]
+            require(total == frame["total"], "all fragments of a message name the same total")
+            message.put(frame["offset"], frame["bytes"])  # the same bytes, or it says so
+
+    def is_copy(self, frame, offset, path):
+        """Whether an unreliable frame has left on another path before."""
+        ways = self.ways.setdefault((frame["channel"], frame["sequence"], offset), set())
+        require(path not in ways, "what is unreliable is sent once on a path")
+        ways.add(path)
+        return len(ways) > 1
+
+    def copied(self):
+        """How many unreliable messages left on two paths, some part of them at least."""
+        return len({key[:2] for key, ways in self.ways.items() if len(ways) > 1})
 
     def rename(self, channel, frame):
         """What comes on the channel from now on belongs to another one of the application."""
@@ -172,75 +188,81 @@ class Credit:
 class Flow:
     """The packets of one direction, and what the sender of them knows. `peer`: the parameters of who receives them."""
 
-    def __init__(self, end, is_opener, suite, key, peer, source):
+    def __init__(self, end, is_opener, suite, key, peer, source, paths):
         self.end, self.is_opener, self.suite = end, is_opener, suite
         self.source = source  # where the sender was in the handshake
-        self.keys, self.phase, self.sealed = [key], 0, 0
-        self.numbers = {}  # packet number -> (delivered, size)
-        self.largest = self.largest_acked = -1
-        self.datagram_max, self.proven_size = peer[5], BASE_DATAGRAM
-        self.said, self.credit = Messages(), Credit(peer)
-        self.challenges, self.answered = [], set()
+        self.paths = paths  # of both directions
+        self.keys, self.sealed = [key], 0
+        self.confirmed = -1  # the number of the latest key under which a packet was acknowledged
+        self.packets = 0
+        self.datagram_max = peer[5]
+        self.said, self.arrived, self.credit = Messages(), Messages(), Credit(peer)
+        self.answered = set()
         self.closed = None
         self.reverse = None  # the other direction
         self.waits = False  # for the first packet of the other direction, and says no more than PING until then
 
-    def open(self, packet):
-        """A packet's number and frames in plain, or raises; follows a key update."""
+    def track(self, path):
+        return path.tracks[self.end]
+
+    def open(self, packet, path):
+        """A packet's frames in plain, or raises; follows a key update."""
         first, size = packet[0], (packet[0] & 3) + 1
         require(first & 0x0C == 0, "a data packet's zero bits are zero")
         require(len(packet) > 5 + size + wire.TAG_SIZE, "a data packet with a sealed byte")
-        cut = int.from_bytes(packet[5:5 + size], "big")
-        number = wire.recover_packet_number(self.largest, cut, 8 * size)
-        require(number > self.largest - REPLAY_WINDOW, "a packet number within the window")
-        plain = self.unseal(first >> 4 & 1, number, packet[:5 + size], packet[5 + size:])
-        self.note_number(number, size)
-        return number, plain
+        track = self.track(path)
+        number = track.recover(int.from_bytes(packet[5:5 + size], "big"), size)
+        nonce = wire.nonce_of(self.suite, path.number, number)
+        plain = self.unseal(first >> 4 & 1, nonce, packet[:5 + size], packet[5 + size:])
+        require(plain is not None, f"a data packet opens (path {path.number}, number {number})")
+        track.check_next(number, size)
+        return plain
 
-    def unseal(self, phase, number, header, sealed):
-        """Tries the key of that phase: the present one; or else the next one, and then the one before."""
-        after = wire.next_key(self.keys[-1])
-        candidates = [self.keys[-1]] if phase == self.phase else [after] + self.keys[-2:-1]
-        nonce = wire.nonce_of(self.suite, 0, number)
-        for key in candidates:
-            plain = wire.open_sealed(self.suite, key, nonce, sealed, header)
-            if plain is not None:
-                self.note_key(key, key == after)
-                return plain
-        raise Malformed(f"a data packet opens (number {number}, key phase {phase})")
+    def generation(self):
+        return len(self.keys) - 1
 
-    def note_key(self, key, stepped):
+    def unseal(self, phase, nonce, header, sealed):
+        """With the present key, or with the next one where the key phase is the other one: nobody goes back in what it sends."""
+        stepped = phase != self.generation() % 2
+        key = wire.next_key(self.keys[-1]) if stepped else self.keys[-1]
+        plain = wire.open_sealed(self.suite, key, nonce, sealed, header)
+        if plain is None:
+            return None
         if stepped:
+            self.check_step()
             self.keys.append(key)
-            self.phase, self.sealed = 1 - self.phase, 0
+            self.sealed = 0
         self.sealed += 1
         within = self.suite != wire.AES_GCM or self.sealed <= AES_GCM_PACKETS_MAX
         require(within, "an AES-GCM key within its limit")
+        return plain
 
-    def note_number(self, number, size):
-        require(number == len(self.numbers), f"packet numbers count up ({number} after {len(self.numbers)} packets)")
-        needed = wire.packet_number_size(number, self.largest_acked)
-        require(size == needed, f"{needed} bytes of packet number as RFC 9000 17.1 asks for, not {size}")
+    def check_step(self):
+        """Who moves on first has a packet of the present phase acknowledged, but for the first time; the other one follows."""
+        follows = self.reverse.generation() > self.generation()
+        confirmed = self.generation() == 0 or self.confirmed == self.generation()
+        require(follows or confirmed, "no key update before a packet of the present phase was acknowledged")
 
-    def note_packet(self, number, size, delivered, names):
+    def note_packet(self, path, packet, source, names):
         """Size rules, and what may be said when."""
-        self.numbers[number] = (delivered, size)
-        if delivered:
-            self.largest = max(self.largest, number)
+        track, size = self.track(path), packet.size
+        track.note(packet, source)
         require(size <= self.datagram_max, f"a datagram of {size} bytes within what the peer takes")
         probe = names == {"PING", "PADDING"}
-        require(size <= self.proven_size or probe, f"a datagram of {size} bytes is a probe, or was proven before")
+        require(size <= track.proven_size or probe, f"a datagram of {size} bytes is a probe, or was proven before")
         require(self.closed is None or names <= {"CLOSE", "ACK"}, "who has closed says only that again")
         opens = bool(names & {"HANDSHAKE_DONE", "CLOSE"})
-        require(self.is_opener or number > 0 or opens, "the answering side begins with HANDSHAKE_DONE, or refuses")
+        require(self.is_opener or self.packets > 0 or opens, "the answering side begins with HANDSHAKE_DONE, or refuses")
         require(not (self.is_opener and "HANDSHAKE_DONE" in names), "HANDSHAKE_DONE comes from the answering side")
+        self.packets += 1
 
-    def acknowledged(self, ranges):
-        """An ACK of this flow's packets has reached its sender."""
-        for lowest, highest in ranges:
-            require(highest < len(self.numbers), "an ACK names packets that were sent")
-            for number in range(lowest, highest + 1):
-                delivered, size = self.numbers[number]
-                require(delivered, f"an ACK names packets that arrived, not {number}")
-                self.proven_size = max(self.proven_size, size)
-        self.largest_acked = max(self.largest_acked, ranges[0][1])
+    def acknowledged(self, path, ranges):
+        """An ACK of this flow's packets on a path has reached their sender."""
+        self.track(path).acknowledged(ranges)
+        self.confirmed = max([self.confirmed] + [packet.generation for packet in self.track(path).named(ranges)])
+
+    def check_arrived(self):
+        """Section 6: what was in flight on a path that ended, or died, is sent again on another one."""
+        reliable = [message for message in self.said.all() if message[0] != "unreliable"]
+        arrived = [message for message in self.arrived.all() if message[0] != "unreliable"]
+        require(reliable == arrived, "all that is reliable has arrived")

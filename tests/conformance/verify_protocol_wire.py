@@ -326,7 +326,8 @@ def read_path_number(reader):
 
 def read_path_index(reader):
     frame = {"path": read_path_number(reader), "index": reader.u32()}
-    require(frame["path"] > 0 and frame["index"] > 0, "the index of a path from 1 on")
+    require(0 < frame["path"] < 1 << 30, "a path from 1 on, below 2^30")
+    require(frame["index"] > 0, "an index that is not zero")
     return frame
 
 

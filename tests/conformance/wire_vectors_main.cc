@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <functional>
 
+#include "tests/conformance/wire_vectors/relay_scenes.h"
 #include "tests/conformance/wire_vectors/scene.h"
 
 namespace whimbrel::vectors {
@@ -352,6 +353,10 @@ std::string all_sessions() {
       forgotten,
       [](std::string& out) { refusal(out, Knows::kKey); },
       [](std::string& out) { refusal(out, Knows::kAddress); },
+      relay_dies,
+      relay_is_taken_away,
+      keys_on_two_paths,
+      acknowledged_elsewhere,
   };
   std::string text = "{\"sessions\": [\n";
   const char* separator = "";

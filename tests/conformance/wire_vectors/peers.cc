@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "sim/simulation.h"
 #include "tests/conformance/wire_vectors/peers.h"
+#include "tests/conformance/wire_vectors/relays.h"
 
 namespace whimbrel::vectors {
 
@@ -37,6 +38,8 @@ EndpointConfig endpoint_config(const Peer& peer) {
   config.app_id = peer.options().app_id;
   config.session = peer.options().session;
   config.limits = peer.options().limits;
+  config.asks_routes = peer.options().over_relays;
+  config.suite = peer.options().suite;
   if (!peer.options().certified) return config;
   config.certificate = certificate_of(peer.options(), peer.keys().public_key);
   config.trust.add_authority(test_authority().verify_key());
@@ -94,11 +97,16 @@ void EndpointPeer::receive(const IpAddress& from, MutableBytes datagram, Instant
 
 std::optional<Transmit> EndpointPeer::poll_transmit(MutableBytes buffer, Instant now) {
   const auto out = endpoint_->poll_transmit(buffer, now);
-  return out ? std::optional(out->by_udp()) : std::nullopt;
+  if (!out) return std::nullopt;
+  return Transmit{stand_in_for(out->to), out->size, out->segment_size};
 }
 
 bool EndpointPeer::take_events(Instant now) {
   bool any = false;
+  while (const std::optional<Identity> wanted = endpoint_->poll_route_wanted()) {
+    any = true;
+    endpoint_->provide_route(*wanted, contact_->first, contact_->second, now);
+  }
   while (const std::optional<Event> event = endpoint_->poll_event()) {
     any = true;
     if (!std::holds_alternative<SessionRequestEvent>(*event)) continue;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "crypto/keys.h"
@@ -38,6 +39,8 @@ struct PeerOptions {
   EndpointLimits limits;
   bool certified = false;
   OnRequest on_request = OnRequest::kAccept;
+  bool over_relays = false;  // the other end is reached by signals at first
+  AeadSuite suite = AeadSuite::kAesGcm;
 };
 
 // What both kinds of peer have: keys, a random generator and a count of what came.
@@ -76,6 +79,8 @@ class EndpointPeer final : public Peer {
   Result send(Bytes payload, int flags, ChannelId channel, Instant now) override;
   void close(int reason, std::string_view text, Instant now) override;
   void accept(Instant now) { endpoint_->accept(user_, now); }
+  // How the other end is reached, if not at an address.
+  void set_contact(SignalRemote contact, const PublicKey& key) { contact_ = {contact, key}; }
   bool over(Instant now) const override;
 
   void receive(const IpAddress& from, MutableBytes datagram, Instant now) override;
@@ -90,6 +95,7 @@ class EndpointPeer final : public Peer {
   Identity user_;
   WallClock clock_;
   std::optional<Endpoint> endpoint_;
+  std::optional<std::pair<SignalRemote, PublicKey>> contact_;
   std::vector<DeliveredMessage> delivered_;
 };
 

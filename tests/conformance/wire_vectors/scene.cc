@@ -7,12 +7,12 @@
 #include <cstdlib>
 
 #include "crypto/hash.h"
+#include "tests/conformance/wire_vectors/relays.h"
 
 namespace whimbrel::vectors {
 
 namespace {
 
-constexpr Duration kOneWay = milliseconds(5);
 constexpr Duration kPatience = seconds(20);
 constexpr std::size_t kUnreliableMax = 16 * (kDatagramSizeMin - kDataOverheadMax);
 
@@ -65,9 +65,14 @@ std::string kind_of(std::size_t size, int flags) {
 }  // namespace
 
 void Recording::on_sent(const sim::PacketView& packet) {
+  const Remote target = remote_behind(packet.to);
+  const Remote source = source_of(target, packet.sender, packet.from);
   datagrams_.resize(packet.number + 1);
-  datagrams_.back() = {
-      packet.sender, packet.from, packet.to, false, {packet.bytes.begin(), packet.bytes.end()}};
+  datagrams_.back() = {packet.sender,
+                       place_text(source),
+                       place_text(target),
+                       false,
+                       {packet.bytes.begin(), packet.bytes.end()}};
 }
 
 void Recording::on_delivered(const sim::PacketView& packet) {
@@ -174,8 +179,7 @@ void Scene::write_datagrams(std::string& out) const {
     if (datagram.bytes.empty()) continue;  // one that the scene injected and nobody sent
     out += separator;
     out += "{\"from\": " + std::to_string(datagram.from) +
-           ", \"source\": " + quoted(datagram.source.text()) +
-           ", \"target\": " + quoted(datagram.target.text()) +
+           ", \"source\": " + quoted(datagram.source) + ", \"target\": " + quoted(datagram.target) +
            ", \"delivered\": " + truth(datagram.delivered) +
            ",\n \"bytes\": " + quoted(hex(datagram.bytes)) + "}";
     separator = ",\n";
@@ -223,6 +227,9 @@ void Scene::write_expectations(const Claims& claims, std::string& out) const {
   out += "\"key_updates\": " + pair_json(updates) + ",\n";
   out += "\"challenges_answered\": " + pair_json(claims.challenges_answered) + ",\n";
   out += "\"largest_proven\": " + pair_json(claims.largest_proven);
+  if (claims.paths.empty()) return;
+  out += ",\n\"paths\": " + list_json(claims.paths);
+  out += ",\n\"copied\": " + pair_json(claims.copied);
 }
 
 void Scene::write(const Claims& claims, std::string& out) const {

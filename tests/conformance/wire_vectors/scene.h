@@ -17,7 +17,7 @@ class Recording final : public sim::PacketObserver {
  public:
   struct Datagram {
     std::size_t from = 0;  // which end
-    IpAddress source, target;
+    std::string source, target;
     bool delivered = false;
     std::vector<std::uint8_t> bytes;
   };
@@ -38,10 +38,14 @@ struct Claims {
   int suite = 1;          // 0: no session came about
   std::array<int, 2> challenges_answered{};
   std::array<std::size_t, 2> largest_proven{1200, 1200};
+  std::string paths;            // "0 ended, 1"; empty: there was the first path only
+  std::array<int, 2> copied{};  // unreliable messages that left on two paths
 };
 
 class Scene {
  public:
+  static constexpr Duration kOneWay = milliseconds(5);
+
   // The ends live at 10.0.0.1:4000 and 10.0.0.2:4000, 10 ms apart.
   Scene(std::string name, std::unique_ptr<Peer> a, std::unique_ptr<Peer> b);
 
