@@ -1,5 +1,6 @@
-// Relays of a recorded session. Each end has a slot at each relay's site, and the server brings it signals. In the simulated
-// network each of these is an address that stands for it; the recording has what it stands for.
+// Relays of a recorded session. Each end has a slot at each relay's site, and the server brings it
+// signals. In the simulated network each of these is an address that stands for it; the recording
+// has what it stands for.
 #pragma once
 
 #include <initializer_list>
@@ -25,7 +26,8 @@ Remote source_of(const Remote& target, std::size_t end, const IpAddress& address
 // "10.0.0.1:4000", "site 1 slot 11", "user 0" (a signal for end 0).
 std::string place_text(const Remote& remote);
 
-// The relays between the two ends of a scene, both of them EndpointPeers. Must outlive the scene's last run.
+// The relays between the two ends of a scene, both of them EndpointPeers. Must outlive the scene's
+// last run.
 class Relays {
  public:
   struct Site {
