@@ -276,7 +276,10 @@ TEST_F(LegRestart, ForgedAnswersChangeNothing) {
   talk(milliseconds(100));
   ASSERT_EQ(opens, 1u);
   std::array<std::uint8_t, kOpenedSize> buffer;
-  const MutableBytes opened = write_opened(buffer, {.nonce = nonce, .slot = SlotId::of(7, 7)});
+  Opened other;
+  other.nonce = nonce;
+  other.slot = SlotId::of(7, 7);
+  const MutableBytes opened = write_opened(buffer, other);
   write_mac(Secret(), Kind::kOpened, opened);
   receive(opened);
   const MutableBytes refused = write_refused(buffer, {Refusal::kFull, nonce});
@@ -306,7 +309,10 @@ TEST_F(LegRestart, AnAnswerThatNobodyWaitsForChangesNothing) {
   talk(seconds(3));
   const SlotId slot = alice.leg.slot();
   std::array<std::uint8_t, kOpenedSize> buffer;
-  const MutableBytes opened = write_opened(buffer, {.nonce = nonce, .slot = SlotId::of(7, 7)});
+  Opened other;
+  other.nonce = nonce;
+  other.slot = SlotId::of(7, 7);
+  const MutableBytes opened = write_opened(buffer, other);
   write_mac(token.secret, Kind::kOpened, opened);
   receive(opened);
   const MutableBytes refused = write_refused(buffer, {Refusal::kFull, nonce});

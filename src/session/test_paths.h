@@ -82,7 +82,8 @@ class PathsTest : public SessionPeer {
           MutableBytes(buffer).subspan(at, std::min(out.segment_size, out.size - at));
       const auto header = read_data_header(datagram);
       ASSERT_TRUE(header);
-      Said one{.to = out.to};
+      Said one;
+      one.to = out.to;
       one.path = path_of.at(header->receiver_index);
       const Bytes head = datagram.first(header->size());
       const MutableBytes sealed = datagram.subspan(header->size());
