@@ -67,6 +67,50 @@ TEST_F(Closing, LingeringEndsWithItsTime) {
   EXPECT_EQ(closes_said(), 1u);
 }
 
+// The other side must not take for lost what was delivered.
+TEST_F(Closing, CloseAcknowledgesWhatCameOnOtherPaths) {
+  open_second();
+  say_stream_byte();
+  carriers({is(kFra, CarrierState::kDown), up(kAms, 40)});
+  said.clear();
+  session->close(1001, "closed", false, now);
+  run();
+  const Said* close = find(FrameType::kClose);
+  ASSERT_NE(close, nullptr);
+  EXPECT_EQ(close->to, Remote(kAms));
+  EXPECT_EQ(close->path_ack, PathId{0});
+}
+
+// As all that the path in use carries.
+TEST_F(Closing, WhileItsPathIsInDoubtCloseLeavesOnAnotherOneAsWell) {
+  open_second();
+  carriers({is(kFra, CarrierState::kDoubted), up(kAms, 40)});
+  said.clear();
+  session->close(1001, "closed", false, now);
+  run();
+  std::vector<Remote> to;
+  for (const Said& one : said) {
+    if (one.has(FrameType::kClose)) to.push_back(one.to);
+  }
+  EXPECT_EQ(to, (std::vector<Remote>{kFra, kAms}));
+}
+
+TEST_F(Closing, ACloseBehindAcknowledgementsOfSeveralPathsEndsTheClosing) {
+  open_second();
+  session->close(1001, "closed", false, now);
+  run();
+  EXPECT_EQ(session->phase(), SessionPhase::kClosing);
+  AckFrame ack;
+  ack.count = 1;
+  ack.ranges[0] = {0, 1};
+  say_frame([&](ByteWriter& out) {
+    write_ack(out, ack);
+    write_path_ack(out, PathId{1}, ack);
+    write_close(out, {1001, {}});
+  });
+  EXPECT_EQ(session->phase(), SessionPhase::kEnded);
+}
+
 // Its sender would take it for delivered.
 TEST_F(Closing, WhatALingeringSessionRefusesIsNotAcknowledged) {
   send_reliable(100);

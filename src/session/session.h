@@ -242,6 +242,7 @@ class Session final : private FrameSink {
   bool owes_other_acks(Instant now) const;
   void write_other_acks(ByteWriter& out, Instant now);
   void double_packet(Bytes content, Instant now);
+  std::optional<RemoteTransmit> transmit_doubled(MutableBytes buffer);
   std::optional<RemoteTransmit> transmit_aside(MutableBytes buffer, Instant now);
 
   // session_transmit.cc
@@ -254,6 +255,7 @@ class Session final : private FrameSink {
   std::size_t build_single(PathEntry& entry, MutableBytes out, Instant now, FrameType type,
                            const PathData& data);
   std::size_t build_mtu_probe(MutableBytes out, std::size_t size, Instant now);
+  void write_all_acks(PathEntry& entry, ByteWriter& out, Instant now);
   std::size_t build_close(PathEntry& entry, const ClosingWords& words, MutableBytes out,
                           Instant now);
   std::size_t seal(PathEntry& entry, MutableBytes out, std::size_t plain_size,

@@ -387,16 +387,18 @@ void Session::write_other_acks(ByteWriter& out, Instant now) {
   });
 }
 
+std::optional<RemoteTransmit> Session::transmit_doubled(MutableBytes buffer) {
+  if (doubled_.empty()) return std::nullopt;
+  const Doubled doubled = std::move(doubled_.front());
+  doubled_.erase(doubled_.begin());
+  std::copy(doubled.packet.begin(), doubled.packet.end(), buffer.begin());
+  return RemoteTransmit{doubled.to, doubled.packet.size(), doubled.packet.size()};
+}
+
 // Packets on other paths than the active one: answers, questions, and copies of what the active one
 // carries in doubt.
 std::optional<RemoteTransmit> Session::transmit_aside(MutableBytes buffer, Instant now) {
-  if (!doubled_.empty()) {
-    const Doubled doubled = std::move(doubled_.front());
-    doubled_.erase(doubled_.begin());
-    std::copy(doubled.packet.begin(), doubled.packet.end(), buffer.begin());
-    return RemoteTransmit{doubled.to, doubled.packet.size(), doubled.packet.size()};
-  }
-  std::optional<RemoteTransmit> out;
+  std::optional<RemoteTransmit> out = transmit_doubled(buffer);
   paths_.for_each([&](PathEntry& entry) {
     if (out || &entry == &paths_.active()) return;
     out = transmit_probe(entry, buffer, now);

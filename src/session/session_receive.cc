@@ -252,8 +252,12 @@ void Session::receive_while_closing(SessionClosing& closing, Bytes frames) {
   // RFC 9000 10.2.1: answer with CLOSE, ever more rarely, so that two closing sides fall silent.
   ByteReader in(frames);
   auto type = static_cast<FrameType>(in.u8());
-  AckFrame ack;  // it may stand before CLOSE, and is of no use any more
-  if (type == FrameType::kAck && read_ack(in, ack)) type = static_cast<FrameType>(in.u8());
+  PathId path{};  // acknowledgements may stand before CLOSE, and are of no use any more
+  AckFrame ack;
+  while ((type == FrameType::kAck && read_ack(in, ack)) ||
+         (type == FrameType::kPathAck && read_path_ack(in, path, ack))) {
+    type = static_cast<FrameType>(in.u8());
+  }
   if (type == FrameType::kClose) {
     state_ = SessionEnded{};
     return;

@@ -272,6 +272,21 @@ std::size_t Session::build_mtu_probe(MutableBytes out, std::size_t size, Instant
   return bytes;
 }
 
+// What arrived is acknowledged with CLOSE, on whatever path it came, once more if need be, for that
+// packet may be lost or late: the peer must not take for lost what was delivered.
+void Session::write_all_acks(PathEntry& entry, ByteWriter& out, Instant now) {
+  paths_.for_each([&](PathEntry& one) {
+    if (one.is<PathEntry::Gone>() || !one.path.can_ack()) return;
+    AckFrame ack;
+    one.path.make_ack(ack, now);
+    if (&one == &entry) {
+      if (write_ack(out, ack) > 0) one.path.on_ack_written(now);
+    } else if (write_path_ack(out, one.id(), ack) > 0) {
+      one.path.on_ack_written_elsewhere();
+    }
+  });
+}
+
 std::size_t Session::build_close(PathEntry& entry, const ClosingWords& words, MutableBytes out,
                                  Instant now) {
   Path& path = entry.path;
@@ -279,13 +294,9 @@ std::size_t Session::build_close(PathEntry& entry, const ClosingWords& words, Mu
   const std::uint8_t number_size = packet_number_size(number, path.next_unacked());
   const std::size_t head = 5u + number_size;
   ByteWriter writer(out.subspan(head, out.size() - head - kTagSize));
-  // What arrived is acknowledged with it, once more if need be, for that packet may be lost or
-  // late: the peer must not take for lost what was delivered.
-  if (path.can_ack() && writer.remaining() > kCloseSizeMax) {
-    AckFrame ack;
-    path.make_ack(ack, now);
+  if (writer.remaining() > kCloseSizeMax) {
     ByteWriter before_close({writer.position(), writer.remaining() - kCloseSizeMax});
-    if (write_ack(before_close, ack) > 0) path.on_ack_written(now);
+    write_all_acks(entry, before_close, now);
     writer.skip(before_close.size());
   }
   write_close(writer, {static_cast<std::uint32_t>(words.reason), as_bytes(words.text)});
@@ -297,6 +308,7 @@ std::size_t Session::build_close(PathEntry& entry, const ClosingWords& words, Mu
 
 std::optional<RemoteTransmit> Session::transmit_close(SessionClosing& closing, MutableBytes buffer,
                                                       Instant now) {
+  if (auto doubled = transmit_doubled(buffer)) return doubled;
   // RFC 9001 6.6: whose keys are used up, or were attacked too often, says so and ends. The
   // endpoint has kept back what these few packets need.
   PathEntry& entry = paths_.active();
@@ -307,6 +319,11 @@ std::optional<RemoteTransmit> Session::transmit_close(SessionClosing& closing, M
   closing.repeat_at = ++closing.said < kClosesMax ? now + entry.path.probe_timeout() : kNever;
   const std::size_t bytes =
       build_close(entry, closing.words, buffer.first(std::min(kDatagramSizeMin, allowance)), now);
+  if (PathEntry* also = paths_.also(); also != nullptr && also != &entry && also->usable()) {
+    std::vector<std::uint8_t> packet(kDatagramSizeMin);
+    packet.resize(build_close(*also, closing.words, packet, now));
+    doubled_.push_back({also->remote, std::move(packet)});
+  }
   return RemoteTransmit{entry.remote, bytes, bytes};
 }
 

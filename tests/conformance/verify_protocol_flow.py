@@ -4,6 +4,7 @@ import verify_protocol_wire as wire
 from verify_protocol_wire import Reader, require
 
 AES_GCM_PACKETS_MAX = 1 << 23
+CLOSING = {"CLOSE", "ACK", "PATH_ACK"}
 
 
 class Stream:
@@ -250,7 +251,7 @@ class Flow:
         require(size <= self.datagram_max, f"a datagram of {size} bytes within what the peer takes")
         probe = names == {"PING", "PADDING"}
         require(size <= track.proven_size or probe, f"a datagram of {size} bytes is a probe, or was proven before")
-        require(self.closed is None or names <= {"CLOSE", "ACK"}, "who has closed says only that again")
+        require(not (names & {"CLOSE"} or self.closed) or names <= CLOSING, "with CLOSE, and after it, only acknowledgements")
         opens = bool(names & {"HANDSHAKE_DONE", "CLOSE"})
         require(self.is_opener or self.packets > 0 or opens, "the answering side begins with HANDSHAKE_DONE, or refuses")
         require(not (self.is_opener and "HANDSHAKE_DONE" in names), "HANDSHAKE_DONE comes from the answering side")

@@ -289,6 +289,13 @@ class Ending(HandMade):
         self.refused("no index of a path that has ended", FOLLOWER, 0, index(1, 201))
         self.refused("which has ended", FOLLOWER, 1, PING)
 
+    def test_what_is_said_with_close(self):
+        close = b"\x03\x01\0"
+        self.refused("only acknowledgements", LEADER, 0, PING + close)
+        self.says(LEADER, 0, ack(1) + path_ack(1, 0) + close)
+        self.says(LEADER, 1, ack(0) + path_ack(0, 1) + close)
+        self.refused("only acknowledgements", LEADER, 1, PING)
+
     def test_a_lost_end(self):
         self.says(LEADER, 0, abandon(1), delivered=False)
         self.refused("packets that arrived", FOLLOWER, 0, ack(1))

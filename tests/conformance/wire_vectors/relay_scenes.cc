@@ -143,7 +143,8 @@ void keys_on_two_paths(std::string& out) {
     }
     scene.run_for(milliseconds(120));
   }
-  stage.relays.tell_both({{1, kUp}, {2, kUp}, {3, kUp}});
+  // CLOSE leaves on two paths as well.
+  stage.relays.tell_both({{1, kDoubted}, {2, kUp}, {3, kUp}});
   stage.finish();
   scene.write({.handshake = "0 InitIK, 1 RespIK, 0 ResetAsk, 1 ResetAsk, 1 ResetAsk, 0 ResetAsk, "
                             "0 ResetAsk",
