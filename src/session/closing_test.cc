@@ -95,6 +95,19 @@ TEST_F(Closing, WhileItsPathIsInDoubtCloseLeavesOnAnotherOneAsWell) {
   EXPECT_EQ(to, (std::vector<Remote>{kFra, kAms}));
 }
 
+// The path in use may have died unnoticed, and the peer have left it.
+TEST_F(Closing, WhatStillComesIsAnsweredOnItsPath) {
+  open_second();
+  session->close(1001, "closed", false, now);
+  run();
+  said.clear();
+  const std::array<std::uint8_t, 1> ping{1};
+  say_on(1, last_index, kAms, ping);
+  const Said* close = find(FrameType::kClose);
+  ASSERT_NE(close, nullptr);
+  EXPECT_EQ(close->to, Remote(kAms));
+}
+
 TEST_F(Closing, ACloseBehindAcknowledgementsOfSeveralPathsEndsTheClosing) {
   open_second();
   session->close(1001, "closed", false, now);

@@ -20,8 +20,11 @@ void Session::receive(const Remote& from, const DataHeader& header, MutableBytes
   Bytes frames;
   PacketNumber number{};
   if (!open_packet(*entry, header, datagram, now, frames, number)) return;
-  if (auto* closing = std::get_if<SessionClosing>(&state_))
+  if (auto* closing = std::get_if<SessionClosing>(&state_)) {
+    // The answer goes where the peer was heard: it may have left the path that we used.
+    if (entry->usable()) paths_.activate(*entry, now);
     return receive_while_closing(*closing, frames);
+  }
 
   Arrival arrival{*entry, from, now, out, datagram.size(), value(number) >= path.expected_number()};
   Asking asking;
