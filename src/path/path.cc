@@ -39,8 +39,8 @@ std::unique_ptr<Controller> make_controller(const PathConfig& config) {
 
 }  // namespace
 
-struct Path::State {
-  State(PathId path_id, const PathConfig& path_config, Instant now)
+struct Path::Impl {
+  Impl(PathId path_id, const PathConfig& path_config, Instant now)
       : id(path_id),
         config(path_config),
         recovery(config.rtt_initial, config.peer_ack_delay_max, now),
@@ -91,7 +91,7 @@ struct Path::State {
 };
 
 // A configured least rate needs a window to go with it.
-std::uint64_t Path::State::window() const {
+std::uint64_t Path::Impl::window() const {
   const std::uint64_t window = controller->window();
   if (config.send_rate_min == 0) return window;
   const double least =
@@ -100,19 +100,19 @@ std::uint64_t Path::State::window() const {
       window, static_cast<std::uint64_t>(std::min(least, static_cast<double>(kWindowBytesMax))));
 }
 
-std::uint64_t Path::State::window_room() const {
+std::uint64_t Path::Impl::window_room() const {
   const std::uint64_t limit = window();
   return recovery.bytes_in_flight() < limit ? limit - recovery.bytes_in_flight() : 0;
 }
 
-std::optional<std::size_t> Path::State::mtu_probe_size(Instant now) const {
+std::optional<std::size_t> Path::Impl::mtu_probe_size(Instant now) const {
   if (!validated || !recovery.rtt().has_sample() || recovery.pto_count() > 0) return std::nullopt;
   if (recovery.packets().full()) return std::nullopt;
   return mtu.probe_size(now);
 }
 
 // A full packet or nothing: a sender that fills every crack sends many small ones.
-bool Path::State::has_room(Instant now) const {
+bool Path::Impl::has_room(Instant now) const {
   const std::uint64_t room = window_room();
   if (room < mtu.datagram_size()) return false;
   if (room >= mtu.datagram_size() + config.datagram_size_max) return true;
@@ -120,19 +120,19 @@ bool Path::State::has_room(Instant now) const {
   return room >= mtu.datagram_size() + mtu_probe_size(now).value_or(0);
 }
 
-std::uint64_t Path::State::pacing_rate() const {
+std::uint64_t Path::Impl::pacing_rate() const {
   std::uint64_t rate = controller->pacing_rate(recovery.rtt());
   if (rate != 0) rate = std::max(rate, config.send_rate_min);
   if (config.send_rate_max == 0) return rate;
   return rate == 0 ? config.send_rate_max : std::min(rate, config.send_rate_max);
 }
 
-void Path::State::update_datagram_size() {
+void Path::Impl::update_datagram_size() {
   pacer.set_datagram_size(mtu.datagram_size());
   controller->on_datagram_size(mtu.datagram_size());
 }
 
-void Path::State::apply(const Settled& settled, std::uint64_t in_flight_before, Instant now) {
+void Path::Impl::apply(const Settled& settled, std::uint64_t in_flight_before, Instant now) {
   if (settled.ack_end > 0) received.on_ack_acked(settled.ack_end);
   spurious_losses += settled.spurious_losses;
   for (std::uint64_t i = 0; i < settled.spurious_losses; ++i)
@@ -144,7 +144,7 @@ void Path::State::apply(const Settled& settled, std::uint64_t in_flight_before, 
   if (recovery.holds_memory() && quiet_since == kNever) quiet_since = now;
 }
 
-void Path::State::apply_lost(const Settled& settled, Instant now) {
+void Path::Impl::apply_lost(const Settled& settled, Instant now) {
   packets_lost += settled.packets_lost;
   LossSample sample;
   sample.now = now;
@@ -159,7 +159,7 @@ void Path::State::apply_lost(const Settled& settled, Instant now) {
   if (settled.persistent_congestion) controller->on_persistent_congestion();
 }
 
-void Path::State::apply_acked(const Settled& settled, std::uint64_t in_flight_before, Instant now) {
+void Path::Impl::apply_acked(const Settled& settled, std::uint64_t in_flight_before, Instant now) {
   AckSample sample;
   sample.now = now;
   sample.bytes_acked = settled.bytes_acked;
@@ -178,7 +178,7 @@ void Path::State::apply_acked(const Settled& settled, std::uint64_t in_flight_be
   controller->on_acked(sample, recovery.rtt());
 }
 
-void Path::State::apply_mtu(const Settled& settled, Instant now) {
+void Path::Impl::apply_mtu(const Settled& settled, Instant now) {
   bool changed = false;
   if (settled.mtu_probe_acked != 0) changed = mtu.on_probe_acked(settled.mtu_probe_acked, now);
   if (settled.mtu_probe_lost) mtu.on_probe_lost(now);
@@ -188,32 +188,32 @@ void Path::State::apply_mtu(const Settled& settled, Instant now) {
 }
 
 Path::Path(PathId id, const PathConfig& config, Instant now)
-    : state_(std::make_unique<State>(id, config, now)) {}
+    : impl_(std::make_unique<Impl>(id, config, now)) {}
 Path::~Path() = default;
 Path::Path(Path&&) noexcept = default;
 Path& Path::operator=(Path&&) noexcept = default;
 
-PathId Path::id() const { return state_->id; }
-const PathConfig& Path::config() const { return state_->config; }
-const RttEstimator& Path::rtt() const { return state_->recovery.rtt(); }
+PathId Path::id() const { return impl_->id; }
+const PathConfig& Path::config() const { return impl_->config; }
+const RttEstimator& Path::rtt() const { return impl_->recovery.rtt(); }
 
 // --- sending
 
 PacketNumber Path::next_packet_number() const {
-  return PacketNumber{state_->recovery.next_number()};
+  return PacketNumber{impl_->recovery.next_number()};
 }
-std::uint64_t Path::next_unacked() const { return state_->recovery.next_unacked(); }
-std::size_t Path::datagram_size() const { return state_->mtu.datagram_size(); }
+std::uint64_t Path::next_unacked() const { return impl_->recovery.next_unacked(); }
+std::size_t Path::datagram_size() const { return impl_->mtu.datagram_size(); }
 
 std::size_t Path::send_allowance(Instant now) const {
-  const State& s = *state_;
+  const Impl& s = *impl_;
   if (!s.has_room(now) || s.recovery.packets().full()) return 0;
   const std::size_t paced = s.pacer.allowance(now);
   return std::min({static_cast<std::size_t>(s.window_room()), paced, amplification_allowance()});
 }
 
 Duration Path::time_to_room(Instant now) const {
-  const State& s = *state_;
+  const Impl& s = *impl_;
   if (s.recovery.packets().full() || amplification_allowance() < s.mtu.datagram_size()) {
     return Duration::max();
   }
@@ -224,7 +224,7 @@ Duration Path::time_to_room(Instant now) const {
 }
 
 std::size_t Path::amplification_allowance() const {
-  const State& s = *state_;
+  const Impl& s = *impl_;
   if (s.validated) return kUnlimited;
   const std::uint64_t limit = s.bytes_unvalidated * kAmplificationFactor;
   return limit > s.bytes_sent_unvalidated
@@ -232,15 +232,15 @@ std::size_t Path::amplification_allowance() const {
              : 0;
 }
 
-bool Path::full() const { return state_->recovery.packets().full(); }
-unsigned Path::probes_owed() const { return state_->recovery.probes_owed(); }
-void Path::owe_probe(FrameSink& sink) { state_->recovery.owe_probe(sink); }
+bool Path::full() const { return impl_->recovery.packets().full(); }
+unsigned Path::probes_owed() const { return impl_->recovery.probes_owed(); }
+void Path::owe_probe(FrameSink& sink) { impl_->recovery.owe_probe(sink); }
 void Path::on_sign_of_life(Instant now, FrameSink& sink) {
-  state_->recovery.on_sign_of_life(now, sink);
+  impl_->recovery.on_sign_of_life(now, sink);
 }
 
 std::optional<std::size_t> Path::mtu_probe_size(Instant now) const {
-  const State& s = *state_;
+  const Impl& s = *impl_;
   const std::optional<std::size_t> size = s.mtu_probe_size(now);
   if (!size || *size > s.window_room()) return std::nullopt;
   return size;
@@ -248,7 +248,7 @@ std::optional<std::size_t> Path::mtu_probe_size(Instant now) const {
 
 void Path::on_packet_sent(Instant now, std::size_t bytes, bool ack_eliciting, PacketPurpose purpose,
                           std::span<const SentFrame> frames) {
-  State& s = *state_;
+  Impl& s = *impl_;
   s.now_latest = now;
   s.quiet_since = kNever;
   s.recovery.on_packet_sent(now, bytes, ack_eliciting, purpose, std::exchange(s.ack_end_written, 0),
@@ -262,25 +262,25 @@ void Path::on_packet_sent(Instant now, std::size_t bytes, bool ack_eliciting, Pa
 }
 
 void Path::on_app_limited() {
-  State& s = *state_;
+  Impl& s = *impl_;
   if (!s.has_room(s.now_latest)) return;
   s.window_limited = false;
   s.recovery.on_app_limited();
   s.controller->on_app_limited(s.recovery.bytes_in_flight());
 }
 
-bool Path::idle() const { return state_->recovery.eliciting_outstanding() == 0; }
-std::uint64_t Path::bytes_in_flight() const { return state_->recovery.bytes_in_flight(); }
+bool Path::idle() const { return impl_->recovery.eliciting_outstanding() == 0; }
+std::uint64_t Path::bytes_in_flight() const { return impl_->recovery.bytes_in_flight(); }
 
 // --- receiving
 
-std::uint64_t Path::expected_number() const { return state_->received.expected(); }
+std::uint64_t Path::expected_number() const { return impl_->received.expected(); }
 bool Path::is_duplicate(PacketNumber number) const {
-  return state_->received.is_duplicate(value(number));
+  return impl_->received.is_duplicate(value(number));
 }
 
 void Path::on_packet_received(PacketNumber number, std::size_t, bool ack_eliciting, Instant now) {
-  State& s = *state_;
+  Impl& s = *impl_;
   s.now_latest = now;
   const RttEstimator& rtt = s.recovery.rtt();
   const Duration round = rtt.has_sample() ? rtt.smoothed() : Duration::zero();
@@ -289,37 +289,37 @@ void Path::on_packet_received(PacketNumber number, std::size_t, bool ack_eliciti
   s.arrivals.on_received(s.received.expected(), now);
 }
 
-void Path::hurry_ack() { state_->received.hurry_ack(); }
+void Path::hurry_ack() { impl_->received.hurry_ack(); }
 
-void Path::on_packet_refused(PacketNumber number) { state_->received.on_refused(value(number)); }
+void Path::on_packet_refused(PacketNumber number) { impl_->received.on_refused(value(number)); }
 
-bool Path::has_ack() const { return state_->received.has_ack(); }
-bool Path::can_ack() const { return state_->received.ack_end() > 0; }
+bool Path::has_ack() const { return impl_->received.has_ack(); }
+bool Path::can_ack() const { return impl_->received.ack_end() > 0; }
 bool Path::ack_due(Instant now) const {
-  return state_->received.ack_due(now) && !state_->recovery.packets().full();
+  return impl_->received.ack_due(now) && !impl_->recovery.packets().full();
 }
-void Path::make_ack(AckFrame& out, Instant now) const { state_->received.make_ack(out, now); }
+void Path::make_ack(AckFrame& out, Instant now) const { impl_->received.make_ack(out, now); }
 
 void Path::on_ack_written(Instant now) {
-  State& s = *state_;
+  Impl& s = *impl_;
   s.now_latest = now;
   s.ack_end_written = s.received.ack_end();
   s.received.on_ack_written();
 }
 
-void Path::on_ack_written_elsewhere() { state_->received.on_ack_written(); }
+void Path::on_ack_written_elsewhere() { impl_->received.on_ack_written(); }
 
 bool Path::wants_ping_with_ack(Instant now) const {
-  if (!idle()) return state_->recovery.backed_off(now);
+  if (!idle()) return impl_->recovery.backed_off(now);
   // The first time also to learn the round trip, which says how often to acknowledge.
-  const RttEstimator& rtt = state_->recovery.rtt();
-  if (!rtt.has_sample() || state_->recovery.packets().size() >= kUnackedBeforePing) return true;
+  const RttEstimator& rtt = impl_->recovery.rtt();
+  if (!rtt.has_sample() || impl_->recovery.packets().size() >= kUnackedBeforePing) return true;
   // Who only answers the peer's keep-alives would never measure again.
-  return state_->now_latest - rtt.last_sample_time() >= kSampleAgeMax;
+  return impl_->now_latest - rtt.last_sample_time() >= kSampleAgeMax;
 }
 
 bool Path::on_ack_received(const AckFrame& ack, Instant now, FrameSink& sink) {
-  State& s = *state_;
+  Impl& s = *impl_;
   s.now_latest = now;
   const std::uint64_t in_flight_before = s.recovery.bytes_in_flight();
   Settled settled;
@@ -331,7 +331,7 @@ bool Path::on_ack_received(const AckFrame& ack, Instant now, FrameSink& sink) {
 // --- timers
 
 Instant Path::next_deadline() const {
-  const State& s = *state_;
+  const Impl& s = *impl_;
   Instant earliest =
       std::min({s.recovery.next_deadline(), s.received.next_deadline(), s.mtu.next_deadline()});
   if (s.quiet_since != kNever) earliest = std::min(earliest, s.quiet_since + kShrinkDelay);
@@ -340,10 +340,10 @@ Instant Path::next_deadline() const {
   return paced > s.now_latest ? std::min(earliest, paced) : earliest;
 }
 
-void Path::set_waiting(bool has_data) { state_->waiting = has_data; }
+void Path::set_waiting(bool has_data) { impl_->waiting = has_data; }
 
 void Path::on_deadline(Instant now, FrameSink& sink) {
-  State& s = *state_;
+  Impl& s = *impl_;
   s.now_latest = now;
   s.received.on_deadline(now);
   s.mtu.on_deadline(now);
@@ -364,18 +364,18 @@ void Path::on_deadline(Instant now, FrameSink& sink) {
   }
 }
 
-void Path::probe_now(Instant now, FrameSink& sink) { state_->recovery.probe_now(now, sink); }
+void Path::probe_now(Instant now, FrameSink& sink) { impl_->recovery.probe_now(now, sink); }
 
 // --- address validation and roaming
 
-void Path::set_address_validated() { state_->validated = true; }
-bool Path::address_validated() const { return state_->validated; }
+void Path::set_address_validated() { impl_->validated = true; }
+bool Path::address_validated() const { return impl_->validated; }
 void Path::on_unvalidated_bytes(std::size_t bytes) {
-  if (!state_->validated) state_->bytes_unvalidated += bytes;
+  if (!impl_->validated) impl_->bytes_unvalidated += bytes;
 }
 
 void Path::reset_for_new_route(Instant now, std::optional<Duration> rtt_initial) {
-  State& s = *state_;
+  Impl& s = *impl_;
   s.now_latest = now;
   s.recovery.reset_for_new_route(rtt_initial.value_or(s.config.rtt_initial), now);
   s.controller = make_controller(s.config);
@@ -386,29 +386,27 @@ void Path::reset_for_new_route(Instant now, std::optional<Duration> rtt_initial)
 }
 
 void Path::set_send_rate(std::uint64_t rate_min, std::uint64_t rate_max) {
-  State& s = *state_;
+  Impl& s = *impl_;
   s.config.send_rate_min = rate_min;
   s.config.send_rate_max = rate_max;
   s.update_pacer(s.now_latest);
 }
 
-void Path::set_peer_ack_delay_max(Duration delay) {
-  state_->recovery.set_peer_ack_delay_max(delay);
-}
+void Path::set_peer_ack_delay_max(Duration delay) { impl_->recovery.set_peer_ack_delay_max(delay); }
 void Path::on_handshake_rtt(Duration rtt) {
-  State& s = *state_;
+  Impl& s = *impl_;
   s.recovery.on_handshake_rtt(rtt, s.now_latest);
   s.update_pacer(s.now_latest);
 }
 
-void Path::abandon(FrameSink& sink) { state_->recovery.abandon(sink); }
-void Path::give_back_all(FrameSink& sink) { state_->recovery.give_back_all(sink); }
+void Path::abandon(FrameSink& sink) { impl_->recovery.abandon(sink); }
+void Path::give_back_all(FrameSink& sink) { impl_->recovery.give_back_all(sink); }
 
-Instant Path::oldest_unacked_time() const { return state_->recovery.oldest_unacked_time(); }
-Duration Path::probe_timeout() const { return state_->recovery.probe_timeout(); }
+Instant Path::oldest_unacked_time() const { return impl_->recovery.oldest_unacked_time(); }
+Duration Path::probe_timeout() const { return impl_->recovery.probe_timeout(); }
 
 PathStats Path::stats() const {
-  const State& s = *state_;
+  const Impl& s = *impl_;
   const RttEstimator& rtt = s.recovery.rtt();
   PathStats out;
   out.rtt_smoothed = rtt.smoothed();
@@ -429,6 +427,6 @@ PathStats Path::stats() const {
   return out;
 }
 
-double Path::arrival_share(Instant now) const { return state_->arrivals.share(now); }
+double Path::arrival_share(Instant now) const { return impl_->arrivals.share(now); }
 
 }  // namespace whimbrel

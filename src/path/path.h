@@ -201,8 +201,8 @@ class Path {
   double arrival_share(Instant now) const;
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace whimbrel
