@@ -1,5 +1,5 @@
 // Endpoint: how sessions end, and what the application is told of it.
-#include "endpoint/state.h"
+#include "endpoint/endpoint_impl.h"
 
 namespace whimbrel {
 
@@ -22,8 +22,8 @@ std::string seconds_text(Duration duration) {
 
 }  // namespace
 
-void Endpoint::State::close_peer(Peer& peer, int reason, std::string_view text, bool linger,
-                                 Instant now) {
+void Endpoint::Impl::close_peer(Peer& peer, int reason, std::string_view text, bool linger,
+                                Instant now) {
   let_go(peer);
   if (linger && lingers_unmade(peer)) {
     peer.making()->farewell = std::make_unique<Peer::Farewell>(
@@ -40,21 +40,21 @@ void Endpoint::State::close_peer(Peer& peer, int reason, std::string_view text, 
 }
 
 // It answers for a session that it does not know. Which of the two it was cannot be seen from here.
-std::string Endpoint::State::forgotten_text(const Peer& peer) {
+std::string Endpoint::Impl::forgotten_text(const Peer& peer) {
   return peer.user.text() +
          " does not know this session any more: it has started again, or has not heard from us for "
          "too long";
 }
 
 // What was taken waits for a session that is still being made.
-bool Endpoint::State::lingers_unmade(const Peer& peer) {
+bool Endpoint::Impl::lingers_unmade(const Peer& peer) {
   return peer.waiting_bytes() > 0 && peer.options.linger > Duration::zero();
 }
 
 // The session that what was taken before the close has waited for is there, or its time is over.
 // `made`: what was taken is on the session, and is still delivered.
-void Endpoint::State::bid_farewell(Peer& peer, const Peer::Farewell& farewell, bool made,
-                                   Instant now) {
+void Endpoint::Impl::bid_farewell(Peer& peer, const Peer::Farewell& farewell, bool made,
+                                  Instant now) {
   SessionOptions rest = peer.options;
   rest.linger = std::max(Duration::zero(), farewell.deadline - now);
   Session& session = leave(peer);
@@ -63,7 +63,7 @@ void Endpoint::State::bid_farewell(Peer& peer, const Peer::Farewell& farewell, b
 }
 
 // The application no longer finds it under any name.
-void Endpoint::State::let_go(Peer& peer) {
+void Endpoint::Impl::let_go(Peer& peer) {
   if (!peer.is<Peer::Answered>() && !peer.is<Peer::Leaving>()) leaving.insert(peer.id);
   peer.gate->open.store(false, std::memory_order_release);
   for (const Identity& name : peer.names) by_name.erase(name);
@@ -74,7 +74,7 @@ void Endpoint::State::let_go(Peer& peer) {
 }
 
 // It has a session, of which only the end is left.
-Session& Endpoint::State::leave(Peer& peer) {
+Session& Endpoint::Impl::leave(Peer& peer) {
   let_go(peer);
   if (peer.is<Peer::Leaving>()) return *peer.session();
   Peer::Leaving left;
@@ -88,7 +88,7 @@ Session& Endpoint::State::leave(Peer& peer) {
   return session;
 }
 
-void Endpoint::State::erase(Peer& peer) {
+void Endpoint::Impl::erase(Peer& peer) {
   if (peer.is<Peer::Refusing>()) --refused_count;
   let_go(peer);
   for (const ReceiverIndex index : peer.indices) by_index.erase(index);
@@ -107,7 +107,7 @@ void Endpoint::State::erase(Peer& peer) {
 }
 
 // In a row, this one included if it is one: whoever lets us in and refuses at once counts, too.
-unsigned Endpoint::State::failed_dials(const Peer& peer, Instant now) {
+unsigned Endpoint::Impl::failed_dials(const Peer& peer, Instant now) {
   if (!peer.up()) return peer.failed_dials + 1;
   // The peer's application closed what had come up: however soon, that is no failed dial.
   const auto& end = peer.session()->end();
@@ -116,16 +116,16 @@ unsigned Endpoint::State::failed_dials(const Peer& peer, Instant now) {
   return closed || now >= peer.established + kCameUpAfter ? 0 : peer.failed_dials + 1;
 }
 
-void Endpoint::State::fail_peer(Peer& peer, ConnectionState state, int reason,
-                                const std::string& text, Instant now) {
+void Endpoint::Impl::fail_peer(Peer& peer, ConnectionState state, int reason,
+                               const std::string& text, Instant now) {
   if (!peer.detached()) report_failure(peer, state, reason, text, now);
   if (peer.session() == nullptr) return erase(peer);
   leave(peer).close(reason, text, false, now);
   touch(peer, now);
 }
 
-void Endpoint::State::report_failure(const Peer& peer, ConnectionState state, int reason,
-                                     const std::string& text, Instant now) {
+void Endpoint::Impl::report_failure(const Peer& peer, ConnectionState state, int reason,
+                                    const std::string& text, Instant now) {
   ConnectionInfo info;
   fill_info(peer, now, info);
   info.state = state;
@@ -139,7 +139,7 @@ void Endpoint::State::report_failure(const Peer& peer, ConnectionState state, in
 }
 
 // Why no session came about in time, with what is likely, as far as the answers tell.
-std::string Endpoint::State::timeout_text(const Peer& peer) {
+std::string Endpoint::Impl::timeout_text(const Peer& peer) {
   const std::string waited = seconds_text(peer.options.timeout_initial);
   const auto* before = peer.as<Peer::WaitsForRoute>();
   if (before != nullptr && before->asked && !before->route) {
@@ -161,7 +161,7 @@ std::string Endpoint::State::timeout_text(const Peer& peer) {
          ": not running, wrong address or key, other app id, a firewall, or it ignores us";
 }
 
-std::string Endpoint::State::failure_text(const Peer& peer, const SessionEnd& end) const {
+std::string Endpoint::Impl::failure_text(const Peer& peer, const SessionEnd& end) const {
   const std::string who = peer.user.text() + " " + peer.session()->remote().place();
   switch (end.kind) {
     case SessionEnd::Kind::kTimedOut: {
@@ -175,7 +175,7 @@ std::string Endpoint::State::failure_text(const Peer& peer, const SessionEnd& en
   }
 }
 
-void Endpoint::State::report_end(Peer& peer, Instant now) {
+void Endpoint::Impl::report_end(Peer& peer, Instant now) {
   if (!peer.session()->end() || peer.detached()) return;
   const SessionEnd end = *peer.session()->end();
   const bool by_peer = end.kind == SessionEnd::Kind::kClosedByPeer;
@@ -204,11 +204,11 @@ void Endpoint::State::report_end(Peer& peer, Instant now) {
   leave(peer);
 }
 
-void Endpoint::State::report_change(const ConnectionInfo& info) {
+void Endpoint::Impl::report_change(const ConnectionInfo& info) {
   if (tells_changes) post(SessionChangedEvent{info});
 }
 
-void Endpoint::State::on_up(Peer& peer, Instant now) {
+void Endpoint::Impl::on_up(Peer& peer, Instant now) {
   peer.gate->open.store(true, std::memory_order_release);
   if (!tells_changes) return;
   ConnectionInfo info;

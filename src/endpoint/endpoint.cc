@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "endpoint/state.h"
+#include "endpoint/endpoint_impl.h"
 
 namespace whimbrel {
 
@@ -27,8 +27,8 @@ HandshakeConfig handshake_config(const EndpointConfig& config, TrustStore* trust
 
 }  // namespace
 
-Endpoint::State::State(EndpointConfig config_in, Random& random_in, Instant now,
-                       const WallClock& clock_in)
+Endpoint::Impl::Impl(EndpointConfig config_in, Random& random_in, Instant now,
+                     const WallClock& clock_in)
     : config(std::move(config_in)),
       handshake(handshake_config(config, &config.trust)),
       random(random_in),
@@ -43,7 +43,7 @@ Endpoint::State::State(EndpointConfig config_in, Random& random_in, Instant now,
 }
 
 Endpoint::Endpoint(EndpointConfig config, Random& random, Instant now, const WallClock& clock)
-    : state_(std::make_unique<State>(std::move(config), random, now, clock)) {}
+    : impl_(std::make_unique<Impl>(std::move(config), random, now, clock)) {}
 
 Endpoint::~Endpoint() = default;
 
@@ -64,7 +64,7 @@ bool keep_early(Peer& peer, ReceiverIndex index, const Remote& from, Bytes datag
 // --- inputs --------------------------------------------------------------------------------------
 
 void Endpoint::receive(const Remote& from, MutableBytes datagram, Instant now) {
-  State& s = *state_;
+  Impl& s = *impl_;
   s.counters.add(Count::kPacketsIn);
   ++s.received_in_turn;
   s.counters.add(Count::kBytesIn, datagram.size());
@@ -80,7 +80,7 @@ void Endpoint::receive(const Remote& from, MutableBytes datagram, Instant now) {
   const auto header = read_data_header(datagram);
   if (!header) return s.counters.add(Count::kDroppedMalformed);
   const auto it = s.by_index.find(header->receiver_index);
-  if (it == s.by_index.end() || it->second.kind != State::Index::Kind::kPeer) {
+  if (it == s.by_index.end() || it->second.kind != Impl::Index::Kind::kPeer) {
     return s.counters.add(Count::kDroppedUnknownIndex);
   }
   Peer* peer = s.find(it->second.peer);
@@ -95,7 +95,7 @@ void Endpoint::receive(const Remote& from, MutableBytes datagram, Instant now) {
 }
 
 void Endpoint::on_unreachable(const IpAddress& to) {
-  State& s = *state_;
+  Impl& s = *impl_;
   for (const SessionId id : s.racing) {
     Peer* peer = s.find(id);
     Dial* dial = peer != nullptr ? peer->dial() : nullptr;
@@ -106,7 +106,7 @@ void Endpoint::on_unreachable(const IpAddress& to) {
 }
 
 void Endpoint::advance(Instant now) {
-  State& s = *state_;
+  Impl& s = *impl_;
   // Each one once: some deadlines pass only when the packets they ask for have been taken.
   s.due.clear();
   while (s.timers.next() <= now) {
@@ -130,7 +130,7 @@ void Endpoint::advance(Instant now) {
 
 Result Endpoint::send(const Identity& user, SharedBytes payload, int flags, ChannelId channel,
                       Instant now, SendGate* charged) {
-  State& s = *state_;
+  Impl& s = *impl_;
   const std::uint64_t size = send_charge(payload.size());
   if (!user.valid() || payload.size() > kMessageSizeMax || (flags & ~kSendFlagsAll) != 0) {
     return Result::kInvalidParam;
@@ -142,8 +142,8 @@ Result Endpoint::send(const Identity& user, SharedBytes payload, int flags, Chan
   return result;
 }
 
-Result Endpoint::State::send_any(const Identity& user, SharedBytes&& payload, int flags,
-                                 ChannelId channel, Instant now, SendGate* charged) {
+Result Endpoint::Impl::send_any(const Identity& user, SharedBytes&& payload, int flags,
+                                ChannelId channel, Instant now, SendGate* charged) {
   if (Peer* peer = find(user)) {
     return send_to(*peer, std::move(payload), flags, channel, now, charged);
   }
@@ -156,7 +156,7 @@ Result Endpoint::State::send_any(const Identity& user, SharedBytes&& payload, in
   return send_new(user, std::move(payload), channel, flags, now, charged);
 }
 
-void Endpoint::State::report_refused(const Identity& user, ChannelId channel, Instant now) {
+void Endpoint::Impl::report_refused(const Identity& user, ChannelId channel, Instant now) {
   if (const ConnectionInfo* record = failed.find(user, now)) {
     // Lost with the session: was that told already? Not where the peer closed it and nothing else
     // was lost.
@@ -175,7 +175,7 @@ void Endpoint::State::report_refused(const Identity& user, ChannelId channel, In
 }
 
 bool Endpoint::accept(const Identity& user, Instant now) {
-  State& s = *state_;
+  Impl& s = *impl_;
   const auto it = s.requests.find(user);
   if (it != s.requests.end()) {
     Request request = std::move(it->second);
@@ -188,7 +188,7 @@ bool Endpoint::accept(const Identity& user, Instant now) {
 
 bool Endpoint::close_session(const Identity& user, Instant now, std::optional<SessionId>* dropped,
                              int reason, std::string_view text) {
-  State& s = *state_;
+  Impl& s = *impl_;
   if (dropped != nullptr) dropped->reset();
   const int code = reason == 0 ? static_cast<int>(kEndSessionClosed) : reason;
   const auto it = s.requests.find(user);
@@ -208,7 +208,7 @@ bool Endpoint::close_session(const Identity& user, Instant now, std::optional<Se
 
 bool Endpoint::close_channel(const Identity& user, ChannelId channel, Instant now,
                              std::optional<SessionId>* session) {
-  State& s = *state_;
+  Impl& s = *impl_;
   if (session != nullptr) session->reset();
   Peer* peer = s.find(user);
   if (peer == nullptr) return false;
@@ -222,7 +222,7 @@ bool Endpoint::close_channel(const Identity& user, ChannelId channel, Instant no
 
 void Endpoint::consumed(SessionId session, std::uint16_t place, bool reliable, std::uint64_t bytes,
                         std::uint64_t messages, Instant now) {
-  Peer* peer = state_->find(session);
+  Peer* peer = impl_->find(session);
   if (peer == nullptr) return;
   if (auto* loopback = peer->as<Peer::Loopback>()) {
     loopback->unread -= std::min(messages, loopback->unread);
@@ -237,13 +237,13 @@ void Endpoint::consumed(SessionId session, std::uint16_t place, bool reliable, s
   Session* session_now = peer->session();
   if (session_now == nullptr) return;
   session_now->consumed(place, reliable, bytes, messages, now);
-  state_->touch(*peer, now);
+  impl_->touch(*peer, now);
 }
 
 void Endpoint::set_route(const Identity& user, const std::vector<IpAddress>& addresses,
                          const std::optional<PublicKey>& key) {
   ASSERT(!addresses.empty());
-  DialTarget& target = state_->routes[user] = DialTarget{{}, key};
+  DialTarget& target = impl_->routes[user] = DialTarget{{}, key};
   for (const IpAddress& address : addresses) {
     auto& once = target.remotes;
     if (std::find(once.begin(), once.end(), address) == once.end()) once.push_back(address);
@@ -251,7 +251,7 @@ void Endpoint::set_route(const Identity& user, const std::vector<IpAddress>& add
 }
 
 // One that was closed while messages waited comes first: the next one waits for it.
-Peer* Endpoint::State::find_waiting_for_route(const Identity& user) {
+Peer* Endpoint::Impl::find_waiting_for_route(const Identity& user) {
   const auto waits = [](const Peer* peer) {
     const auto* before = peer != nullptr ? peer->as<Peer::WaitsForRoute>() : nullptr;
     return before != nullptr && before->asked && !before->route;
@@ -267,38 +267,38 @@ Peer* Endpoint::State::find_waiting_for_route(const Identity& user) {
 
 void Endpoint::provide_route(const Identity& user, const Remote& remote,
                              const std::optional<PublicKey>& key, Instant now) {
-  Peer* peer = state_->find_waiting_for_route(user);
+  Peer* peer = impl_->find_waiting_for_route(user);
   if (peer == nullptr) return;
   peer->as<Peer::WaitsForRoute>()->route = DialTarget{{remote}, key};
-  state_->advance_peer(*peer, now);
+  impl_->advance_peer(*peer, now);
 }
 
 void Endpoint::refuse_route(const Identity& user, int reason, const std::string& text,
                             Instant now) {
-  Peer* peer = state_->find_waiting_for_route(user);
+  Peer* peer = impl_->find_waiting_for_route(user);
   if (peer == nullptr) return;
-  state_->fail_peer(*peer, ConnectionState::kProblemDetectedLocally, reason, text, now);
+  impl_->fail_peer(*peer, ConnectionState::kProblemDetectedLocally, reason, text, now);
 }
 
 void Endpoint::set_carriers(SignalRemote user, std::span<const RelayCarrier> carriers,
                             Instant now) {
-  const auto at = state_->by_signal.find(user);
-  if (at == state_->by_signal.end()) return;
+  const auto at = impl_->by_signal.find(user);
+  if (at == impl_->by_signal.end()) return;
   for (const SessionId id : std::vector(at->second)) {
-    Peer* peer = state_->find(id);
+    Peer* peer = impl_->find(id);
     Session* session = peer != nullptr ? peer->session() : nullptr;
     if (session == nullptr) continue;
     session->set_carriers(carriers, now);
-    state_->touch(*peer, now);
+    impl_->touch(*peer, now);
   }
 }
 
 void Endpoint::set_certificate(std::vector<std::uint8_t> encoded) {
-  state_->handshake.certificate = std::move(encoded);
+  impl_->handshake.certificate = std::move(encoded);
 }
 
 void Endpoint::set_awaits_login(bool awaits, Instant now) {
-  State& s = *state_;
+  Impl& s = *impl_;
   if (std::exchange(s.awaits_login, awaits) == awaits || awaits) return;
   std::vector<SessionId> waiting;
   for (const auto& [id, peer] : s.peers) {
@@ -310,25 +310,23 @@ void Endpoint::set_awaits_login(bool awaits, Instant now) {
 }
 
 const std::vector<std::uint8_t>& Endpoint::certificate() const {
-  return state_->handshake.certificate;
+  return impl_->handshake.certificate;
 }
 
 void Endpoint::set_identity(const Identity& identity) {
-  if (state_->config.identity.valid()) return;
-  state_->config.identity = identity;
-  state_->handshake.identity = identity.text();
+  if (impl_->config.identity.valid()) return;
+  impl_->config.identity = identity;
+  impl_->handshake.identity = identity.text();
 }
 
 bool Endpoint::add_authority(const VerifyKey& key) {
-  return state_->config.trust.add_authority(key);
+  return impl_->config.trust.add_authority(key);
 }
 
-void Endpoint::remove_authority(const VerifyKey& key) {
-  state_->config.trust.remove_authority(key);
-}
+void Endpoint::remove_authority(const VerifyKey& key) { impl_->config.trust.remove_authority(key); }
 
 bool Endpoint::set_revocations(Bytes encoded, Instant now) {
-  State& s = *state_;
+  Impl& s = *impl_;
   if (!s.config.trust.set_revocations(encoded, s.clock.at(now))) return false;
   std::vector<SessionId> revoked;
   for (const auto& [id, peer] : s.peers) {
@@ -346,16 +344,16 @@ bool Endpoint::set_revocations(Bytes encoded, Instant now) {
 }
 
 std::optional<SessionId> Endpoint::set_user_data(const Identity& user, std::int64_t data) {
-  Peer* peer = state_->find(user);
+  Peer* peer = impl_->find(user);
   if (peer == nullptr) return std::nullopt;
   peer->user_data = data;
   return peer->id;
 }
 
-void Endpoint::tell_changes(bool wanted) { state_->tells_changes = wanted; }
+void Endpoint::tell_changes(bool wanted) { impl_->tells_changes = wanted; }
 
 void Endpoint::close_all(Instant now) {
-  State& s = *state_;
+  Impl& s = *impl_;
   std::vector<SessionId> ids;
   for (const auto& [id, peer] : s.peers) {
     if (!peer->detached()) ids.push_back(id);
@@ -368,19 +366,19 @@ void Endpoint::close_all(Instant now) {
 }
 
 void Endpoint::set_options(const SessionOptions& options) {
-  state_->config.session = options;
-  for (const auto& [id, peer] : state_->peers) {
-    if (state_->user_options.contains(peer->user)) continue;
-    State::set_options(*peer, options);
+  impl_->config.session = options;
+  for (const auto& [id, peer] : impl_->peers) {
+    if (impl_->user_options.contains(peer->user)) continue;
+    Impl::set_options(*peer, options);
   }
 }
 
 void Endpoint::set_session_options(const Identity& user, const SessionOptions& options) {
-  state_->user_options[user] = options;
-  if (Peer* peer = state_->find(user)) State::set_options(*peer, options);
+  impl_->user_options[user] = options;
+  if (Peer* peer = impl_->find(user)) Impl::set_options(*peer, options);
 }
 
-void Endpoint::State::set_options(Peer& peer, const SessionOptions& options) {
+void Endpoint::Impl::set_options(Peer& peer, const SessionOptions& options) {
   peer.options = options;
   peer.gate->held_bytes_max.store(options.send_bytes_max, std::memory_order_relaxed);
   if (Session* session = peer.session()) session->set_options(options);
@@ -388,7 +386,7 @@ void Endpoint::State::set_options(Peer& peer, const SessionOptions& options) {
 
 void Endpoint::set_limits(std::size_t sessions_max, std::size_t pending_requests_max) {
   ASSERT(sessions_max > 0 && pending_requests_max > 0);
-  State& s = *state_;
+  Impl& s = *impl_;
   s.config.limits.sessions_max = sessions_max;
   s.config.limits.pending_requests_max = pending_requests_max;
   while (s.requests.size() > pending_requests_max) {
@@ -398,25 +396,25 @@ void Endpoint::set_limits(std::size_t sessions_max, std::size_t pending_requests
 }
 
 void Endpoint::set_require_certificate(bool required) {
-  state_->config.require_certificate = required;
+  impl_->config.require_certificate = required;
 }
 
 bool Endpoint::has_peer(const Identity& user) const {
-  return state_->find(user) != nullptr || state_->lingering.contains(user);
+  return impl_->find(user) != nullptr || impl_->lingering.contains(user);
 }
 
-bool Endpoint::has_authorities() const { return !state_->config.trust.empty(); }
+bool Endpoint::has_authorities() const { return !impl_->config.trust.empty(); }
 
 // --- outputs -------------------------------------------------------------------------------------
 
 std::optional<RemoteTransmit> Endpoint::poll_transmit(MutableBytes buffer, Instant now) {
-  State& s = *state_;
+  Impl& s = *impl_;
   ASSERT(buffer.size() >= kDatagramSizeMin);
   // By turns with the sessions: strangers who make us answer must not silence them.
   const bool sessions_turn = std::exchange(s.sessions_turn, false) && !s.ready.empty();
   if (!s.raw.empty() && !sessions_turn) {
     s.sessions_turn = true;
-    const State::Raw packet = std::move(s.raw.front());
+    const Impl::Raw packet = std::move(s.raw.front());
     s.raw.pop_front();
     std::memcpy(buffer.data(), packet.bytes.data(), packet.bytes.size());
     s.counters.add(Count::kPacketsOut);
@@ -449,14 +447,14 @@ std::optional<RemoteTransmit> Endpoint::poll_transmit(MutableBytes buffer, Insta
 }
 
 std::optional<Event> Endpoint::poll_event() {
-  if (state_->events.empty()) return std::nullopt;
-  Event event = std::move(state_->events.front());
-  state_->events.pop_front();
+  if (impl_->events.empty()) return std::nullopt;
+  Event event = std::move(impl_->events.front());
+  impl_->events.pop_front();
   return event;
 }
 
 std::optional<Identity> Endpoint::poll_route_wanted() {
-  auto& wanted = state_->routes_wanted;
+  auto& wanted = impl_->routes_wanted;
   if (wanted.empty()) return std::nullopt;
   const Identity user = wanted.front();
   wanted.pop_front();
@@ -464,7 +462,7 @@ std::optional<Identity> Endpoint::poll_route_wanted() {
 }
 
 std::optional<SignalRemote> Endpoint::poll_cut_off() {
-  auto& cut_off = state_->cut_off;
+  auto& cut_off = impl_->cut_off;
   if (cut_off.empty()) return std::nullopt;
   const SignalRemote user = cut_off.front();
   cut_off.pop_front();
@@ -472,9 +470,9 @@ std::optional<SignalRemote> Endpoint::poll_cut_off() {
 }
 
 void Endpoint::take_messages(std::vector<DeliveredMessage>& out) {
-  auto& delivered = state_->delivered;
-  state_->departed_taken.clear();
-  state_->departed_taken.swap(state_->departed);
+  auto& delivered = impl_->delivered;
+  impl_->departed_taken.clear();
+  impl_->departed_taken.swap(impl_->departed);
   if (out.empty()) {
     out.swap(delivered);
     return;
@@ -484,13 +482,13 @@ void Endpoint::take_messages(std::vector<DeliveredMessage>& out) {
 }
 
 Instant Endpoint::next_deadline() const {
-  if (!state_->waiting_inits.empty()) return kNow;
-  state_->put_first_right();
-  return std::min(state_->timers.next(), state_->next_expiry);
+  if (!impl_->waiting_inits.empty()) return kNow;
+  impl_->put_first_right();
+  return std::min(impl_->timers.next(), impl_->next_expiry);
 }
 
 // Nobody wakes up for a deadline that has moved away since.
-void Endpoint::State::put_first_right() {
+void Endpoint::Impl::put_first_right() {
   while (timers.next() != kNever) {
     Peer* peer = find(SessionId{timers.first()});
     ASSERT(peer != nullptr);
@@ -502,7 +500,7 @@ void Endpoint::State::put_first_right() {
 
 // --- shared helpers ------------------------------------------------------------------------------
 
-void Endpoint::State::post(Event event) {
+void Endpoint::Impl::post(Event event) {
   if (events.size() >= config.limits.events_max) {
     const auto oldest_request = std::find_if(events.begin(), events.end(), [](const Event& e) {
       return std::holds_alternative<SessionRequestEvent>(e);
@@ -513,17 +511,17 @@ void Endpoint::State::post(Event event) {
   events.push_back(std::move(event));
 }
 
-void Endpoint::State::note_cut_off(SignalRemote user) {
+void Endpoint::Impl::note_cut_off(SignalRemote user) {
   const bool noted = std::find(cut_off.begin(), cut_off.end(), user) != cut_off.end();
   if (!noted && cut_off.size() < kCutOffMax) cut_off.push_back(user);
 }
 
-void Endpoint::State::send_raw(const Remote& to, Bytes datagram) {
+void Endpoint::Impl::send_raw(const Remote& to, Bytes datagram) {
   if (raw.size() >= kRawMax) raw.pop_front();
   raw.push_back(Raw{to, {datagram.begin(), datagram.end()}});
 }
 
-void Endpoint::State::deliver(Peer& peer, Instant) {
+void Endpoint::Impl::deliver(Peer& peer, Instant) {
   for (auto& message : received) {
     if (peer.detached()) break;
     if (auto* loopback = peer.as<Peer::Loopback>()) loopback->channels.insert(message.channel);
@@ -532,7 +530,7 @@ void Endpoint::State::deliver(Peer& peer, Instant) {
   received.clear();
 }
 
-void Endpoint::State::log(LogLevel level, const std::string& text) const {
+void Endpoint::Impl::log(LogLevel level, const std::string& text) const {
   if (config.log && level <= config.log_level) config.log(level, text);
 }
 

@@ -225,8 +225,8 @@ class Endpoint {
   std::size_t index_count() const;
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace whimbrel

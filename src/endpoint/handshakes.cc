@@ -1,7 +1,7 @@
 // Endpoint: handshake packets. Who may talk to us is decided in requests.cc.
 #include <algorithm>
 
-#include "endpoint/state.h"
+#include "endpoint/endpoint_impl.h"
 
 namespace whimbrel {
 
@@ -32,19 +32,19 @@ EphemeralKey ephemeral_of(const InitView& init) {
 }  // namespace
 
 // Strictly increasing, so that no first message of ours is taken for a repetition.
-UnixMillis Endpoint::State::next_stamp(Instant now) {
+UnixMillis Endpoint::Impl::next_stamp(Instant now) {
   last_stamp = std::max(last_stamp + 1, clock.at(now));
   return last_stamp;
 }
 
-ReceiverIndex Endpoint::State::new_index() {
+ReceiverIndex Endpoint::Impl::new_index() {
   for (;;) {
     const ReceiverIndex index = random.u32();
     if (index != 0 && !by_index.contains(index)) return index;
   }
 }
 
-void Endpoint::State::set_parameters(const SessionOptions& options) {
+void Endpoint::Impl::set_parameters(const SessionOptions& options) {
   MessageLimits limits;
   limits.receive_bytes_max = options.receive_bytes_max;
   limits.receive_messages_max = options.receive_messages_max;
@@ -59,7 +59,7 @@ void Endpoint::State::set_parameters(const SessionOptions& options) {
   p.idle_timeout_ms = static_cast<std::uint64_t>(to_milliseconds(options.idle_timeout));
 }
 
-void Endpoint::State::count_handshake_error(HandshakeError error) {
+void Endpoint::Impl::count_handshake_error(HandshakeError error) {
   switch (error) {
     case HandshakeError::kWrongMac1:
       return counters.add(Count::kDroppedBadMac);
@@ -74,7 +74,7 @@ void Endpoint::State::count_handshake_error(HandshakeError error) {
   }
 }
 
-void Endpoint::State::receive_handshake(const Remote& from, Bytes datagram, Instant now) {
+void Endpoint::Impl::receive_handshake(const Remote& from, Bytes datagram, Instant now) {
   const auto kind = handshake_kind(datagram);
   if (!kind) return counters.add(Count::kDroppedUnknownType);
   if (*kind == HandshakeKind::kInitIk || *kind == HandshakeKind::kInitXx) {
@@ -97,7 +97,7 @@ void Endpoint::State::receive_handshake(const Remote& from, Bytes datagram, Inst
 
 // --- answering -----------------------------------------------------------------------------------
 
-void Endpoint::State::on_init(const Remote& from, Bytes datagram, Instant now) {
+void Endpoint::Impl::on_init(const Remote& from, Bytes datagram, Instant now) {
   // A cookie, or a look, would be for nothing while there is no room.
   if (waiting_inits.full() || !first_packets.looks_at(from, now))
     return counters.add(Count::kDroppedHandshakeLoad);
@@ -128,8 +128,8 @@ void Endpoint::State::on_init(const Remote& from, Bytes datagram, Instant now) {
     counters.add(Count::kDroppedHandshakeLoad);
 }
 
-void Endpoint::State::answer_init(const InitView& init, const EphemeralKey& ephemeral,
-                                  const Remote& from, Standing standing, Instant now) {
+void Endpoint::Impl::answer_init(const InitView& init, const EphemeralKey& ephemeral,
+                                 const Remote& from, Standing standing, Instant now) {
   if (init.kind == HandshakeKind::kInitIk) {
     on_init_ik(init, ephemeral, from, standing, now);
   } else {
@@ -137,7 +137,7 @@ void Endpoint::State::answer_init(const InitView& init, const EphemeralKey& ephe
   }
 }
 
-void Endpoint::State::answer_waiting_inits(Instant now) {
+void Endpoint::Impl::answer_waiting_inits(Instant now) {
   const bool busy = std::exchange(received_in_turn, 0) >= kBusyTurn;
   for (unsigned i = 0; i < (busy ? kAnswersOfBusyTurn : kAnswersOfTurn); ++i) {
     const auto one = waiting_inits.take();
@@ -147,8 +147,8 @@ void Endpoint::State::answer_waiting_inits(Instant now) {
 }
 
 // The same first message again: its answer was lost, or it waits for the application.
-bool Endpoint::State::on_repeated_init(const EphemeralKey& ephemeral, const Remote& from,
-                                       Instant now) {
+bool Endpoint::Impl::on_repeated_init(const EphemeralKey& ephemeral, const Remote& from,
+                                      Instant now) {
   const auto it = recent_inits.find(ephemeral);
   if (it == recent_inits.end()) return false;
   const Index& index = it->second;
@@ -179,8 +179,8 @@ bool Endpoint::State::on_repeated_init(const EphemeralKey& ephemeral, const Remo
   return true;
 }
 
-void Endpoint::State::on_init_ik(const InitView& init, const EphemeralKey& ephemeral,
-                                 const Remote& from, Standing standing, Instant now) {
+void Endpoint::Impl::on_init_ik(const InitView& init, const EphemeralKey& ephemeral,
+                                const Remote& from, Standing standing, Instant now) {
   const bool shown = screener.shows_address(init, from.bytes(), now);
   Request request{Identity(), from,    0,   ephemeral, Responder(handshake),
                   false,      now,     now, shown,     init.datagram.size(),
@@ -202,8 +202,8 @@ void Endpoint::State::on_init_ik(const InitView& init, const EphemeralKey& ephem
   send_raw(from, Bytes(reply.reply).first(reply.reply_size));
 }
 
-void Endpoint::State::on_init_xx(const InitView& init, const EphemeralKey& ephemeral,
-                                 const Remote& from, Standing standing, Instant now) {
+void Endpoint::Impl::on_init_xx(const InitView& init, const EphemeralKey& ephemeral,
+                                const Remote& from, Standing standing, Instant now) {
   HalfOpen open{from, ephemeral, Responder(handshake), {}, now, standing, next_half_open++};
   const HandshakeError error = open.responder.read_init(init, clock.at(now));
   if (error != HandshakeError::kNone) return count_handshake_error(error);
@@ -226,7 +226,7 @@ void Endpoint::State::on_init_xx(const InitView& init, const EphemeralKey& ephem
   next_expiry = std::min(next_expiry, now + seconds(1));
 }
 
-void Endpoint::State::end_half_open(ReceiverIndex index) {
+void Endpoint::Impl::end_half_open(ReceiverIndex index) {
   const auto it = half_open.find(index);
   if (it == half_open.end()) return;
   const auto at = by_index.find(index);
@@ -235,7 +235,7 @@ void Endpoint::State::end_half_open(ReceiverIndex index) {
   half_open.erase(it);
 }
 
-void Endpoint::State::remember_init(const EphemeralKey& ephemeral, const Index& index) {
+void Endpoint::Impl::remember_init(const EphemeralKey& ephemeral, const Index& index) {
   const auto [it, added] = recent_inits.insert_or_assign(ephemeral, index);
   if (!added) return;
   recent_order.push_back(ephemeral);
@@ -245,8 +245,8 @@ void Endpoint::State::remember_init(const EphemeralKey& ephemeral, const Index& 
   }
 }
 
-void Endpoint::State::on_finish(const Remote& from, Bytes datagram, ReceiverIndex index,
-                                Instant now) {
+void Endpoint::Impl::on_finish(const Remote& from, Bytes datagram, ReceiverIndex index,
+                               Instant now) {
   const Index target = by_index.at(index);
   if (target.kind == Index::Kind::kRequest) {
     const auto it = requests.find(*target.request);
@@ -297,7 +297,7 @@ void Endpoint::State::on_finish(const Remote& from, Bytes datagram, ReceiverInde
 
 // --- our own dials -------------------------------------------------------------------------------
 
-void Endpoint::State::on_dial_answer(Peer& peer, const Remote& from, Bytes datagram, Instant now) {
+void Endpoint::Impl::on_dial_answer(Peer& peer, const Remote& from, Bytes datagram, Instant now) {
   HandshakeError error = HandshakeError::kNone;
   Dial& dial = *peer.dial();
   switch (*handshake_kind(datagram)) {
@@ -323,8 +323,7 @@ void Endpoint::State::on_dial_answer(Peer& peer, const Remote& from, Bytes datag
   advance_peer(peer, now);
 }
 
-void Endpoint::State::on_dial_response(Peer& peer, const Remote& from, Bytes datagram,
-                                       Instant now) {
+void Endpoint::Impl::on_dial_response(Peer& peer, const Remote& from, Bytes datagram, Instant now) {
   Dial& dial = *peer.dial();
   const HandshakeError error = dial.on_response(from, datagram, clock.at(now));
   // IK: nobody else than who has the key that was given could make this. XX: anybody who saw
@@ -370,7 +369,7 @@ void Endpoint::State::on_dial_response(Peer& peer, const Remote& from, Bytes dat
   advance_peer(peer, now);
 }
 
-void Endpoint::State::take_early(Peer& peer, std::vector<EarlyPacket>& early, Instant now) {
+void Endpoint::Impl::take_early(Peer& peer, std::vector<EarlyPacket>& early, Instant now) {
   for (EarlyPacket& packet : early) {
     const auto header = read_data_header(packet.bytes);
     if (!header) continue;
@@ -381,8 +380,8 @@ void Endpoint::State::take_early(Peer& peer, std::vector<EarlyPacket>& early, In
 
 // What says that the dial cannot succeed. Unless it is proved, better answers may still come: a
 // forger is often faster than the peer, and cannot keep what the peer says from us.
-void Endpoint::State::on_dial_fault(Peer& peer, int reason, const std::string& text, bool proved,
-                                    Instant now) {
+void Endpoint::Impl::on_dial_fault(Peer& peer, int reason, const std::string& text, bool proved,
+                                   Instant now) {
   Dial& dial = *peer.dial();
   dial.note_fault(reason, text, now);
   if (proved) return fail_peer(peer, ConnectionState::kProblemDetectedLocally, reason, text, now);
@@ -391,7 +390,7 @@ void Endpoint::State::on_dial_fault(Peer& peer, int reason, const std::string& t
   fail_peer(peer, ConnectionState::kProblemDetectedLocally, fault.reason, fault.text, now);
 }
 
-std::optional<std::string> Endpoint::State::fault_of_dialled(Peer& peer) {
+std::optional<std::string> Endpoint::Impl::fault_of_dialled(Peer& peer) {
   const Dial& dial = *peer.dial();
   const PeerInfo& shown = dial.initiator().peer();
   const bool valid = shown.certificate_status == CertificateStatus::kValid;

@@ -2,12 +2,12 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "endpoint/state.h"
+#include "endpoint/endpoint_impl.h"
 
 namespace whimbrel {
 
 std::optional<SessionLine> Endpoint::line_of(const Identity& user) const {
-  const Peer* peer = state_->find(user);
+  const Peer* peer = impl_->find(user);
   const Session* session = peer != nullptr ? peer->session() : nullptr;
   if (session == nullptr) return std::nullopt;
   const IpAddress* address = session->remote().udp();
@@ -16,14 +16,14 @@ std::optional<SessionLine> Endpoint::line_of(const Identity& user) const {
 }
 
 std::optional<Remote> Endpoint::remote_of(const Identity& user) const {
-  const Peer* peer = state_->find(user);
+  const Peer* peer = impl_->find(user);
   const Session* session = peer != nullptr ? peer->session() : nullptr;
   if (session == nullptr) return std::nullopt;
   return session->remote();
 }
 
 std::optional<PublicKey> Endpoint::key_of(const Identity& user) const {
-  const Peer* peer = state_->find(user);
+  const Peer* peer = impl_->find(user);
   if (peer == nullptr || peer->session() == nullptr) return std::nullopt;
   return peer->key;
 }
@@ -38,7 +38,7 @@ std::string milliseconds_text(Duration d) {
 }
 }  // namespace
 
-std::string Endpoint::State::describe(const Peer& peer, Instant) const {
+std::string Endpoint::Impl::describe(const Peer& peer, Instant) const {
   std::string name = peer.user.text();
   if (peer.is<Peer::Loopback>()) return name + " within this process";
   if (peer.up()) {
@@ -54,7 +54,7 @@ std::string Endpoint::State::describe(const Peer& peer, Instant) const {
   return name;
 }
 
-void Endpoint::State::fill_info(const Peer& peer, Instant now, ConnectionInfo& info) const {
+void Endpoint::Impl::fill_info(const Peer& peer, Instant now, ConnectionInfo& info) const {
   info.identity = peer.user;
   info.alias = peer.alias;
   info.debug_description = describe(peer, now);
@@ -80,7 +80,7 @@ void Endpoint::State::fill_info(const Peer& peer, Instant now, ConnectionInfo& i
   if (address != nullptr && address->is_loopback()) info.flags |= kInfoFast;
 }
 
-void Endpoint::State::fill_status(const Peer& peer, Instant now, ConnectionStatus& status) const {
+void Endpoint::Impl::fill_status(const Peer& peer, Instant now, ConnectionStatus& status) const {
   status.pending_reliable = static_cast<std::int64_t>(peer.waiting_bytes());
   const Peer::Making* making = peer.making();
   if (making != nullptr && making->waiting)
@@ -114,7 +114,7 @@ void Endpoint::State::fill_status(const Peer& peer, Instant now, ConnectionStatu
 
 ConnectionState Endpoint::connection_info(const Identity& user, Instant now, ConnectionInfo* info,
                                           ConnectionStatus* status) const {
-  const State& s = *state_;
+  const Impl& s = *impl_;
   ConnectionInfo filled;
   ConnectionStatus live;
   if (const Peer* peer = s.find(user)) {
@@ -134,39 +134,39 @@ ConnectionState Endpoint::connection_info(const Identity& user, Instant now, Con
 }
 
 std::int64_t Endpoint::user_data_of(SessionId session) const {
-  const auto it = state_->peers.find(session);
-  return it == state_->peers.end() ? -1 : it->second->user_data;
+  const auto it = impl_->peers.find(session);
+  return it == impl_->peers.end() ? -1 : it->second->user_data;
 }
 
 const Identity& Endpoint::user_of(SessionId session) const {
   static const Identity invalid{};
-  const auto it = state_->peers.find(session);
-  if (it != state_->peers.end()) return it->second->user;
-  for (const auto& [id, user] : state_->departed_taken) {
+  const auto it = impl_->peers.find(session);
+  if (it != impl_->peers.end()) return it->second->user;
+  for (const auto& [id, user] : impl_->departed_taken) {
     if (id == session) return user;
   }
   return invalid;
 }
 
 std::shared_ptr<SendGate> Endpoint::gate(const Identity& user) const {
-  const Peer* peer = state_->find(user);
+  const Peer* peer = impl_->find(user);
   return peer == nullptr ? nullptr : peer->gate;
 }
 
-const Identity& Endpoint::identity() const { return state_->config.identity; }
-const PublicKey& Endpoint::public_key() const { return state_->config.keys.public_key; }
-const Counters& Endpoint::counters() const { return state_->counters; }
+const Identity& Endpoint::identity() const { return impl_->config.identity; }
+const PublicKey& Endpoint::public_key() const { return impl_->config.keys.public_key; }
+const Counters& Endpoint::counters() const { return impl_->counters; }
 
 std::vector<Identity> Endpoint::users() const {
   std::vector<Identity> users;
-  for (const auto& [id, peer] : state_->peers) {
+  for (const auto& [id, peer] : impl_->peers) {
     if (!peer->detached()) users.push_back(peer->user);
   }
   return users;
 }
 
 bool Endpoint::lingering() const {
-  return std::any_of(state_->peers.begin(), state_->peers.end(), [](const auto& entry) {
+  return std::any_of(impl_->peers.begin(), impl_->peers.end(), [](const auto& entry) {
     const Peer& peer = *entry.second;
     if (peer.waits() && peer.detached()) return true;
     const Session* session = peer.session();
@@ -174,8 +174,8 @@ bool Endpoint::lingering() const {
   });
 }
 
-std::size_t Endpoint::session_count() const { return state_->peers.size(); }
-std::size_t Endpoint::pending_request_count() const { return state_->requests.size(); }
-std::size_t Endpoint::index_count() const { return state_->by_index.size(); }
+std::size_t Endpoint::session_count() const { return impl_->peers.size(); }
+std::size_t Endpoint::pending_request_count() const { return impl_->requests.size(); }
+std::size_t Endpoint::index_count() const { return impl_->by_index.size(); }
 
 }  // namespace whimbrel

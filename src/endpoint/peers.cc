@@ -1,7 +1,7 @@
 // Endpoint: the life of a peer, from the first message to the end of its session.
 #include <algorithm>
 
-#include "endpoint/state.h"
+#include "endpoint/endpoint_impl.h"
 
 namespace whimbrel {
 
@@ -33,37 +33,37 @@ std::uint64_t number(SessionId id) { return static_cast<std::uint64_t>(id); }
 
 }  // namespace
 
-Peer* Endpoint::State::find(SessionId id) {
+Peer* Endpoint::Impl::find(SessionId id) {
   const auto it = peers.find(id);
   return it == peers.end() ? nullptr : it->second.get();
 }
 
-Peer* Endpoint::State::find(const Identity& user) {
+Peer* Endpoint::Impl::find(const Identity& user) {
   const auto it = by_name.find(user);
   return it == by_name.end() ? nullptr : find(it->second);
 }
 
-const Peer* Endpoint::State::find(const Identity& user) const {
-  return const_cast<State*>(this)->find(user);  // NOLINT: the same look-up, nothing is changed
+const Peer* Endpoint::Impl::find(const Identity& user) const {
+  return const_cast<Impl*>(this)->find(user);  // NOLINT: the same look-up, nothing is changed
 }
 
-Peer* Endpoint::State::find_by_key(const PublicKey& key) {
+Peer* Endpoint::Impl::find_by_key(const PublicKey& key) {
   const auto it = by_key.find(key);
   return it == by_key.end() ? nullptr : find(it->second);
 }
 
-SessionOptions Endpoint::State::options_for(const Identity& user) const {
+SessionOptions Endpoint::Impl::options_for(const Identity& user) const {
   const auto it = user_options.find(user);
   return it == user_options.end() ? config.session : it->second;
 }
 
-bool Endpoint::State::add_name(Peer& peer, const Identity& name) {
+bool Endpoint::Impl::add_name(Peer& peer, const Identity& name) {
   if (!by_name.try_emplace(name, peer.id).second) return false;
   peer.names.push_back(name);
   return true;
 }
 
-Peer& Endpoint::State::make_peer(const Identity& user, Peer::State state, Instant now) {
+Peer& Endpoint::Impl::make_peer(const Identity& user, Peer::State state, Instant now) {
   const SessionId id{next_session++};
   auto owned = std::make_unique<Peer>();
   Peer& peer = *owned;
@@ -82,7 +82,7 @@ Peer& Endpoint::State::make_peer(const Identity& user, Peer::State state, Instan
 // Those of refused strangers are not kept: anybody can make as many as he likes. Nor are moments to
 // come: whoever had them from a clock that was wrong, and starts again when it is right, would be
 // taken for a replay until then.
-void Endpoint::State::note_stamp(Peer& peer, std::uint64_t stamp, Instant now) {
+void Endpoint::Impl::note_stamp(Peer& peer, std::uint64_t stamp, Instant now) {
   peer.stamp = std::max(peer.stamp, stamp);
   const auto latest = static_cast<std::uint64_t>(std::max<UnixMillis>(0, clock.at(now)));
   if (peer.key && !peer.is<Peer::Refusing>())
@@ -91,8 +91,8 @@ void Endpoint::State::note_stamp(Peer& peer, std::uint64_t stamp, Instant now) {
 
 // --- sending -------------------------------------------------------------------------------------
 
-Result Endpoint::State::send_new(const Identity& user, SharedBytes payload, ChannelId channel,
-                                 int flags, Instant now, SendGate* charged) {
+Result Endpoint::Impl::send_new(const Identity& user, SharedBytes payload, ChannelId channel,
+                                int flags, Instant now, SendGate* charged) {
   if (payload.size() > options_for(user).send_bytes_max) return Result::kLimitExceeded;
   if (!has_room_for_session()) return Result::kLimitExceeded;
   const auto request = requests.find(user);
@@ -114,8 +114,8 @@ Result Endpoint::State::send_new(const Identity& user, SharedBytes payload, Chan
   return result;
 }
 
-Result Endpoint::State::send_to(Peer& peer, SharedBytes payload, int flags, ChannelId channel,
-                                Instant now, SendGate* charged) {
+Result Endpoint::Impl::send_to(Peer& peer, SharedBytes payload, int flags, ChannelId channel,
+                               Instant now, SendGate* charged) {
   const std::uint64_t size = send_charge(payload.size());
   SendGate& gate = *peer.gate;
   drop_old_waiting(peer, now);
@@ -151,15 +151,15 @@ Result Endpoint::State::send_to(Peer& peer, SharedBytes payload, int flags, Chan
 }
 
 // For kSendNoDelay. What the application was told Ok for is dropped only where it may be lost.
-bool Endpoint::State::is_too_late(const Peer& peer, int flags, ChannelId channel,
-                                  const SendGate* charged, Instant now) const {
+bool Endpoint::Impl::is_too_late(const Peer& peer, int flags, ChannelId channel,
+                                 const SendGate* charged, Instant now) const {
   if ((flags & kSendNoDelay) == 0 || peer.is<Peer::Loopback>()) return false;
   if (!peer.up()) return charged == nullptr || (flags & kSendReliable) == 0;
   return charged == nullptr && !peer.session()->can_leave_soon(channel, now);
 }
 
-void Endpoint::State::send_loopback(Peer& peer, Peer::Loopback& loopback, SharedBytes payload,
-                                    int flags, ChannelId channel, Instant now) {
+void Endpoint::Impl::send_loopback(Peer& peer, Peer::Loopback& loopback, SharedBytes payload,
+                                   int flags, ChannelId channel, Instant now) {
   ReceivedMessage message;
   message.payload = std::move(payload);
   message.channel = channel;
@@ -173,7 +173,7 @@ void Endpoint::State::send_loopback(Peer& peer, Peer::Loopback& loopback, Shared
 
 // --- making the session --------------------------------------------------------------------------
 
-bool Endpoint::State::line_is_busy_for(const Peer& peer) {
+bool Endpoint::Impl::line_is_busy_for(const Peer& peer) {
   const auto closed = lingering.find(peer.user);
   if (closed == lingering.end()) return false;
   for (const SessionId id : closed->second) {
@@ -189,7 +189,7 @@ bool Endpoint::State::line_is_busy_for(const Peer& peer) {
 
 // Addresses that no socket of ours can send to are not tried. False, and nothing is left out, where
 // that is all of them.
-bool Endpoint::State::leave_out_families(DialTarget& target) const {
+bool Endpoint::Impl::leave_out_families(DialTarget& target) const {
   const auto usable = [this](const Remote& remote) {
     return remote.udp() == nullptr || config.families.has(*remote.udp());
   };
@@ -199,7 +199,7 @@ bool Endpoint::State::leave_out_families(DialTarget& target) const {
   return true;
 }
 
-std::string Endpoint::State::no_socket_text(const Identity& user, const DialTarget& target) {
+std::string Endpoint::Impl::no_socket_text(const Identity& user, const DialTarget& target) {
   const Remote& first = target.remotes.front();
   const bool v4 = first.udp() == nullptr || first.udp()->is_v4();
   const std::string family = v4 ? "IPv4" : "IPv6";
@@ -207,7 +207,7 @@ std::string Endpoint::State::no_socket_text(const Identity& user, const DialTarg
          " socket: set " + (v4 ? "bind_v4" : "bind_v6") + ", or use another address";
 }
 
-void Endpoint::State::start_dial(Peer& peer, Instant now) {
+void Endpoint::Impl::start_dial(Peer& peer, Instant now) {
   auto& before = *peer.as<Peer::WaitsForRoute>();
   std::optional<DialTarget> target;
   if (const auto it = routes.find(peer.user); it != routes.end()) target = it->second;
@@ -272,8 +272,8 @@ void Endpoint::State::start_dial(Peer& peer, Instant now) {
   }
 }
 
-std::unique_ptr<Session> Endpoint::State::make_session(Peer& peer, const HandshakeResult& result,
-                                                       Establishment with, Instant now) {
+std::unique_ptr<Session> Endpoint::Impl::make_session(Peer& peer, const HandshakeResult& result,
+                                                      Establishment with, Instant now) {
   const TransportParameters& granted = result.peer.parameters;
   with.keys = PacketKeys(result.suite, result.send_key, result.receive_key,
                          key_limits(result.suite, config.limits));
@@ -305,7 +305,7 @@ std::unique_ptr<Session> Endpoint::State::make_session(Peer& peer, const Handsha
 
 // What has waited for the session leaves on it. Where the application has closed it meanwhile, it
 // ends as soon as that is delivered.
-void Endpoint::State::start_session(Peer& peer, Peer::State next, Instant now) {
+void Endpoint::Impl::start_session(Peer& peer, Peer::State next, Instant now) {
   drop_old_waiting(peer, now, true);
   Peer::Making before;
   if (Peer::Making* making = peer.making()) before = std::move(*making);
@@ -316,7 +316,7 @@ void Endpoint::State::start_session(Peer& peer, Peer::State next, Instant now) {
 }
 
 // A packet of the peer was opened: it has the keys, and takes us.
-void Endpoint::State::on_confirmed(Peer& peer, Instant now) {
+void Endpoint::Impl::on_confirmed(Peer& peer, Instant now) {
   if (auto* opening = peer.as<Peer::Opening>()) {
     // Only now: until then the peer may still prefer a first message that it made earlier.
     note_stamp(peer, opening->dial->initiator().peer().stamp, now);
@@ -334,7 +334,7 @@ void Endpoint::State::on_confirmed(Peer& peer, Instant now) {
   }
 }
 
-void Endpoint::State::update_indices(Peer& peer) {
+void Endpoint::Impl::update_indices(Peer& peer) {
   Session& session = *peer.session();
   while (const auto gone = session.take_retired_index()) {
     by_index.erase(*gone);
@@ -349,7 +349,7 @@ void Endpoint::State::update_indices(Peer& peer) {
   }
 }
 
-void Endpoint::State::forget_signal(const Peer& peer) {
+void Endpoint::Impl::forget_signal(const Peer& peer) {
   if (!peer.signalled) return;
   const auto at = by_signal.find(*peer.signalled);
   if (at == by_signal.end()) return;
@@ -357,7 +357,7 @@ void Endpoint::State::forget_signal(const Peer& peer) {
   if (at->second.empty()) by_signal.erase(at);
 }
 
-void Endpoint::State::flush_waiting(Session& session, WaitingMessages& waiting, Instant now) {
+void Endpoint::Impl::flush_waiting(Session& session, WaitingMessages& waiting, Instant now) {
   while (!waiting.empty()) {
     WaitingMessage message = waiting.pop();
     // Whatever its flags: what waited for the session arrives, in order.
@@ -369,7 +369,7 @@ void Endpoint::State::flush_waiting(Session& session, WaitingMessages& waiting, 
   }
 }
 
-void Endpoint::State::drop_old_waiting(Peer& peer, Instant now, bool exactly) {
+void Endpoint::Impl::drop_old_waiting(Peer& peer, Instant now, bool exactly) {
   const Peer::Making* making = peer.making();
   if (making == nullptr || !making->waiting) return;
   WaitingMessages& waiting = *making->waiting;
@@ -381,7 +381,7 @@ void Endpoint::State::drop_old_waiting(Peer& peer, Instant now, bool exactly) {
 }
 
 // Two names turned out to be one key: what waited under the one goes to the session of the other.
-void Endpoint::State::merge(Peer& from, Peer& into, Instant now) {
+void Endpoint::Impl::merge(Peer& from, Peer& into, Instant now) {
   into.alias = from.user;
   const Identity name = from.user;
   const SessionId gone = from.id;
@@ -402,17 +402,17 @@ void Endpoint::State::merge(Peer& from, Peer& into, Instant now) {
 // --- after every change --------------------------------------------------------------------------
 
 // Half of the time is for a dial as we are: perhaps the server is away, and the peer near.
-Instant Endpoint::State::login_wait_end(const Peer& peer) const {
+Instant Endpoint::Impl::login_wait_end(const Peer& peer) const {
   if (!awaits_login || !handshake.certificate.empty()) return Instant::min();
   return peer.opened + peer.options.timeout_initial / 2;
 }
 
 // When a session must be there.
-Instant Endpoint::State::give_up_at(const Peer& peer) {
+Instant Endpoint::Impl::give_up_at(const Peer& peer) {
   return peer.waits() ? peer.opened + peer.options.timeout_initial : kNever;
 }
 
-Instant Endpoint::State::deadline_of(const Peer& peer) const {
+Instant Endpoint::Impl::deadline_of(const Peer& peer) const {
   const Session* session = peer.session();
   Instant next = session != nullptr ? session->next_deadline() : kNever;
   const Peer::Making* making = peer.making();
@@ -427,7 +427,7 @@ Instant Endpoint::State::deadline_of(const Peer& peer) const {
   return next;
 }
 
-void Endpoint::State::advance_peer(Peer& peer, Instant now) {
+void Endpoint::Impl::advance_peer(Peer& peer, Instant now) {
   if (now >= give_up_at(peer)) return give_up(peer, now);
   drop_old_waiting(peer, now);
   if (peer.is<Peer::WaitsForRoute>()) {
@@ -452,25 +452,25 @@ void Endpoint::State::advance_peer(Peer& peer, Instant now) {
 }
 
 // No session has come about in time.
-void Endpoint::State::give_up(Peer& peer, Instant now) {
+void Endpoint::Impl::give_up(Peer& peer, Instant now) {
   const Dial* dial = peer.dial();
   Dial::Fault why{kEndMiscTimeout, timeout_text(peer)};
   if (const auto fault = dial != nullptr ? dial->fault() : std::nullopt) why = *fault;
   fail_peer(peer, ConnectionState::kProblemDetectedLocally, why.reason, why.text, now);
 }
 
-void Endpoint::State::mark_ready(Peer& peer) {
+void Endpoint::Impl::mark_ready(Peer& peer) {
   if (peer.ready || peer.session() == nullptr) return;
   peer.ready = true;
   ready.push_back(peer.id);
 }
 
-void Endpoint::State::touch(Peer& peer, Instant now) {
+void Endpoint::Impl::touch(Peer& peer, Instant now) {
   mark_ready(peer);
   settle(peer, now);
 }
 
-void Endpoint::State::settle(Peer& peer, Instant now) {
+void Endpoint::Impl::settle(Peer& peer, Instant now) {
   const Peer::Making* making = peer.making();
   if (making != nullptr && making->farewell && now >= making->farewell->deadline) {
     if (peer.session() == nullptr) return erase(peer);
@@ -484,7 +484,7 @@ void Endpoint::State::settle(Peer& peer, Instant now) {
 }
 
 // False: it has ended, and the peer is erased.
-bool Endpoint::State::settle_session(Peer& peer, Instant now) {
+bool Endpoint::Impl::settle_session(Peer& peer, Instant now) {
   if (!peer.up() && peer.session()->confirmed()) on_confirmed(peer, now);
   Session& session = *peer.session();
   if (session.has_relays()) update_indices(peer);

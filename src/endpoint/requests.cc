@@ -1,7 +1,7 @@
 // Endpoint: strangers. Somebody has proved a key in a handshake that we did not begin; what now?
 #include <algorithm>
 
-#include "endpoint/state.h"
+#include "endpoint/endpoint_impl.h"
 
 namespace whimbrel {
 
@@ -26,7 +26,7 @@ std::string elsewhere_text(const Request& request) {
 
 }  // namespace
 
-bool Endpoint::State::on_stranger(Request&& request, Instant now) {
+bool Endpoint::Impl::on_stranger(Request&& request, Instant now) {
   const PeerInfo& shown = request.responder.peer();
   if (config.names_by_key) {
     request.user = Identity::generic_bytes(shown.static_key.bytes);
@@ -72,7 +72,7 @@ bool Endpoint::State::on_stranger(Request&& request, Instant now) {
   return false;
 }
 
-bool Endpoint::State::admit_certificate(const Request& request) const {
+bool Endpoint::Impl::admit_certificate(const Request& request) const {
   const CertificateStatus status = request.responder.peer().certificate_status;
   if (status == CertificateStatus::kValid || config.trust.empty()) return true;
   return status == CertificateStatus::kAbsent && !config.require_certificate;
@@ -80,7 +80,7 @@ bool Endpoint::State::admit_certificate(const Request& request) const {
 
 // We know this key: both have dialled, or the peer has started again. True when the request is
 // still to be looked at.
-bool Endpoint::State::resolve_crossing(Peer& peer, Request& request, Instant now) {
+bool Endpoint::Impl::resolve_crossing(Peer& peer, Request& request, Instant now) {
   const PublicKey& own = config.keys.public_key;
   const PublicKey& theirs = request.responder.peer().static_key;
   if (peer.is<Peer::Loopback>()) return false;
@@ -123,14 +123,14 @@ bool Endpoint::State::resolve_crossing(Peer& peer, Request& request, Instant now
 
 // Under the address of the session's peer, which has not proved its name. A port is often another
 // one after a restart.
-bool Endpoint::State::could_be_next_life(const Peer& peer, const Request& request) {
+bool Endpoint::Impl::could_be_next_life(const Peer& peer, const Request& request) {
   const Session* session = peer.session();
   return session != nullptr && peer.certificate != CertificateStatus::kValid &&
          request.from.same_host(session->remote());
 }
 
 // Another key claims a name that we have a session with.
-bool Endpoint::State::resolve_conflict(Peer& peer, const Request& request, Instant now) {
+bool Endpoint::Impl::resolve_conflict(Peer& peer, const Request& request, Instant now) {
   const bool proved = request.responder.peer().certificate_status == CertificateStatus::kValid;
   if (proved && peer.certificate != CertificateStatus::kValid && peer.session() != nullptr) {
     fail_peer(peer, ConnectionState::kProblemDetectedLocally, kEndRemoteBadCert,
@@ -155,7 +155,7 @@ bool Endpoint::State::resolve_conflict(Peer& peer, const Request& request, Insta
   return false;
 }
 
-void Endpoint::State::add_request(Request&& request, Instant now) {
+void Endpoint::Impl::add_request(Request&& request, Instant now) {
   const auto known = requests.find(request.user);
   if (known != requests.end()) {
     const PeerInfo& waiting = known->second.responder.peer();
@@ -192,19 +192,19 @@ void Endpoint::State::add_request(Request&& request, Instant now) {
   next_expiry = std::min(next_expiry, now + kExpiryInterval);
 }
 
-void Endpoint::State::remember_request(const Request& request) {
+void Endpoint::Impl::remember_request(const Request& request) {
   const Index index{Index::Kind::kRequest, {}, 0, std::make_shared<const Identity>(request.user)};
   remember_init(request.ephemeral, index);
   if (request.xx) by_index[request.index] = index;
 }
 
-void Endpoint::State::post_request(Request& request, Instant now) {
+void Endpoint::Impl::post_request(Request& request, Instant now) {
   if (now < request.posted + kRepostInterval) return;
   request.posted = now;
   post(SessionRequestEvent{request.user});
 }
 
-void Endpoint::State::remove_request(const Identity& user) {
+void Endpoint::Impl::remove_request(const Identity& user) {
   const auto it = requests.find(user);
   if (it == requests.end()) return;
   if (it->second.xx) by_index.erase(it->second.index);
@@ -212,7 +212,7 @@ void Endpoint::State::remove_request(const Identity& user) {
   std::erase(request_order, user);
 }
 
-Peer& Endpoint::State::answer(Request&& request, Peer* existing, Instant now) {
+Peer& Endpoint::Impl::answer(Request&& request, Peer* existing, Instant now) {
   Peer& peer =
       existing != nullptr ? *existing : make_peer(request.user, Peer::WaitsForRoute{}, now);
   if (existing == nullptr) failed.erase(request.user);
@@ -229,8 +229,8 @@ Peer& Endpoint::State::answer(Request&& request, Peer* existing, Instant now) {
 }
 
 // Nothing: it cannot be answered, since its key is none.
-std::optional<Peer::Answered> Endpoint::State::answer_handshake(Peer& peer, Request& request,
-                                                                Instant now) {
+std::optional<Peer::Answered> Endpoint::Impl::answer_handshake(Peer& peer, Request& request,
+                                                               Instant now) {
   Peer::Answered answered;
   ReceiverIndex index = request.index;
   if (!request.xx) {
@@ -259,7 +259,7 @@ std::optional<Peer::Answered> Endpoint::State::answer_handshake(Peer& peer, Requ
   return answered;
 }
 
-void Endpoint::State::note_unconfirmed(Peer& peer, Standing standing, Instant now) {
+void Endpoint::Impl::note_unconfirmed(Peer& peer, Standing standing, Instant now) {
   const std::size_t most = config.limits.unconfirmed_max;
   if (most > 0 && unconfirmed.size() >= most) {
     counters.add(Count::kDroppedHandshakeLoad);
@@ -271,7 +271,7 @@ void Endpoint::State::note_unconfirmed(Peer& peer, Standing standing, Instant no
 
 // The caller may repeat its first message, and is to be answered then. Who plays it back gets no
 // more than that again.
-void Endpoint::State::drop_unconfirmed(SessionId id) {
+void Endpoint::Impl::drop_unconfirmed(SessionId id) {
   Peer* peer = find(id);
   ASSERT(peer != nullptr);
   if (peer->key) stamps.forget(*peer->key, peer->stamp);
@@ -280,7 +280,7 @@ void Endpoint::State::drop_unconfirmed(SessionId id) {
 
 // The stranger learns of it at once: the handshake is ended, and the session with it. What we have
 // with this key or name, if anything, stays as it is: the next one to come is a new stranger.
-void Endpoint::State::refuse(Request&& request, int reason, std::string_view text, Instant now) {
+void Endpoint::Impl::refuse(Request&& request, int reason, std::string_view text, Instant now) {
   if (refused_count >= kRefusedMax) return counters.add(Count::kDroppedSessionLimit);
   Peer& peer = make_peer(request.user, Peer::Refusing{}, now);
   ++refused_count;
@@ -294,7 +294,7 @@ void Endpoint::State::refuse(Request&& request, int reason, std::string_view tex
 
 // The name of the stranger with this key or, where whoever is at an address is meant, at this
 // address: a user with a name is not taken for another one. Once a dial, not once a packet.
-Identity Endpoint::State::waiting_at(const DialTarget& target, const Identity& user) const {
+Identity Endpoint::Impl::waiting_at(const DialTarget& target, const Identity& user) const {
   const bool by_address = user.type() == IdentityType::kIpAddress;
   const auto& there = target.remotes;
   for (const auto& [name, request] : requests) {
@@ -306,7 +306,7 @@ Identity Endpoint::State::waiting_at(const DialTarget& target, const Identity& u
   return {};
 }
 
-void Endpoint::State::expire_requests(Instant now) {
+void Endpoint::Impl::expire_requests(Instant now) {
   std::vector<Identity> silent;
   for (const auto& [user, request] : requests) {
     if (now >= request.heard + kRequestLife) silent.push_back(user);

@@ -1,10 +1,10 @@
 // Endpoint: stateless reset (RFC 9000 10.3; handshake/reset.h). A peer that says nothing is asked
 // whether it still knows us.
-#include "endpoint/state.h"
+#include "endpoint/endpoint_impl.h"
 
 namespace whimbrel {
 
-void Endpoint::State::ask_for_reset(Peer& peer) {
+void Endpoint::Impl::ask_for_reset(Peer& peer) {
   const Session& session = *peer.session();
   // An address that has not answered yet gets nothing beside the session. Over a relay the next
   // life of the peer has another slot and does not hear it; but the same life does, where it gave
@@ -21,7 +21,7 @@ void Endpoint::State::ask_for_reset(Peer& peer) {
 
 // RFC 9000 10.3: only where nothing is known of the index. Nobody but the peer of that session can
 // ask so that it is answered.
-void Endpoint::State::on_reset_ask(const Remote& from, Bytes datagram, Instant now) {
+void Endpoint::Impl::on_reset_ask(const Remote& from, Bytes datagram, Instant now) {
   const auto ask = read_reset_ask(datagram);
   if (!ask) return counters.add(Count::kDroppedMalformed);
   if (by_index.contains(ask->receiver_index)) return;
@@ -36,13 +36,13 @@ void Endpoint::State::on_reset_ask(const Remote& from, Bytes datagram, Instant n
 
 // A Reset that nobody has asked for has the nonce 0.
 void Endpoint::tell_forgotten(const SessionLine& line) {
-  State& s = *state_;
+  Impl& s = *impl_;
   if (s.by_index.contains(line.local_index)) return;
   s.send_raw(line.remote, write_reset({.receiver_index = line.remote_index, .nonce = 0},
                                       s.handshake.reset_key->token(line.local_index)));
 }
 
-void Endpoint::State::on_reset(Bytes datagram, Instant now) {
+void Endpoint::Impl::on_reset(Bytes datagram, Instant now) {
   const auto reset = read_reset(datagram);
   if (!reset) return counters.add(Count::kDroppedMalformed);
   const auto it = by_index.find(reset->receiver_index);
@@ -68,7 +68,7 @@ void Endpoint::State::on_reset(Bytes datagram, Instant now) {
 // application had answered, or the peer has started again. What was taken waits here, so nothing is
 // lost; it is for the key that has answered, so start_dial() calls that by InitIK, which is not
 // forgotten so easily: it comes again and again.
-void Endpoint::State::dial_again(Peer& peer, Instant now) {
+void Endpoint::Impl::dial_again(Peer& peer, Instant now) {
   for (const ReceiverIndex index : peer.indices) by_index.erase(index);
   peer.indices.clear();
   peer.reset_token.reset();

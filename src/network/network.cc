@@ -98,19 +98,19 @@ ConnectionState Network::connection_info(const Identity& user, Instant now, Conn
                                          ConnectionStatus* status) const {
   const ConnectionState state = users_->connection_info(user, now, info, status);
   if (info == nullptr || (info->flags & kInfoRelayed) == 0) return state;
-  const UserRoute route = route_of(user);
-  info->remote_pop = pop_of(route.home);
-  info->pop_relay = pop_of(route.relay);
-  if (state == ConnectionState::kConnected && !route.relay.empty()) {
-    info->debug_description += "; site " + route.relay;
+  const UserSites sites = sites_of(user);
+  info->remote_pop = pop_of(sites.home);
+  info->pop_relay = pop_of(sites.relay);
+  if (state == ConnectionState::kConnected && !sites.relay.empty()) {
+    info->debug_description += "; site " + sites.relay;
   }
   return state;
 }
 
 rendezvous::LobbyClient* Network::lobbies() { return online_ ? &online_->lobbies() : nullptr; }
 
-UserRoute Network::route_of(const Identity& user) const {
-  return online_ ? online_->route_of(user) : UserRoute();
+UserSites Network::sites_of(const Identity& user) const {
+  return online_ ? online_->sites_of(user) : UserSites();
 }
 
 }  // namespace whimbrel

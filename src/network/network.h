@@ -16,7 +16,7 @@
 #include "base/time.h"
 #include "base/wall_clock.h"
 #include "endpoint/endpoint.h"
-#include "network/user_route.h"
+#include "network/user_sites.h"
 #include "rendezvous/lobby_client.h"
 
 namespace whimbrel {
@@ -107,7 +107,7 @@ class Network {
   bool leaving() const;
 
   NetworkStatus status() const;
-  UserRoute route_of(const Identity& user) const;
+  UserSites sites_of(const Identity& user) const;
   // For commands, events and the mirror; null without a server. Its time and its messages are ours.
   rendezvous::LobbyClient* lobbies();
   // As the endpoint's, and by which relays.

@@ -86,11 +86,11 @@ Network::Online::Online(Endpoint& users, const OnlineConfig& config, Random& ran
       clock_(clock),
       control_(control_config(config), random, now, clock),
       client_(client_config(config)),
-      router_(users, config.app_id, random, now, clock),
-      connect_at_(now) {
+      router_(users, config.app_id, random, now, clock) {
+  timers_.set(Timer::kConnect, now);
   for (const VerifyKey& authority : config.authorities) trust_.add_authority(authority);
   if (config_.servers.empty()) {
-    connect_at_ = kNever;
+    timers_.clear(Timer::kConnect);
     say(config_.not_found);
   } else {
     set_server_route();
@@ -135,7 +135,7 @@ void Network::Online::set_server_route() {
 }
 
 void Network::Online::connect(Instant now) {
-  connect_at_ = kNever;
+  timers_.clear(Timer::kConnect);
   if (config_.servers.empty()) return;  // set_servers() goes on
   connected_ = true;
   connected_at_ = now;
@@ -144,7 +144,7 @@ void Network::Online::connect(Instant now) {
 
 void Network::Online::lose(const std::string& why, bool at_once, Instant now) {
   say(why);
-  ticket_at_ = kNever;
+  timers_.clear(Timer::kTicket);
   if (connected_) {
     connected_ = false;
     // It may have another key now.
@@ -159,8 +159,9 @@ void Network::Online::lose(const std::string& why, bool at_once, Instant now) {
   wait = std::min(wait, kRetryMax);
   ++tries_;
   const double spread = 0.75 + 0.5 * random_.unit();
-  connect_at_ =
-      now + Duration(static_cast<std::int64_t>(static_cast<double>(wait.count()) * spread));
+  timers_.set(
+      Timer::kConnect,
+      now + Duration(static_cast<std::int64_t>(static_cast<double>(wait.count()) * spread)));
 }
 
 // Two programs under one name would throw each other out for ever: the later one stays.
@@ -177,7 +178,7 @@ void Network::Online::set_login_token(std::string token, Instant now) {
   if (connected_ || leaving_) return;
   // Whatever kept us out may be over.
   tries_ = 0;
-  connect_at_ = now;
+  timers_.set(Timer::kConnect, now);
 }
 
 bool Network::Online::seeks_server() const {
@@ -198,7 +199,8 @@ void Network::Online::set_servers(std::vector<IpAddress> servers, Instant now) {
 }
 
 void Network::Online::leave(Instant now) {
-  connect_at_ = ticket_at_ = kNever;
+  timers_.clear(Timer::kConnect);
+  timers_.clear(Timer::kTicket);
   router_.leave();
   leaving_ = true;
   client_.logout();
@@ -299,7 +301,7 @@ void Network::Online::on(const rendezvous::OnlineEvent& event, Instant now) {
   users_.set_awaits_login(false, now);
   if (config_.require_certificates) users_.set_require_certificate(true);
   client_.want_ticket();
-  ticket_at_ = now + kTicketRetry;
+  timers_.set(Timer::kTicket, now + kTicketRetry);
   router_.set_pace(event.requests_per_second, now);
   router_.on_online(now);
 }
@@ -374,7 +376,7 @@ void Network::Online::on(const rendezvous::TicketsEvent& event, Instant now) {
   // The family that the server was reached over has shown that it works.
   const bool v4 = server_in_use(now).value_or(server()).is_v4();
   prefer_family(tickets, v4);
-  ticket_at_ = now + kTicketInterval;
+  timers_.set(Timer::kTicket, now + kTicketInterval);
   router_.on_tickets(tickets, now);
 }
 
@@ -385,13 +387,14 @@ void Network::Online::on(const rendezvous::RevocationsEvent& event, Instant now)
 
 // A list of a date to come is refused; it counts when the clock says so, be it set or not.
 void Network::Online::apply_revocations(Instant now) {
-  revocations_at_ = kNever;
+  timers_.clear(Timer::kRevocations);
   const auto list = decode_revocations(revocations_);
   if (!list) return;
   const std::int64_t latest = clock_.seconds_at(now) + kNotBeforeLeewaySeconds;
   if (list->issued > latest) {
     const bool soon = list->issued < latest + kRevocationsLookMax;
-    revocations_at_ = now + seconds(soon ? list->issued - latest : kRevocationsLookMax);
+    timers_.set(Timer::kRevocations,
+                now + seconds(soon ? list->issued - latest : kRevocationsLookMax));
     return;
   }
   trust_.set_revocations(revocations_, clock_.at(now));
@@ -489,16 +492,25 @@ void Network::Online::receive(const IpAddress& from, MutableBytes datagram, Inst
 }
 
 void Network::Online::advance(Instant now) {
-  if (now >= connect_at_) connect(now);
+  timers_.fire(now, [&](Timer timer) { on_timer(timer, now); });
   client_.advance(now);
   control_.advance(now);
   router_.advance(now);
-  if (now >= revocations_at_) apply_revocations(now);
-  if (now >= ticket_at_) {
-    ticket_at_ = now + kTicketRetry;
-    client_.want_ticket();
-  }
   settle(now);
+}
+
+void Network::Online::on_timer(Timer timer, Instant now) {
+  switch (timer) {
+    case Timer::kConnect:
+      return connect(now);
+    case Timer::kTicket:
+      timers_.set(Timer::kTicket, now + kTicketRetry);
+      return client_.want_ticket();
+    case Timer::kRevocations:
+      return apply_revocations(now);
+    case Timer::kCount:
+      return;
+  }
 }
 
 void Network::Online::on_clock_jump(Instant now) {
@@ -508,9 +520,9 @@ void Network::Online::on_clock_jump(Instant now) {
 
 void Network::Online::on_sleep(Instant now) {
   client_.check_server(rendezvous::Client::kPongTime, now);
-  if (connect_at_ == kNever) return;
+  if (timers_.due(Timer::kConnect) == kNever) return;
   tries_ = 0;
-  connect_at_ = now;
+  timers_.set(Timer::kConnect, now);
 }
 
 std::optional<Transmit> Network::Online::poll_transmit(MutableBytes buffer, Instant now) {
@@ -525,8 +537,8 @@ std::optional<Transmit> Network::Online::poll_transmit(MutableBytes buffer, Inst
 }
 
 Instant Network::Online::next_deadline() const {
-  return std::min({connect_at_, ticket_at_, revocations_at_, client_.next_deadline(),
-                   control_.next_deadline(), router_.next_deadline()});
+  return std::min(
+      {timers_.next(), client_.next_deadline(), control_.next_deadline(), router_.next_deadline()});
 }
 
 std::uint64_t Network::Online::status_mark() const {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/timers.h"
 #include "handshake/certificate.h"
 #include "network/network.h"
 #include "network/router.h"
@@ -48,7 +49,7 @@ class Network::Online {
   bool leaving() const { return client_.state() == rendezvous::Client::State::kOnline; }
   NetworkStatus status() const;
   std::uint64_t status_mark() const;
-  UserRoute route_of(const Identity& user) const { return router_.route_of(user); }
+  UserSites sites_of(const Identity& user) const { return router_.sites_of(user); }
   rendezvous::LobbyClient& lobbies() { return client_.lobbies(); }
 
  private:
@@ -89,6 +90,14 @@ class Network::Online {
   void trust(const VerifyKey& authority);
   void apply_revocations(Instant now);
 
+  enum class Timer : std::uint8_t {
+    kConnect,      // to the server, again
+    kTicket,       // new ones for the relays are asked for
+    kRevocations,  // the list that came is looked at again
+    kCount
+  };
+  void on_timer(Timer timer, Instant now);
+
   Endpoint& users_;
   NetworkConfig config_;
   std::uint32_t app_id_;
@@ -100,21 +109,19 @@ class Network::Online {
   std::optional<PublicKey> server_key_;
   std::optional<VerifyKey> trusted_;       // the server's, where none was given
   std::vector<std::uint8_t> revocations_;  // the latest that came, believed or not
-  Instant revocations_at_ = kNever;        // when it is looked at again
   Endpoint control_;
   rendezvous::Client client_;
   Router router_;
   std::string text_ = "connecting";
   std::string no_relay_;     // why there is none, while there is none
   std::uint64_t texts_ = 0;  // that were said
+  Timers<Timer> timers_;
   bool connected_ = false;
   bool leaving_ = false;
   bool suspicious_ = false;  // a relay was lost in silence
   unsigned tries_ = 0;
-  Instant connect_at_;
   Instant connected_at_{};  // when the last dial began
   Instant online_since_{};
-  Instant ticket_at_ = kNever;
   std::deque<Presence> presence_;            // at most one of each user
   std::vector<DeliveredMessage> delivered_;  // scratch
 };

@@ -118,8 +118,8 @@ void Router::on_tickets(const std::vector<SiteTicket>& tickets, Instant now) {
   for (auto& [id, contact] : contacts_) tell_carriers(contact, now);
 }
 
-UserRoute Router::route_of(const Identity& user) const {
-  UserRoute found;
+UserSites Router::sites_of(const Identity& user) const {
+  UserSites found;
   const auto at = by_user_.find(user);
   if (at == by_user_.end()) return found;
   const auto name = [&](SiteId site_id) {
@@ -202,7 +202,7 @@ void Router::on_online(Instant now) {
   for (auto& [id, contact] : contacts_) {
     if (!has_session(contact.user)) continue;
     // What it told us meanwhile may have been lost, too, and the rendezvous does not know.
-    contact.asked_once = false;
+    contact.asked.reset();
     owe(contact, false);
     ask_grant(contact, now);
   }
@@ -244,8 +244,7 @@ std::optional<RouterRequest> Router::next_notice(Instant now) {
     Contact* contact = find(notices_.front());
     notices_.pop_front();
     if (contact == nullptr) continue;
-    const bool ask = std::exchange(contact->owes_ask, false);
-    contact->owed = false;
+    const bool ask = std::exchange(contact->notice, Notice::kNone) == Notice::kAsk;
     SignalView view{ask ? SignalKind::kAskGrant : SignalKind::kGrant, our_slots(*contact, now), {}};
     // Where no leg is open all are told when one is.
     if ((view.slots.empty() && !ask) || !has_session(contact->user)) continue;
@@ -277,10 +276,8 @@ void Router::signal(Contact& contact, Bytes packet, bool with_slots, Instant now
 
 // The peer is to be told our slots, and asked for its own; one notice holds both.
 void Router::owe(Contact& contact, bool ask) {
-  contact.owes_ask = contact.owes_ask || ask;
-  if (contact.owed) return;
-  contact.owed = true;
-  notices_.push_back(contact.id);
+  if (contact.notice == Notice::kNone) notices_.push_back(contact.id);
+  if (contact.notice != Notice::kAsk) contact.notice = ask ? Notice::kAsk : Notice::kSlots;
 }
 
 // --- grants --------------------------------------------------------------------------------------
@@ -420,8 +417,7 @@ void Router::on_cut_off(Contact& contact, Instant now) {
 }
 
 void Router::ask_grant(Contact& contact, Instant now) {
-  if (contact.asked_once && now - contact.asked < kAskInterval) return;
-  contact.asked_once = true;
+  if (contact.asked && now - *contact.asked < kAskInterval) return;
   contact.asked = now;
   owe(contact, true);
 }

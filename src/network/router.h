@@ -23,7 +23,7 @@
 #include "endpoint/endpoint.h"
 #include "network/relays.h"
 #include "network/signal.h"
-#include "network/user_route.h"
+#include "network/user_sites.h"
 
 namespace whimbrel {
 
@@ -109,11 +109,17 @@ class Router {
   // As Relays::leave().
   void leave() { relays_.leave(); }
   const Relays& relays() const { return relays_; }
-  UserRoute route_of(const Identity& user) const;
+  UserSites sites_of(const Identity& user) const;
   const RouterStats& stats() const { return stats_; }
   std::size_t contact_count() const { return contacts_.size(); }
 
  private:
+  // What a contact is to be told.
+  enum class Notice : std::uint8_t {
+    kNone,
+    kSlots,  // our slots
+    kAsk,    // the same, and that we need its own
+  };
   struct Contact {
     ContactId id{};
     Identity user;
@@ -121,13 +127,12 @@ class Router {
     std::vector<PeerSlot> claims;  // its slots, as it says
     std::vector<PeerSlot> slots;   // those of them that are nobody else's
     Instant used{};
-    Instant sent{};                       // the last packet to it
-    Instant asked{};                      // for a grant
-    Instant told{};                       // our slots
-    Instant tell_at = kNever;             // it has asked for them soon after
-    bool owed = false, owes_ask = false;  // a notice waits
-    bool asked_once = false;
-    bool missed = false;  // what it was told last did not reach it
+    Instant sent{};                 // the last packet to it
+    std::optional<Instant> asked;   // for a grant
+    Instant told{};                 // our slots
+    Instant tell_at = kNever;       // it has asked for them soon after
+    Notice notice = Notice::kNone;  // that waits
+    bool missed = false;            // what it was told last did not reach it
   };
 
   static std::uint64_t slot_key(SiteId site, relay::SlotId slot) {

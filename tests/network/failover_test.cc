@@ -39,7 +39,7 @@ class FailoverTest : public TestNetworks {
     return "";
   }
   std::string relay_of(Host& host, Host& peer) {
-    return host.network->route_of(peer.network->endpoint().identity()).relay;
+    return host.network->sites_of(peer.network->endpoint().identity()).relay;
   }
   // The longest time without a message while both send every `interval`, in ms.
   std::int64_t outage(Host& a, Host& b, Duration interval, Duration time) {
@@ -113,7 +113,7 @@ TEST_F(FailoverTest, PeersOfDifferentHomesMeet) {
   outage(alice, bob, milliseconds(50), seconds(10));
   EXPECT_EQ(relay_of(alice, bob), relay_of(bob, alice));
   EXPECT_NE(relay_of(alice, bob), "mid");
-  const auto route = alice.network->route_of(*Identity::parse("str:bob"));
+  const auto route = alice.network->sites_of(*Identity::parse("str:bob"));
   EXPECT_EQ(route.home, "east");
   ConnectionInfo info;
   alice.network->connection_info(*Identity::parse("str:bob"), now, &info, nullptr);

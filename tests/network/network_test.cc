@@ -80,11 +80,11 @@ TEST_F(NetworkTest, AStrangerLearnsNothingBeforeAccept) {
   send(alice, bob, "are you there?");
   run_for(seconds(9));
   ASSERT_GE(bob.requests.size(), 1u);
-  EXPECT_EQ(alice.network->route_of(name).home, "");
+  EXPECT_EQ(alice.network->sites_of(name).home, "");
   bob.network->endpoint().accept(*Identity::parse("str:alice"), now);
   send(alice, bob, "and now?");
   run_for(seconds(9));
-  EXPECT_EQ(alice.network->route_of(name).home, "home");
+  EXPECT_EQ(alice.network->sites_of(name).home, "home");
   ASSERT_FALSE(bob.got.empty());
   EXPECT_EQ(bob.got.back(), "and now?");
 }

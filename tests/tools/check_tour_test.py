@@ -70,8 +70,8 @@ class Names(unittest.TestCase):
                          {"State", "State::kUp", "State::kDown"})
 
     def test_a_class_within_a_class(self):
-        self.assertEqual(CHECK.names_in("struct Endpoint::State final : Base<int> { int find(Id id); };"),
-                         {"Endpoint::State", "Endpoint::State::find"})
+        self.assertEqual(CHECK.names_in("struct Endpoint::Impl final : Base<int> { int find(Id id); };"),
+                         {"Endpoint::Impl", "Endpoint::Impl::find"})
 
 
 class Steps(unittest.TestCase):

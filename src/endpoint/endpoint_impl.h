@@ -29,7 +29,7 @@ inline constexpr std::size_t kStatelessRepliesMax = 64;
 // Users that poll_cut_off() tells; further ones are noticed again.
 inline constexpr std::size_t kCutOffMax = 64;
 
-struct Endpoint::State {
+struct Endpoint::Impl {
   // What a receiver index, or a first message that comes again, leads to.
   struct Index {
     enum class Kind : std::uint8_t { kPeer, kHalfOpen, kRequest } kind = Kind::kPeer;
@@ -38,7 +38,7 @@ struct Endpoint::State {
     std::shared_ptr<const Identity> request;  // few have one
   };
 
-  State(EndpointConfig config, Random& random, Instant now, const WallClock& clock);
+  Impl(EndpointConfig config, Random& random, Instant now, const WallClock& clock);
 
   // --- peers.cc: the life of a peer --------------------------------------------------------------
   Peer* find(const Identity& user);
