@@ -257,7 +257,7 @@ class NetworkingMessages {
   // Says where a user can be found. It replaces an earlier route of the same identity; a session
   // that is up or dialled stays where it is. False if the identity is invalid, an address is no
   // numeric one with a port (host names are the caller's to resolve), or the key is not 64 hex
-  // digits, and after 65536 calls: then `*error` (if given) says which.
+  // digits, and for a further user when 65536 have routes: then `*error` (if given) says which.
   bool add_route(const Route& route, std::string* error = nullptr);
 
   // Gives a newer token than Config::login_token, for the next login. If the server has refused the

@@ -11,7 +11,6 @@ namespace whimbrel {
 
 namespace {
 
-constexpr std::size_t kRoutesMax = 65536;
 // While nobody drives, a burst is looked at this often (a power of two).
 constexpr std::size_t kPushesPerLook = 64;
 
@@ -218,10 +217,9 @@ bool Calls::add_route(const Route& route, std::string* error) {
     key = public_key_from_hex(route.public_key_hex);
     if (!key) return fail(error, "the route's public key is not 64 hexadecimal digits");
   }
-  if (routes_.fetch_add(1) >= kRoutesMax) return fail(error, "there are 65536 routes already");
   return exchange_.with_core([&](Inside& in) {
-    in.endpoint().set_route(route.identity, addresses, key);
-    return true;
+    return in.endpoint().set_route(route.identity, addresses, key) ||
+           fail(error, "there are routes to 65536 users already");
   });
 }
 

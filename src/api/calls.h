@@ -2,7 +2,6 @@
 // (lobby_calls.h).
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <span>
 #include <string>
@@ -71,7 +70,6 @@ class Calls {
   Exchange& exchange_;
   Queues& queues_;
   ReadyHandle& handle_;
-  std::atomic<std::size_t> routes_{0};
 };
 
 }  // namespace whimbrel

@@ -240,14 +240,17 @@ void Endpoint::consumed(SessionId session, std::uint16_t place, bool reliable, s
   impl_->touch(*peer, now);
 }
 
-void Endpoint::set_route(const Identity& user, const std::vector<IpAddress>& addresses,
+bool Endpoint::set_route(const Identity& user, const std::vector<IpAddress>& addresses,
                          const std::optional<PublicKey>& key) {
   ASSERT(!addresses.empty());
-  DialTarget& target = impl_->routes[user] = DialTarget{{}, key};
+  auto& routes = impl_->routes;
+  if (routes.size() >= impl_->config.limits.routes_max && !routes.contains(user)) return false;
+  DialTarget& target = routes[user] = DialTarget{{}, key};
   for (const IpAddress& address : addresses) {
     auto& once = target.remotes;
     if (std::find(once.begin(), once.end(), address) == once.end()) once.push_back(address);
   }
+  return true;
 }
 
 // One that was closed while messages waited comes first: the next one waits for it.

@@ -126,11 +126,12 @@ class Endpoint {
   // Where a user is; with a key the handshake is IK, without it XX. Of several addresses
   // (kDialAddressesMax at most, at least one) the first that answers is used; a dial begins with
   // the first one, and with each next one 250 ms later (RFC 8305).
-  void set_route(const Identity& user, const std::vector<IpAddress>& addresses,
+  // False, and nothing changes: there are EndpointLimits::routes_max other users already.
+  bool set_route(const Identity& user, const std::vector<IpAddress>& addresses,
                  const std::optional<PublicKey>& key);
-  void set_route(const Identity& user, const IpAddress& address,
+  bool set_route(const Identity& user, const IpAddress& address,
                  const std::optional<PublicKey>& key) {
-    set_route(user, std::vector{address}, key);
+    return set_route(user, std::vector{address}, key);
   }
   // The answer to poll_route_wanted(): good for this one dial. Without effect when nobody waits for
   // it any more.

@@ -30,6 +30,7 @@ struct EndpointLimits {
   // First packets that wait for their answer, twice as many in all (first_packet_queue.h): a
   // further one is dropped. 0: each is answered as it comes.
   std::size_t first_packets_waiting_max = 0;
+  std::size_t routes_max = 65536;  // set_route() says no to a further user
   // Sessions that strangers began and have not confirmed by a packet of theirs, for
   // unconfirmed_life at most: the one whose place is worth least goes, and nobody is told. 0: they
   // are sessions as others are. For servers, which have nothing to say to them.

@@ -51,6 +51,22 @@ TEST_F(EndpointPair, CertificatesCanBecomeRequired) {
   EXPECT_EQ(b.requests.size(), 1u);
 }
 
+// Whoever sets the same ones again and again does not run into it.
+TEST_F(EndpointPair, RoutesAreLimitedByUser) {
+  EndpointConfig config;
+  config.identity = b.name();
+  config.keys = generate_x25519(b.random);
+  config.limits.routes_max = 2;
+  Endpoint endpoint(std::move(config), b.random, now, kTestClock);
+  const Identity carol = *Identity::parse("str:carol"), dave = *Identity::parse("str:dave");
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_TRUE(endpoint.set_route(a.name(), a.address, std::nullopt));
+    EXPECT_TRUE(endpoint.set_route(carol, a.address, std::nullopt));
+  }
+  EXPECT_FALSE(endpoint.set_route(dave, a.address, std::nullopt));
+  EXPECT_TRUE(endpoint.set_route(carol, b.address, std::nullopt));
+}
+
 TEST_F(EndpointPair, QuestionsAfterForgottenSessionsAreLimited) {
   EndpointConfig config;
   config.identity = b.name();

@@ -79,7 +79,7 @@ Peer& Endpoint::Impl::make_peer(const Identity& user, Peer::State state, Instant
   return peer;
 }
 
-// Those of refused strangers are not kept: anybody can make as many as he likes. Nor are moments to
+// Those of refused strangers are not kept: anybody can make any number of them. Nor are moments to
 // come: whoever had them from a clock that was wrong, and starts again when it is right, would be
 // taken for a replay until then.
 void Endpoint::Impl::note_stamp(Peer& peer, std::uint64_t stamp, Instant now) {

@@ -146,7 +146,7 @@ bool Endpoint::Impl::resolve_conflict(Peer& peer, const Request& request, Instan
   if (!proved && request.address_shown && could_be_next_life(peer, request))
     rival = Rival::kInItsPlace;
   counters.add(Count::kDroppedIdentityInUse);
-  log(LogLevel::kInfo, "somebody with another key calls himself " + request.user.text() +
+  log(LogLevel::kInfo, "somebody with another key claims to be " + request.user.text() +
                            ", who has a session: not let in while that one lives");
   if (peer.up() || peer.is<Peer::Answered>()) {
     peer.session()->probe_liveness(rival, now);

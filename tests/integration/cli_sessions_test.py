@@ -180,7 +180,7 @@ class Sessions(unittest.TestCase):
             second = scene.run("second", WHIMBREL, "ping", *peer, "--set", "TimeoutInitial=1500")
             self.assertEqual(second.code(), 1, second.report())
             self.assertRegex(second.err, "did not accept in 1.5 s: .*our name under another key")
-            scene.processes[0].until("another key calls himself str:alice", "err")
+            scene.processes[0].until("another key claims to be str:alice", "err")
 
     def test_a_key_that_is_not_the_peers(self):
         with Scene() as scene:
