@@ -105,7 +105,8 @@ class Player {
       enet_packet_destroy(event.packet);
     } while (enet_host_check_events(host_, &event) > 0);
   }
-  void advance() {}
+  // What is lost on the way in is said again.
+  void advance() { enet_host_service(host_, nullptr, 0); }
 
  private:
   std::uint16_t port_;

@@ -1,6 +1,7 @@
 #include "api/core.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace whimbrel {
@@ -43,11 +44,18 @@ bool Core::receive(const Poller::Ready& ready) {
     const auto batches = sockets_[i]->receive();
     const Instant now = clock_.now();
     look_at_clock(now);
+    if (batches.size() > 1) prefetch_receivers(batches);
     for (const UdpSocket::Batch& batch : batches) receive_batch(batch, now);
     more = more || batches.size() == UdpSocket::kBatchesMax;
   }
   if (fake_receive_.active()) deliver_fake(clock_.now());
   return more;
+}
+
+void Core::prefetch_receivers(std::span<const UdpSocket::Batch> batches) {
+  std::array<Bytes, UdpSocket::kBatchesMax> first;
+  for (std::size_t i = 0; i < batches.size(); ++i) first[i] = batches[i].bytes;
+  network_.prefetch_receivers(std::span(first).first(batches.size()));
 }
 
 void Core::count(std::size_t bytes, std::size_t segment_size) {

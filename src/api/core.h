@@ -85,6 +85,7 @@ class Core {
     if (clock_looks_.due(now)) network_.set_wall_clock(now, wall_clock_());
   }
   void count(std::size_t bytes, std::size_t segment_size);
+  void prefetch_receivers(std::span<const UdpSocket::Batch> batches);
   void receive_batch(const UdpSocket::Batch& batch, Instant now);
   void deliver_fake(Instant now);
   bool has_room() const {

@@ -6,6 +6,14 @@
 
 namespace whimbrel {
 
+namespace {
+
+// So many messages before its own a user's data is fetched into the processor's cache.
+constexpr std::size_t kUsersAhead = 4;
+constexpr std::size_t kSessionsAhead = 2;
+
+}  // namespace
+
 Exchange::Exchange(std::unique_ptr<Core> core, Settings settings, bool own_thread, Queues& queues,
                    ReadyHandle& handle, Poller& poller, const Clock& clock)
     : own_thread_(own_thread),
@@ -25,7 +33,12 @@ void Exchange::take_from_application(Instant now) {
   Endpoint& endpoint = core_->endpoint();
   queues_.outbox.take(taken_);
   said_ = said_ || !taken_.empty();
-  for (Outbox::Message& message : taken_) {
+  for (std::size_t i = 0; i < taken_.size(); ++i) {
+    if (i + kUsersAhead < taken_.size()) {
+      Endpoint::prefetch(*taken_[i + kUsersAhead].gate);
+      Endpoint::prefetch_session(*taken_[i + kSessionsAhead].gate);
+    }
+    Outbox::Message& message = taken_[i];
     endpoint.send(*message.user, std::move(message.payload), message.flags, message.channel, now,
                   message.gate);
   }

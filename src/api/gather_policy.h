@@ -16,9 +16,9 @@ namespace whimbrel {
 class GatherPolicy {
  public:
   // No message is later by more.
-  static constexpr Duration kGatherTime = microseconds(250);
+  static constexpr Duration kGatherTime = microseconds(500);
   // A wait that was longer: they are too far apart.
-  static constexpr Duration kShortWaitMax = microseconds(500);
+  static constexpr Duration kShortWaitMax = microseconds(1000);
   // More bytes in one pass: a flood.
   static constexpr std::size_t kBytesMax = 16384;
   // So many passes must have been of that kind.

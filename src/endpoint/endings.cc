@@ -66,6 +66,7 @@ void Endpoint::Impl::bid_farewell(Peer& peer, const Peer::Farewell& farewell, bo
 void Endpoint::Impl::let_go(Peer& peer) {
   if (!peer.is<Peer::Answered>() && !peer.is<Peer::Leaving>()) leaving.insert(peer.id);
   peer.gate->open.store(false, std::memory_order_release);
+  peer.gate->peer = nullptr;
   for (const Identity& name : peer.names) by_name.erase(name);
   peer.names.clear();
   if (!peer.key) return;
@@ -103,6 +104,7 @@ void Endpoint::Impl::erase(Peer& peer) {
   unconfirmed.erase(id);
   leaving.erase(id);
   if (!delivered.empty()) departed.emplace_back(id, peer.user);
+  by_id.erase(id);
   peers.erase(id);
 }
 

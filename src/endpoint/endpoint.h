@@ -38,6 +38,8 @@
 
 namespace whimbrel {
 
+struct Peer;
+
 // Numbers sessions in the order they were made; never used twice.
 enum class SessionId : std::uint64_t {};
 
@@ -52,6 +54,8 @@ struct SessionLine {
 // What the application's sending side may know of a session without asking the core: read by any
 // thread, written by the core. Shared, so that it outlives the session.
 struct SendGate {
+  // Whose it is; null once the application does not find that session any more. The core's alone.
+  Peer* peer = nullptr;
   // Payload bytes taken and not yet released (unsent, or reliable and unacknowledged), those on
   // their way to the core included: send() adds, the core subtracts.
   std::atomic<std::uint64_t> held_bytes{0};
@@ -101,6 +105,9 @@ class Endpoint {
   // One datagram as it came; its bytes are decrypted in place. Anything malformed is counted and
   // dropped.
   void receive(const Remote& from, MutableBytes datagram, Instant now);
+  // These follow in a moment, each by receive(): what they will need is fetched into the processor's
+  // cache.
+  void prefetch_receivers(std::span<const Bytes> datagrams);
   // The system has no way to this address: a dial that knows others tries the next one now.
   void on_unreachable(const IpAddress& to);
   // Fires the timers that are due.
@@ -111,6 +118,11 @@ class Endpoint {
   // need not be that of the user's session any more: then the charge moves along with the message.
   Result send(const Identity& user, SharedBytes payload, int flags, ChannelId channel, Instant now,
               SendGate* charged = nullptr);
+  // A send() with this gate follows in a moment: what it will need is fetched into the processor's
+  // cache, first of the user, then of the session. With many users it would wait for that longer
+  // than it works.
+  static void prefetch(const SendGate& gate);
+  static void prefetch_session(const SendGate& gate);
   bool accept(const Identity& user, Instant now);
   // Closes, or refuses a request. `reason` 0 = 1001. `dropped` (if given) gets the session whose
   // unread messages the caller must drop.

@@ -92,8 +92,12 @@ struct Endpoint::Impl {
   void give_up(Peer& peer, Instant now);
   void fail_peer(Peer& peer, ConnectionState state, int reason, const std::string& text,
                  Instant now);
-  // It may have packets now: poll_transmit() will ask it.
-  void mark_ready(Peer& peer);
+  // It may have packets now: poll_transmit() will ask it, after the others or before them.
+  void mark_ready(Peer& peer, bool first = false);
+  // Whose session a packet belongs to, as far as its header says so.
+  Peer* find_receiver(Bytes datagram);
+  // What the next ones that poll_transmit() asks will need.
+  void prefetch_ready();
   // After anything was done to a peer: mark_ready() and settle(). May erase the peer.
   void touch(Peer& peer, Instant now);
   // Its end, gate and timers. May erase the peer.
@@ -188,7 +192,9 @@ struct Endpoint::Impl {
   UnixMillis last_stamp = 0;
 
   std::map<SessionId, std::unique_ptr<Peer>> peers;
-  std::map<Identity, SessionId> by_name;  // names and aliases of peers that the application knows
+  std::unordered_map<SessionId, Peer*> by_id;  // all of them; looked up, never iterated
+  // Names and aliases of peers that the application knows; looked up, never iterated.
+  std::unordered_map<Identity, Peer*> by_name;
   // Closed sessions that may still deliver, the first one first: each waits for those before it.
   std::map<Identity, std::vector<SessionId>> lingering;
   std::map<PublicKey, SessionId> by_key;              // current session of a key
@@ -220,6 +226,7 @@ struct Endpoint::Impl {
   TimerTable timers;
   std::set<SessionId> racing;  // peers that were dialled at one of several addresses
   std::deque<SessionId> ready;
+  SessionId asked_again{};  // that stands before the others now
   struct Raw {
     Remote to;
     std::vector<std::uint8_t> bytes;

@@ -34,13 +34,13 @@ std::uint64_t number(SessionId id) { return static_cast<std::uint64_t>(id); }
 }  // namespace
 
 Peer* Endpoint::Impl::find(SessionId id) {
-  const auto it = peers.find(id);
-  return it == peers.end() ? nullptr : it->second.get();
+  const auto it = by_id.find(id);
+  return it == by_id.end() ? nullptr : it->second;
 }
 
 Peer* Endpoint::Impl::find(const Identity& user) {
   const auto it = by_name.find(user);
-  return it == by_name.end() ? nullptr : find(it->second);
+  return it == by_name.end() ? nullptr : it->second;
 }
 
 const Peer* Endpoint::Impl::find(const Identity& user) const {
@@ -58,7 +58,7 @@ SessionOptions Endpoint::Impl::options_for(const Identity& user) const {
 }
 
 bool Endpoint::Impl::add_name(Peer& peer, const Identity& name) {
-  if (!by_name.try_emplace(name, peer.id).second) return false;
+  if (!by_name.try_emplace(name, &peer).second) return false;
   peer.names.push_back(name);
   return true;
 }
@@ -74,7 +74,8 @@ Peer& Endpoint::Impl::make_peer(const Identity& user, Peer::State state, Instant
   peer.opened = now;
   peer.gate->held_bytes_max.store(peer.options.send_bytes_max, std::memory_order_relaxed);
   peers.emplace(id, std::move(owned));
-  if (!peer.detached()) add_name(peer, user);
+  by_id.emplace(id, &peer);
+  if (!peer.detached() && add_name(peer, user)) peer.gate->peer = &peer;
   counters.add(Count::kSessionsOpened);
   return peer;
 }
@@ -459,9 +460,10 @@ void Endpoint::Impl::give_up(Peer& peer, Instant now) {
   fail_peer(peer, ConnectionState::kProblemDetectedLocally, why.reason, why.text, now);
 }
 
-void Endpoint::Impl::mark_ready(Peer& peer) {
+void Endpoint::Impl::mark_ready(Peer& peer, bool first) {
   if (peer.ready || peer.session() == nullptr) return;
   peer.ready = true;
+  if (first) return ready.push_front(peer.id);
   ready.push_back(peer.id);
 }
 
@@ -478,6 +480,9 @@ void Endpoint::Impl::settle(Peer& peer, Instant now) {
     bid_farewell(peer, farewell, false, now);
   }
   if (peer.session() != nullptr && !settle_session(peer, now)) return;
+  // poll_transmit() asks it before anybody sleeps, and comes here again: one look at all its timers
+  // is enough.
+  if (peer.ready) return;
   Instant next = deadline_of(peer);
   if (peer.is<Peer::WaitsForRoute>() && next <= now) next = now + milliseconds(10);
   timers.schedule(number(peer.id), next, &peer.scheduled);

@@ -69,6 +69,10 @@ class Network {
 
   // --- inputs ------------------------------------------------------------------------------------
   void receive(const IpAddress& from, MutableBytes datagram, Instant now);
+  // As the endpoint's.
+  void prefetch_receivers(std::span<const Bytes> datagrams) {
+    users_->prefetch_receivers(datagrams);
+  }
   // A datagram to this address was refused by the system: there is no way to it.
   void on_unreachable(const IpAddress& to);
   void advance(Instant now);
