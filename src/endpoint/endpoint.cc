@@ -190,7 +190,7 @@ void Endpoint::Impl::prefetch_ready() {
 }
 
 Result Endpoint::Impl::send_any(const Identity& user, SharedBytes&& payload, int flags,
-                                 ChannelId channel, Instant now, SendGate* charged) {
+                                ChannelId channel, Instant now, SendGate* charged) {
   Peer* known = charged != nullptr ? charged->peer : nullptr;
   if (Peer* peer = known != nullptr ? known : find(user)) {
     return send_to(*peer, std::move(payload), flags, channel, now, charged);
@@ -484,8 +484,9 @@ std::optional<RemoteTransmit> Endpoint::poll_transmit(MutableBytes buffer, Insta
     const auto batch = session->poll_transmit(buffer, now);
     if (session->take_cut_off() && peer->signalled) s.note_cut_off(*peer->signalled);
     if (batch) {
-      // Behind the others: nobody waits for a busy one. One that had a single datagram has mostly no
-      // other, which costs least to see while it is in the processor's cache: it is asked once more.
+      // Behind the others: nobody waits for a busy one. One that had a single datagram has mostly
+      // no other, which costs least to see while it is in the processor's cache: it is asked once
+      // more.
       const bool again = batch->size <= batch->segment_size && s.asked_again != id;
       s.asked_again = again ? id : SessionId{};
       s.mark_ready(*peer, again);

@@ -105,8 +105,8 @@ class Endpoint {
   // One datagram as it came; its bytes are decrypted in place. Anything malformed is counted and
   // dropped.
   void receive(const Remote& from, MutableBytes datagram, Instant now);
-  // These follow in a moment, each by receive(): what they will need is fetched into the processor's
-  // cache.
+  // These follow in a moment, each by receive(): what they will need is fetched into the
+  // processor's cache.
   void prefetch_receivers(std::span<const Bytes> datagrams);
   // The system has no way to this address: a dial that knows others tries the next one now.
   void on_unreachable(const IpAddress& to);
