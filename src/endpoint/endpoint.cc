@@ -101,7 +101,7 @@ void Endpoint::on_unreachable(const IpAddress& to) {
     Dial* dial = peer != nullptr ? peer->dial() : nullptr;
     if (dial == nullptr) continue;
     dial->on_unreachable(to);
-    s.timers.schedule(static_cast<std::uint64_t>(id), s.deadline_of(*peer), &peer->scheduled);
+    s.schedule(*peer);
   }
 }
 
@@ -539,8 +539,21 @@ void Endpoint::take_messages(std::vector<DeliveredMessage>& out) {
 
 Instant Endpoint::next_deadline() const {
   if (!impl_->waiting_inits.empty()) return kNow;
+  impl_->schedule_ready();
   impl_->put_first_right();
   return std::min(impl_->timers.next(), impl_->next_expiry);
+}
+
+// settle() leaves out the timers of those that poll_transmit() is about to ask. Some are left where
+// the socket is full, and time passes for them all the same.
+void Endpoint::Impl::schedule_ready() {
+  for (const SessionId id : ready) {
+    if (Peer* peer = find(id)) schedule(*peer);
+  }
+}
+
+void Endpoint::Impl::schedule(Peer& peer) {
+  timers.schedule(static_cast<std::uint64_t>(peer.id), deadline_of(peer), &peer.scheduled);
 }
 
 // Nobody wakes up for a deadline that has moved away since.

@@ -114,6 +114,8 @@ struct Endpoint::Impl {
   void advance_peer(Peer& peer, Instant now);
   Instant login_wait_end(const Peer& peer) const;
   Instant deadline_of(const Peer& peer) const;
+  void schedule(Peer& peer);
+  void schedule_ready();
   void put_first_right();
   bool line_is_busy_for(const Peer& peer);
   std::string describe(const Peer& peer, Instant now) const;
@@ -193,8 +195,9 @@ struct Endpoint::Impl {
 
   std::map<SessionId, std::unique_ptr<Peer>> peers;
   std::unordered_map<SessionId, Peer*> by_id;  // all of them; looked up, never iterated
-  // Names and aliases of peers that the application knows; looked up, never iterated.
-  std::unordered_map<Identity, Peer*> by_name;
+  // Names and aliases of peers that the application knows. Ordered, for strangers choose them: in a
+  // hash table they could choose those that collide.
+  std::map<Identity, Peer*> by_name;
   // Closed sessions that may still deliver, the first one first: each waits for those before it.
   std::map<Identity, std::vector<SessionId>> lingering;
   std::map<PublicKey, SessionId> by_key;              // current session of a key

@@ -68,6 +68,28 @@ TEST_F(WakeUps, APeerThatClosesAtOnceWhileWeLingerHasFew) {
   EXPECT_EQ(a.endpoint->session_count(), 0u);
 }
 
+// A socket is full for long, so nothing is asked for: time passes all the same.
+TEST_F(WakeUps, ASessionTimesOutThoughNothingCanLeave) {
+  connect();
+  EXPECT_EQ(send(a, b.name(), "are you there?"), Result::kOk);
+  drain(a);
+  line.clear();
+  EXPECT_EQ(send(a, b.name(), "and this?"), Result::kOk);
+  const Instant end = now + seconds(30);
+  int wakes = 0;
+  for (; now < end && a.endpoint->next_deadline() < end; ++wakes) {
+    ASSERT_LT(wakes, 1000);
+    now = std::max(now + milliseconds(1), a.endpoint->next_deadline());
+    a.endpoint->advance(now);
+  }
+  std::optional<Event> event;
+  while (const auto next = a.endpoint->poll_event()) event = next;
+  ASSERT_TRUE(event);
+  const auto* failed = std::get_if<SessionFailedEvent>(&*event);
+  ASSERT_NE(failed, nullptr);
+  EXPECT_EQ(failed->info.end_reason, kEndRemoteTimeout);
+}
+
 TEST_F(WakeUps, ACallThatNobodyAnswersHasFew) {
   end(b);
   EXPECT_EQ(send(a, b.name(), "hello"), Result::kOk);
