@@ -125,6 +125,8 @@ bool Core::gather(Instant now) {
     } else {
       add(batch->to, batch->size, batch->segment_size);
     }
+    // A packet to the only peer that has any does not wait while we look for a second one.
+    if (!network_.several_have_packets()) return true;
   }
   return true;
 }

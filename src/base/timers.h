@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <utility>
 
 #include "base/time.h"
 
@@ -15,10 +16,13 @@ namespace whimbrel {
 // The least of `deadline_of(timer)`; kNever where no timer runs.
 template <typename Timer, typename DeadlineOf>
 Instant earliest_of(DeadlineOf&& deadline_of) {
-  Instant earliest = kNever;
-  for (int i = 0; i < static_cast<int>(Timer::kCount); ++i)
-    earliest = std::min(earliest, deadline_of(static_cast<Timer>(i)));
-  return earliest;
+  // One call for each, so that a switch over the timer costs nothing.
+  return [&]<std::size_t... kIndex>(std::index_sequence<kIndex...>) {
+    Instant earliest = kNever;
+    ((earliest = std::min(earliest, deadline_of(static_cast<Timer>(kIndex)))), ...);
+    return earliest;
+  }
+  (std::make_index_sequence<static_cast<std::size_t>(Timer::kCount)>());
 }
 
 // Calls `on_timer(timer)` for each one that is due, in the order of the enum and once each. One

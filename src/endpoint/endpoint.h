@@ -188,6 +188,8 @@ class Endpoint {
   // Writes the next batch into `buffer` (at least one full datagram; 64 KiB for full batches).
   // Nothing: nothing may leave now.
   std::optional<RemoteTransmit> poll_transmit(MutableBytes buffer, Instant now);
+  // Perhaps poll_transmit() has packets to more than one peer.
+  bool several_have_packets() const;
   std::optional<Event> poll_event();
   // A user whom we are to reach and have no address of (EndpointConfig::asks_routes): told once a
   // dial.

@@ -1,4 +1,4 @@
-// The inside of Endpoint, shared by its source files: endpoint.cc (commands and outputs), peers.cc
+// The inside of Endpoint, shared by its source files: endpoint.cc (inputs, commands), outputs.cc, peers.cc
 // (life of a peer), handshakes.cc (handshake packets), resets.cc (who has forgotten whom),
 // requests.cc (strangers), info.cc (getters).
 #pragma once

@@ -2,7 +2,7 @@
 
 namespace whimbrel {
 
-Session* Peer::session() const {
+Session* Peer::session_of_others() const {
   return std::visit(
       [](const auto& now) -> Session* {
         if constexpr (requires { now.session; }) return now.session.get();
@@ -20,7 +20,7 @@ Dial* Peer::dial() const {
       state);
 }
 
-Peer::Making* Peer::making() {
+Peer::Making* Peer::making_of_first() {
   return std::visit(
       [](auto& now) -> Making* {
         if constexpr (requires { now.farewell; }) return &now;

@@ -9,6 +9,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <variant>
 #include <vector>
 
@@ -99,9 +100,12 @@ struct Peer {
     return std::get_if<S>(&state);
   }
   // Null where the state has none.
-  Session* session() const;
+  Session* session() const {
+    if (const Up* up = as<Up>()) return up->session.get();
+    return session_of_others();
+  }
   Dial* dial() const;
-  Making* making();
+  Making* making() { return state.index() < kFirstMade ? making_of_first() : nullptr; }
   const Making* making() const { return const_cast<Peer*>(this)->making(); }
   // For an InitIK that comes again; empty where none is to be said again.
   std::span<const std::uint8_t> response() const;
@@ -150,6 +154,13 @@ struct Peer {
   // --- in the endpoint's lists
   bool ready = false;  // of those that may have packets
   Instant scheduled = kNever;
+
+ private:
+  // The states before it are Making.
+  static constexpr std::size_t kFirstMade = 3;
+  static_assert(std::is_same_v<std::variant_alternative_t<kFirstMade, State>, Answered>);
+  Session* session_of_others() const;
+  Making* making_of_first();
 };
 
 }  // namespace whimbrel

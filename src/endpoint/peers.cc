@@ -119,7 +119,7 @@ Result Endpoint::Impl::send_to(Peer& peer, SharedBytes payload, int flags, Chann
                                Instant now, SendGate* charged) {
   const std::uint64_t size = send_charge(payload.size());
   SendGate& gate = *peer.gate;
-  drop_old_waiting(peer, now);
+  if (peer.waits()) drop_old_waiting(peer, now);
   if (charged == nullptr && !gate.has_room_for(size)) return Result::kLimitExceeded;
   if (is_too_late(peer, flags, channel, charged, now)) {
     if (peer.up()) {

@@ -70,6 +70,7 @@ class Network {
   // --- inputs ------------------------------------------------------------------------------------
   void receive(const IpAddress& from, MutableBytes datagram, Instant now);
   // As the endpoint's.
+  bool several_have_packets() const { return users_->several_have_packets(); }
   void prefetch_receivers(std::span<const Bytes> datagrams) {
     users_->prefetch_receivers(datagrams);
   }

@@ -282,8 +282,8 @@ class Session final : private FrameSink {
 
   // session_timers.cc
   enum class Timer : std::uint8_t;
-  Instant deadline_of(Timer timer) const;
-  Instant deadline_while_up(Timer timer) const;
+  [[gnu::always_inline]] inline Instant deadline_of(Timer timer) const;
+  [[gnu::always_inline]] inline Instant deadline_while_up(Timer timer) const;
   void on_timer(Timer timer, Instant now);
   void advance_paths(Instant now);
   void raise_doubt();

@@ -66,25 +66,36 @@ Instant on_grid(Instant when) {
 
 // --- when ----------------------------------------------------------------------------------------
 
-Instant Session::next_deadline() const {
-  return earliest_of<Timer>([this](Timer timer) {
-    const Instant deadline = deadline_of(timer);
-    switch (timer) {
-      case Timer::kIdle:
-      case Timer::kOldKey:
-      case Timer::kKeepAlive:
-      case Timer::kFlowQuestion:
-      case Timer::kTrim:
-      case Timer::kQuality:
-        return on_grid(deadline);
-      default:
-        return deadline;
-    }
-  });
+inline Instant Session::deadline_while_up(Timer timer) const {
+  switch (timer) {
+    case Timer::kKeyUsedUp:
+      return keys_.exhausted() ? kNow : kNever;
+    case Timer::kSignOfLife:
+      return sign_of_life_ ? sign_of_life_->until : kNever;
+    case Timer::kTimeout:
+      return timeout_at();
+    case Timer::kIdle:
+      // While it is silent, messages wait at the endpoint, which has a timeout of its own.
+      return !silent() && channels_.flushed() ? last_message_ + options_.idle_timeout : kNever;
+    case Timer::kLastQuestion:
+      return last_question_at();
+    case Timer::kDoubt:
+      return doubt_at();
+    case Timer::kKeepAlive:
+      return owed_.ping ? kNever : keep_alive_at();
+    case Timer::kFlowQuestion:
+      return owed_.ping ? kNever : flow_question_at();
+    case Timer::kTrim:
+      return keys_.has_schedules() ? last_activity_ + kTrimAfter : kNever;
+    case Timer::kQuality:
+      return quality_next_;
+    default:
+      return kNever;
+  }
 }
 
 // The states are asked first: each timer runs in one of them, or in the two in which packets flow.
-Instant Session::deadline_of(Timer timer) const {
+inline Instant Session::deadline_of(Timer timer) const {
   const auto* closing = std::get_if<SessionClosing>(&state_);
   const auto* lingering = std::get_if<SessionLingering>(&state_);
   switch (timer) {
@@ -112,32 +123,21 @@ Instant Session::deadline_of(Timer timer) const {
   }
 }
 
-Instant Session::deadline_while_up(Timer timer) const {
-  switch (timer) {
-    case Timer::kKeyUsedUp:
-      return keys_.exhausted() ? kNow : kNever;
-    case Timer::kSignOfLife:
-      return sign_of_life_ ? sign_of_life_->until : kNever;
-    case Timer::kTimeout:
-      return timeout_at();
-    case Timer::kIdle:
-      // While it is silent, messages wait at the endpoint, which has a timeout of its own.
-      return !silent() && channels_.flushed() ? last_message_ + options_.idle_timeout : kNever;
-    case Timer::kLastQuestion:
-      return last_question_at();
-    case Timer::kDoubt:
-      return doubt_at();
-    case Timer::kKeepAlive:
-      return owed_.ping ? kNever : keep_alive_at();
-    case Timer::kFlowQuestion:
-      return owed_.ping ? kNever : flow_question_at();
-    case Timer::kTrim:
-      return keys_.has_schedules() ? last_activity_ + kTrimAfter : kNever;
-    case Timer::kQuality:
-      return quality_next_;
-    default:
-      return kNever;
-  }
+Instant Session::next_deadline() const {
+  return earliest_of<Timer>([this](Timer timer) {
+    const Instant deadline = deadline_of(timer);
+    switch (timer) {
+      case Timer::kIdle:
+      case Timer::kOldKey:
+      case Timer::kKeepAlive:
+      case Timer::kFlowQuestion:
+      case Timer::kTrim:
+      case Timer::kQuality:
+        return on_grid(deadline);
+      default:
+        return deadline;
+    }
+  });
 }
 
 Duration Session::quiet_max() const {
