@@ -1,6 +1,6 @@
-// The inside of Endpoint, shared by its source files: endpoint.cc (inputs, commands), outputs.cc, peers.cc
-// (life of a peer), handshakes.cc (handshake packets), resets.cc (who has forgotten whom),
-// requests.cc (strangers), info.cc (getters).
+// The inside of Endpoint, shared by its source files: endpoint.cc (inputs, commands), outputs.cc,
+// peers.cc (life of a peer), endings.cc (how sessions end), handshakes.cc (handshake packets),
+// resets.cc (who has forgotten whom), requests.cc (strangers), info.cc (getters).
 #pragma once
 
 #include <deque>
