@@ -74,7 +74,10 @@ std::optional<RemoteTransmit> Endpoint::poll_transmit(MutableBytes buffer, Insta
     if (peer == nullptr) continue;
     peer->ready = false;
     Session* session = peer->session();
-    if (session == nullptr) continue;
+    if (session == nullptr) {  // it calls anew: settle() has left out its timers
+      s.settle(*peer, now);
+      continue;
+    }
     s.prefetch_ready();
     const auto batch = session->poll_transmit(buffer, now);
     if (session->take_cut_off() && peer->signalled) s.note_cut_off(*peer->signalled);

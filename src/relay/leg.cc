@@ -52,6 +52,7 @@ constexpr Duration kSilenceBusy = milliseconds(400);
 constexpr Duration kSilenceIdle = seconds(3);
 constexpr std::uint32_t kSequenceMax = 0xf0000000;
 constexpr std::size_t kOutMax = 64;
+constexpr std::size_t kFormerMax = 16;
 constexpr std::size_t kEventsMax = 1024;
 constexpr std::size_t kBoundMax = 1024;
 
@@ -189,7 +190,14 @@ void Leg::on_opened(Bytes datagram, Instant now) {
     resume(now);
     return ping(now);
   }
+  // What a former life of the relay has said to this nonce may be played back.
+  if (nonce_ != slot_nonce_) former_.clear();
+  if (std::find(former_.begin(), former_.end(), opened->relay_nonce) != former_.end()) return;
   const bool forgotten = nonce_ == slot_nonce_ && (state_ == State::kOpen || kept_);
+  if (former_.size() == kFormerMax) former_.erase(former_.begin());
+  former_.push_back(opened->relay_nonce);
+  // RFC 6298 3: of what left once alone.
+  if (rtt_ == Duration::zero() && opens_sent_ == 1) rtt_ = std::max(now - open_sent_, Duration(1));
   forget_slot();
   start_opening(now);  // nothing of the old slot counts
   state_ = State::kOpen;

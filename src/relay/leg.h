@@ -166,6 +166,7 @@ class Leg {
   Nonce nonce_{};
   Nonce slot_nonce_{};  // that the slot was opened with
   Nonce relay_nonce_{};
+  std::vector<Nonce> former_;  // the relay's, of all that was opened with slot_nonce_
   RelayCookie cookie_{};
   LegKeys keys_;
   SlotId slot_;

@@ -68,6 +68,16 @@ class LegRestart : public TestRelay {
     EXPECT_FALSE(alice.leg.receive(copy, now).has_value());
   }
 
+  void take_replies() override {
+    std::array<std::uint8_t, kOpenSizeMax> reply_buffer;
+    while (const auto reply = server->poll_transmit(reply_buffer)) {
+      std::vector<std::uint8_t> one(reply_buffer.begin(),
+                                    reply_buffer.begin() + static_cast<long>(reply->size));
+      if (reply->to == alice.address && one[0] == static_cast<std::uint8_t>(Kind::kOpened))
+        recorded.push_back(one);
+      to_client(reply->to, one);
+    }
+  }
   void to_relay(const IpAddress& from, std::vector<std::uint8_t> datagram) override {
     if (from == alice.address) {
       if (const auto open = read_open(datagram)) {
@@ -95,6 +105,7 @@ class LegRestart : public TestRelay {
     IpAddress from;
     std::vector<std::uint8_t> datagram;
   };
+  std::vector<std::vector<std::uint8_t>> recorded;
   Client& alice;
   Client& bob;
   Token token;  // of Alice's ticket
@@ -322,6 +333,45 @@ TEST_F(LegRestart, AnAnswerThatNobodyWaitsForChangesNothing) {
   EXPECT_EQ(alice.leg.slot(), slot);
   EXPECT_EQ(alice.count<LegOpened>(), 1u);
   EXPECT_EQ(alice.count<LegLost>(), 0u);
+}
+
+// What the relay said in its former life, to the same nonce, is played back while an Open is out.
+TEST_F(LegRestart, AnAnswerOfAFormerLifePlayedBackEndsNothing) {
+  begin();
+  recorded.clear();
+  talk(milliseconds(200), false);  // an Open with the slot's nonce, and its answer
+  ASSERT_EQ(opens, 1u);
+  ASSERT_EQ(recorded.size(), 1u);
+  const std::vector<std::uint8_t> old = recorded.front();
+  talk(seconds(1));
+  restart();
+  ASSERT_TRUE(time_to_open_again());
+  run_for(milliseconds(300));
+  connect_both();
+  talk(seconds(10));
+  const SlotId slot = alice.leg.slot();
+  talk(milliseconds(300), false);  // Bob is quiet: an Open leaves
+  alice.leg.suspect(now, true);
+  run();
+  ASSERT_GE(opens, 1u);
+  receive(old);
+  run_for(milliseconds(50));
+  EXPECT_EQ(alice.count<LegOpened>(), 2u);
+  run_for(milliseconds(500));
+  alice.leg.bind(bob.leg.make_grant(alice.identity, unix_now() + 600), now);
+  for (int i = 0; i < 121; ++i) talk(seconds(1));
+  EXPECT_TRUE(alice.leg.bound(bob.leg.slot())) << "two minutes later";
+  EXPECT_EQ(alice.leg.slot(), slot);
+  EXPECT_EQ(alice.count<LegLost>(), 0u);
+}
+
+TEST_F(LegRestart, AFirstLegOverASlowNetworkSendsOneOpen) {
+  round_trip = milliseconds(200);
+  token = token_for(alice.identity);
+  alice.leg.open(ticket_for(token), now);
+  run_for(seconds(2));
+  ASSERT_EQ(alice.leg.state(), Leg::State::kOpen);
+  EXPECT_EQ(opens, 1u);
 }
 
 }  // namespace

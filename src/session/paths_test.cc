@@ -391,5 +391,22 @@ TEST_F(PathsTest, NumbersWithoutEndAreNotKept) {
   EXPECT_TRUE(ended_badly());
 }
 
+TEST_F(PathsTest, WhoWaitsForAnAnswerFromAnOldSlotAsksAtTheNewOne) {
+  begin_over_relay(true);
+  carriers({up(kFra)});
+  ping();
+  acknowledge_on(0, 1, kFra);
+  run_for(milliseconds(100));
+  session->probe_liveness(Rival::kClaims, now);  // a PING leaves
+  run();
+  const RelayRemote other{kFra.site, 99};
+  carriers({up(other)});
+  run_for(seconds(1));
+  const auto asked = std::count_if(said.begin(), said.end(), [&](const Said& one) {
+    return one.to == Remote(other) && one.has(FrameType::kPing);
+  });
+  EXPECT_GE(asked, 1);
+}
+
 }  // namespace
 }  // namespace whimbrel

@@ -169,6 +169,8 @@ void Session::set_carriers(std::span<const RelayCarrier> carriers, Instant now) 
   paths_.set_carriers(carriers);
   paths_.for_each([&](PathEntry& entry) { take_carrier(entry, now); });
   settle_paths(now);
+  // What asked for an answer went to an old slot, and none of it goes again.
+  if (awaited_ && paths_.idle()) owed_.ping = true;
   if (!was_cut || !paths_.active().usable()) return;
   // Who only listens says that it is there: the other side may wait for its own probe's turn.
   if (paths_.idle()) owed_.ping = true;
