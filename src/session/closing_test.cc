@@ -165,6 +165,7 @@ TEST_F(Closing, TheOldKeyIsKeptForThreeProbeTimeouts) {
     now += milliseconds(100);
     session->advance(now);
     while (session->poll_transmit(buffer, now)) ++packets_out;
+    EXPECT_GT(session->next_deadline(), now);
   }
   say_under(before, 2);
   EXPECT_EQ(counters[Count::kDroppedBadSeal], 1u);
