@@ -6,14 +6,22 @@
 namespace whimbrel {
 namespace {
 
-class Resets : public EndpointPair {
+// The key of the one who is asked is known to the test, so that it can make genuine resets.
+class Forgotten : public EndpointPair {
  protected:
-  Resets() {
+  Forgotten() {
     EndpointConfig config;
     config.identity = b.name();
     config.keys = generate_x25519(b.random);
     key.emplace(config.keys.secret);
     b.endpoint = std::make_unique<Endpoint>(std::move(config), b.random, now, kTestClock);
+  }
+  std::optional<ResetKey> key;
+};
+
+class Resets : public Forgotten {
+ protected:
+  Resets() {
     know_each_other(true);
     b.accept_all = true;
     send(a, b.name(), "hello");
@@ -27,7 +35,6 @@ class Resets : public EndpointPair {
                               key->token(known->remote_index));
     a.endpoint->receive(b.address, packet, now);
   }
-  std::optional<ResetKey> key;
 };
 
 // It was recorded once, and is played back.
@@ -72,21 +79,9 @@ TEST_F(Resets, OfAPeerThatKnowsTheSessionNoMoreEndIt) {
   EXPECT_EQ(state(a, b.name()), ConnectionState::kProblemDetectedLocally);
 }
 
-class Forgotten : public EndpointPair {
- protected:
-  Forgotten() {
-    EndpointConfig config;
-    config.identity = b.name();
-    config.keys = generate_x25519(b.random);
-    key.emplace(config.keys.secret);
-    b.endpoint = std::make_unique<Endpoint>(std::move(config), b.random, now, kTestClock);
-    know_each_other(false);
-  }
-  std::optional<ResetKey> key;
-};
-
 // A request was forgotten, and one turn brings: any packet for the session, the Reset, a timer.
 TEST_F(Forgotten, ACallThatBeginsAnewInABusyTurnStillEnds) {
+  know_each_other(false);
   EXPECT_EQ(send(a, b.name(), "hello"), Result::kOk);
   run_for(milliseconds(100));
   ASSERT_EQ(b.requests.size(), 1u);
