@@ -1,5 +1,6 @@
 // Endpoint: its outputs, and what is fetched ahead of them where there are many sessions.
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "endpoint/endpoint_impl.h"
@@ -34,13 +35,16 @@ Peer* Endpoint::Impl::find_receiver(Bytes datagram) {
 }
 
 void Endpoint::prefetch_receivers(std::span<const Bytes> datagrams) {
-  for (const Bytes datagram : datagrams) {
-    if (const Peer* peer = impl_->find_receiver(datagram)) prefetch_bytes(peer, sizeof(Peer));
-  }
-  for (const Bytes datagram : datagrams) {
+  std::array<const Peer*, 64> peers{};  // further ones are fetched when they are needed
+  std::size_t count = 0;
+  for (const Bytes datagram : datagrams.first(std::min(datagrams.size(), peers.size()))) {
     const Peer* peer = impl_->find_receiver(datagram);
-    const Session* session = peer != nullptr ? peer->session() : nullptr;
-    if (session != nullptr) prefetch_bytes(session, sizeof(Session));
+    if (peer == nullptr) continue;
+    prefetch_bytes(peer, sizeof(Peer));
+    peers[count++] = peer;
+  }
+  for (const Peer* peer : std::span(peers).first(count)) {
+    if (const Session* session = peer->session()) prefetch_bytes(session, sizeof(Session));
   }
 }
 
