@@ -6,6 +6,8 @@
 
 #include <thread>
 
+#include "io/test_kernel.h"
+
 namespace whimbrel {
 namespace {
 
@@ -43,6 +45,7 @@ TEST_F(PollerTest, AWakeInThePastIsAtOnce) {
   for (const Instant past : {kNow, Instant(), Instant(-seconds(1)), clock.now()}) {
     poller.wake_at(past);
     EXPECT_TRUE(poller.wait(kNever).woken);
+    EXPECT_FALSE(poller.wait(kNow).woken) << "it is told once";
   }
   poller.wake_at(kNever - Duration(1));
   EXPECT_FALSE(poller.wait(kNow).woken);
@@ -85,6 +88,21 @@ TEST_F(PollerTest, AnEarlierDeadlineCanBeSetMeanwhile) {
   const Instant deadline = clock.now() + milliseconds(2);
   poller.wait(deadline);
   EXPECT_GE(clock.now(), deadline);
+}
+
+// Linux before 5.11 waits by whole milliseconds: too long rather than not at all, which would spin.
+TEST(PollerOnAnOlderKernel, WaitsToItsDeadline) {
+  TestThreads threads(1);
+  TestKernel kernel(threads);
+  kernel.has_pwait2 = false;
+  const Clock clock;
+  Poller poller(clock);
+  for (const Duration time : {Duration(1), microseconds(300), microseconds(1700), seconds(2)}) {
+    const Instant deadline = clock.now() + time;
+    poller.wait(deadline);
+    EXPECT_GE(clock.now(), deadline);
+    EXPECT_LT(clock.now(), deadline + milliseconds(2));
+  }
 }
 
 TEST(ClockTest, StartsNearZeroAndNeverRunsBackwards) {
