@@ -113,12 +113,10 @@ bool Calls::accept(const Identity& user) {
 
 bool Calls::close_session(const Identity& user) {
   return exchange_.with_core([&](Inside& in) {
-    std::optional<SessionId> dropped;
     ConnectionInfo info;
     in.core.network().connection_info(user, in.now, &info, nullptr);
-    if (!in.endpoint().close_session(user, in.now, &dropped)) return false;
+    if (!in.endpoint().close_session(user, in.now)) return false;
     // All of this user, under either name, also what an earlier session has left.
-    if (dropped) queues_.inbox.drop(*dropped);
     queues_.inbox.drop(user);
     if (info.identity.valid()) queues_.inbox.drop(info.identity);
     if (info.alias.valid()) queues_.inbox.drop(info.alias);

@@ -287,15 +287,6 @@ std::size_t Inbox::drop_marked() {
   return dropped;
 }
 
-void Inbox::drop(SessionId session) {
-  const MutexLock lock(mutex_);
-  const auto it = sessions_.find(static_cast<std::uint64_t>(session));
-  if (it == sessions_.end() || it->second.queued == 0) return;
-  it->second.dropping = true;
-  drop_marked();
-  it->second.dropping = false;
-}
-
 void Inbox::drop(const Identity& user) {
   const MutexLock lock(mutex_);
   const auto it = users_.find(user);

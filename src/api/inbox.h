@@ -71,8 +71,7 @@ class Inbox {
   // Fills `out` from the front; answers how many. Sets `*report` when the driver should
   // take_consumed() soon.
   std::size_t take(ChannelId channel, std::span<Message> out, bool* report);
-  // Drops what is unread of a session, or of one channel of it.
-  void drop(SessionId session);
+  // Drops what is unread of one channel of a session.
   void drop(SessionId session, ChannelId channel);
   // Drops what is unread of all sessions with this user, those that are over included.
   void drop(const Identity& user);

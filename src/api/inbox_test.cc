@@ -104,7 +104,7 @@ TEST_F(InboxTest, DropsExactlyWhatItIsAskedTo) {
   inbox.drop(kAlice, 1);
   EXPECT_EQ(inbox.size(), 3u);
   EXPECT_EQ(consumed()[0].bytes, 10u);
-  inbox.drop(kAlice);
+  inbox.drop(Identity::steam_id(1));
   EXPECT_EQ(inbox.size(), 1u);
   EXPECT_EQ(take(1)[0].size(), 11u);
   EXPECT_TRUE(take(2).empty());
@@ -256,7 +256,7 @@ TEST_F(InboxTest, ShowsWhatIsReadUntilItIsTakenAndTheRestOnce) {
   }
   EXPECT_EQ(take(7, 0).size(), 0u);
   EXPECT_TRUE(inbox.shows()) << "read from now on";
-  inbox.drop(kAlice);
+  inbox.drop(Identity::steam_id(1));
   EXPECT_FALSE(inbox.shows());
   EXPECT_EQ(inbox.news(), 0u);
 }
