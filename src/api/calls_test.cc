@@ -20,9 +20,49 @@ TEST_P(CallsTest, WhatIsUnreadGoesWithItsSession) {
   ASSERT_EQ(pair.alice_sends(), Result::kOk);
   ASSERT_EQ(pair.alice_sends(4, 5), Result::kOk);
   pair.run_until([&, until = world.now() + milliseconds(20)] { return world.now() > until; });
+  const int handle = pair.bob->event_handle();
+  if (GetParam()) {
+    EXPECT_TRUE(world.kernel.readable(handle));
+  }
   EXPECT_TRUE(pair.bob->close_session_with_user(pair.alice_id));
+  if (GetParam()) {
+    EXPECT_FALSE(world.kernel.readable(handle)) << "there is nothing left to show";
+  }
   EXPECT_EQ(TestPair::read(*pair.bob), 0u);
   EXPECT_EQ(TestPair::read(*pair.bob, 5), 0u);
+}
+
+// Also what the driver has not looked at yet.
+TEST_P(CallsTest, WhatWasSentToOneselfGoesWithItsSession) {
+  TestWorld world(6);
+  auto node = world.make("me", GetParam());
+  const Identity me = node->identity();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(node->send_message_to_user(me, std::string_view("hi"), kSendReliable, 0),
+              Result::kOk);
+  }
+  EXPECT_TRUE(node->close_session_with_user(me));
+  EXPECT_EQ(TestPair::read(*node), 0u);
+}
+
+// A call comes after what was sent before it, though nobody has driven since.
+TEST_P(CallsTest, WhatWasSentComesBeforeACall) {
+  TestWorld world(7);
+  TestPair pair(world, GetParam());
+  pair.connect();
+  ASSERT_EQ(pair.alice_sends(100), Result::kOk);
+  ConnectionStatus status;
+  pair.alice->get_session_connection_info(pair.bob_id, nullptr, &status);
+  EXPECT_EQ(status.pending_reliable + status.sent_unacknowledged_reliable, 100);
+  ASSERT_EQ(pair.alice_sends(100), Result::kOk);
+  EXPECT_TRUE(pair.alice->close_session_with_user(pair.bob_id));
+  EXPECT_EQ(pair.alice->get_session_connection_info(pair.bob_id, nullptr, nullptr),
+            ConnectionState::kNone)
+      << "no new session is made for it";
+  EXPECT_TRUE(pair.run_until([&, got = std::size_t{0}]() mutable {
+    got += TestPair::read(*pair.bob);
+    return got == 2;
+  }));
 }
 
 TEST_P(CallsTest, WhatIsUnreadGoesWithItsChannel) {

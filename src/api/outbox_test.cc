@@ -112,6 +112,13 @@ TEST_F(OutboxTest, NobodySleepsOverAPush) {
   EXPECT_TRUE(outbox.set_driver(DriverState::kAsleep));
 }
 
+TEST_F(OutboxTest, NobodySleepsOverACall) {
+  outbox.set_driver(DriverState::kRunning);
+  EXPECT_FALSE(outbox.claim_wake()) << "it looks again before it sleeps";
+  EXPECT_FALSE(outbox.set_driver(DriverState::kAsleep));
+  EXPECT_TRUE(outbox.set_driver(DriverState::kAsleep)) << "it has looked";
+}
+
 TEST_F(OutboxTest, ForgetsUsersWhoseSessionIsOver) {
   // Over the bound at which it looks: the memory of those who left goes.
   for (int i = 0; i < 5000; ++i) {

@@ -164,7 +164,8 @@ TEST_P(Wakes, WhoWatchesTheHandle) {
   });
 }
 
-// The first packet is lost. Whoever sleeps must come back for the second one.
+// The first packet is lost. Whoever sleeps must come back for the second one: also the instance's
+// own thread, whether it sleeps since long or stands aside for a moment.
 TEST_P(Wakes, TheTimerThatACallHasSet) {
   for_seeds(25, [&](std::uint64_t seed) {
     TestWorld world(seed);
@@ -177,7 +178,8 @@ TEST_P(Wakes, TheTimerThatACallHasSet) {
     world.dawdle();
     const Duration sent = world.now();
     EXPECT_EQ(pair.alice_sends(), Result::kOk);
-    if (GetParam()) pair.alice->wait(std::chrono::microseconds(world.threads.dice().below(200)));
+    if (GetParam() && seed % 2 == 0)
+      pair.alice->wait(std::chrono::microseconds(world.threads.dice().below(200)));
     while (packets < 2 && world.now() - sent < seconds(5)) world.threads.sleep(milliseconds(1));
     EXPECT_GE(packets, 2);
   });

@@ -63,6 +63,7 @@ class TestKernel final : public Kernel {
   }
   struct Counts {
     std::uint64_t sendmsg = 0, sendmmsg = 0, recvmmsg = 0, epoll_waits = 0, datagrams = 0;
+    std::uint64_t timers = 0;  // that have fired
   };
   Counts counts;
   std::size_t open_descriptors() const {
@@ -176,6 +177,7 @@ class TestKernel final : public Kernel {
     if (const auto timer = timers_.find(descriptor); timer != timers_.end()) {
       if (timer->second > threads_.now_ns()) return fail(EAGAIN);
       timer->second = INT64_MAX;
+      ++counts.timers;
       return 8;
     }
     const auto counter = counters_.find(descriptor);
