@@ -224,7 +224,8 @@ class NetworkingMessages {
 
   // --- driving and waiting ----------------------------------------------------------------------
   // If the instance has no thread of its own: does all that is due (sockets, timers) and returns at
-  // once. If it has one: does nothing.
+  // once. What was sent since the last poll() leaves now: call it at the beginning of a frame, to
+  // receive, and at its end. If the instance has a thread of its own: does nothing.
   void poll();
   // Sleeps until there is something new: a message to receive, a callback to run, or room to send
   // again after kLimitExceeded. Then it returns true. It returns false if `timeout` passes first (0

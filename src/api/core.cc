@@ -191,9 +191,11 @@ void Core::watch_blocked(std::size_t socket, bool on) {
 }
 
 Instant Core::next_deadline() const {
-  return std::min({network_.next_deadline(), fake_send_.next_deadline(),
-                   fake_receive_.next_deadline(),
-                   server_name_ ? server_name_->next_deadline() : kNever});
+  const Instant next =
+      std::min({network_.next_deadline(), fake_send_.next_deadline(), fake_receive_.next_deadline(),
+                server_name_ ? server_name_->next_deadline() : kNever});
+  // What cannot leave stays due: without this the driver would look at it again and again.
+  return blocked_ != 0 ? std::max(next, clock_.now() + kLookWhileFull) : next;
 }
 
 std::uint16_t Core::port(bool v4) const {

@@ -79,6 +79,7 @@ class Core {
   static constexpr std::size_t kGatheredMax = 64;
   static constexpr std::size_t kTransmitBytesMax = 2 << 20;
   static constexpr std::size_t kTransmitsMax = 32;
+  static constexpr Duration kLookWhileFull = milliseconds(1);
 
   // The system's clock may be set while we run.
   void look_at_clock(Instant now) {

@@ -47,6 +47,41 @@ TEST_P(FullSocket, TheRestLeavesWhenThereIsRoom) {
   });
 }
 
+// The peer comes from another port, which is to be challenged. That cannot leave, and stays due.
+TEST_P(FullSocket, WhatIsDueAndCannotLeaveSpinsNobody) {
+  for_seeds(5, [&](std::uint64_t seed) {
+    TestWorld world(seed);
+    TestPair pair(world, GetParam());
+    pair.connect();
+    const TestDriver alice(*pair.alice), bob(*pair.bob);
+    const int socket = world.kernel.socket_at(pair.alice->port_v4());
+    bool fill = true;
+    world.kernel.on_send = [&](const TestKernel::Outgoing& one) {
+      return one.descriptor == socket && std::exchange(fill, false) ? EAGAIN : 0;
+    };
+    ASSERT_EQ(pair.alice_sends(3000), Result::kOk);
+    for (int i = 0; i < 1000 && !world.kernel.is_full(socket); ++i)
+      world.threads.sleep(microseconds(10));
+    ASSERT_TRUE(world.kernel.is_full(socket));
+    world.kernel.rebind(world.kernel.socket_at(pair.bob->port_v4()), 7777);
+    ASSERT_EQ(pair.send(*pair.bob, pair.alice_id), Result::kOk);
+    world.threads.sleep(milliseconds(50));
+    ASSERT_EQ(TestPair::read(*pair.alice), 1u);
+    const std::uint64_t waits = world.kernel.counts.epoll_waits;
+    world.threads.sleep(milliseconds(500));
+    EXPECT_LT(world.kernel.counts.epoll_waits - waits, 1500u);
+    world.kernel.set_full(socket, false);
+    const Duration room = world.now();
+    std::size_t got = 0;
+    while (got == 0 && world.now() - room < seconds(5)) {
+      world.threads.sleep(milliseconds(1));
+      got = TestPair::read(*pair.bob);
+    }
+    EXPECT_EQ(got, 1u);
+    world.kernel.on_send = nullptr;
+  });
+}
+
 // Each kind of refusal for a while: what is reliable arrives all the same.
 TEST_P(FullSocket, ReliableMessagesOutliveEveryError) {
   for (const int error : {ENOBUFS, EMSGSIZE, EPERM, ENETUNREACH, EINTR, ECONNREFUSED}) {

@@ -11,13 +11,14 @@
 #include <array>
 #include <atomic>
 #include <functional>
+#include <map>
 #include <span>
 #include <unordered_map>
 #include <vector>
-#include "io/mutex.h"
 
 #include "base/ring_buffer.h"
 #include "endpoint/endpoint.h"
+#include "io/mutex.h"
 
 namespace whimbrel {
 
@@ -166,7 +167,7 @@ class Inbox {
   std::array<Channel, kDirectChannels> direct_ GUARDED_BY(mutex_);
   std::unordered_map<ChannelId, Channel> other_ GUARDED_BY(mutex_);
   std::unordered_map<std::uint64_t, Session> sessions_ GUARDED_BY(mutex_);
-  std::unordered_map<Identity, Held> users_ GUARDED_BY(mutex_);
+  std::map<Identity, Held> users_ GUARDED_BY(mutex_);
   Session* last_ GUARDED_BY(mutex_) = nullptr;
   std::uint64_t bytes_ GUARDED_BY(mutex_) = 0;
   std::uint64_t evicted_ GUARDED_BY(mutex_) = 0;

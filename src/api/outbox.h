@@ -12,10 +12,11 @@
 #include <optional>
 #include <unordered_map>
 #include <vector>
-#include "io/mutex.h"
 
+#include "api/identity_hash.h"
 #include "base/shared_bytes.h"
 #include "endpoint/endpoint.h"
+#include "io/mutex.h"
 
 namespace whimbrel {
 
@@ -34,7 +35,7 @@ class Outbox {
     // Channels 0 to 63 on which the core has taken a message of this session.
     std::uint64_t channels = 0;
   };
-  using Users = std::unordered_map<Identity, User>;
+  using Users = std::unordered_map<Identity, User, KeyedIdentityHash>;
   struct Message {
     const Identity* user = nullptr;  // a key of the table of users; stays while it is queued
     // What its bytes were charged to: of the session of that moment. Stays until the next take().

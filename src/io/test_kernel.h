@@ -53,6 +53,13 @@ class TestKernel final : public Kernel {
   bool is_full(int descriptor) const { return sockets_.at(descriptor).full; }
   // Of the last socket that was bound to this port.
   int socket_at(std::uint16_t port) const { return ports_.at(port); }
+  // As a NAT that forgets: what the socket sends comes from another port, and what is sent there
+  // reaches it.
+  void rebind(int descriptor, std::uint16_t port) {
+    ports_.erase(sockets_.at(descriptor).port);
+    sockets_.at(descriptor).port = port;
+    ports_[port] = descriptor;
+  }
   // What poll() would say of the descriptor.
   bool readable(int descriptor) const { return (events_of(descriptor) & EPOLLIN) != 0; }
   // As poll(): false when the time has passed.

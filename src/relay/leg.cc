@@ -1,6 +1,7 @@
 #include "relay/leg.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace whimbrel::relay {
 
@@ -74,18 +75,27 @@ std::optional<LegEvent> Leg::poll_event() {
 void Leg::open(const Ticket& ticket, Instant now) {
   ASSERT(ticket.token.size() <= kBodySizeMax);
   const bool moves = ticket.relay != ticket_.relay;
-  const bool renews = state_ == State::kOpen && !moves;
+  // An Open with the older token is under way: its answer has a MAC of that token.
+  if (state_ == State::kOpen && !moves && reopens_ > 0) {
+    newer_ticket_ = ticket;
+    return;
+  }
+  newer_ticket_.reset();
   ticket_ = ticket;
-  if (renews && reopens_ == 0) return ask(Ask::kRenew, ticket_.token);
-  // An Open with the older token is under way: see below.
-  if (renews) lose({LegLost::Why::kSilence, {}}, now);
+  if (state_ == State::kOpen && !moves) return ask(Ask::kRenew, ticket_.token);
   // At another address there is another slot, with handles of its own.
   if (state_ == State::kOpen) return lose({LegLost::Why::kClosed, {}}, now);
   if (moves) forget_slot();
   // The slot's keys depend on the token of the Open: another token needs another nonce.
   random_.fill(nonce_);
   start_opening(now);
-  if (kept_) next_open_ = now + kPingFirst;
+  if (!kept_) return;
+  next_open_ = now + kPingFirst;
+  renewal_owed_ = true;
+}
+
+void Leg::take_newer_ticket(Instant now) {
+  if (newer_ticket_) open(*std::exchange(newer_ticket_, std::nullopt), now);
 }
 
 void Leg::start_opening(Instant now) {
@@ -113,6 +123,7 @@ void Leg::close() {
   state_ = State::kClosed;
   next_open_ = next_ping_ = asked_since_ = unheard_since_ = kNever;
   reopen_owed_ = doubted_ = draining_ = false;
+  newer_ticket_.reset();
   forget_slot();
 }
 
@@ -127,10 +138,11 @@ void Leg::lose(LegLost lost, Instant now) {
     random_.fill(nonce_);
   }
   start_opening(now);
+  take_newer_ticket(now);
 }
 
 void Leg::forget_slot() {
-  kept_ = false;
+  kept_ = renewal_owed_ = false;
   kept_until_ = next_ping_ = kNever;
   bound_.clear();
 }
@@ -145,6 +157,7 @@ void Leg::resume(Instant now) {
   for (auto& [slot, bound] : bound_) {
     if (!bound.handle) bound.ask_at = now;
   }
+  if (std::exchange(renewal_owed_, false)) ask(Ask::kRenew, ticket_.token);
   post(LegResumed{});
 }
 
@@ -220,6 +233,7 @@ void Leg::on_opened(Bytes datagram, Instant now) {
   if (draining_) post(LegDraining{seconds(opened->drain_s)});
   // As in RFC 9000 8.1, the relay forwards nothing to us before we show that its answer came.
   ping(now);
+  take_newer_ticket(now);
 }
 
 void Leg::on_refused(Bytes datagram, Instant now) {
@@ -238,6 +252,7 @@ void Leg::on_refused(Bytes datagram, Instant now) {
   cookie_ = {};
   refused_ = true;
   next_open_ = refused->reason == Refusal::kExpired ? kNever : now + kOpenRetryMax;
+  take_newer_ticket(now);
 }
 
 // --- what comes ---------------------------------------------------------------------------------
@@ -293,6 +308,7 @@ void Leg::heard(Instant now) {
   reopen_owed_ = false;
   if (doubted_) post(LegHeard{});
   doubted_ = false;
+  take_newer_ticket(now);
 }
 
 void Leg::on_tell(const LegHeader& header, Bytes body, Instant now) {

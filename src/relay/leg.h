@@ -128,6 +128,7 @@ class Leg {
   };
 
   void start_opening(Instant now);
+  void take_newer_ticket(Instant now);
   void lose(LegLost lost, Instant now);
   void forget_slot();
   void resume(Instant now);
@@ -162,6 +163,7 @@ class Leg {
 
   Random& random_;
   Ticket ticket_;
+  std::optional<Ticket> newer_ticket_;  // waits until no answer to an Open is awaited
   State state_ = State::kClosed;
   Nonce nonce_{};
   Nonce slot_nonce_{};  // that the slot was opened with
@@ -180,7 +182,8 @@ class Leg {
   // In kOpening after a silence: until then the relay may still have our slot.
   Instant kept_until_ = kNever;
   bool kept_ = false;
-  bool refused_ = false;  // since it began to open
+  bool renewal_owed_ = false;  // that slot has to hear of a newer token
+  bool refused_ = false;       // since it began to open
   Instant opening_since_{};
   std::optional<Instant> payload_sent_;  // or something waited to be sent
   Instant open_sent_{};

@@ -262,6 +262,34 @@ TEST_F(LegRestart, ANewerTokenMeanwhileIsAnotherSlot) {
   connect_both();
 }
 
+// Without the newer token the relay would end the slot when its renewal time after the first one is
+// over.
+TEST_F(LegRestart, ANewerTokenWhileTheRelayIsOutOfReachKeepsTheSlot) {
+  for (const Duration silence : {milliseconds(150), milliseconds(2000)}) {
+    SCOPED_TRACE(to_milliseconds(silence));
+    begin();
+    const SlotId slot = alice.leg.slot();
+    relay_dead = true;
+    talk(silence);
+    ASSERT_TRUE(opens > 0 || alice.leg.state() == Leg::State::kOpening);
+    const std::size_t lost = alice.count<LegLost>();
+    token = token_for(alice.identity, 2000);
+    alice.leg.open(ticket_for(token), now);
+    relay_dead = false;
+    talk(seconds(1));
+    EXPECT_EQ(alice.leg.state(), Leg::State::kOpen);
+    run_for(seconds(600) + config.limits.renewal_time);
+    EXPECT_EQ(alice.leg.state(), Leg::State::kOpen);
+    EXPECT_EQ(alice.leg.slot(), slot);
+    EXPECT_EQ(alice.count<LegOpened>(), 1u);
+    EXPECT_EQ(alice.count<LegLost>(), lost);
+    restart();
+    alice.events.clear();
+    alice.leg.close();
+    bob.leg.close();
+  }
+}
+
 TEST_F(LegRestart, ARelayThatHasNoPlaceIsLost) {
   begin();
   config.limits.slots_max = 0;

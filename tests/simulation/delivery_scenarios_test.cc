@@ -401,6 +401,28 @@ TEST(Unreliable, IsNeverSentTwice) {
   EXPECT_EQ(duo.world.ledger().delivered(duo.a.life(), duo.b.id(), 0, false), 0u);
 }
 
+// Four times what the line carries, for ten seconds: the reliable messages have their share.
+TEST(Unreliable, TooMuchOfItDoesNotStarveWhatIsReliable) {
+  for (const ChannelId channel : {0, 1}) {
+    Duo duo(Keys::kKnown, {.rate = kMegabit, .delay = milliseconds(20)});
+    ASSERT_TRUE(duo.connect());
+    std::size_t refused = 0;
+    for (int i = 0; i < 5000; ++i) {
+      duo.a.say(duo.b, 1000, kSendUnreliable);
+      if (i % 25 == 0) refused += duo.a.say(duo.b, 100, kSendReliable, channel) != Result::kOk;
+      duo.world.run_for(milliseconds(2));
+    }
+    const auto& ledger = duo.world.ledger();
+    const std::uint64_t taken = ledger.taken(duo.a.life(), duo.b.id(), channel, true);
+    EXPECT_LE(refused, 2u);
+    EXPECT_GE(ledger.delivered(duo.a.life(), duo.b.id(), channel, true) + 20, taken)
+        << "no more than a second late";
+    EXPECT_TRUE(duo.a.failures().empty());
+    duo.world.run_for(seconds(10));
+    EXPECT_EQ(duo.world.finish(), "");
+  }
+}
+
 // --- the size of a datagram ----------------------------------------------------------------------
 
 TEST(Mtu, TwelveHundredBytesAreEnough) {

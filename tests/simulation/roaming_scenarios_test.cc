@@ -97,6 +97,29 @@ TEST(Roaming, MovesManyTimes) {
   EXPECT_EQ(duo.world.finish(), "");
 }
 
+// A NAT that gives another port each second and forgets the old one: what was under way on the old
+// address is sent again on the new one, and the transfer goes on.
+TEST(Roaming, ATransferOutlivesANewAddressEachSecond) {
+  for (const bool receiver : {false, true}) {
+    for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+      SCOPED_TRACE(seed);
+      Duo duo(Keys::kKnown, {.rate = 500'000, .delay = milliseconds(20)}, {}, {}, seed);
+      ASSERT_TRUE(duo.connect());
+      Host& roamer = receiver ? duo.b : duo.a;
+      std::function<void()> roam = [&] {
+        roamer.move(other_port(roamer.address()));
+        if (receiver) roamer.say(duo.a);
+        duo.simulation().after(seconds(1), roam);
+      };
+      duo.simulation().after(milliseconds(seed * 150), roam);
+      // 10.5 s without the moves.
+      EXPECT_TRUE(duo.pump(duo.a, duo.b, 256, 20'000, kSendReliable, 0, seconds(15)));
+      EXPECT_TRUE(duo.a.failures().empty() && duo.b.failures().empty());
+      EXPECT_EQ(duo.world.finish(), "");
+    }
+  }
+}
+
 TEST(Roaming, BothMoveOneAfterTheOther) {
   Duo duo;
   ASSERT_TRUE(duo.connect());
