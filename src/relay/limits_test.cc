@@ -160,6 +160,151 @@ TEST_F(RelayLimitsTest, BindingsOfASlot) {
   EXPECT_EQ(one_too_many.got.size(), 1u);
 }
 
+// One who keeps to no limit of a leg.
+class ClientByHand : public TestRelay {
+ protected:
+  struct Own {
+    IpAddress address;
+    IdentityHash identity{};
+    LegKeys keys;
+    SlotId slot;
+    std::uint32_t sequence = 0;
+  };
+  struct Bound {
+    SlotId slot;
+    std::uint16_t handle = 0;
+    BindResult result{};
+  };
+  using Datagram = std::vector<std::uint8_t>;
+
+  ClientByHand() {
+    config.limits.opens_without_cookie_per_second = 10'000;
+    restart();
+  }
+  Datagram reply() {
+    Datagram out(kOpenSizeMax);
+    const auto said = server->poll_transmit(out);
+    out.resize(said ? said->size : 0);
+    return out;
+  }
+  Own open(int number) {
+    Own own;
+    const auto low = static_cast<std::uint8_t>(number);
+    own.address = IpAddress::v4(10, 1, static_cast<std::uint8_t>(number >> 8), low, 4000);
+    own.identity = identity_hash(7, "str:u" + std::to_string(number));
+    const Ticket ticket = ticket_for(token_for(own.identity));
+    Nonce nonce;
+    random.fill(nonce);
+    Datagram buffer(kOpenSizeMax);
+    const MutableBytes packet = write_open(buffer, nonce, {}, ticket.token);
+    write_mac(ticket.secret, Kind::kOpen, packet);
+    server->receive(own.address, packet, now);
+    const auto opened = read_opened(reply());
+    EXPECT_TRUE(opened) << number;
+    if (!opened) return own;
+    own.slot = opened->slot;
+    own.keys = leg_keys(ticket.secret, nonce, opened->relay_nonce);
+    return own;
+  }
+  Datagram packet_of(Own& from, LegHeader header, Bytes body) {
+    header.slot = from.slot;
+    header.sequence = ++from.sequence;
+    Datagram packet(kHeaderSize);
+    write_leg_header(packet.data(), header);
+    packet.insert(packet.end(), body.begin(), body.end());
+    write_leg_tag(from.keys.up, packet);
+    return packet;
+  }
+  void ask(Own& from, Ask what, Bytes body) {
+    LegHeader header;
+    header.kind = Kind::kAsk;
+    header.detail = static_cast<std::uint8_t>(what);
+    Datagram packet = packet_of(from, header, body);
+    server->receive(from.address, packet, now);
+  }
+  // `to` has granted it.
+  Bound bind(Own& from, const Own& to) {
+    Grant grant;
+    grant.relay_id = config.relay_id;
+    grant.slot = to.slot;
+    grant.peer = from.identity;
+    grant.not_after = static_cast<std::uint32_t>(unix_now() + 600);
+    sign_grant(grant, to.keys.grant);
+    std::array<std::uint8_t, kGrantSize> body;
+    ByteWriter out(body);
+    write_grant(out, grant);
+    ask(from, Ask::kBind, body);
+    const Datagram answer = reply();
+    if (answer.size() != kHeaderSize + 7) return {};
+    ByteReader in(Bytes(answer).subspan(kHeaderSize));
+    Bound bound;
+    bound.slot = SlotId{in.u32()};
+    bound.handle = in.u16();
+    bound.result = static_cast<BindResult>(in.u8());
+    return bound;
+  }
+  // Where a packet with this handle goes.
+  std::optional<IpAddress> send_by(Own& from, std::uint16_t handle) {
+    LegHeader header;
+    header.kind = Kind::kSend;
+    header.handle = handle;
+    Datagram packet = packet_of(from, header, as_bytes("0123456789abcdef"));
+    return server->receive(from.address, packet, now);
+  }
+};
+
+TEST_F(ClientByHand, HasSoManyBindings) {
+  Own alice = open(0);
+  std::vector<Own> peers;
+  for (std::size_t i = 0; i <= Slot::kBindingsMax; ++i) {
+    Own& peer = peers.emplace_back(open(static_cast<int>(i) + 1));
+    ask(peer, Ask::kNewEpoch, std::array<std::uint8_t, 1>{0});  // confirms its slot
+  }
+  for (std::size_t i = 0; i < Slot::kBindingsMax; ++i) {
+    const Bound bound = bind(alice, peers[i]);
+    ASSERT_EQ(bound.result, BindResult::kBound) << i;
+    ASSERT_EQ(bound.handle, i);
+  }
+  const Bound refused = bind(alice, peers.back());
+  EXPECT_EQ(refused.slot, peers.back().slot);
+  EXPECT_EQ(refused.result, BindResult::kFull);
+  EXPECT_EQ(server->counters().bind_refused, 1u);
+  EXPECT_EQ(server->counters().bound, Slot::kBindingsMax);
+  // What there is serves on, and may be asked for again.
+  EXPECT_EQ(send_by(alice, Slot::kBindingsMax - 1), peers[Slot::kBindingsMax - 1].address);
+  EXPECT_EQ(send_by(alice, 0), peers[0].address);
+  EXPECT_FALSE(send_by(alice, Slot::kBindingsMax));
+  EXPECT_EQ(server->counters().dropped_unbound, 1u);
+  const Bound again = bind(alice, peers[700]);
+  EXPECT_EQ(again.result, BindResult::kBound);
+  EXPECT_EQ(again.handle, 700);
+  // The place of one that is given up goes to the next.
+  ask(alice, Ask::kUnbind, std::array<std::uint8_t, 2>{1, 44});
+  EXPECT_FALSE(send_by(alice, 300));
+  const Bound late = bind(alice, peers.back());
+  EXPECT_EQ(late.result, BindResult::kBound);
+  EXPECT_EQ(late.handle, 300);
+  EXPECT_EQ(send_by(alice, 300), peers.back().address);
+  EXPECT_EQ(bind(alice, peers[300]).result, BindResult::kFull);
+}
+
+// Whoever made up its address costs the relay no more answers than these.
+TEST_F(RelayLimitsTest, CookiesOfASecond) {
+  config.always_cookie = true;
+  config.limits.cookies_per_second = 3;
+  restart();
+  for (int i = 0; i < 10; ++i) {
+    Client& client = add("str:c" + std::to_string(i));
+    client.leg.open(ticket_for(token_for(client.identity)), now);
+  }
+  run();
+  EXPECT_EQ(server->counters().cookies, 3u);
+  EXPECT_EQ(server->counters().dropped_open_rate, 7u);
+  EXPECT_EQ(server->slot_count(), 3u) << "those who have one come in";
+  run_for(seconds(30));
+  EXPECT_EQ(server->slot_count(), 10u);
+}
+
 TEST_F(RelayLimitsTest, RepliesWait) {
   config.limits.replies_max = 4;
   restart();
