@@ -283,6 +283,35 @@ TEST_F(LossRecoveryTest, ALateArrivalIsASpuriousLossAndWidensTheThreshold) {
   EXPECT_EQ(lost, (Numbers{6, 12}));
 }
 
+// At the limit of what is remembered the oldest is forgotten: that it arrives late tells nothing.
+TEST_F(LossRecoveryTest, SoManyLostPacketsAreRemembered) {
+  measure_rtt();
+  send(1029);
+  now += kRtt - milliseconds(1);
+  acknowledge({{1028, 1029}});
+  ASSERT_EQ(settled.packets_lost, 1026u) << "all but the two before it";
+  acknowledge({{0, 1029}});
+  EXPECT_EQ(settled.spurious_losses, 1024u);
+  EXPECT_EQ(recovery.bytes_in_flight(), 0u);
+}
+
+// A packet that comes a thousand others late must not keep losses from being noticed.
+TEST_F(LossRecoveryTest, ReorderingIsToleratedUpToALimit) {
+  measure_rtt();
+  send(1000);
+  now += kRtt;
+  acknowledge({{999, 1000}});
+  acknowledge({{0, 1000}});
+  ASSERT_GT(settled.spurious_losses, 900u);
+  lost.clear();
+  send(70);
+  const Instant sent = now;
+  now += kRtt;
+  acknowledge({{1069, 1070}});
+  EXPECT_EQ(lost, (Numbers{1000, 1001, 1002, 1003, 1004, 1005})) << "64 behind or more";
+  EXPECT_EQ(recovery.next_deadline(), sent + 2 * kRtt);
+}
+
 TEST_F(LossRecoveryTest, ReportsHowFarOurAcksWereSeen) {
   ack_end = 17;
   send(false);

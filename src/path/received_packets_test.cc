@@ -108,6 +108,19 @@ TEST_F(ReceivedPacketsTest, RangesAreBounded) {
   EXPECT_TRUE(received.is_duplicate(0));
 }
 
+// One frame has the newest of them only. So the gaps between these are filled, and the rest shows.
+TEST_F(ReceivedPacketsTest, AtTheLimitOfRangesTheOldestIsForgotten) {
+  const std::uint64_t end = 2 * kReceivedRangesMax + 100;
+  for (std::uint64_t n = 0; n < end; n += 2) receive(n);
+  constexpr std::uint64_t kOldestKept = 100;
+  for (std::uint64_t n = kOldestKept + 61; n < end; n += 2) receive(n);
+  acknowledge();
+  ASSERT_EQ(ack.count, 31u);
+  EXPECT_EQ(ack.ranges[0], (Range{kOldestKept + 60, end}));
+  EXPECT_EQ(ack.ranges[30], (Range{kOldestKept, kOldestKept + 1}));
+  EXPECT_FALSE(receive(kOldestKept - 2)) << "forgotten, and no news";
+}
+
 TEST_F(ReceivedPacketsTest, AcknowledgedAcksAreNotRepeated) {
   for (std::uint64_t n = 0; n < 20; n += 2) receive(n);
   acknowledge();
