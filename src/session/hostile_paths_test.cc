@@ -37,6 +37,66 @@ TEST_F(HostilePaths, WhoDoesNotLeadOpensNoPath) {
   EXPECT_TRUE(ended_badly());
 }
 
+// What the peer leaves out between its numbers is kept, and it may leave out anything.
+class HostileNumbers : public HostilePaths {
+ protected:
+  static constexpr std::uint32_t kGapsMax = 64;
+  static constexpr std::uint32_t kIdsMax = 1u << 30;
+
+  HostileNumbers() {
+    begin_over_relay(false);
+    carriers({up(kFra)});
+  }
+  void open(std::uint32_t id) {
+    say_frame([&](ByteWriter& out) { write_path_index(out, {PathId{id}, 1000 + id}); });
+  }
+  void give_up(std::uint32_t id) {
+    say_frame([&](ByteWriter& out) { write_path_abandon(out, {PathId{id}}); });
+  }
+};
+
+TEST_F(HostileNumbers, GivenUpUnopenedTheyAreKeptUpToALimit) {
+  for (std::uint32_t i = 1; i <= kGapsMax; ++i) give_up(2 * i);
+  EXPECT_FALSE(session->end());
+  give_up(3);
+  give_up(2 * kGapsMax + 2);
+  EXPECT_FALSE(session->end()) << "one gap was filled";
+  give_up(2 * kGapsMax + 4);
+  EXPECT_TRUE(ended_badly());
+}
+
+TEST_F(HostileNumbers, OpenedAndGivenUpTheyAreKeptUpToALimit) {
+  for (std::uint32_t i = 1; i <= kGapsMax; ++i) {
+    open(2 * i);
+    give_up(2 * i);
+    ASSERT_FALSE(session->end()) << i;
+    ASSERT_FALSE(exists(2 * i));
+  }
+  for (std::uint32_t i = 1; i < kPathsMax; ++i) open(1000 + 2 * i);
+  EXPECT_FALSE(session->end()) << "at the limit";
+  for (std::uint32_t i = 1; i < kPathsMax; ++i) give_up(1000 + 2 * i);
+  EXPECT_FALSE(session->end()) << "they were opened before";
+  open(2000);
+  EXPECT_TRUE(ended_badly());
+}
+
+TEST_F(HostileNumbers, TheLastThatASessionHasIsOpened) {
+  open(kIdsMax - 1);
+  EXPECT_TRUE(exists(kIdsMax - 1));
+  give_up(kIdsMax - 2);
+  EXPECT_FALSE(session->end());
+}
+
+TEST_F(HostileNumbers, OpeningOneBeyondTheLastBreaksTheProtocol) {
+  open(kIdsMax);
+  EXPECT_TRUE(ended_badly());
+}
+
+TEST_F(HostileNumbers, GivingUpOneBeyondTheLastBreaksTheProtocol) {
+  give_up(kIdsMax);
+  EXPECT_TRUE(ended_badly());
+}
+
 TEST_F(HostilePaths, AbandoningTheLastPathLeavesTheSessionToItsTimeout) {
   begin_over_relay(true);
   carriers({up(kFra)});

@@ -48,13 +48,13 @@ bool PathSet::was_there(PathId id) const {
   return several_->ended.contains(value(id)) || find(id) != nullptr;
 }
 
-bool PathSet::end(PathId id) {
-  RangeSet& ended = make_several().ended;
-  ended.add(value(id), std::uint64_t{value(id)} + 1);
-  return ended.ranges().size() <= kGapsMax;
-}
+void PathSet::end(PathId id) { make_several().ended.add(value(id)); }
 
-bool PathSet::end_unseen(PathId id) { return !leads_ && end(id); }
+bool PathSet::end_unseen(PathId id) {
+  if (leads_) return false;
+  end(id);
+  return gaps_are_few();
+}
 
 void PathSet::sweep() {
   if (!several_) return;

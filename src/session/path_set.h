@@ -60,6 +60,9 @@ class PathSet {
   PathEntry* accept(PathId id, const PathConfig& config, Instant now);
   // It is here, or was.
   bool was_there(PathId id) const;
+  // Between the numbers that the peer has used. False: there are so many that it breaks the
+  // protocol.
+  bool gaps_are_few() const { return !several_ || several_->ended.count() <= kGapsMax; }
   // The peer has given up a path whose opening has not come. False: that was too often.
   bool end_unseen(PathId id);
   // Forgets those that are gone and that the peer knows to be; of path 0 the indices stay.
@@ -110,7 +113,7 @@ class PathSet {
  private:
   // Numbers that come out of turn leave gaps, which are few.
   static constexpr std::size_t kGapsMax = 64;
-  bool end(PathId id);
+  void end(PathId id);
 
   // Only what has more than one path pays for this.
   struct Several {

@@ -383,14 +383,6 @@ TEST_F(PathsTest, APathThatIsGivenUpBeforeItIsOpenedStaysShut) {
   EXPECT_FALSE(session->end());
 }
 
-TEST_F(PathsTest, NumbersWithoutEndAreNotKept) {
-  begin_over_relay(false);
-  carriers({up(kFra)});
-  for (std::uint32_t id = 1; id < 1000 && !session->end(); ++id)
-    say_frame([&](ByteWriter& out) { write_path_abandon(out, {PathId{2 * id}}); });
-  EXPECT_TRUE(ended_badly());
-}
-
 TEST_F(PathsTest, WhoWaitsForAnAnswerFromAnOldSlotAsksAtTheNewOne) {
   begin_over_relay(true);
   carriers({up(kFra)});

@@ -311,7 +311,7 @@ class Session final : private FrameSink {
   // it.
   static constexpr std::uint8_t kFlowPackets = 20;
   static constexpr Duration kFlowPause = seconds(1);
-  static constexpr std::size_t kDoubledMax = 64;
+  static constexpr std::size_t kDoubledMax = 64;  // what is over it leaves on the active path only
   static constexpr std::uint32_t kPathIdsMax = 1u << 30;  // of a session's life
   // So long after the last message there is nothing to tell of the line any more.
   static constexpr Duration kQuietLine = seconds(10);

@@ -270,7 +270,9 @@ FrameVerdict Session::on_path_index(const PathIndexFrame& frame, Instant now) {
     return FrameVerdict::kTaken;
   }
   if (entry != nullptr || paths_.was_there(frame.path)) return FrameVerdict::kTaken;
-  if (paths_.leads() || value(frame.path) >= kPathIdsMax) return FrameVerdict::kViolation;
+  // Each path that ends may leave a gap, and those that are here may end yet.
+  if (paths_.leads() || value(frame.path) >= kPathIdsMax || !paths_.gaps_are_few())
+    return FrameVerdict::kViolation;
   entry = paths_.accept(frame.path, path().config(), now);
   if (entry == nullptr) return FrameVerdict::kRefused;
   entry->remote_index = frame.index;

@@ -59,6 +59,8 @@ std::optional<RemoteTransmit> Session::poll_transmit(MutableBytes buffer, Instan
 }
 
 std::optional<RemoteTransmit> Session::transmit_batch(MutableBytes buffer, Instant now) {
+  // The next batch is built when the copies of this one have left.
+  static_assert(kDoubledMax >= kSegmentsMax, "in doubt all of a batch leaves on the second path");
   maybe_update_keys(now);
   PathEntry& entry = paths_.active();
   std::size_t full = entry.path.datagram_size();
