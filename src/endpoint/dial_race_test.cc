@@ -1,6 +1,7 @@
 // A peer with several addresses: RFC 8305 sections 4 and 5.
 #include <set>
 
+#include "endpoint/dial.h"
 #include "endpoint/endpoint_pair.h"
 #include "handshake/handshake.h"
 #include "handshake/packets.h"
@@ -64,6 +65,30 @@ class DialRace : public EndpointPair, public testing::WithParamInterface<bool> {
     EXPECT_EQ(remote(b, a), alices.text()) << "it has moved since";
   }
 };
+
+TEST_P(DialRace, SoManyAddressesAreTried) {
+  std::vector<IpAddress> all;
+  for (std::uint16_t i = 0; i < kDialAddressesMax; ++i) all.push_back(nobody(i));
+  std::set<IpAddress> tried;
+  way = [&](const IpAddress&, const IpAddress& to) -> std::optional<Duration> {
+    tried.insert(to);
+    return latency;
+  };
+  all.back() = kBobV4;
+  all.push_back(nobody(1000));
+  call(all);
+  EXPECT_TRUE(time_to_arrive()) << "the last of those";
+  all[kDialAddressesMax - 1] = nobody(999);
+  all.push_back(kBobV4);
+  tried.clear();
+  a.endpoint->close_session(b.name(), now);
+  run_for(seconds(6));
+  b.got.clear();
+  tried.clear();
+  call(all);
+  EXPECT_FALSE(time_to_arrive());
+  EXPECT_EQ(tried.size(), kDialAddressesMax);
+}
 
 TEST_P(DialRace, TheFirstAloneIsTriedWhereItAnswers) {
   int to_v4 = 0;

@@ -10,8 +10,6 @@ namespace whimbrel {
 
 namespace {
 
-constexpr std::size_t kRawMax = 1024;  // handshake packets that wait to leave; the oldest goes
-
 HandshakeConfig handshake_config(const EndpointConfig& config, TrustStore* trust) {
   HandshakeConfig handshake;
   handshake.static_key = config.keys;
@@ -413,22 +411,25 @@ bool Endpoint::has_authorities() const { return !impl_->config.trust.empty(); }
 
 void Endpoint::Impl::post(Event event) {
   if (events.size() >= config.limits.events_max) {
-    const auto oldest_request = std::find_if(events.begin(), events.end(), [](const Event& e) {
-      return std::holds_alternative<SessionRequestEvent>(e);
-    });
-    events.erase(oldest_request != events.end() ? oldest_request : events.begin());
     counters.add(Count::kEventsDropped);
+    const auto is_request = [](const Event& one) {
+      return std::holds_alternative<SessionRequestEvent>(one);
+    };
+    const auto oldest_request = std::find_if(events.begin(), events.end(), is_request);
+    const bool none = oldest_request == events.end();
+    if (none && is_request(event)) return;
+    events.erase(none ? events.begin() : oldest_request);
   }
   events.push_back(std::move(event));
 }
 
 void Endpoint::Impl::note_cut_off(SignalRemote user) {
   const bool noted = std::find(cut_off.begin(), cut_off.end(), user) != cut_off.end();
-  if (!noted && cut_off.size() < kCutOffMax) cut_off.push_back(user);
+  if (!noted && cut_off.size() < config.limits.cut_off_max) cut_off.push_back(user);
 }
 
 void Endpoint::Impl::send_raw(const Remote& to, Bytes datagram) {
-  if (raw.size() >= kRawMax) raw.pop_front();
+  if (raw.size() >= config.limits.packets_waiting_max) raw.pop_front();
   raw.push_back(Raw{to, {datagram.begin(), datagram.end()}});
 }
 

@@ -35,6 +35,7 @@
 #include "endpoint/endpoint_config.h"
 #include "message/channels.h"
 #include "session/carrier.h"
+#include "session/session_options.h"
 
 namespace whimbrel {
 
@@ -59,7 +60,7 @@ struct SendGate {
   // Payload bytes taken and not yet released (unsent, or reliable and unacknowledged), those on
   // their way to the core included: send() adds, the core subtracts.
   std::atomic<std::uint64_t> held_bytes{0};
-  std::atomic<std::uint64_t> held_bytes_max{524288};
+  std::atomic<std::uint64_t> held_bytes_max{SessionOptions().send_bytes_max};
   // The session is up: a plain send may be handed over without asking the core.
   std::atomic<bool> open{false};
   // A message with kSendNoDelay could leave soon, on whatever channel. Otherwise the core must be

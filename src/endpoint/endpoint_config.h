@@ -1,4 +1,5 @@
-// What an endpoint is made of, and every limit and timeout of it in one place.
+// What an endpoint is made of, and its limits. Those of one dial are in dial.h and peer.h, those of
+// a session in session/session_options.h and message/message.h.
 #pragma once
 
 #include <whimbrel/identity.h>
@@ -17,6 +18,9 @@
 
 namespace whimbrel {
 
+// With so many packets between two calls of Endpoint::advance() more may wait outside.
+inline constexpr unsigned kBusyTurn = 48;
+
 // Limits of the whole endpoint. What happens at each stands beside it.
 struct EndpointLimits {
   std::size_t sessions_max =
@@ -25,7 +29,17 @@ struct EndpointLimits {
   std::size_t half_open_max = 1024;        // answered InitXX without FinishXX: the oldest goes
   std::size_t failed_records_max = 1024;   // the oldest is forgotten
   std::size_t stamps_max = 4096;           // anti-replay stamps kept by peer key: the oldest goes
-  std::size_t events_max = 4096;           // the oldest request event goes, failures stay
+  // The oldest event of a request goes, or a new one is not told: it is told again while the
+  // stranger keeps trying. Where none is a request the oldest goes, for what is newer says more.
+  std::size_t events_max = 4096;
+  std::size_t packets_waiting_max = 1024;  // handshake packets that wait to leave: the oldest goes
+  std::size_t stateless_replies_max = 64;  // of those: an answer that keeps no state is dropped
+  std::size_t recent_first_packets_max = 2048;  // by which a repetition is known: the oldest goes
+  std::size_t finish_failures_max = 16;  // FinishXX that do not fit: then the handshake is given up
+  // Strangers that are being told no, each for a few seconds. Who comes when there are so many is
+  // told nothing, and comes again.
+  std::size_t refused_max = 64;
+  std::size_t cut_off_max = 64;  // users that poll_cut_off() tells: further ones are noticed again
   FirstPacketLimits first_packets;
   // First packets that wait for their answer, twice as many in all (first_packet_queue.h): a
   // further one is dropped. 0: each is answered as it comes.

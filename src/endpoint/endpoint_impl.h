@@ -24,11 +24,6 @@
 
 namespace whimbrel {
 
-// Packets that wait to leave, when answers that keep no state are dropped.
-inline constexpr std::size_t kStatelessRepliesMax = 64;
-// Users that poll_cut_off() tells; further ones are noticed again.
-inline constexpr std::size_t kCutOffMax = 64;
-
 struct Endpoint::Impl {
   // What a receiver index, or a first message that comes again, leads to.
   struct Index {

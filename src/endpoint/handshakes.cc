@@ -7,14 +7,13 @@ namespace whimbrel {
 
 namespace {
 
-constexpr std::size_t kRecentInitsMax = 2048;
-// FinishXX that do not fit, before the handshake is given up.
-constexpr unsigned kFinishFailuresMax = 16;
 // First packets that are answered in a turn: about a millisecond. Fewer where so many packets have
 // come that more may wait: those who are further come first.
 constexpr unsigned kAnswersOfTurn = 4;
 constexpr unsigned kAnswersOfBusyTurn = 1;
-constexpr unsigned kBusyTurn = 48;
+
+static_assert(kDatagramSizeMaxMin == kDatagramSizeMin,
+              "the handshake asks for what a path must carry");
 
 EphemeralKey ephemeral_of(const InitView& init) {
   // With all that goes into the prologue: a copy with another index is another message, with
@@ -108,7 +107,8 @@ void Endpoint::Impl::on_init(const Remote& from, Bytes datagram, Instant now) {
   if (screened.verdict == InitScreener::Verdict::kReply) {
     // Who floods us with what costs nothing to send gets few answers, and none that others wait
     // behind.
-    if (raw.size() >= kStatelessRepliesMax) return counters.add(Count::kDroppedHandshakeLoad);
+    if (raw.size() >= config.limits.stateless_replies_max)
+      return counters.add(Count::kDroppedHandshakeLoad);
     const bool cookie = handshake_kind(screened.reply) == HandshakeKind::kCookieReply;
     counters.add(cookie ? Count::kCookiesSent : Count::kDroppedBadVersion);
     return send_raw(from, Bytes(screened.reply).first(screened.reply_size));
@@ -239,7 +239,7 @@ void Endpoint::Impl::remember_init(const EphemeralKey& ephemeral, const Index& i
   const auto [it, added] = recent_inits.insert_or_assign(ephemeral, index);
   if (!added) return;
   recent_order.push_back(ephemeral);
-  if (recent_order.size() > kRecentInitsMax) {
+  if (recent_order.size() > config.limits.recent_first_packets_max) {
     recent_inits.erase(recent_order.front());
     recent_order.pop_front();
   }
@@ -282,7 +282,7 @@ void Endpoint::Impl::on_finish(const Remote& from, Bytes datagram, ReceiverIndex
                   it->second.standing};
   const HandshakeError error = request.responder.read_finish(datagram, clock.at(now));
   if (error != HandshakeError::kNone) {
-    if (++it->second.failures >= kFinishFailuresMax) end_half_open(index);
+    if (++it->second.failures >= config.limits.finish_failures_max) end_half_open(index);
     return count_handshake_error(error);
   }
   const PublicKey key = request.responder.peer().static_key;

@@ -15,9 +15,6 @@ constexpr Duration kRequestLife = seconds(5);
 // As long as a dialling peer may go on sending FinishXX.
 constexpr Duration kHalfOpenLife = seconds(12);
 constexpr Duration kExpiryInterval = seconds(1);
-// Strangers that are being told no, each for a few seconds. Who comes when there are so many is
-// told nothing, and comes again.
-constexpr std::size_t kRefusedMax = 64;
 
 std::string elsewhere_text(const Request& request) {
   const std::string& name = request.responder.peer().identity;
@@ -281,7 +278,7 @@ void Endpoint::Impl::drop_unconfirmed(SessionId id) {
 // The stranger learns of it at once: the handshake is ended, and the session with it. What we have
 // with this key or name, if anything, stays as it is: the next one to come is a new stranger.
 void Endpoint::Impl::refuse(Request&& request, int reason, std::string_view text, Instant now) {
-  if (refused_count >= kRefusedMax) return counters.add(Count::kDroppedSessionLimit);
+  if (refused_count >= config.limits.refused_max) return counters.add(Count::kDroppedSessionLimit);
   Peer& peer = make_peer(request.user, Peer::Refusing{}, now);
   ++refused_count;
   leaving.insert(peer.id);

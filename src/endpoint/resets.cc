@@ -25,7 +25,7 @@ void Endpoint::Impl::on_reset_ask(const Remote& from, Bytes datagram, Instant no
   const auto ask = read_reset_ask(datagram);
   if (!ask) return counters.add(Count::kDroppedMalformed);
   if (by_index.contains(ask->receiver_index)) return;
-  if (raw.size() >= kStatelessRepliesMax || !first_packets.looks_at(from, now) ||
+  if (raw.size() >= config.limits.stateless_replies_max || !first_packets.looks_at(from, now) ||
       !resets.take(1, now)) {
     return counters.add(Count::kDroppedHandshakeLoad);
   }

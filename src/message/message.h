@@ -10,7 +10,6 @@
 
 namespace whimbrel {
 
-inline constexpr std::size_t kMessageSizeMax = 524288;
 // An unreliable message of more fragments, or of more bytes, is sent reliably but unordered.
 inline constexpr std::size_t kUnreliableFragmentsMax = 16;
 inline constexpr std::size_t kUnreliableSizeMax = 32 * 1024;

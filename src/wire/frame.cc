@@ -123,7 +123,6 @@ bool read_message(ByteReader& in, FrameType type, MessageFrame& out) {
 }
 
 bool read_fragment(ByteReader& in, FrameType type, FragmentFrame& out) {
-  constexpr std::uint64_t kMessageSizeMax = 524288;
   out.reliable = type == FrameType::kReliableFragment;
   if (!read_channel(in, out.channel)) return false;
   out.sequence = in.varint();

@@ -81,6 +81,7 @@ constexpr bool is_ack_eliciting(FrameType type) {
 // At most this many ranges are sent in, and accepted from, one ACK frame.
 inline constexpr std::size_t kAckRangesMax = 64;
 inline constexpr std::size_t kCloseTextMax = 127;
+inline constexpr std::size_t kMessageSizeMax = 524288;  // of one message of the application
 
 // Ranges of packet numbers, highest first, as half-open ranges. Fixed size: no allocation.
 struct AckFrame {
@@ -141,7 +142,7 @@ struct FragmentFrame {
   ChannelId channel = 0;
   std::uint64_t sequence = 0;
   std::uint32_t offset = 0;
-  std::uint32_t total = 0;  // size of the whole message in bytes, at most 524288
+  std::uint32_t total = 0;  // size of the whole message in bytes, at most kMessageSizeMax
   Bytes bytes;
 };
 
