@@ -226,8 +226,10 @@ void Router::tell_due(Instant now) {
 }
 
 std::optional<RouterRequest> Router::poll_request(Instant now) {
-  while (auto user = endpoint_.poll_route_wanted()) {
-    if (requests_.size() < limits_.requests_max) requests_.emplace_back(LookupRequest{*user});
+  while (requests_.size() < limits_.requests_max) {
+    const auto user = endpoint_.poll_route_wanted();
+    if (!user) break;
+    requests_.emplace_back(LookupRequest{*user});
   }
   if ((requests_.empty() && notices_.empty()) || !pace_.take(1, now)) return std::nullopt;
   if (!requests_.empty()) {

@@ -35,7 +35,8 @@ constexpr std::uint32_t value(ContactId id) { return static_cast<std::uint32_t>(
 struct RouterLimits {
   std::size_t contacts_max =
       4096;  // signals of further strangers are dropped, further users not dialled
-  std::size_t requests_max = 4096;  // for the rendezvous: a signal is dropped, as a packet may be
+  // For the rendezvous: a signal is dropped, as a packet may be; a lookup waits in the endpoint.
+  std::size_t requests_max = 4096;
   // Further ones wait. Until the rendezvous says what it takes (set_pace()); and as many at once.
   std::uint32_t requests_per_second = 150;
   std::uint32_t requests_per_second_max = 600;  // whatever it says

@@ -17,6 +17,7 @@
 #include "base/bytes.h"
 #include "base/time.h"
 #include "relay/grant.h"
+#include "rendezvous/messages.h"
 
 namespace whimbrel {
 
@@ -26,7 +27,7 @@ enum class SignalKind : std::uint8_t {
   kAskGrant = 3,  // "your slot is gone for me"
 };
 
-inline constexpr std::size_t kSignalSizeMax = 2048;
+inline constexpr std::size_t kSignalSizeMax = rendezvous::kSignalBytesMax;
 
 // More are not read.
 inline constexpr std::size_t kSignalSlotsMax = 8;

@@ -152,6 +152,22 @@ TEST_F(RendezvousClient, LimitOfQuestions) {
   EXPECT_EQ(alice.all<LookupFailedEvent>().size(), 5u);
 }
 
+// At the limit the oldest is forgotten: nobody hears what became of it.
+TEST_F(RendezvousClient, SoManySignalsWaitForTheirAnswer) {
+  limits.requests_per_second = 1000;
+  restart();
+  User& alice = logged_in("str:alice");
+  constexpr std::size_t kWaiting = 256;
+  for (std::size_t i = 0; i < kWaiting + 2; ++i)
+    alice.client.signal(name("str:nobody" + std::to_string(i)), {1});
+  run();
+  const auto undelivered = alice.all<UndeliveredEvent>();
+  ASSERT_EQ(undelivered.size(), kWaiting);
+  EXPECT_EQ(undelivered.front().to, name("str:nobody2"));
+  EXPECT_EQ(undelivered.back().to, name("str:nobody257"));
+  EXPECT_EQ(server->counters().rate_limited, 0u) << "all have left";
+}
+
 TEST_F(RendezvousClient, AsksAgainWhatTheServerHadNoTimeFor) {
   limits.requests_per_second = 10;
   restart();
