@@ -253,7 +253,9 @@ void Host::advance(Instant now) {
 }
 
 std::optional<Transmit> Host::poll_transmit(MutableBytes buffer, Instant now) {
-  return network_->poll_transmit(buffer, now);
+  auto out = network_->poll_transmit(buffer, now);
+  if (!out && ++polls_ % kPollsUntilCheck == 0) network_->endpoint().check_consistency();
+  return out;
 }
 
 Instant Host::next_deadline() const { return network_->next_deadline(); }

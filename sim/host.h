@@ -169,6 +169,8 @@ class Host final : public Node {
   UnixMillis clock_error_;
   ClockLooks clock_looks_{Instant()};
   std::unique_ptr<Network> network_;
+  static constexpr std::uint64_t kPollsUntilCheck = 16;  // each would take too long
+  std::uint64_t polls_ = 0;
   NodeId id_ = kNobody;
   std::uint32_t life_ = 0;
   std::map<NodeId, Identity> names_;

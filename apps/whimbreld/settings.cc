@@ -209,9 +209,29 @@ Key mode(LoginMode& value) {
           kExpected};
 }
 
-using Tables = std::vector<std::pair<std::string, std::vector<std::pair<std::string, Key>>>>;
+using Keys = std::vector<std::pair<std::string, Key>>;
+using Tables = std::vector<std::pair<std::string, Keys>>;
 
 // The grammar of the file: every table and key, in the order they are shown.
+Keys relay_keys(Settings& s) {
+  return {{"enabled", with("packets of users are carried here", flag(s.relay))},
+          {"address", with("where users reach this relay, HOST:PORT or IP:PORT, 4 at most; \"\": "
+                           "where they reached the server",
+                           one_or_more(s.relay_addresses))},
+          {"site",
+           with("name of this relay, 1 to 16 letters; each relay has another one", text(s.site))},
+          {"slots_max",
+           with("slots at a time; each user has one or two", number(s.slots_max, 1, 1 << 20))},
+          {"slot_bytes_per_second",
+           with("bytes a second of one slot", number(s.slot_bytes_per_second, 1000, kMax))},
+          {"slot_packets_per_second",
+           with("packets a second of one slot", number(s.slot_packets_per_second, 10, kMax))},
+          {"opens_per_second",
+           with("slots that are opened a second", number(s.opens_per_second, 1, 1'000'000))},
+          {"threads",
+           with("threads that forward; 0: one for each core", number(s.relay_threads, 0, 8))}};
+}
+
 Tables tables_of(Settings& s) {
   return {
       {"server",
@@ -263,23 +283,7 @@ Tables tables_of(Settings& s) {
          with("seconds to answer for a member whom others report as silent; then another member "
               "owns their lobbies",
               number(s.lobby_answer_seconds, 1, 60))}}},
-      {"relay",
-       {{"enabled", with("packets of users are carried here", flag(s.relay))},
-        {"address", with("where users reach this relay, HOST:PORT or IP:PORT, 4 at most; \"\": "
-                         "where they reached the server",
-                         one_or_more(s.relay_addresses))},
-        {"site",
-         with("name of this relay, 1 to 16 letters; each relay has another one", text(s.site))},
-        {"slots_max",
-         with("slots at a time; each user has one or two", number(s.slots_max, 1, 1 << 20))},
-        {"slot_bytes_per_second",
-         with("bytes a second of one slot", number(s.slot_bytes_per_second, 1000, kMax))},
-        {"slot_packets_per_second",
-         with("packets a second of one slot", number(s.slot_packets_per_second, 10, kMax))},
-        {"opens_per_second",
-         with("slots that are opened a second", number(s.opens_per_second, 1, 1'000'000))},
-        {"threads",
-         with("threads that forward; 0: one for each core", number(s.relay_threads, 0, 8))}}},
+      {"relay", relay_keys(s)},
       {"stun", {{"enabled", with("users are told their address as seen from here", flag(s.stun))}}},
       {"admin",
        {{"listen",
@@ -287,7 +291,7 @@ Tables tables_of(Settings& s) {
   };
 }
 
-std::vector<std::pair<std::string, Key>> keys_of(SiteSettings& site) {
+Keys keys_of(SiteSettings& site) {
   return {{"name", with("its own relay.site, 1 to 16 letters", text(site.name))},
           {"address", with("where users reach it, HOST:PORT or IP:PORT, 4 at most",
                            one_or_more(site.addresses))},

@@ -202,9 +202,11 @@ class Endpoint {
   std::optional<Remote> remote_of(const Identity& user) const;
   // Moves what was delivered since the last call to the end of `out`.
   void take_messages(std::vector<DeliveredMessage>& out);
-  // When advance() must be called next; kNever if nothing waits. Never in the past of the last
-  // `now` twice without effect.
+  // When advance() must be called next; kNever if nothing waits. If it has passed, the call does
+  // something: the same answer does not come again and again.
   Instant next_deadline() const;
+  // For tests: ends the program if the tables in which a peer stands do not agree.
+  void check_consistency() const;
 
   // --- getters -----------------------------------------------------------------------------------
   ConnectionState connection_info(const Identity& user, Instant now, ConnectionInfo* info,

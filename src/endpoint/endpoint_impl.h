@@ -172,6 +172,13 @@ struct Endpoint::Impl {
   void post_request(Request& request, Instant now);
   void remember_request(const Request& request);
 
+  // --- consistency.cc ----------------------------------------------------------------------------
+  void check_consistency();
+  void check_peers();
+  void check_names();
+  void check_indices();
+  void check_lists();
+
   void post(Event event);
   void note_cut_off(SignalRemote user);
   void send_raw(const Remote& to, Bytes datagram);

@@ -53,6 +53,9 @@ class EndpointPair : public testing::Test {
  protected:
   EndpointPair() : a("str:alice", 1, 1), b("str:bob", 2, 2) {}
 
+  // Where there are more, to look at all of them each time would take too long.
+  static constexpr std::size_t kCheckedMax = 64;
+
   void know_each_other(bool with_keys) {
     const auto key = [&](Host& h) {
       return with_keys ? std::optional(h.endpoint->public_key()) : std::nullopt;
@@ -101,6 +104,7 @@ class EndpointPair : public testing::Test {
         host.failures.push_back(std::get<SessionFailedEvent>(*event).info);
       }
     }
+    if (host.endpoint->session_count() <= kCheckedMax) host.endpoint->check_consistency();
   }
 
   void run_for(Duration time) {

@@ -9,75 +9,92 @@
 namespace whimbrel {
 namespace {
 
-// We have dialled a hostile peer without its key. Its first packet brings a message, and then a
-// frame that is refused: the session stays unconfirmed, though the message was delivered. Then it
-// opens from its side, and we read the message.
-TEST_F(EndpointPair, AMessageOfARefusedFirstPacketDoesNotOutliveItsSession) {
-  HandshakeConfig config;
-  FastRandom random(1);
-  for (std::uint64_t seed = 1;; ++seed) {
-    FastRandom keys(seed);
-    config.static_key = generate_x25519(keys);
-    if (yields(a.endpoint->public_key(), config.static_key.public_key)) break;
+class HostileDial : public EndpointPair {
+ protected:
+  // Mallory is told what an honest peer would be told.
+  HostileDial() {
+    for (std::uint64_t seed = 1;; ++seed) {
+      FastRandom keys(seed);
+      config.static_key = generate_x25519(keys);
+      if (yields(a.endpoint->public_key(), config.static_key.public_key)) break;
+    }
+    config.identity = mallory.text();
+    const InitialCredit credit = Channels(MessageLimits()).initial_credit();
+    config.parameters.session_bytes_max = credit.session_bytes;
+    config.parameters.session_messages_max = credit.session_messages;
+    config.parameters.channel_bytes_max = credit.channel_bytes;
+    config.parameters.channel_messages_max = credit.channel_messages;
   }
-  config.identity = "str:mallory";
-  const InitialCredit credit = Channels(MessageLimits()).initial_credit();
-  config.parameters.session_bytes_max = credit.session_bytes;
-  config.parameters.session_messages_max = credit.session_messages;
-  config.parameters.channel_bytes_max = credit.channel_bytes;
-  config.parameters.channel_messages_max = credit.channel_messages;
-  const IpAddress at = IpAddress::v4(10, 0, 0, 66, 1000);
-  const Identity mallory = *Identity::parse("str:mallory");
-  a.endpoint->set_route(mallory, at, std::nullopt);
-  ASSERT_EQ(send(a, mallory, "hello"), Result::kOk);
-
-  std::array<std::uint8_t, 65536> buffer;
-  const auto take = [&] {
+  // The next packet of ours.
+  std::vector<std::uint8_t> take() {
+    std::array<std::uint8_t, 65536> buffer;
     const auto out = a.endpoint->poll_transmit(buffer, now);
     EXPECT_TRUE(out);
-    return std::vector<std::uint8_t>(buffer.begin(),
-                                     buffer.begin() + static_cast<long>(out ? out->size : 0));
-  };
-  const std::vector<std::uint8_t> init = take();
-  InitScreener screener(config, random);
-  const auto screened = screener.check(init, {}, false, now);
-  ASSERT_EQ(screened.verdict, InitScreener::Verdict::kPass);
-  Responder responder(config);
-  ASSERT_EQ(responder.read_init(screened.init, kUnixStart), HandshakeError::kNone);
-  std::vector<std::uint8_t> response(kHandshakePacketSizeMax);
-  response.resize(responder.write_response(77, kUnixStart, random, response));
-  a.endpoint->receive(at, response, now);
-  const std::vector<std::uint8_t> finish = take();
-  ASSERT_EQ(responder.read_finish(finish, kUnixStart), HandshakeError::kNone);
-  const HandshakeResult result = responder.result();
-
-  std::vector<std::uint8_t> frames(16384);
-  ByteWriter out(frames);
-  out.u8(static_cast<std::uint8_t>(FrameType::kMessage));
-  out.varint(0);
-  out.varint(0);
-  out.varint(2);
-  out.bytes(as_bytes("hi"));
-  // A message of 100000 bytes begins, and more islands of it come than are kept.
-  out.u8(static_cast<std::uint8_t>(FrameType::kStream));
-  out.varint(0);
-  out.varint(0);
-  out.varint(varint_size(100000));
-  out.varint(100000);
-  for (std::uint64_t i = 0; i < 1100; ++i) {
+    return {buffer.begin(), buffer.begin() + static_cast<long>(out ? out->size : 0)};
+  }
+  // We dial; they answer.
+  HandshakeResult handshake() {
+    a.endpoint->set_route(mallory, at, std::nullopt);
+    EXPECT_EQ(send(a, mallory, "hello"), Result::kOk);
+    const std::vector<std::uint8_t> init = take();
+    InitScreener screener(config, random);
+    const auto screened = screener.check(init, {}, false, now);
+    EXPECT_EQ(screened.verdict, InitScreener::Verdict::kPass);
+    Responder responder(config);
+    EXPECT_EQ(responder.read_init(screened.init, kUnixStart), HandshakeError::kNone);
+    std::vector<std::uint8_t> response(kHandshakePacketSizeMax);
+    response.resize(responder.write_response(77, kUnixStart, random, response));
+    a.endpoint->receive(at, response, now);
+    const std::vector<std::uint8_t> finish = take();
+    EXPECT_EQ(responder.read_finish(finish, kUnixStart), HandshakeError::kNone);
+    return responder.result();
+  }
+  // A message; then one of 100000 bytes begins, and more islands of it come than are kept.
+  static std::vector<std::uint8_t> message_and_islands() {
+    std::vector<std::uint8_t> frames(16384);
+    ByteWriter out(frames);
+    out.u8(static_cast<std::uint8_t>(FrameType::kMessage));
+    out.varint(0);
+    out.varint(0);
+    out.varint(2);
+    out.bytes(as_bytes("hi"));
     out.u8(static_cast<std::uint8_t>(FrameType::kStream));
     out.varint(0);
-    out.varint(10 + 2 * i);
-    out.varint(1);
-    out.u8(9);
+    out.varint(0);
+    out.varint(varint_size(100000));
+    out.varint(100000);
+    for (std::uint64_t i = 0; i < 1100; ++i) {
+      out.u8(static_cast<std::uint8_t>(FrameType::kStream));
+      out.varint(0);
+      out.varint(10 + 2 * i);
+      out.varint(1);
+      out.u8(9);
+    }
+    frames.resize(out.size());
+    return frames;
   }
-  std::vector<std::uint8_t> packet(kDataHeaderSizeMax + out.size() + kTagSize);
-  const std::size_t head =
-      write_data_header(packet.data(), false, result.peer.receiver_index, PacketNumber{0}, 4);
-  std::copy_n(frames.begin(), out.size(), packet.begin() + static_cast<long>(head));
-  AeadKey(result.suite, result.send_key)
-      .seal(0, 0, Bytes(packet).first(head), packet.data() + head, out.size());
-  packet.resize(head + out.size() + kTagSize);
+  static std::vector<std::uint8_t> sealed(const HandshakeResult& result,
+                                          const std::vector<std::uint8_t>& frames) {
+    std::vector<std::uint8_t> packet(kDataHeaderSizeMax + frames.size() + kTagSize);
+    const std::size_t head =
+        write_data_header(packet.data(), false, result.peer.receiver_index, PacketNumber{0}, 4);
+    std::copy(frames.begin(), frames.end(), packet.begin() + static_cast<long>(head));
+    AeadKey(result.suite, result.send_key)
+        .seal(0, 0, Bytes(packet).first(head), packet.data() + head, frames.size());
+    packet.resize(head + frames.size() + kTagSize);
+    return packet;
+  }
+
+  const Identity mallory = *Identity::parse("str:mallory");
+  const IpAddress at = IpAddress::v4(10, 0, 0, 66, 1000);
+  HandshakeConfig config;
+  FastRandom random{1};
+};
+
+// The frame that is refused leaves the session unconfirmed, though the message was delivered. Then
+// Mallory opens from their side, and we read the message.
+TEST_F(HostileDial, AMessageOfARefusedFirstPacketDoesNotOutliveItsSession) {
+  std::vector<std::uint8_t> packet = sealed(handshake(), message_and_islands());
   a.endpoint->receive(at, packet, now);
   std::vector<DeliveredMessage> messages;
   a.endpoint->take_messages(messages);

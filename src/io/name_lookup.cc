@@ -10,6 +10,7 @@ namespace whimbrel {
 
 struct NameLookup::Shared {
   Resolve resolve;
+  // Not a Mutex: the system's thread may outlive the instance, and no test schedules it.
   std::mutex mutex;
   std::function<void()> wake;  // empty once nobody waits any more
   std::optional<Answer> answer;

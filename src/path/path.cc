@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/timers.h"
 #include "path/arrival_meter.h"
 #include "path/congestion/bbr.h"
 #include "path/congestion/cubic.h"
@@ -52,6 +53,19 @@ struct Path::Impl {
         now_latest(now) {
     update_pacer(now);
   }
+
+  // In the order in which those that are due at once fire.
+  enum class Timer : std::uint8_t {
+    kAcknowledge,  // what has come has waited long enough for company
+    kMtuSearch,    // the largest datagram is looked for again
+    kRecovery,     // a packet is lost, or the peer is to be probed
+    kShrink,       // quiet for so long that memory is given back
+    kPace,         // the next packet may leave
+    kCount
+  };
+  [[gnu::always_inline]] inline Instant deadline_of(Timer timer) const;
+  void on_timer(Timer timer, Instant now, FrameSink& sink);
+  void recover(Instant now, FrameSink& sink);
 
   std::uint64_t window() const;
   std::uint64_t window_room() const;
@@ -330,14 +344,58 @@ bool Path::on_ack_received(const AckFrame& ack, Instant now, FrameSink& sink) {
 
 // --- timers
 
+Instant Path::Impl::deadline_of(Timer timer) const {
+  switch (timer) {
+    case Timer::kAcknowledge:
+      return received.next_deadline();
+    case Timer::kMtuSearch:
+      return mtu.next_deadline();
+    case Timer::kRecovery:
+      return recovery.next_deadline();
+    case Timer::kShrink:
+      return quiet_since != kNever ? quiet_since + kShrinkDelay : kNever;
+    case Timer::kPace: {
+      if (!waiting || !has_room(now_latest)) return kNever;
+      const Instant paced = pacer.next_send_time(now_latest);
+      return paced > now_latest ? paced : kNever;
+    }
+    case Timer::kCount:
+      break;
+  }
+  return kNever;
+}
+
+void Path::Impl::on_timer(Timer timer, Instant now, FrameSink& sink) {
+  switch (timer) {
+    case Timer::kAcknowledge:
+      return received.on_deadline(now);
+    case Timer::kMtuSearch:
+      return mtu.on_deadline(now);
+    case Timer::kRecovery:
+      return recover(now, sink);
+    case Timer::kShrink:
+      recovery.shrink();
+      quiet_since = kNever;
+      return;
+    case Timer::kPace:  // the session asks send_allowance()
+    case Timer::kCount:
+      return;
+  }
+}
+
+void Path::Impl::recover(Instant now, FrameSink& sink) {
+  const std::uint64_t in_flight_before = recovery.bytes_in_flight();
+  const unsigned pto_count = recovery.pto_count();
+  Settled settled;
+  recovery.on_deadline(now, sink, settled);
+  apply(settled, in_flight_before, now);
+  if (recovery.pto_count() == pto_count) return;
+  ++pto_count_total;
+  if (mtu.on_probe_timeout(now)) update_datagram_size();
+}
+
 Instant Path::next_deadline() const {
-  const Impl& s = *impl_;
-  Instant earliest =
-      std::min({s.recovery.next_deadline(), s.received.next_deadline(), s.mtu.next_deadline()});
-  if (s.quiet_since != kNever) earliest = std::min(earliest, s.quiet_since + kShrinkDelay);
-  if (!s.waiting || !s.has_room(s.now_latest)) return earliest;
-  const Instant paced = s.pacer.next_send_time(s.now_latest);
-  return paced > s.now_latest ? std::min(earliest, paced) : earliest;
+  return earliest_of<Impl::Timer>([this](Impl::Timer timer) { return impl_->deadline_of(timer); });
 }
 
 void Path::set_waiting(bool has_data) { impl_->waiting = has_data; }
@@ -345,23 +403,9 @@ void Path::set_waiting(bool has_data) { impl_->waiting = has_data; }
 void Path::on_deadline(Instant now, FrameSink& sink) {
   Impl& s = *impl_;
   s.now_latest = now;
-  s.received.on_deadline(now);
-  s.mtu.on_deadline(now);
-  if (now >= s.recovery.next_deadline()) {
-    const std::uint64_t in_flight_before = s.recovery.bytes_in_flight();
-    const unsigned pto_count = s.recovery.pto_count();
-    Settled settled;
-    s.recovery.on_deadline(now, sink, settled);
-    s.apply(settled, in_flight_before, now);
-    if (s.recovery.pto_count() > pto_count) {
-      ++s.pto_count_total;
-      if (s.mtu.on_probe_timeout(now)) s.update_datagram_size();
-    }
-  }
-  if (s.quiet_since != kNever && now >= s.quiet_since + kShrinkDelay) {
-    s.recovery.shrink();
-    s.quiet_since = kNever;
-  }
+  fire_due<Impl::Timer>(
+      now, [&s](Impl::Timer timer) { return s.deadline_of(timer); },
+      [&](Impl::Timer timer) { s.on_timer(timer, now, sink); });
 }
 
 void Path::probe_now(Instant now, FrameSink& sink) { impl_->recovery.probe_now(now, sink); }

@@ -23,8 +23,7 @@ constexpr Duration kPingFirst = milliseconds(5);
 constexpr unsigned kOpensUntilLost = 5;
 constexpr Duration kBindRetryFirst = milliseconds(200);
 constexpr Duration kBindRetryMax = seconds(2);
-// In practice NAT mappings last at least 30 s.
-constexpr Duration kKeepAlive = seconds(15);
+constexpr Duration kKeepAlive = seconds(15);  // in practice NAT mappings last at least 30 s
 // While we send and hear nothing, we ask this often. Any packet is an answer.
 constexpr Duration kQuietMin = milliseconds(50);
 // The peer answers the keep-alive of an idle session soon; a healthy relay need not be asked each
@@ -42,8 +41,7 @@ constexpr Duration kAskInterval = milliseconds(50);
 // had time for its answer.
 constexpr Duration kReopenMin = milliseconds(50);
 constexpr Duration kReopenPause = seconds(10);
-// So long after an Open its answer may come.
-constexpr Duration kReopenTime = seconds(2);
+constexpr Duration kReopenTime = seconds(2);  // so long after an Open its answer may come
 // A leg with traffic is doubted after kDoubtMin, or two round trips and kDoubtSlack; it is dead
 // after kSilenceBusy, or four round trips. Both count from the first payload without an answer. An
 // idle leg has more time.

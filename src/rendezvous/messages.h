@@ -140,7 +140,7 @@ struct LoggedIn {
   }
 };
 enum class RefusalCode : std::uint16_t {
-  kUnsupported = 1,   // of version, or of type of message
+  kUnsupported = 1,   // a version
   kMalformed = 2,     // not a message
   kNotLoggedIn = 3,   // only a login may come first
   kBadIdentity = 4,   // no identity, or none that this login mode allows

@@ -1,9 +1,9 @@
 #include "server/server_thread.h"
 
 #include <algorithm>
-#include <thread>
 
 #include "io/system_random.h"
+#include "io/thread.h"
 
 namespace whimbrel {
 
@@ -36,10 +36,10 @@ void ServerThread::run() {
   Poller::Ready ready;
   while (!stopping_) {
     // Tasks go first: otherwise a busy loop would take the lock again and again.
-    for (int i = 0; i < 100 && tasks_waiting_ > 0; ++i) std::this_thread::yield();
+    for (int i = 0; i < 100 && tasks_waiting_ > 0; ++i) yield_thread();
     Instant deadline;
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       deadline = turn(ready.readable) ? kNow : site_.next_deadline();
     }
     ready = wait(deadline);
@@ -70,7 +70,7 @@ void ServerThread::stop() {
 void ServerThread::with_site(const std::function<void(Site&, Instant now)>& task) {
   tasks_waiting_.fetch_add(1);
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     tasks_waiting_.fetch_sub(1);
     task(site_, clock_.now());
   }
@@ -224,7 +224,7 @@ std::uint16_t ServerThread::port(bool v4) const {
 }
 
 void ServerThread::add_socket_stats(UdpSocketStats& sum) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   for (const auto& socket : sockets_) {
     sum.send_calls += socket->stats().send_calls;
     sum.receive_calls += socket->stats().receive_calls;

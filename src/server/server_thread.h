@@ -5,11 +5,11 @@
 #include <atomic>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "crypto/secure_random.h"
 #include "io/clock.h"
+#include "io/mutex.h"
 #include "io/poller.h"
 #include "io/udp_socket.h"
 #include "server/forward_runs.h"
@@ -70,20 +70,20 @@ class ServerThread final : private relay::HandoverOutlet {
 
   bool hand_over(std::uint32_t shard, const relay::Handover& handover, Bytes bytes) override;
   // These return true if there may be more to do.
-  bool turn(std::uint32_t readable);
-  bool receive(UdpSocket& socket);
-  bool take_handovers(HandoverRing& ring, Instant now);
-  bool transmit(Instant now);
+  bool turn(std::uint32_t readable) REQUIRES(mutex_);
+  bool receive(UdpSocket& socket) REQUIRES(mutex_);
+  bool take_handovers(HandoverRing& ring, Instant now) REQUIRES(mutex_);
+  bool transmit(Instant now) REQUIRES(mutex_);
 
   // The system's clock may be set while the server runs.
-  void look_at_clock(Instant now) {
+  void look_at_clock(Instant now) REQUIRES(mutex_) {
     if (clock_looks_.due(now)) site_.set_wall_clock(now, wall_clock_());
   }
-  void cut(const UdpSocket::Batch& batch);
-  void serve(std::span<const Arrival> group, Instant now);
+  void cut(const UdpSocket::Batch& batch) REQUIRES(mutex_);
+  void serve(std::span<const Arrival> group, Instant now) REQUIRES(mutex_);
   UdpSocket* socket_for(const IpAddress& to);
-  void forward(const IpAddress& to, Bytes datagram);
-  void send_forwards();
+  void forward(const IpAddress& to, Bytes datagram) REQUIRES(mutex_);
+  void send_forwards() REQUIRES(mutex_);
   // Makes what was handed over visible to the other threads.
   void publish_handovers();
   Poller::Ready wait(Instant deadline);
@@ -95,19 +95,19 @@ class ServerThread final : private relay::HandoverOutlet {
   std::size_t control_ = 0;
   const Clock& clock_;
   const WallClockSource wall_clock_;
-  ClockLooks clock_looks_;
+  Mutex mutex_;  // held while anything is done to the site
+  ClockLooks clock_looks_ GUARDED_BY(mutex_);
   Poller poller_;
   SecureRandom random_;
   relay::SiteKeys keys_;
-  Site site_;
+  Site site_ GUARDED_BY(mutex_);
   Sockets sockets_;
   std::vector<ServerThread*> all_;
   std::vector<std::unique_ptr<HandoverRing>> incoming_;  // by the thread that pushes; null: its own
-  std::vector<Arrival> arrivals_;
-  ForwardRuns forwards_;
-  ForwardRuns forwards_v6_;
-  std::unique_ptr<std::uint8_t[]> buffer_;
-  std::mutex mutex_;  // held while anything is done to the site
+  std::vector<Arrival> arrivals_ GUARDED_BY(mutex_);
+  ForwardRuns forwards_ GUARDED_BY(mutex_);
+  ForwardRuns forwards_v6_ GUARDED_BY(mutex_);
+  std::unique_ptr<std::uint8_t[]> buffer_ GUARDED_BY(mutex_);
   std::atomic<int> tasks_waiting_{0};
   std::atomic<bool> stopping_{false};
   std::atomic<bool> asleep_{false};

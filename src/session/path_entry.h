@@ -59,6 +59,10 @@ struct PathEntry {
   S* as() {
     return std::get_if<S>(&state);
   }
+  template <typename S>
+  const S* as() const {
+    return std::get_if<S>(&state);
+  }
   PathId id() const { return path.id(); }
   // Something is known to answer there, and packets can leave.
   bool usable() const {

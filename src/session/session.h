@@ -229,7 +229,13 @@ class Session final : private FrameSink {
   PathView view_of(const PathEntry& entry, Instant now) const;
   // How long a path whose packets nobody has answered is silent already; zero where none are out.
   Duration silence_of(const PathEntry& entry, Instant now) const;
+  bool is_dead(const PathEntry& entry, Instant now) const;
+  Instant silent_since(const PathEntry& entry) const;
+  bool asks_at(const PathEntry& entry, Instant at) const;
+  enum class PathTimer : std::uint8_t;
+  [[gnu::always_inline]] inline Instant deadline_of(const PathEntry& entry, PathTimer timer) const;
   Instant path_deadline(const PathEntry& entry) const;
+  void on_path_timer(PathEntry& entry, PathTimer timer, Instant now);
   void advance_path(PathEntry& entry, Instant now);
   void on_path_works(PathEntry& entry, Instant now);
   FrameVerdict on_path_index(const PathIndexFrame& frame, Instant now);
@@ -283,8 +289,8 @@ class Session final : private FrameSink {
   // session_timers.cc
   enum class Timer : std::uint8_t;
   [[gnu::always_inline]] inline Instant deadline_of(Timer timer) const;
-  [[gnu::always_inline]] inline Instant deadline_while_up(Timer timer) const;
   void on_timer(Timer timer, Instant now);
+  Instant paths_deadline() const;
   void advance_paths(Instant now);
   void raise_doubt();
   void measure_quality(Instant now);

@@ -3,9 +3,20 @@
 #include <algorithm>
 #include <array>
 
+#include "base/timers.h"
 #include "session/session.h"
 
 namespace whimbrel {
+
+// In the order in which those that are due at once fire.
+enum class Session::PathTimer : std::uint8_t {
+  kPath,       // its own (path/path.cc)
+  kChallenge,  // of an address that the peer may be at
+  kQuestion,   // a path that is not in use is asked whether it still works
+  kDoubt,      // no answer for so long that it is in doubt
+  kDeath,      // and dead
+  kCount
+};
 
 namespace {
 
@@ -33,54 +44,99 @@ Duration Session::silence_of(const PathEntry& entry, Instant now) const {
   return asked == kNever ? Duration::zero() : now - std::max(asked, entry.heard);
 }
 
+bool Session::is_dead(const PathEntry& entry, Instant now) const {
+  return silence_of(entry, now) >= dead_after(entry);
+}
+
 PathView Session::view_of(const PathEntry& entry, Instant now) const {
-  const Duration silence = silence_of(entry, now);
   PathView view;
   view.id = entry.id();
   view.direct = entry.remote.udp() != nullptr;
   view.v6 = view.direct && !entry.remote.udp()->is_v4();
   view.usable = entry.usable();
-  view.dead = entry.is<PathEntry::Suspect>() || silence >= dead_after(entry);
-  view.doubted = entry.carrier == CarrierState::kDoubted || silence >= doubt_after(entry);
+  view.dead = entry.is<PathEntry::Suspect>() || is_dead(entry, now);
+  view.doubted =
+      entry.carrier == CarrierState::kDoubted || silence_of(entry, now) >= doubt_after(entry);
   view.draining = entry.carrier == CarrierState::kDraining;
   view.peer_standby = entry.peer_standby;
   view.rtt = entry.carrier_rtt > Duration::zero() ? entry.carrier_rtt : entry.path.rtt().min();
   return view;
 }
 
+// Whether a path that is not in use is worth a question at this time.
+bool Session::asks_at(const PathEntry& entry, Instant at) const {
+  return entry.path.idle() && at < last_message_ + kQuietLine;
+}
+
+// From when on silence counts; kNever: nobody waits for an answer on it.
+Instant Session::silent_since(const PathEntry& entry) const {
+  const Instant asked = entry.path.oldest_unacked_time();
+  if (asked == kNever || !entry.usable() || entry.is<PathEntry::Suspect>()) return kNever;
+  return std::max(asked, entry.heard);
+}
+
+inline Instant Session::deadline_of(const PathEntry& entry, PathTimer timer) const {
+  switch (timer) {
+    case PathTimer::kPath:
+      return entry.path.next_deadline();
+    case PathTimer::kChallenge: {
+      const auto* probing = paths_.several() ? entry.as<PathEntry::Probing>() : nullptr;
+      return std::min(entry.validation ? entry.validation->next_send : kNever,
+                      probing != nullptr ? probing->validation->next_send : kNever);
+    }
+    case PathTimer::kQuestion:
+      if (const auto* standby = entry.as<PathEntry::Standby>()) return standby->probe_at;
+      if (const auto* suspect = entry.as<PathEntry::Suspect>()) return suspect->probe_at;
+      return kNever;
+    case PathTimer::kDoubt:
+    case PathTimer::kDeath: {
+      const Instant since = silent_since(entry);
+      if (since == kNever) return kNever;
+      const Instant look =
+          since + (timer == PathTimer::kDoubt ? doubt_after(entry) : dead_after(entry));
+      return look > looked_at_paths_ ? look : kNever;
+    }
+    case PathTimer::kCount:
+      break;
+  }
+  return kNever;
+}
+
 Instant Session::path_deadline(const PathEntry& entry) const {
   if (entry.is<PathEntry::Gone>()) return kNever;
-  Instant next = entry.path.next_deadline();
-  if (entry.validation) next = std::min(next, entry.validation->next_send);
-  if (!paths_.several()) return next;
-  Instant probe_at = kNever;
-  if (const auto* probing = std::get_if<PathEntry::Probing>(&entry.state))
-    next = std::min(next, probing->validation->next_send);
-  if (const auto* standby = std::get_if<PathEntry::Standby>(&entry.state))
-    probe_at = standby->probe_at;
-  if (const auto* suspect = std::get_if<PathEntry::Suspect>(&entry.state))
-    probe_at = suspect->probe_at;
-  if (probe_at < last_message_ + kQuietLine && entry.path.idle()) next = std::min(next, probe_at);
-  const Instant asked = entry.path.oldest_unacked_time();
-  if (asked == kNever || !entry.usable() || entry.is<PathEntry::Suspect>()) return next;
-  const Instant since = std::max(asked, entry.heard);
-  for (const Instant look : {since + doubt_after(entry), since + dead_after(entry)}) {
-    if (look > looked_at_paths_) next = std::min(next, look);
+  // A single path is compared with no other one.
+  if (!paths_.several())
+    return std::min(deadline_of(entry, PathTimer::kPath),
+                    deadline_of(entry, PathTimer::kChallenge));
+  return earliest_of<PathTimer>([&](PathTimer timer) {
+    const Instant deadline = deadline_of(entry, timer);
+    return timer != PathTimer::kQuestion || asks_at(entry, deadline) ? deadline : kNever;
+  });
+}
+
+void Session::on_path_timer(PathEntry& entry, PathTimer timer, Instant now) {
+  switch (timer) {
+    case PathTimer::kPath:
+      return entry.path.on_deadline(now, *this);
+    case PathTimer::kChallenge:
+      return advance_validation(entry, now);
+    case PathTimer::kQuestion:
+      if (auto* standby = entry.as<PathEntry::Standby>()) standby->probe_at = now + kProbeInterval;
+      if (auto* suspect = entry.as<PathEntry::Suspect>()) suspect->probe_at = now + kProbeInterval;
+      if (asks_at(entry, now)) entry.probe_owed = true;
+      return;
+    case PathTimer::kDoubt:  // settle_paths() follows
+    case PathTimer::kDeath:
+    case PathTimer::kCount:
+      return;
   }
-  return next;
 }
 
 void Session::advance_path(PathEntry& entry, Instant now) {
   if (entry.is<PathEntry::Gone>()) return;
-  entry.path.on_deadline(now, *this);
-  advance_validation(entry, now);
-  const auto ask = [&](Instant& probe_at) {
-    if (now < probe_at) return;
-    probe_at = now + kProbeInterval;
-    if (entry.path.idle() && now < last_message_ + kQuietLine) entry.probe_owed = true;
-  };
-  if (auto* standby = entry.as<PathEntry::Standby>()) ask(standby->probe_at);
-  if (auto* suspect = entry.as<PathEntry::Suspect>()) ask(suspect->probe_at);
+  fire_due<PathTimer>(
+      now, [&](PathTimer timer) { return deadline_of(entry, timer); },
+      [&](PathTimer timer) { on_path_timer(entry, timer, now); });
 }
 
 // A packet of the peer has come on it. An address may be forged, and has to answer a challenge.
@@ -100,7 +156,7 @@ void Session::settle_paths(Instant now) {
   if (!paths_.active().usable()) move_active(now);
   open_paths(now);
   paths_.for_each([&](PathEntry& entry) {
-    const bool silent = !entry.usable() || silence_of(entry, now) >= dead_after(entry);
+    const bool silent = !entry.usable() || is_dead(entry, now);
     if (entry.is<PathEntry::Standby>() && silent) suspect(entry, now);
     const RelayRemote* relay = entry.remote.relay();
     const bool idle = !entry.is<PathEntry::Active>() && !entry.is<PathEntry::Gone>();
@@ -132,7 +188,7 @@ void Session::choose(Instant now) {
 // come.
 void Session::use(PathEntry& entry, Instant now) {
   PathEntry& before = paths_.active();
-  const bool lost = !before.usable() || silence_of(before, now) >= dead_after(before);
+  const bool lost = !before.usable() || is_dead(before, now);
   before.path.set_waiting(false);
   paths_.activate(entry, now);
   hold_since_ = kNever;

@@ -66,61 +66,59 @@ Instant on_grid(Instant when) {
 
 // --- when ----------------------------------------------------------------------------------------
 
-inline Instant Session::deadline_while_up(Timer timer) const {
-  switch (timer) {
-    case Timer::kKeyUsedUp:
-      return keys_.exhausted() ? kNow : kNever;
-    case Timer::kSignOfLife:
-      return sign_of_life_ ? sign_of_life_->until : kNever;
-    case Timer::kTimeout:
-      return timeout_at();
-    case Timer::kIdle:
-      // While it is silent, messages wait at the endpoint, which has a timeout of its own.
-      return !silent() && channels_.flushed() ? last_message_ + options_.idle_timeout : kNever;
-    case Timer::kLastQuestion:
-      return last_question_at();
-    case Timer::kDoubt:
-      return doubt_at();
-    case Timer::kKeepAlive:
-      return owed_.ping ? kNever : keep_alive_at();
-    case Timer::kFlowQuestion:
-      return owed_.ping ? kNever : flow_question_at();
-    case Timer::kTrim:
-      return keys_.has_schedules() ? last_activity_ + kTrimAfter : kNever;
-    case Timer::kQuality:
-      return quality_next_;
-    default:
-      return kNever;
-  }
-}
-
-// The states are asked first: each timer runs in one of them, or in the two in which packets flow.
+// The state is asked first: each timer runs in one of them, or in the two in which packets flow.
 inline Instant Session::deadline_of(Timer timer) const {
+  const bool up = phase() == SessionPhase::kUp;
   const auto* closing = std::get_if<SessionClosing>(&state_);
   const auto* lingering = std::get_if<SessionLingering>(&state_);
   switch (timer) {
+    case Timer::kKeyUsedUp:
+      return up && keys_.exhausted() ? kNow : kNever;
+    case Timer::kSignOfLife:
+      return up && sign_of_life_ ? sign_of_life_->until : kNever;
+    case Timer::kTimeout:
+      return up ? timeout_at() : kNever;
+    case Timer::kIdle:
+      // While it is silent, messages wait at the endpoint, which has a timeout of its own.
+      return up && !silent() && channels_.flushed() ? last_message_ + options_.idle_timeout
+                                                    : kNever;
+    case Timer::kLinger:
+      if (lingering == nullptr) return kNever;
+      return channels_.drained() ? kNow : lingering->until;
     case Timer::kCloseAgain:
       return closing != nullptr ? closing->repeat_at : kNever;
     case Timer::kCloseEnd:
       return closing != nullptr ? closing->until : kNever;
-    case Timer::kLinger:
-      if (lingering == nullptr) return kNever;
-      return channels_.drained() ? kNow : lingering->until;
     case Timer::kExpiry:
       return flows() ? channels_.next_expiry() : kNever;
-    case Timer::kPaths: {
-      if (!flows()) return kNever;
-      Instant next = paths_.move_at();
-      paths_.for_each([&](const PathEntry& entry) { next = std::min(next, path_deadline(entry)); });
-      return next;
-    }
+    case Timer::kPaths:
+      return flows() ? paths_deadline() : kNever;
+    case Timer::kLastQuestion:
+      return up ? last_question_at() : kNever;
+    case Timer::kDoubt:
+      return up ? doubt_at() : kNever;
     case Timer::kOldKey:
       return flows() ? old_key_until_ : kNever;
+    case Timer::kKeepAlive:
+      return up && !owed_.ping ? keep_alive_at() : kNever;
+    case Timer::kFlowQuestion:
+      return up && !owed_.ping ? flow_question_at() : kNever;
+    case Timer::kTrim:
+      return up && keys_.has_schedules() ? last_activity_ + kTrimAfter : kNever;
     case Timer::kHold:
       return flows() && hold_since_ != kNever ? hold_since_ + options_.nagle_max : kNever;
-    default:
-      return phase() == SessionPhase::kUp ? deadline_while_up(timer) : kNever;
+    case Timer::kQuality:
+      return up ? quality_next_ : kNever;
+    case Timer::kCount:
+      break;
   }
+  return kNever;
+}
+
+Instant Session::paths_deadline() const {
+  Instant next = paths_.move_at();
+  paths_.for_each([&](const PathEntry& entry) { next = std::min(next, path_deadline(entry)); });
+  return next;
 }
 
 Instant Session::next_deadline() const {

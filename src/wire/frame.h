@@ -146,8 +146,8 @@ struct FragmentFrame {
   Bytes bytes;
 };
 
-// Readers are called after the type byte was read. False: malformed, the packet is dropped. Views
-// point into the packet.
+// Readers are called after the type byte was read. False: malformed, which breaks the protocol.
+// Views point into the packet.
 bool read_ack(ByteReader& in, AckFrame& out);
 bool read_close(ByteReader& in, CloseFrame& out);
 bool read_path_data(ByteReader& in, PathData& out);

@@ -26,7 +26,7 @@ CLIENT = {
 }
 SERVER = {
     64: f"{ID} {CERTIFICATE} fixed:32 i64 u32", 65: "u32 u16 text:256", 66: f"u32 {ID} flag {CERTIFICATE}", 67: "u32 flag",
-    68: f"{ID} bytes:2048", 69: "u32 list:16:ticket", 70: "u64 u8", 71: f"{ID} flag", 72: CERTIFICATE, 73: "flag u16",
+    68: f"{ID} bytes:2048", 69: "u32 list:32:ticket", 70: "u64 u8", 71: f"{ID} flag", 72: CERTIFICATE, 73: "flag u16",
     74: "bytes:65619", 75: "",
 }
 LOBBY_CLIENT = {
