@@ -193,15 +193,13 @@ void Leg::on_opened(Bytes datagram, Instant now) {
       !check_mac(ticket_.secret, Kind::kOpened, datagram)) {
     return;
   }
-  const bool same = opened->slot == slot_ && opened->relay_nonce == relay_nonce_;
-  // It may be a copy. The relay's answer to the Ping shows that it knows us still.
-  if (state_ == State::kOpen && same) return;
-  if (kept_ && same) {
+  if (kept_ && opened->slot == slot_ && opened->relay_nonce == relay_nonce_) {
     observed_ = opened->observed;
     resume(now);
     return ping(now);
   }
-  // What a former life of the relay has said to this nonce may be played back.
+  // What the relay has said to this nonce, in this life or a former one, may be played back. Its
+  // answer to the Ping shows that it knows us still.
   if (nonce_ != slot_nonce_) former_.clear();
   if (std::find(former_.begin(), former_.end(), opened->relay_nonce) != former_.end()) return;
   const bool forgotten = nonce_ == slot_nonce_ && (state_ == State::kOpen || kept_);
