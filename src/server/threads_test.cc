@@ -75,6 +75,19 @@ class ServerThreads : public testing::Test {
     return to.got.size();
   }
 
+  // A message of Alice to Bob, and a question of STUN, which goes where Alice's packets go: the
+  // kernel joins datagrams of one client by their size, and the first one says where all of them
+  // go.
+  static void send_joined_with_stun(Client& alice, Client& bob) {
+    std::array<std::uint8_t, 64> request;
+    const std::size_t size = write_binding_request(request, StunTransaction{9});
+    const std::vector<std::uint8_t> payload(size - relay::kHeaderSize, 5);
+    std::vector<std::uint8_t> batch(size);
+    ASSERT_EQ(alice.leg.wrap(bob.leg.slot(), payload, batch, alice.now()), size);
+    batch.insert(batch.end(), request.begin(), request.begin() + static_cast<long>(size));
+    alice.send_joined(batch, size);
+  }
+
   SecureRandom random_{system_random_seed()};
   rendezvous::MemoryRegistry registry_;
   rendezvous::Authority authority_{{}, SigningKey::generate(random_), registry_};
@@ -142,25 +155,40 @@ TEST_F(ServerThreads, StunIsAnsweredByTheFirst) {
   });
 }
 
-// The kernel joins datagrams of one client by their size; the first one says where all of them go.
 TEST_F(ServerThreads, WhatIsJoinedWithAnotherShardsPacketsIsHandedOn) {
   start(2);
   Client& alice = client_on(1);
   Client& bob = client_on(1);
   ASSERT_TRUE(alice.bind_to(bob));
-  std::array<std::uint8_t, 64> request;
-  const std::size_t size = write_binding_request(request, StunTransaction{9});
-  const std::vector<std::uint8_t> payload(size - relay::kHeaderSize, 5);
-  std::vector<std::uint8_t> batch(size);
-  ASSERT_EQ(alice.leg.wrap(bob.leg.slot(), payload, batch, alice.now()), size);
-  batch.insert(batch.end(), request.begin(), request.begin() + static_cast<long>(size));
-  alice.send_joined(batch, size);
+  send_joined_with_stun(alice, bob);
   EXPECT_TRUE(alice.run([&] { return !alice.other.empty(); })) << "the answer to STUN";
   EXPECT_TRUE(bob.run([&] { return !bob.got.empty(); }));
   std::uint64_t handed_over = 0;
   server_->with_every_site(
       [&](Site& site, Instant) { handed_over += site.counters().handed_over; });
   EXPECT_EQ(handed_over, alice.joins() ? 1u : 0u);
+}
+
+// It has no slot, and so no timer: it sleeps until something comes.
+TEST_F(ServerThreads, OneThatSleepsIsWokenForWhatIsHandedOn) {
+  const auto all_are_of_the_second = [this] {
+    return clients_.size() == 2 && shard_of(*clients_[0]) == 1 && shard_of(*clients_[1]) == 1;
+  };
+  // Chance says of which shard a slot is.
+  for (int i = 0; i < 100 && !all_are_of_the_second(); ++i) {
+    stop();
+    clients_.clear();
+    start(2);
+    for (const char* name : {"str:alice", "str:bob"}) {
+      clients_.push_back(std::make_unique<Client>(name, address()));
+      ASSERT_TRUE(clients_.back()->open_and_wait());
+    }
+  }
+  ASSERT_TRUE(all_are_of_the_second());
+  Client& alice = *clients_[0];
+  ASSERT_TRUE(alice.bind_to(*clients_[1]));
+  send_joined_with_stun(alice, *clients_[1]);
+  EXPECT_TRUE(alice.run([&] { return !alice.other.empty(); })) << "the answer to STUN";
 }
 
 // So that a flood of what the rendezvous gets delays no forwarding.
