@@ -32,6 +32,31 @@ TEST_P(CallsTest, WhatIsUnreadGoesWithItsSession) {
   EXPECT_EQ(TestPair::read(*pair.bob, 5), 0u);
 }
 
+// Whoever is dialled by an address has another name, which it shows. An earlier session was under
+// that one.
+TEST_P(CallsTest, WhatIsUnreadGoesUnderEitherName) {
+  for (const bool by_address : {false, true}) {
+    TestWorld world(8);
+    TestPair pair(world, GetParam());
+    const auto rest = [&] {
+      pair.run_until([&, until = world.now() + milliseconds(20)] { return world.now() > until; });
+    };
+    pair.connect();
+    ASSERT_EQ(pair.send(*pair.bob, pair.alice_id), Result::kOk);
+    rest();
+    EXPECT_TRUE(pair.bob->close_session_with_user(pair.alice_id));
+    rest();
+    const Identity address =
+        *Identity::parse("ip:127.0.0.1:" + std::to_string(pair.bob->port_v4()));
+    ASSERT_EQ(pair.send(*pair.alice, address), Result::kOk);
+    ASSERT_TRUE(pair.run_until([&] { return TestPair::read(*pair.bob) > 0; }));
+    ASSERT_EQ(pair.send(*pair.bob, pair.alice_id), Result::kOk);
+    rest();
+    EXPECT_TRUE(pair.alice->close_session_with_user(by_address ? address : pair.bob_id));
+    EXPECT_EQ(TestPair::read(*pair.alice), 0u);
+  }
+}
+
 // Also what the driver has not looked at yet.
 TEST_P(CallsTest, WhatWasSentToOneselfGoesWithItsSession) {
   TestWorld world(6);
