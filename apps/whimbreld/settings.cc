@@ -12,6 +12,7 @@
 #include <set>
 
 #include "io/small_file.h"
+#include "rendezvous/messages.h"
 #include "text.h"
 
 namespace {
@@ -389,15 +390,15 @@ void read_settings(const std::string& path, Settings& settings) {
 namespace {
 
 void check_sites(const Settings& settings) {
-  constexpr std::size_t kSitesMax = 15;
-  constexpr std::size_t kNameMax = 16;
+  constexpr std::size_t kSitesMax = whimbrel::rendezvous::kRelaySitesMax - 1;
+  constexpr std::size_t kNameMax = whimbrel::rendezvous::kSiteNameMax;
   if (settings.site.empty() || settings.site.size() > kNameMax)
     throw SettingsError("relay.site is a name of 1 to 16 letters");
   if (settings.sites.size() > kSitesMax)
     throw SettingsError(fmt::format("{} [[sites]] are too many: at most {} besides this one",
                                     settings.sites.size(), kSitesMax));
   const auto check_count = [](const std::string& where, const std::vector<std::string>& all) {
-    constexpr std::size_t kAddressesMax = 4;
+    constexpr std::size_t kAddressesMax = whimbrel::rendezvous::kSiteAddressesMax;
     if (all.size() > kAddressesMax)
       throw SettingsError(fmt::format("{}: {} addresses are too many: a relay has at most {}",
                                       where, all.size(), kAddressesMax));

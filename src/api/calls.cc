@@ -161,6 +161,7 @@ ConnectionState Calls::connection_info(const Identity& user, ConnectionInfo* inf
 }
 
 static_assert(kWatchesMax == rendezvous::Watches::kMax);
+static_assert(kMessageBytesMax == kMessageSizeMax);
 
 Result Calls::watch(const Identity& user, bool on) {
   if (!user.valid()) return Result::kInvalidParam;

@@ -192,6 +192,39 @@ TEST_F(InboxTest, HoldsSoMuchOfSessionsThatAreOver) {
   EXPECT_LE(inbox.size(), sent / 2 + Inbox::kEndedMessagesMax * 3 / 2);
 }
 
+TEST_F(InboxTest, HoldsSoManyBytesOfSessionsThatAreOver) {
+  std::vector<Inbox::Eviction> told;
+  inbox.set_on_eviction([&](const Inbox::Eviction& what) { told.push_back(what); });
+  // One buffer for all of them: they are counted, not copied.
+  constexpr std::size_t kSize = 1 << 20;
+  constexpr std::uint64_t kFit = Inbox::kEndedBytesMax / kSize;
+  const SharedBytes payload = SharedBytes::copy(std::vector<std::uint8_t>(kSize));
+  const auto leave = [&](std::uint64_t number, SharedBytes bytes) {
+    std::vector<DeliveredMessage> delivered;
+    delivered.push_back({SessionId{number}, {std::move(bytes), 0, true, 0, 1, Instant()}});
+    bool up = true;
+    inbox.deliver(delivered, [&](SessionId id) {
+      const auto asked_for = static_cast<std::uint64_t>(id);
+      return asked_for == number && std::exchange(up, false) ? Identity::steam_id(number)
+                                                             : Identity();
+    });
+  };
+  for (int round = 0; round < 2; ++round) {
+    told.clear();
+    const std::uint64_t first = 1 + 1000u * static_cast<unsigned>(round);
+    for (std::uint64_t i = 0; i < kFit; ++i) leave(first + i, payload);
+    EXPECT_TRUE(told.empty()) << "at the limit";
+    leave(first + kFit, SharedBytes::copy(as_bytes("x")));
+    ASSERT_EQ(told.size(), 1u);
+    EXPECT_EQ(told[0].user, Identity::steam_id(first)) << "the oldest of them";
+    EXPECT_EQ(told[0].messages, kFit / 2 + 1) << "down to half";
+    EXPECT_EQ(told[0].users, kFit / 2 + 1);
+    EXPECT_EQ(inbox.size(), kFit / 2);
+    EXPECT_EQ(take(0).size(), kFit / 2) << "the newest are whole";
+    EXPECT_TRUE(inbox.empty());
+  }
+}
+
 TEST_F(InboxTest, MessagesOutliveIt) {
   Message kept;
   {

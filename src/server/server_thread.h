@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "crypto/secure_random.h"
+#include "endpoint/endpoint_config.h"
 #include "io/clock.h"
 #include "io/mutex.h"
 #include "io/poller.h"
@@ -54,8 +55,9 @@ class ServerThread final : private relay::HandoverOutlet {
   static constexpr std::size_t kTransmitsMax = 128;
   // Datagrams that a turn takes from a socket, if there are as many. If each has another sender,
   // one call brings only UdpSocket::kBatchesMax, too few for a turn that answers first packets.
-  // More than this would not be answered (kBusyTurn and kStatelessRepliesMax of the endpoint).
-  static constexpr std::size_t kArrivalsMin = 48;
+  // Of more than this none would be answered, and fewer would not show that others wait.
+  static constexpr std::size_t kArrivalsMin = kBusyTurn;
+  static_assert(kArrivalsMin <= EndpointLimits().stateless_replies_max);
   // Handovers from one thread in a turn.
   static constexpr std::size_t kHandoversMax = 512;
   // Datagrams whose memory is prefetched before the first of them is processed: as many loads as a

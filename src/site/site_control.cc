@@ -12,7 +12,7 @@ namespace {
 // Clients speak on this channel; what comes on another is dropped.
 constexpr ChannelId kControlChannel = 0;
 
-// 64 more for sessions that are not confirmed yet, or that are ending.
+// 64 more for sessions that the rendezvous does not know yet, or no more.
 std::size_t sessions_max(const rendezvous::RendezvousLimits& limits) {
   return limits.clients_max + limits.waiting_max + 64;
 }
