@@ -305,6 +305,28 @@ TEST_F(RelayLimitsTest, CookiesOfASecond) {
   EXPECT_EQ(server->slot_count(), 10u);
 }
 
+// The newest are not told; what the leg does goes on without them.
+TEST_F(RelayLimitsTest, EventsOfALegThatNobodyTakes) {
+  Client& alice = opened("str:alice");
+  Client& bob = opened("str:bob");
+  Grant grant = bob.leg.make_grant(alice.identity, unix_now() + 600);
+  const auto slot = [](std::size_t i) { return SlotId::of(static_cast<std::uint32_t>(i), 7); };
+  for (std::size_t i = 0; i < Slot::kBindingsMax + 1500; ++i) {
+    grant.slot = slot(i);
+    alice.leg.bind(grant, now);
+  }
+  std::size_t refused = 0;
+  while (const auto event = alice.leg.poll_event()) {
+    EXPECT_EQ(std::get<LegBound>(*event).result, BindResult::kFull);
+    ++refused;
+  }
+  EXPECT_EQ(refused, 1024u);
+  for (std::size_t i = 0; i < Slot::kBindingsMax; ++i) alice.leg.unbind(slot(i));
+  EXPECT_TRUE(connect(alice, bob));
+  ASSERT_TRUE(send(alice, bob, "hello"));
+  EXPECT_EQ(bob.got.size(), 1u);
+}
+
 TEST_F(RelayLimitsTest, RepliesWait) {
   config.limits.replies_max = 4;
   restart();
