@@ -4,32 +4,24 @@
 // Sans-I/O, one driver. It opens again by itself when the relay has forgotten it or is silent, as
 // long as it has a token. After a silence it first asks for the slot that it had: a relay that was
 // merely out of reach still has it, and peers know it. A relay that was started again answers an
-// Open only, so a leg that hears nothing sends one before it is lost.
+// Open only, so a leg that hears nothing sends one before it is lost (leg_silence.h).
 #pragma once
 
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <optional>
+#include <utility>
 #include <variant>
 #include <vector>
 
 #include "base/ip_address.h"
 #include "base/random.h"
 #include "base/time.h"
-#include "crypto/replay_window.h"
 #include "relay/grant.h"
-#include "relay/leg_keys.h"
-#include "relay/token.h"
+#include "relay/leg_history.h"
+#include "relay/leg_state.h"
 
 namespace whimbrel::relay {
-
-// What the rendezvous gives a client for one relay.
-struct Ticket {
-  IpAddress relay;
-  std::vector<std::uint8_t> token;
-  Secret secret;
-};
 
 // There is a new slot. Grants that were made before are void.
 struct LegOpened {
@@ -108,122 +100,86 @@ class Leg {
   // The same for a slot. 0: not bound, or not open.
   std::size_t wrap(SlotId slot, Bytes payload, MutableBytes out, Instant now);
 
-  State state() const { return state_; }
+  // In the order of LegState.
+  State state() const { return static_cast<State>(state_.index()); }
   // Open, answering, and not draining.
-  bool healthy() const { return state_ == State::kOpen && !doubted_ && !draining_; }
-  bool draining() const { return draining_; }
+  bool healthy() const {
+    const LegOpen* up = as<LegOpen>();
+    return up != nullptr && !up->silence.doubted() && !up->draining;
+  }
+  bool draining() const { return is<LegOpen>() && as<LegOpen>()->draining; }
   const IpAddress& relay() const { return ticket_.relay; }
-  SlotId slot() const { return slot_; }
-  std::uint32_t relay_id() const { return relay_id_; }
-  const IpAddress& observed() const { return observed_; }
+  // Of our slot, or of the one that the relay may still have after a silence; empty without one.
+  SlotId slot() const { return known_slot() == nullptr ? SlotId{} : known_slot()->id; }
+  std::uint32_t relay_id() const { return known_slot() == nullptr ? 0 : known_slot()->relay_id; }
+  const IpAddress& observed() const;
   // Smoothed; zero before the first measurement.
-  Duration rtt() const { return rtt_; }
+  Duration rtt() const { return history_.rtt(); }
 
  private:
-  struct Bound {
-    Grant grant;
-    std::optional<std::uint16_t> handle;
-    Instant ask_at{};
-    Duration wait{};
-  };
-
-  void start_opening(Instant now);
-  void take_newer_ticket(Instant now);
-  void lose(LegLost lost, Instant now);
-  void forget_slot();
+  // --- states
+  template <typename S>
+  bool is() const {
+    return std::holds_alternative<S>(state_);
+  }
+  template <typename S>
+  S* as() {
+    return std::get_if<S>(&state_);
+  }
+  template <typename S>
+  const S* as() const {
+    return std::get_if<S>(&state_);
+  }
+  const LegSlot* known_slot() const;
+  LegSlot* known_slot() { return const_cast<LegSlot*>(std::as_const(*this).known_slot()); }
+  void renew(LegOpen& up, const Ticket& ticket);
+  void begin_opening(const Nonce& nonce, std::optional<KeptSlot> kept, Instant open_at);
+  void begin_slot(const Opened& opened, Instant now);
   void resume(Instant now);
-  bool wanted(Instant now) const;
-  void advance_opening(Instant now);
-  // Whether a packet is genuine, new, and for a slot that we have or had.
-  bool accept(const LegHeader& header, Bytes datagram);
-  // Whether an answer to an Open may come.
-  bool asks_to_open(Instant now) const;
+  void lose(const LegLost& lost, Instant now);
+  // Of a leg that is open; nothing otherwise.
+  std::optional<Ticket> take_newer_ticket();
+  Nonce fresh_nonce();
+
+  // --- what comes
+  // The nonce of our Opens. Only while it is opening or open.
+  const Nonce& nonce() const;
+  // Our Opens to which an answer may come, of this nonce. Null: there are none.
+  SentOpens* awaited(const Nonce& nonce, Instant now);
   void on_cookie(Bytes datagram, Instant now);
   void on_opened(Bytes datagram, Instant now);
   void on_refused(Bytes datagram, Instant now);
-  void on_tell(const LegHeader& header, Bytes body, Instant now);
-  void on_bound(ByteReader& in);
-  void on_pong(ByteReader& in, Instant now);
-  void ask(Ask kind, Bytes body);
-  void ask_for_binds(Instant now);
-  void ping(Instant now);
-  void check_silence(Instant now);
-  Duration silence_max(Instant now) const;
-  Duration quiet_max(Instant now) const;
-  bool in_traffic() const;
-  bool stopped_suddenly() const;
-  Instant dead_at() const;
-  Instant doubt_at() const;
-  Instant ask_at() const;
-  Instant reopen_at() const;
-  std::size_t write_open_packet(MutableBytes buffer, Instant now);
-  void sent(Instant now);
+  // Whether a packet is genuine, new, and for a slot that we have or had.
+  bool accept(const LegHeader& header, Bytes datagram);
   void heard(Instant now);
+  void on_tell(const LegHeader& header, Bytes body, Instant now);
+  void on_bound(LegSlot& slot, ByteReader& in);
+  void on_pong(LegSlot& slot, ByteReader& in, Instant now);
+
+  // --- what leaves
+  void ask(LegSlot& slot, Ask kind, Bytes body);
+  void write_ping(LegSlot& slot, Instant now);
+  void ping(LegOpen& up, Instant now);
+  void ask_for_bindings(LegSlot& slot, Instant now);
+  std::size_t write_open_packet(SentOpens& opens, MutableBytes buffer, Instant now);
+  // Something waits for it.
+  bool hurries(const LegOpening& opening, Instant now) const;
+  std::size_t open_again(LegOpening& opening, MutableBytes buffer, Instant now);
   void post(LegEvent event);
+
+  // --- time (leg_timers.cc)
+  enum class Timer : std::uint8_t;
+  Instant due(Timer timer) const;
+  Instant due_while_opening(const LegOpening& opening, Timer timer) const;
+  Instant due_while_open(const LegOpen& up, Timer timer) const;
+  void on_timer(Timer timer, Instant now);
+  void ask_for_kept_slot(LegOpening& opening, Instant now);
+  void give_up_kept_slot(LegOpening& opening);
 
   Random& random_;
   Ticket ticket_;
-  std::optional<Ticket> newer_ticket_;  // waits until no answer to an Open is awaited
-  State state_ = State::kClosed;
-  Nonce nonce_{};
-  Nonce slot_nonce_{};  // that the slot was opened with
-  Nonce relay_nonce_{};
-  std::vector<Nonce> former_;  // the relay's, of all that was opened with slot_nonce_
-  RelayCookie cookie_{};
-  LegKeys keys_;
-  SlotId slot_;
-  std::uint32_t relay_id_ = 0;
-  std::uint8_t epoch_ = 0;
-  std::uint32_t sequence_ = 0;
-  BasicReplayWindow<1024> window_;
-  IpAddress observed_;
-  Duration rtt_{};
-
-  // In kOpening after a silence: until then the relay may still have our slot.
-  Instant kept_until_ = kNever;
-  bool kept_ = false;
-  bool renewal_owed_ = false;  // that slot has to hear of a newer token
-  bool refused_ = false;       // since it began to open
-  Instant opening_since_{};
-  std::optional<Instant> payload_sent_;  // or something waited to be sent
-  Instant open_sent_{};
-  Instant next_open_ = kNever;
-  Duration open_wait_{};
-  unsigned opens_sent_ = 0;
-  unsigned reopens_ = 0;             // Opens that were sent while open, since something was heard
-  bool reopen_owed_ = false;         // one of these leaves now
-  std::optional<Instant> needless_;  // the relay knew us when the last of these came
-  Instant heard_{};
-  Instant unheard_since_ = kNever;  // the first payload that left after that
-  Instant asked_since_ = kNever;    // since when we wait for any packet
-  Instant next_ping_ = kNever;
-  std::optional<Instant> payload_at_;    // traffic was delivered, or something after a long time
-  std::optional<Instant> payload_seen_;  // something was delivered
-  // Whether so many packets pass that they are traffic, and not keep-alives and their answers.
-  struct Traffic {
-    static constexpr Duration kWindow = seconds(2);
-    static constexpr unsigned kLeast = 5;
-    Instant since{};
-    unsigned count = 0;
-    bool busy = false;
-    bool add(Instant now) {
-      if (now - since >= kWindow) {
-        busy = count >= kLeast && now - since < 2 * kWindow;
-        since = now;
-        count = 0;
-      }
-      return ++count >= kLeast || busy;
-    }
-  };
-  Traffic delivered_, sent_;
-  bool lively_ = false;       // what was sent without an answer was part of traffic
-  bool lively_back_ = false;  // so was what was delivered last
-  unsigned unheard_ = 0;      // payloads sent since unheard_since_
-  bool suspected_ = false;
-  bool doubted_ = false;  // LegSuspected was posted
-  bool draining_ = false;
-  std::map<SlotId, Bound> bound_;
-  std::size_t binds_open_ = 0;  // an upper bound of those that wait for an answer
+  LegState state_;
+  LegHistory history_;
   std::deque<std::vector<std::uint8_t>> out_;
   std::deque<LegEvent> events_;
 };

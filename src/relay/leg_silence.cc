@@ -8,8 +8,7 @@ namespace whimbrel::relay {
 
 namespace {
 
-// In practice NAT mappings last at least 30 s.
-constexpr Duration kKeepAlive = seconds(15);
+constexpr Duration kKeepAlive = seconds(15);  // in practice NAT mappings last at least 30 s
 // While we send and hear nothing, we ask this often. Any packet is an answer.
 constexpr Duration kQuietMin = milliseconds(50);
 // The peer answers the keep-alive of an idle session soon; a healthy relay need not be asked each
