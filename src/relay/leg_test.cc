@@ -139,7 +139,11 @@ TEST_F(RelayLeg, WhatTheRelayHasForgottenIsNotAskedForForEver) {
   const SlotId slot = alice.leg.slot();
   relay_dead = true;
   alice.leg.suspect(now);
-  run_for(seconds(70));
+  run_for(seconds(59));
+  EXPECT_EQ(alice.leg.slot(), slot);
+  run_for(seconds(11));
+  EXPECT_EQ(alice.leg.slot(), SlotId{});
+  EXPECT_GT(alice.leg.next_deadline(), now);
   relay_dead = false;
   server->advance(now);
   run_for(seconds(10));
@@ -329,6 +333,22 @@ TEST_F(RelayLeg, ABindThatWasLostIsRepeated) {
   run();
   ASSERT_FALSE(alice.leg.bound(bob.leg.slot()));
   run_for(seconds(1));
+  EXPECT_TRUE(alice.leg.bound(bob.leg.slot()));
+}
+
+// Its next repetition would come 90 ms later.
+TEST_F(RelayLeg, ABindThatWasLostWithTheRelayIsRepeatedAtOnce) {
+  Client& alice = opened("str:alice");
+  Client& bob = opened("str:bob");
+  relay_dead = true;
+  alice.leg.bind(bob.leg.make_grant(alice.identity, unix_now() + 600), now);
+  alice.leg.hurry(now);
+  alice.leg.suspect(now);
+  run_for(milliseconds(410));
+  ASSERT_EQ(alice.leg.state(), Leg::State::kOpening);
+  relay_dead = false;
+  run_for(milliseconds(100));
+  ASSERT_EQ(alice.count<LegResumed>(), 1u);
   EXPECT_TRUE(alice.leg.bound(bob.leg.slot()));
 }
 
