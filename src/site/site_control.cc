@@ -31,6 +31,8 @@ EndpointConfig endpoint_config(const SiteConfig& config) {
   made.limits.pending_requests_max = kPendingRequestsMax;
   made.limits.unconfirmed_max = 2048;
   made.limits.half_open_max = 2048;
+  // Of each of both its first packet may come again, where our answer was lost.
+  made.limits.recent_first_packets_max = made.limits.unconfirmed_max + made.limits.half_open_max;
   made.limits.first_packets = config.first_packets;
   made.limits.first_packets_waiting_max = kFirstPacketsWaitingMax;
   made.limits.resets_per_second = config.questions_per_second;
