@@ -371,19 +371,20 @@ void Endpoint::set_options(const SessionOptions& options) {
   impl_->config.session = options;
   for (const auto& [id, peer] : impl_->peers) {
     if (impl_->user_options.contains(peer->user)) continue;
-    Impl::set_options(*peer, options);
+    impl_->set_options(*peer, options);
   }
 }
 
 void Endpoint::set_session_options(const Identity& user, const SessionOptions& options) {
   impl_->user_options[user] = options;
-  if (Peer* peer = impl_->find(user)) Impl::set_options(*peer, options);
+  if (Peer* peer = impl_->find(user)) impl_->set_options(*peer, options);
 }
 
 void Endpoint::Impl::set_options(Peer& peer, const SessionOptions& options) {
   peer.options = options;
   peer.gate->held_bytes_max.store(options.send_bytes_max, std::memory_order_relaxed);
   if (Session* session = peer.session()) session->set_options(options);
+  schedule(peer);
 }
 
 void Endpoint::set_limits(std::size_t sessions_max, std::size_t pending_requests_max) {

@@ -82,7 +82,7 @@ struct Endpoint::Impl {
   static bool lingers_unmade(const Peer& peer);
   static std::string forgotten_text(const Peer& peer);
   void bid_farewell(Peer& peer, const Peer::Farewell& farewell, bool made, Instant now);
-  static void set_options(Peer& peer, const SessionOptions& options);
+  void set_options(Peer& peer, const SessionOptions& options);
   static Instant give_up_at(const Peer& peer);
   void give_up(Peer& peer, Instant now);
   void fail_peer(Peer& peer, ConnectionState state, int reason, const std::string& text,

@@ -29,6 +29,23 @@ TEST_F(WakeUps, AQuietSessionHasFew) {
   EXPECT_LE(steps, 80);
 }
 
+// A shorter time counts at once, though nothing else wakes anybody.
+TEST_F(WakeUps, AShorterTimeIsNotSleptOver) {
+  connect();
+  SessionOptions options;
+  options.keep_alive = options.idle_timeout = seconds(100);
+  options.timeout_connected = seconds(300);
+  a.endpoint->set_session_options(b.name(), options);
+  b.endpoint->set_session_options(a.name(), options);
+  run_for(seconds(60));
+  ASSERT_GT(a.endpoint->next_deadline(), now + seconds(5));
+  options.idle_timeout = seconds(62);
+  a.endpoint->set_session_options(b.name(), options);
+  EXPECT_LE(a.endpoint->next_deadline(), now + seconds(3));
+  run_for(seconds(3));
+  EXPECT_NE(state(a, b.name()), ConnectionState::kConnected);
+}
+
 // What was taken waits for a peer that is gone: it is asked for ever more rarely.
 TEST_F(WakeUps, LingeringWithoutAnAnswerHasFew) {
   SessionOptions options;
