@@ -8,6 +8,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "api/identity_hash.h"
 #include "endpoint/endpoint_config.h"
 #include "io/fake_network.h"
 #include "session/session_options.h"
@@ -50,7 +51,7 @@ class Settings {
 
   Values values_;
   Values chosen_;
-  std::unordered_map<Identity, Values> user_values_;
+  std::unordered_map<Identity, Values, KeyedIdentityHash> user_values_;
 };
 
 }  // namespace whimbrel

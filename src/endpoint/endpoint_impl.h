@@ -62,6 +62,7 @@ struct Endpoint::Impl {
   void send_loopback(Peer& peer, Peer::Loopback& loopback, SharedBytes payload, int flags,
                      ChannelId channel, Instant now);
   void start_dial(Peer& peer, Instant now);
+  void want_route(const Identity& user);
   bool leave_out_families(DialTarget& target) const;
   static std::string no_socket_text(const Identity& user, const DialTarget& target);
   // `with`: what is not in `result`.
@@ -217,7 +218,10 @@ struct Endpoint::Impl {
   std::map<EphemeralKey, Index> recent_inits;
   std::deque<EphemeralKey> recent_order;
   std::map<Identity, DialTarget> routes;
-  std::deque<Identity> routes_wanted;  // one for each peer that waits for it, at most
+  // Whom nobody has taken a route for. Some have been given up since: they are left out when it is
+  // their turn, and when there are more than twice as many as peers.
+  static constexpr std::size_t kRoutesWantedMin = 64;
+  std::deque<Identity> routes_wanted;
   std::map<Identity, SessionOptions> user_options;
   FailureRecords failed;
   StampTable stamps;

@@ -116,10 +116,19 @@ std::optional<Event> Endpoint::poll_event() {
 
 std::optional<Identity> Endpoint::poll_route_wanted() {
   auto& wanted = impl_->routes_wanted;
-  if (wanted.empty()) return std::nullopt;
-  const Identity user = wanted.front();
-  wanted.pop_front();
-  return user;
+  while (!wanted.empty()) {
+    const Identity user = wanted.front();
+    wanted.pop_front();
+    if (impl_->find_waiting_for_route(user) != nullptr) return user;
+  }
+  return std::nullopt;
+}
+
+void Endpoint::Impl::want_route(const Identity& user) {
+  if (routes_wanted.size() >= 2 * peers.size() + kRoutesWantedMin)
+    std::erase_if(routes_wanted,
+                  [this](const Identity& one) { return find_waiting_for_route(one) == nullptr; });
+  routes_wanted.push_back(user);
 }
 
 std::optional<SignalRemote> Endpoint::poll_cut_off() {

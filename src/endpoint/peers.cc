@@ -142,6 +142,7 @@ Result Endpoint::Impl::send_to(Peer& peer, SharedBytes payload, int flags, Chann
     if (!making->waiting) making->waiting = std::make_unique<WaitingMessages>();
     const bool reliable = (flags & kSendReliable) != 0 || !peer.options.drops_old();
     making->waiting->push({std::move(payload), channel, reliable, now});
+    timers.schedule(number(peer.id), making->waiting->next_drop(), &peer.scheduled);
   } else {
     const int reliable = peer.up() ? 0 : kSendReliable;
     peer.session()->send(channel, std::move(payload), flags | reliable, now);
@@ -223,7 +224,7 @@ void Endpoint::Impl::start_dial(Peer& peer, Instant now) {
   if (target && now < login_wait_end(peer)) return;
   if (!target) target = before.route;
   if (!target && config.asks_routes) {
-    if (!std::exchange(before.asked, true)) routes_wanted.push_back(peer.user);
+    if (!std::exchange(before.asked, true)) want_route(peer.user);
     return;
   }
   if (!target) {

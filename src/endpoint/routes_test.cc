@@ -32,6 +32,18 @@ TEST_F(Routes, AreAskedForOnceAndUsed) {
   EXPECT_EQ(b.got, (std::vector<std::string>{"one", "two"}));
 }
 
+// Who is given up before anybody has asked for their route is not asked for any more.
+TEST_F(Routes, OfThoseWhoAreGivenUpAreNotAskedFor) {
+  for (std::uint64_t i = 1; i <= 50; ++i)
+    ASSERT_EQ(send(a, Identity::steam_id(i), "anybody?"), Result::kOk);
+  run_for(seconds(15));
+  ASSERT_EQ(a.failures.size(), 50u);
+  ASSERT_EQ(send(a, b.name(), "one"), Result::kOk);
+  run_for(milliseconds(100));
+  EXPECT_EQ(a.endpoint->poll_route_wanted(), b.name());
+  EXPECT_EQ(a.endpoint->poll_route_wanted(), std::nullopt);
+}
+
 TEST_F(Routes, ThatDoNotExistAreAFailureWithItsReason) {
   send(a, b.name(), "anybody?");
   ASSERT_EQ(a.endpoint->poll_route_wanted(), b.name());

@@ -46,6 +46,22 @@ TEST_F(WakeUps, AShorterTimeIsNotSleptOver) {
   EXPECT_NE(state(a, b.name()), ConnectionState::kConnected);
 }
 
+// A message that waits for its session grows old, also when the dial sleeps for longer.
+TEST_F(WakeUps, AMessageThatGrowsOldIsNotSleptOver) {
+  SessionOptions options;
+  options.timeout_initial = seconds(60);
+  a.endpoint->set_options(options);
+  end(a);
+  EXPECT_EQ(send(a, b.name(), "hello"), Result::kOk);
+  run_for(seconds(30));
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(send(a, b.name(), "and now", kSendUnreliable), Result::kOk);
+    drain(a);
+    EXPECT_LE(a.endpoint->next_deadline(), now + seconds(5));
+    run_for(milliseconds(900));
+  }
+}
+
 // What was taken waits for a peer that is gone: it is asked for ever more rarely.
 TEST_F(WakeUps, LingeringWithoutAnAnswerHasFew) {
   SessionOptions options;

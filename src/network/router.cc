@@ -226,7 +226,8 @@ void Router::tell_due(Instant now) {
 }
 
 std::optional<RouterRequest> Router::poll_request(Instant now) {
-  while (requests_.size() < limits_.requests_max) {
+  // Lookups wait at the endpoint, handshake packets nowhere: half of the places are theirs.
+  while (requests_.size() < limits_.requests_max / 2) {
     const auto user = endpoint_.poll_route_wanted();
     if (!user) break;
     requests_.emplace_back(LookupRequest{*user});

@@ -60,6 +60,23 @@ TEST_F(RouterLimitsTest, RequestsThatTheRendezvousHasNotTakenYet) {
   EXPECT_TRUE(alice.failures.empty());
 }
 
+// So many lookups wait that they take minutes: whoever calls meanwhile is answered.
+TEST_F(RouterLimitsTest, LookupsThatWaitLeaveRoomForAnswers) {
+  RouterLimits limits;
+  limits.requests_max = 8;
+  limits.requests_per_second = 10;
+  Host& alice = limited("str:alice", limits);
+  const auto users = add_users({"str:bob"});
+  for (std::uint64_t i = 1; i <= 300; ++i)
+    alice.endpoint->send(Identity::steam_id(i), SharedBytes::copy(as_bytes("x")), kSendReliable, 0,
+                         now);
+  run_for(milliseconds(300));
+  send(*users[0], alice, "hello");
+  run_for(seconds(5));
+  EXPECT_EQ(alice.got.size(), 1u);
+  EXPECT_EQ(alice.router->stats().dropped_full, 0u);
+}
+
 TEST_F(RouterLimitsTest, UsersWhomWeDial) {
   RouterLimits limits;
   limits.contacts_max = 2;

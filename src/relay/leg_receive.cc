@@ -14,6 +14,8 @@ constexpr Duration kRefusedPause = seconds(4);
 // So long after an Open its answer may come to a leg that is open.
 constexpr Duration kAnswerTime = seconds(2);
 constexpr std::size_t kFormerMax = 16;
+// Beyond this a Pong tells nothing of the round trip; who sends such ones is not in order.
+constexpr Duration kPongMax = seconds(60);
 
 }  // namespace
 
@@ -175,9 +177,12 @@ void Leg::on_tell(const LegHeader& header, Bytes body, Instant now) {
     case Tell::kPathChallenge:
       if (body.size() == 8) ask(up.slot, Ask::kPathAnswer, body);
       return;
-    case Tell::kDrain:
+    case Tell::kDrain: {
+      const auto left = seconds(in.u16());
+      if (!in.ok()) return;
       up.draining = true;
-      return post(LegDraining{seconds(in.u16())});
+      return post(LegDraining{left});
+    }
     case Tell::kGone: {
       const SlotId slot{in.u32()};
       if (!in.ok() || !up.slot.bindings.contains(slot)) return;
@@ -199,7 +204,7 @@ void Leg::on_bound(LegSlot& slot, ByteReader& in) {
 void Leg::on_pong(LegSlot& slot, ByteReader& in, Instant now) {
   const Instant sent{Duration(static_cast<std::int64_t>(in.u64()))};
   const IpAddress observed = read_address(in);
-  if (!in.ok()) return;
+  if (!in.ok() || sent > now || sent < now - kPongMax) return;
   slot.observed = observed;
   history_.measured(now - sent);
 }

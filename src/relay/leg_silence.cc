@@ -65,7 +65,7 @@ void LegSilence::doubt() {
 }
 
 void LegSilence::on_cookie() {
-  if (question_) question_->open_owed = question_->opens == 1 || question_->opens == 2;
+  if (question_ && (question_->opens == 1 || question_->opens == 2)) question_->open_owed = true;
 }
 
 bool LegSilence::take_open() {

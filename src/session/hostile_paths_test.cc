@@ -97,6 +97,25 @@ TEST_F(HostileNumbers, GivingUpOneBeyondTheLastBreaksTheProtocol) {
   EXPECT_TRUE(ended_badly());
 }
 
+// The peer leads, opens a path from one address, goes on from another one and answers no challenge.
+TEST_F(HostilePaths, AnAddressThatChangesBeforeItIsProvedSpinsNobody) {
+  begin_over_relay(false);
+  carriers({up(kFra)});
+  path_of[200] = PathId{1};
+  say_frame([](ByteWriter& out) { write_path_index(out, {PathId{1}, 200}); });
+  ASSERT_TRUE(exists(1));
+  const std::array<std::uint8_t, 1> frame{1};
+  for (std::uint16_t port = 1; port <= 5; ++port)
+    say_on(1, last_index, IpAddress::v4(10, 0, 0, 66, port), frame);
+  ASSERT_TRUE(entry(1).is<PathEntry::Probing>());
+  for (int i = 0; i < 100; ++i) {
+    now = std::max(now + milliseconds(10), std::min(session->next_deadline(), now + seconds(1)));
+    run();
+    ping();
+    EXPECT_GT(session->next_deadline(), now);
+  }
+}
+
 TEST_F(HostilePaths, AbandoningTheLastPathLeavesTheSessionToItsTimeout) {
   begin_over_relay(true);
   carriers({up(kFra)});

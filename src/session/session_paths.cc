@@ -81,8 +81,8 @@ inline Instant Session::deadline_of(const PathEntry& entry, PathTimer timer) con
       return entry.path.next_deadline();
     case PathTimer::kChallenge: {
       const auto* probing = paths_.several() ? entry.as<PathEntry::Probing>() : nullptr;
-      return std::min(entry.validation ? entry.validation->next_send : kNever,
-                      probing != nullptr ? probing->validation->next_send : kNever);
+      if (probing != nullptr) return probing->validation->next_send;
+      return entry.validation ? entry.validation->next_send : kNever;
     }
     case PathTimer::kQuestion:
       if (const auto* standby = entry.as<PathEntry::Standby>()) return standby->probe_at;

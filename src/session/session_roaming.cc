@@ -39,7 +39,7 @@ void Session::note_source(Arrival& arrival) {
   if (from.udp() == nullptr || entry.remote.udp() == nullptr) return;
   if (entry.validation && entry.validation->to == from) {
     entry.validation->bytes_received += arrival.bytes;
-  } else if (arrival.is_newest && arrival.now >= stays_until_) {
+  } else if (!entry.is<PathEntry::Probing>() && arrival.is_newest && arrival.now >= stays_until_) {
     entry.validation = new_validation(from, arrival.now);
     entry.validation->bytes_received = arrival.bytes;
   }
