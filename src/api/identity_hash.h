@@ -11,9 +11,16 @@
 
 namespace whimbrel {
 
-struct KeyedIdentityHash {
+// Each table has a key of its own.
+class KeyedIdentityHash {
+ public:
+  KeyedIdentityHash() {
+    const Secret seed = system_random_seed();
+    static_assert(sizeof key_ <= sizeof seed.bytes);
+    std::memcpy(key_.data(), seed.bytes.data(), key_.size());
+  }
   std::size_t operator()(const Identity& identity) const noexcept {
-    const SipTag tag = siphash24(key(), identity.bytes());
+    const SipTag tag = siphash24(key_, identity.bytes());
     std::size_t hash = 0;
     static_assert(sizeof hash <= sizeof tag);
     std::memcpy(&hash, tag.data(), sizeof hash);
@@ -21,16 +28,7 @@ struct KeyedIdentityHash {
   }
 
  private:
-  // One for the whole process.
-  static const SipKey& key() {
-    static const SipKey made = [] {
-      SipKey random;
-      const Secret seed = system_random_seed();
-      std::memcpy(random.data(), seed.bytes.data(), random.size());
-      return random;
-    }();
-    return made;
-  }
+  SipKey key_;
 };
 
 }  // namespace whimbrel

@@ -28,18 +28,21 @@ std::vector<Identity> names_that_meet() {
 }
 
 TEST(IdentityHash, NamesThatMeetInThePlainHashAreApart) {
+  const KeyedIdentityHash hash;
   std::unordered_set<std::size_t> plain, keyed;
   for (const Identity& name : names_that_meet()) {
     plain.insert(name.hash());
-    keyed.insert(KeyedIdentityHash{}(name));
+    keyed.insert(hash(name));
   }
   EXPECT_EQ(plain.size(), 1u) << "otherwise this test says nothing";
   EXPECT_EQ(keyed.size(), 4u);
 }
 
-TEST(IdentityHash, IsTheSameForTheSame) {
+TEST(IdentityHash, IsTheSameForTheSameInOneTable) {
   const Identity name = Identity::generic_string("bob");
-  EXPECT_EQ(KeyedIdentityHash{}(name), KeyedIdentityHash{}(Identity(name)));
+  const KeyedIdentityHash hash, other;
+  EXPECT_EQ(hash(name), hash(Identity(name)));
+  EXPECT_NE(hash(name), other(name));
 }
 
 }  // namespace
