@@ -7,7 +7,19 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class FullSocket : public testing::TestWithParam<bool> {};
+class FullSocket : public testing::TestWithParam<bool> {
+ protected:
+  // Alice says something, and her socket has no room for it.
+  static bool fill(TestWorld& world, TestPair& pair, int socket) {
+    world.kernel.on_send = [socket, done = false](const TestKernel::Outgoing& one) mutable {
+      return one.descriptor == socket && !std::exchange(done, true) ? EAGAIN : 0;
+    };
+    EXPECT_EQ(pair.alice_sends(3000), Result::kOk);
+    for (int i = 0; i < 1000 && !world.kernel.is_full(socket); ++i)
+      world.threads.sleep(microseconds(10));
+    return world.kernel.is_full(socket);
+  }
+};
 INSTANTIATE_TEST_SUITE_P(Modes, FullSocket, testing::Bool(), [](const auto& mode) {
   return mode.param ? std::string("OwnThread") : std::string("Polled");
 });
@@ -19,14 +31,7 @@ TEST_P(FullSocket, TheRestLeavesWhenThereIsRoom) {
     pair.connect();
     const TestDriver alice(*pair.alice), bob(*pair.bob);
     const int socket = world.kernel.socket_at(pair.alice->port_v4());
-    bool fill = true;
-    world.kernel.on_send = [&](const TestKernel::Outgoing& one) {
-      return one.descriptor == socket && std::exchange(fill, false) ? EAGAIN : 0;
-    };
-    ASSERT_EQ(pair.alice_sends(3000), Result::kOk);
-    for (int i = 0; i < 1000 && !world.kernel.is_full(socket); ++i)
-      world.threads.sleep(microseconds(10));
-    ASSERT_TRUE(world.kernel.is_full(socket));
+    ASSERT_TRUE(fill(world, pair, socket));
     const std::uint64_t waits = world.kernel.counts.epoll_waits;
     world.threads.sleep(milliseconds(5));
     EXPECT_LT(world.kernel.counts.epoll_waits - waits, 400u) << "nobody looks again and again";
@@ -55,14 +60,7 @@ TEST_P(FullSocket, WhatIsDueAndCannotLeaveSpinsNobody) {
     pair.connect();
     const TestDriver alice(*pair.alice), bob(*pair.bob);
     const int socket = world.kernel.socket_at(pair.alice->port_v4());
-    bool fill = true;
-    world.kernel.on_send = [&](const TestKernel::Outgoing& one) {
-      return one.descriptor == socket && std::exchange(fill, false) ? EAGAIN : 0;
-    };
-    ASSERT_EQ(pair.alice_sends(3000), Result::kOk);
-    for (int i = 0; i < 1000 && !world.kernel.is_full(socket); ++i)
-      world.threads.sleep(microseconds(10));
-    ASSERT_TRUE(world.kernel.is_full(socket));
+    ASSERT_TRUE(fill(world, pair, socket));
     world.kernel.rebind(world.kernel.socket_at(pair.bob->port_v4()), 7777);
     ASSERT_EQ(pair.send(*pair.bob, pair.alice_id), Result::kOk);
     world.threads.sleep(milliseconds(50));

@@ -53,9 +53,17 @@ Instant Leg::due_while_opening(const LegOpening& opening, Timer timer) const {
       return kept == nullptr ? kNever : kept->until;
     case Timer::kResume:
       return kept == nullptr ? kNever : kept->ask_at;
-    default:
-      return kNever;
+    case Timer::kPacket:
+    case Timer::kBind:
+    case Timer::kDead:
+    case Timer::kDoubt:
+    case Timer::kAsk:
+    case Timer::kAskByOpen:
+    case Timer::kUsedUp:
+    case Timer::kCount:
+      break;
   }
+  return kNever;
 }
 
 Instant Leg::due_while_open(const LegOpen& up, Timer timer) const {
@@ -72,9 +80,14 @@ Instant Leg::due_while_open(const LegOpen& up, Timer timer) const {
       return up.silence.open_at(history_);
     case Timer::kUsedUp:
       return up.slot.sequence > kSequenceMax ? kNow : kNever;
-    default:
-      return kNever;
+    case Timer::kPacket:
+    case Timer::kOpen:
+    case Timer::kGiveUp:
+    case Timer::kResume:
+    case Timer::kCount:
+      break;
   }
+  return kNever;
 }
 
 Instant Leg::next_deadline() const {
