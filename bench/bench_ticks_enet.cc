@@ -117,9 +117,7 @@ class Player {
 void serve(const Arguments& arguments) { Server(arguments).run(); }
 
 void play(const Arguments& arguments) {
-  std::vector<Player> players;
-  for (std::size_t i = 0; i < players_of(arguments); ++i) players.emplace_back(arguments.port);
-  Players<Player>(players, arguments.seconds).play();
+  play_all(arguments, [&](std::size_t) { return Player(arguments.port); });
 }
 
 }  // namespace

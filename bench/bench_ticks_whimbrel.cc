@@ -104,13 +104,12 @@ class Player {
   }
   template <typename OnState>
   void receive(const OnState& on_state) {
+    // A second one is there at the next look.
     std::array<std::uint8_t, 2048> datagram;
-    for (;;) {
-      const ssize_t size = recv(fd_, datagram.data(), datagram.size(), 0);
-      if (size <= 0) break;
-      endpoint_->receive(address_, std::span(datagram).first(static_cast<std::size_t>(size)),
-                         the_clock().now());
-    }
+    const ssize_t size = recv(fd_, datagram.data(), datagram.size(), 0);
+    if (size <= 0) return;
+    endpoint_->receive(address_, std::span(datagram).first(static_cast<std::size_t>(size)),
+                       the_clock().now());
     endpoint_->take_messages(delivered_);
     for (const DeliveredMessage& one : delivered_) {
       on_state(one.message.payload.view());
@@ -121,13 +120,14 @@ class Player {
     transmit();
   }
   void advance() {
-    endpoint_->advance(the_clock().now());
+    const Instant now = the_clock().now();
+    if (endpoint_->next_deadline() <= now) endpoint_->advance(now);
     transmit();
   }
 
  private:
   void transmit() {
-    static std::array<std::uint8_t, 65536> buffer;
+    static thread_local std::array<std::uint8_t, 65536> buffer;
     while (const auto out = endpoint_->poll_transmit(buffer, the_clock().now())) {
       for (std::size_t at = 0; at < out->size; at += out->segment_size)
         ::send(fd_, buffer.data() + at, std::min(out->segment_size, out->size - at), 0);
@@ -145,10 +145,7 @@ class Player {
 void serve(const Arguments& arguments) { Server(arguments).run(); }
 
 void play(const Arguments& arguments) {
-  std::vector<Player> players;
-  for (std::size_t i = 0; i < players_of(arguments); ++i)
-    players.emplace_back(arguments.port, i + 1);
-  Players<Player>(players, arguments.seconds).play();
+  play_all(arguments, [&](std::size_t i) { return Player(arguments.port, i + 1); });
   std::_Exit(0);  // a thousand goodbyes are not part of it
 }
 

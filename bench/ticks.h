@@ -1,7 +1,8 @@
 // A game server and its players, for each rival: at 60 Hz the server sends each player the state of
 // the world, and each player sends its input, at a moment of the tick of its own. Both unreliable.
 // The players share one process, which never sleeps in a socket: so nothing that the server sends
-// pays for a wake-up of theirs.
+// pays for a wake-up of theirs. It has a thread for each kPlayersPerThread of them, where there is
+// a core for it beside the server's.
 #pragma once
 
 #include <sys/epoll.h>
@@ -9,6 +10,7 @@
 #include <sys/resource.h>
 
 #include <span>
+#include <thread>
 
 #include "measure.h"
 
@@ -19,7 +21,8 @@ inline constexpr std::size_t kInputBytes = 100;
 inline constexpr double kTickSeconds = 1.0 / 60;
 // Players look at their sockets so often; no delivery is measured finer.
 inline constexpr double kLookSeconds = 250e-6;
-inline constexpr std::size_t kPlayersAtOnce = 16;  // on their way in
+inline constexpr std::size_t kPlayersAtOnce = 16;  // of a thread, on their way in
+inline constexpr std::size_t kPlayersPerThread = 500;
 // How long all of them may take to come in.
 inline constexpr double kJoinSecondsMax = 15;
 
@@ -103,7 +106,7 @@ inline double stamp_of(std::span<const std::uint8_t> state) {
   return at;
 }
 
-// All players. `Player` has: fd(), join(), send(input), receive(on_state), advance().
+// The players of one thread. `Player` has: fd(), join(), send(input), receive(on_state), advance().
 template <typename Player>
 class Players {
  public:
@@ -120,7 +123,8 @@ class Players {
     events_.resize(all_.size());
   }
 
-  void play() {
+  // How long each state was on its way, in seconds.
+  std::vector<double> play() {
     const double begin = now_s();
     double measure_from = 0, end = 0;
     for (double look = begin; end == 0 || look < end; look += kLookSeconds) {
@@ -136,7 +140,7 @@ class Players {
       }
       look = std::max(look, now - kLookSeconds);
     }
-    print_times(std::move(times_));
+    return std::move(times_);
   }
 
  private:
@@ -186,5 +190,30 @@ class Players {
   std::size_t begun_ = 0, joined_ = 0;
   const int epoll_ = epoll_create1(0);
 };
+
+// `make(i)` makes player i. Prints how long the states were on their way.
+template <typename Make>
+void play_all(const Arguments& arguments, const Make& make) {
+  const std::size_t count = players_of(arguments);
+  const std::size_t cores = std::max(2u, std::thread::hardware_concurrency());
+  std::vector<std::vector<double>> times(
+      std::min(cores - 1, (count + kPlayersPerThread - 1) / kPlayersPerThread));
+  const std::size_t share = (count + times.size() - 1) / times.size();
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < times.size(); ++i) {
+    threads.emplace_back([&, i] {
+      std::vector<decltype(make(i))> players;
+      const std::size_t end = std::min(count, (i + 1) * share);
+      for (std::size_t n = i * share; n < end; ++n) players.push_back(make(n));
+      times[i] = Players(players, arguments.seconds).play();
+    });
+  }
+  std::vector<double> all;
+  for (std::size_t i = 0; i < threads.size(); ++i) {
+    threads[i].join();
+    all.insert(all.end(), times[i].begin(), times[i].end());
+  }
+  print_times(std::move(all));
+}
 
 }  // namespace bench

@@ -94,6 +94,7 @@ bool Core::transmit(Instant now) {
     const bool more = gather(now);
     bytes += gathered_bytes_;
     if (!send_gathered() || !more) return false;
+    if (clock_.now() - now > kTransmitTimeMax) break;
   }
   return true;
 }

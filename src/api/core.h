@@ -45,8 +45,9 @@ class Core {
 
   // Hands at most one batch of each readable socket to the endpoint. True if there may be more.
   bool receive(const Poller::Ready& ready);
-  // Sends what the endpoint has, about kTransmitBytesMax at most. What goes to many peers leaves in
-  // one system call. True if there is more and it may be sent now.
+  // Sends what the endpoint has, about kTransmitBytesMax or for kTransmitTimeMax at most. What
+  // goes to many peers leaves in one system call. True if there may be more, and it may be sent
+  // now.
   bool transmit(Instant now);
   // Packets wait in the fake line out.
   bool line_busy() const { return fake_send_.busy(); }
@@ -79,6 +80,8 @@ class Core {
   static constexpr std::size_t kGatheredMax = 64;
   static constexpr std::size_t kTransmitBytesMax = 2 << 20;
   static constexpr std::size_t kTransmitsMax = 32;
+  // What arrives meanwhile waits in the kernel, which has room for a few milliseconds of it.
+  static constexpr Duration kTransmitTimeMax = milliseconds(1);
   static constexpr Duration kLookWhileFull = milliseconds(1);
 
   // The system's clock may be set while we run.

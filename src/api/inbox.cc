@@ -83,10 +83,9 @@ Inbox::Session* Inbox::session_of(SessionId id, const UserOf& user_of) {
   if (is_new) {
     it->second.id = id;
     const Sender sender = user_of(id);
-    it->second.user = sender.user;
     it->second.user_data = sender.user_data;
-    it->second.held = &users_[it->second.user];
-    auto& sessions = it->second.held->sessions;
+    it->second.entry = &*users_.try_emplace(sender.user).first;
+    auto& sessions = it->second.held().sessions;
     std::erase_if(sessions, [](const Session* one) { return one->queued == 0; });
   }
   last_ = &it->second;
@@ -109,7 +108,7 @@ void Inbox::deliver(std::vector<DeliveredMessage>& delivered, const UserOf& user
     to.queue.push_back({session, std::move(one.message)});
     if (!to.heeded) shows_once_.store(true, std::memory_order_release);
     show(to);
-    if (session->held->sessions.size() > 1) limit_user(*session->held);
+    if (session->held().sessions.size() > 1) limit_user(session->held());
   }
   delivered.clear();
   if (size() > look_at_messages_ || bytes_ > look_at_bytes_) limit_ended(user_of);
@@ -129,22 +128,24 @@ void Inbox::note_eviction(const Identity& user, std::uint64_t messages, std::siz
 
 void Inbox::add(Session& session, const ReceivedMessage& message) {
   const std::size_t size = message.payload.size();
-  auto& listed = session.held->sessions;
+  Held& held = session.held();
+  auto& listed = held.sessions;
   if (session.queued++ == 0 && std::find(listed.begin(), listed.end(), &session) == listed.end()) {
     listed.push_back(&session);  // it was drained when another one came, and is up still
   }
   session.queued_bytes += size;
-  ++session.held->messages;
-  session.held->bytes += size;
+  ++held.messages;
+  held.bytes += size;
   bytes_ += size;
 }
 
 void Inbox::remove(Session& session, const ReceivedMessage& message) {
   const std::size_t size = message.payload.size();
+  Held& held = session.held();
   --session.queued;
   session.queued_bytes -= size;
-  --session.held->messages;
-  session.held->bytes -= size;
+  --held.messages;
+  held.bytes -= size;
   bytes_ -= size;
   note_consumed(session, message);
 }
@@ -155,7 +156,7 @@ void Inbox::limit_user(Held& held) {
   while (sessions.size() > 1 &&
          (held.messages > user_messages_max_ || held.bytes > user_bytes_max_)) {
     sessions.front()->dropping = true;
-    if (sessions.front()->queued > 0) note_eviction(sessions.front()->user, drop_marked(), 1);
+    if (sessions.front()->queued > 0) note_eviction(sessions.front()->user(), drop_marked(), 1);
     sessions.front()->dropping = false;
     sessions.erase(sessions.begin());
   }
@@ -178,11 +179,11 @@ void Inbox::limit_ended(const UserOf& user_of) {
     for (Session* oldest : ended) {
       if (bytes <= kEndedBytesMax / 2 && messages <= kEndedMessagesMax / 2) break;
       oldest->dropping = true;
-      users.insert(oldest->held);
+      users.insert(&oldest->held());
       bytes -= oldest->queued_bytes;
       messages -= oldest->queued;
     }
-    note_eviction(ended.front()->user, drop_marked(), users.size());
+    note_eviction(ended.front()->user(), drop_marked(), users.size());
     for (Session* one : ended) one->dropping = false;
   }
   // Not again for each batch where what is here is of sessions that are up.
@@ -213,7 +214,7 @@ std::size_t Inbox::take(ChannelId id, std::span<Message> out, bool* report) {
     // What is taken moves from one of its sums to the other.
     if (&session != last) crowded = crowded || is_crowded(session);
     last = &session;
-    MessageAccess::fill(out[i], std::move(entry.message), session.user, session.user_data);
+    MessageAccess::fill(out[i], std::move(entry.message), session.user(), session.user_data);
   }
   size_.fetch_sub(count, std::memory_order_release);
   *report = *report || (crowded && from->queue.empty());
@@ -333,13 +334,13 @@ void Inbox::sweep() {
       ++it;
       continue;
     }
-    std::erase(session.held->sessions, &session);
+    std::erase(session.held().sessions, &session);
     it = sessions_.erase(it);
   }
   // A session that is not in its user's list any more may still be here, until its last words are
   // told.
   std::unordered_set<const Held*> used;
-  for (const auto& [id, session] : sessions_) used.insert(session.held);
+  for (const auto& [id, session] : sessions_) used.insert(&session.held());
   std::erase_if(users_, [&](const auto& entry) { return !used.contains(&entry.second); });
   sweep_at_ = std::max(kSessionsSweepMin, 2 * sessions_.size());
 }

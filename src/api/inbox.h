@@ -116,11 +116,14 @@ class Inbox {
     std::uint64_t bytes = 0;
     std::uint64_t messages = 0;
   };
+  using Users = std::map<Identity, Held>;
   struct Session {
+    const Identity& user() const { return entry->first; }
+    Held& held() const { return entry->second; }
+
     SessionId id{};
-    Identity user;
+    Users::value_type* entry = nullptr;
     std::int64_t user_data = -1;
-    Held* held = nullptr;
     std::uint64_t queued = 0;
     std::uint64_t queued_bytes = 0;
     bool dropping = false;  // drop_from() takes its messages
@@ -167,7 +170,7 @@ class Inbox {
   std::array<Channel, kDirectChannels> direct_ GUARDED_BY(mutex_);
   std::unordered_map<ChannelId, Channel> other_ GUARDED_BY(mutex_);
   std::unordered_map<std::uint64_t, Session> sessions_ GUARDED_BY(mutex_);
-  std::map<Identity, Held> users_ GUARDED_BY(mutex_);
+  Users users_ GUARDED_BY(mutex_);
   Session* last_ GUARDED_BY(mutex_) = nullptr;
   std::uint64_t bytes_ GUARDED_BY(mutex_) = 0;
   std::uint64_t evicted_ GUARDED_BY(mutex_) = 0;

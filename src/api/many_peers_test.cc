@@ -10,80 +10,79 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class ManyPeers : public testing::TestWithParam<bool> {
- protected:
-  static constexpr std::size_t kPeers = 12;
+constexpr std::size_t kPeers = 12;
 
-  // A hub with a session to each of its peers.
-  struct Star {
-    Star(TestWorld& in, bool own_thread) : world(in), hub(in.make("hub", own_thread)) {
-      hub->on_session_request([this](const Identity& who) { hub->accept_session_with_user(who); });
-      for (std::size_t i = 0; i < kPeers; ++i) {
-        peers.push_back(in.make("peer" + std::to_string(i), false));
-        TestWorld::introduce(*peers.back(), *hub);
-        greet(*peers.back(), hub->identity());
-      }
-      EXPECT_TRUE(run_until([&] {
-        heard += TestPair::read(*hub);
-        return heard == kPeers;
-      }));
-      for (auto& peer : peers) greet(*hub, peer->identity());
-      EXPECT_TRUE(run_until([&] {
-        read_all();
-        return got_by_all(1);
-      }));
-      const Duration quiet = world.now() + milliseconds(200);
-      EXPECT_TRUE(run_until([&] { return world.now() > quiet; }));
-      got.clear();
-      step = microseconds(100);
+// A hub with a session to each of its peers.
+struct Star {
+  Star(TestWorld& in, bool own_thread) : world(in), hub(in.make("hub", own_thread)) {
+    hub->on_session_request([this](const Identity& who) { hub->accept_session_with_user(who); });
+    for (std::size_t i = 0; i < kPeers; ++i) {
+      peers.push_back(in.make("peer" + std::to_string(i), false));
+      TestWorld::introduce(*peers.back(), *hub);
+      greet(*peers.back(), hub->identity());
     }
-    static void greet(NetworkingMessages& from, const Identity& to) {
-      EXPECT_EQ(from.send_message_to_user(to, std::string_view("hello"), kSendReliable, 0),
+    EXPECT_TRUE(run_until([&] {
+      heard += TestPair::read(*hub);
+      return heard == kPeers;
+    }));
+    for (auto& peer : peers) greet(*hub, peer->identity());
+    EXPECT_TRUE(run_until([&] {
+      read_all();
+      return got_by_all(1);
+    }));
+    const Duration quiet = world.now() + milliseconds(200);
+    EXPECT_TRUE(run_until([&] { return world.now() > quiet; }));
+    got.clear();
+    step = microseconds(100);
+  }
+  static void greet(NetworkingMessages& from, const Identity& to) {
+    EXPECT_EQ(from.send_message_to_user(to, std::string_view("hello"), kSendReliable, 0),
+              Result::kOk);
+  }
+  void read_all() {
+    for (std::size_t i = 0; i < kPeers; ++i) got[i] += TestPair::read(*peers[i]);
+  }
+  bool got_by_all(std::size_t count) {
+    for (std::size_t i = 0; i < kPeers; ++i) {
+      if (got[i] != count) return false;
+    }
+    return true;
+  }
+  void drive() {
+    hub->poll();
+    hub->run_callbacks();
+    for (auto& peer : peers) {
+      peer->poll();
+      peer->run_callbacks();
+    }
+  }
+  bool run_until(const std::function<bool()>& done, Duration patience = seconds(20)) {
+    const Duration give_up = world.now() + patience;
+    while (!done()) {
+      if (world.now() > give_up) return false;
+      drive();
+      world.threads.sleep(step);
+    }
+    return true;
+  }
+  // Unreliable, to everybody.
+  void tell_all(std::size_t bytes = 300) {
+    const std::vector<std::uint8_t> state(bytes, 7);
+    for (auto& peer : peers) {
+      EXPECT_EQ(hub->send_message_to_user(peer->identity(), state, kSendUnreliable, 0),
                 Result::kOk);
     }
-    void read_all() {
-      for (std::size_t i = 0; i < kPeers; ++i) got[i] += TestPair::read(*peers[i]);
-    }
-    bool got_by_all(std::size_t count) {
-      for (std::size_t i = 0; i < kPeers; ++i) {
-        if (got[i] != count) return false;
-      }
-      return true;
-    }
-    void drive() {
-      hub->poll();
-      hub->run_callbacks();
-      for (auto& peer : peers) {
-        peer->poll();
-        peer->run_callbacks();
-      }
-    }
-    bool run_until(const std::function<bool()>& done, Duration patience = seconds(20)) {
-      const Duration give_up = world.now() + patience;
-      while (!done()) {
-        if (world.now() > give_up) return false;
-        drive();
-        world.threads.sleep(step);
-      }
-      return true;
-    }
-    // Unreliable, to everybody.
-    void tell_all(std::size_t bytes = 300) {
-      const std::vector<std::uint8_t> state(bytes, 7);
-      for (auto& peer : peers) {
-        EXPECT_EQ(hub->send_message_to_user(peer->identity(), state, kSendUnreliable, 0),
-                  Result::kOk);
-      }
-    }
+  }
 
-    TestWorld& world;
-    std::unique_ptr<NetworkingMessages> hub;
-    std::vector<std::unique_ptr<NetworkingMessages>> peers;
-    std::map<std::size_t, std::size_t> got;
-    std::size_t heard = 0;
-    Duration step = milliseconds(2);  // shorter once all are there
-  };
+  TestWorld& world;
+  std::unique_ptr<NetworkingMessages> hub;
+  std::vector<std::unique_ptr<NetworkingMessages>> peers;
+  std::map<std::size_t, std::size_t> got;
+  std::size_t heard = 0;
+  Duration step = milliseconds(2);  // shorter once all are there
 };
+
+class ManyPeers : public testing::TestWithParam<bool> {};
 INSTANTIATE_TEST_SUITE_P(Modes, ManyPeers, testing::Bool(), [](const auto& mode) {
   return mode.param ? std::string("OwnThread") : std::string("Polled");
 });
@@ -116,6 +115,29 @@ TEST_P(ManyPeers, WhatGoesToThemLeavesInOneCall) {
         milliseconds(5)));
     world.kernel.on_send = nullptr;
   });
+}
+
+// A slow machine, and much to send. What arrives meanwhile would not find room in the socket for
+// ever.
+TEST(ManySends, DoNotKeepFromReceiving) {
+  TestWorld world(1);
+  Star star(world, false);
+  const int socket = world.kernel.socket_at(star.hub->port_v4());
+  const TestKernel::Counts& counts = world.kernel.counts;
+  std::uint64_t calls = 0, blind = 0, call = counts.sendmmsg, looks = 0;
+  world.kernel.on_send = [&](const TestKernel::Outgoing& one) {
+    if (one.descriptor != socket) return 0;
+    world.threads.sleep(microseconds(500));
+    if (std::exchange(call, counts.sendmmsg) == counts.sendmmsg) return 0;
+    ++calls;
+    if (std::exchange(looks, counts.epoll_waits) == counts.epoll_waits) ++blind;
+    return 0;
+  };
+  for (int i = 0; i < 8; ++i) star.tell_all(1100);
+  star.hub->wait(50ms);
+  EXPECT_GT(calls, 3u);
+  EXPECT_EQ(blind, 0u) << "calls without a look at the socket before";
+  world.kernel.on_send = nullptr;
 }
 
 // The socket is full in the midst of a call: what was not taken waits, and leaves when there is
