@@ -105,8 +105,11 @@ class Player {
       enet_packet_destroy(event.packet);
     } while (enet_host_check_events(host_, &event) > 0);
   }
-  // What is lost on the way in is said again.
-  void advance() { enet_host_service(host_, nullptr, 0); }
+  // What is lost on the way in is said again. Later receive() does that: what this call reads from
+  // the socket would lie there until the next state comes.
+  void advance() {
+    if (peer_->state != ENET_PEER_STATE_CONNECTED) enet_host_service(host_, nullptr, 0);
+  }
 
  private:
   std::uint16_t port_;

@@ -104,12 +104,13 @@ class Player {
   }
   template <typename OnState>
   void receive(const OnState& on_state) {
-    // A second one is there at the next look.
     std::array<std::uint8_t, 2048> datagram;
-    const ssize_t size = recv(fd_, datagram.data(), datagram.size(), 0);
-    if (size <= 0) return;
-    endpoint_->receive(address_, std::span(datagram).first(static_cast<std::size_t>(size)),
-                       the_clock().now());
+    for (;;) {
+      const ssize_t size = recv(fd_, datagram.data(), datagram.size(), 0);
+      if (size <= 0) break;
+      endpoint_->receive(address_, std::span(datagram).first(static_cast<std::size_t>(size)),
+                         the_clock().now());
+    }
     endpoint_->take_messages(delivered_);
     for (const DeliveredMessage& one : delivered_) {
       on_state(one.message.payload.view());

@@ -4,7 +4,8 @@ import signal
 from harness import Failure, Measurement, Row, finish, free_port, read_line, start
 
 RIVALS = ("enet",)
-# A server that heard less had players that could not keep up, and was spared work.
+# A server that heard less had players that could not keep up, and was spared work. So was one whose
+# states did not come.
 HEARD_SHARE_MIN = 0.9
 
 
@@ -28,8 +29,11 @@ def runner_of(players):
                 if process is not None and process.poll() is None:
                     process.kill()
                     process.communicate()
-        if of_server["received"] < HEARD_SHARE_MIN * of_server["ticks"] * players:
+        least = HEARD_SHARE_MIN * of_server["ticks"] * players
+        if of_server["received"] < least:
             raise Failure("the players could not keep up")
+        if of_client["count"] < least:
+            raise Failure("states were lost")
         return of_server, of_client
     return run
 

@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include <atomic>
 #include <span>
 #include <thread>
 
@@ -106,12 +107,18 @@ inline double stamp_of(std::span<const std::uint8_t> state) {
   return at;
 }
 
+// All players, over all threads.
+struct Crowd {
+  std::size_t size = 0;
+  std::atomic<std::size_t> in{0};
+};
+
 // The players of one thread. `Player` has: fd(), join(), send(input), receive(on_state), advance().
 template <typename Player>
 class Players {
  public:
-  Players(std::vector<Player>& all, double seconds)
-      : all_(all), due_(all.size(), 0), in_(all.size(), false), seconds_(seconds) {
+  Players(std::vector<Player>& all, Crowd& crowd, double seconds)
+      : all_(all), crowd_(crowd), due_(all.size(), 0), in_(all.size(), false), seconds_(seconds) {
     // What sleeps 250 us shall not sleep 300.
     prctl(PR_SET_TIMERSLACK, 1000);
     for (std::size_t i = 0; i < all_.size(); ++i) {
@@ -134,7 +141,7 @@ class Players {
       let_in(now);
       receive(measure_from);
       send(now);
-      if (end == 0 && joined_ == all_.size()) {
+      if (end == 0 && crowd_.in == crowd_.size) {
         measure_from = now + 2 * kWarmUpSeconds;
         end = measure_from + seconds_ + 2 * kAfterSeconds;
       }
@@ -163,12 +170,16 @@ class Players {
     for (int i = 0; i < count; ++i) {
       const std::size_t which = events_[static_cast<std::size_t>(i)].data.u64;
       all_[which].receive([&](std::span<const std::uint8_t> state) {
-        if (!in_[which]) ++joined_;
-        in_[which] = true;
+        if (!in_[which]) note_in(which);
         const double sent = stamp_of(state);
         if (measure_from != 0 && sent > measure_from) times_.push_back(now_s() - sent);
       });
     }
+  }
+  void note_in(std::size_t which) {
+    in_[which] = true;
+    ++joined_;
+    ++crowd_.in;
   }
   void send(double now) {
     static const std::vector<std::uint8_t> input(kInputBytes, 0x5a);
@@ -182,6 +193,7 @@ class Players {
   }
 
   std::vector<Player>& all_;
+  Crowd& crowd_;
   std::vector<double> due_;
   std::vector<bool> in_;
   std::vector<epoll_event> events_;
@@ -199,13 +211,14 @@ void play_all(const Arguments& arguments, const Make& make) {
   std::vector<std::vector<double>> times(
       std::min(cores - 1, (count + kPlayersPerThread - 1) / kPlayersPerThread));
   const std::size_t share = (count + times.size() - 1) / times.size();
+  Crowd crowd{.size = count};
   std::vector<std::thread> threads;
   for (std::size_t i = 0; i < times.size(); ++i) {
     threads.emplace_back([&, i] {
       std::vector<decltype(make(i))> players;
       const std::size_t end = std::min(count, (i + 1) * share);
       for (std::size_t n = i * share; n < end; ++n) players.push_back(make(n));
-      times[i] = Players(players, arguments.seconds).play();
+      times[i] = Players(players, crowd, arguments.seconds).play();
     });
   }
   std::vector<double> all;

@@ -40,16 +40,27 @@ void Core::set_fake_links(const FakeLinkSettings& send, const FakeLinkSettings& 
 bool Core::receive(const Poller::Ready& ready) {
   bool more = false;
   for (std::size_t i = 0; i < sockets_.size(); ++i) {
-    if ((ready.readable & 1u << i) == 0) continue;
-    const auto batches = sockets_[i]->receive();
-    const Instant now = clock_.now();
-    look_at_clock(now);
-    if (batches.size() > 1) prefetch_receivers(batches);
-    for (const UdpSocket::Batch& batch : batches) receive_batch(batch, now);
-    more = more || batches.size() == UdpSocket::kBatchesMax;
+    if ((ready.readable & 1u << i) != 0) more = receive_once(*sockets_[i]) || more;
   }
   if (fake_receive_.active()) deliver_fake(clock_.now());
   return more;
+}
+
+// True: there may be more.
+bool Core::receive_once(UdpSocket& socket) {
+  const auto batches = socket.receive();
+  const Instant now = clock_.now();
+  look_at_clock(now);
+  if (batches.size() > 1) prefetch_receivers(batches);
+  for (const UdpSocket::Batch& batch : batches) receive_batch(batch, now);
+  return batches.size() == UdpSocket::kBatchesMax;
+}
+
+void Core::look_at_arrivals() {
+  for (const auto& socket : sockets_) {
+    for (std::size_t i = 0; i < kBatchCallsPerLook && receive_once(*socket); ++i) {
+    }
+  }
 }
 
 void Core::prefetch_receivers(std::span<const UdpSocket::Batch> batches) {
@@ -90,11 +101,14 @@ void Core::deliver_fake(Instant now) {
 bool Core::transmit(Instant now) {
   if (blocked_ != 0 && !send_gathered()) return false;
   std::size_t bytes = 0;
+  Instant looked = now;
   for (std::size_t i = 0; i < kTransmitsMax && bytes < kTransmitBytesMax; ++i) {
     const bool more = gather(now);
     bytes += gathered_bytes_;
     if (!send_gathered() || !more) return false;
-    if (clock_.now() - now > kTransmitTimeMax) break;
+    if (clock_.now() - looked < kLookInterval) continue;
+    look_at_arrivals();
+    now = looked = clock_.now();
   }
   return true;
 }

@@ -45,12 +45,12 @@ class Core {
 
   // Hands at most one batch of each readable socket to the endpoint. True if there may be more.
   bool receive(const Poller::Ready& ready);
-  // Sends what the endpoint has, about kTransmitBytesMax or for kTransmitTimeMax at most. What
-  // goes to many peers leaves in one system call. True if there may be more, and it may be sent
-  // now.
+  // Sends what the endpoint has, about kTransmitBytesMax at most. What goes to many peers leaves in
+  // one system call. Where that takes long, it looks at what arrives meanwhile. True if there is
+  // more and it may be sent now.
   bool transmit(Instant now);
-  // Packets wait in the fake line out.
-  bool line_busy() const { return fake_send_.busy(); }
+  // Packets wait for room in the kernel, or in the fake line out.
+  bool line_busy() const { return blocked_ != 0 || fake_send_.busy(); }
   // Sends all of them now.
   void flush_line();
   // When something is to be done though no datagram comes.
@@ -81,7 +81,8 @@ class Core {
   static constexpr std::size_t kTransmitBytesMax = 2 << 20;
   static constexpr std::size_t kTransmitsMax = 32;
   // What arrives meanwhile waits in the kernel, which has room for a few milliseconds of it.
-  static constexpr Duration kTransmitTimeMax = milliseconds(1);
+  static constexpr Duration kLookInterval = milliseconds(1);
+  static constexpr std::size_t kBatchCallsPerLook = 8;
   static constexpr Duration kLookWhileFull = milliseconds(1);
 
   // The system's clock may be set while we run.
@@ -90,6 +91,8 @@ class Core {
   }
   void count(std::size_t bytes, std::size_t segment_size);
   void prefetch_receivers(std::span<const UdpSocket::Batch> batches);
+  bool receive_once(UdpSocket& socket);
+  void look_at_arrivals();
   void receive_batch(const UdpSocket::Batch& batch, Instant now);
   void deliver_fake(Instant now);
   bool has_room() const {

@@ -109,7 +109,9 @@ void Exchange::end_call(Kind kind, Instant now) {
   said_ = said_ || kind != Kind::kQuestion;
   take_from_application(now);  // what the call itself dropped
   give_to_application(now);
-  if (leaves(kind)) transmit(now);
+  if (!leaves(kind)) return;
+  transmit(now);
+  give_to_application(clock_.now());  // what came meanwhile
 }
 
 // --- a pass --------------------------------------------------------------------------------------
@@ -127,7 +129,7 @@ Exchange::Pass Exchange::pass(const Poller::Ready& ready) {
   give_to_application(now);
   take_from_application(now);
   result.more = core_->transmit(now) || result.more;
-  give_to_application(now);
+  give_to_application(clock_.now());
   result.deadline = core_->next_deadline();
   result.moved = core_->take_moved();
   result.said = std::exchange(said_, false);
@@ -147,7 +149,7 @@ void Exchange::pass_if_free() {
   take_from_application(now);
   if (core_->next_deadline() <= now) core_->advance(now);
   transmit(now);
-  give_to_application(now);
+  give_to_application(clock_.now());
   mutex_.unlock();
   if (queues_.news().tells(before)) tell_application();
 }

@@ -80,6 +80,30 @@ TEST_P(FullSocket, WhatIsDueAndCannotLeaveSpinsNobody) {
   });
 }
 
+// Whoever goes says so, if the kernel has room again in time.
+TEST_P(FullSocket, AFarewellWaitsForRoom) {
+  TestWorld world(3);
+  TestPair pair(world, GetParam());
+  pair.connect();
+  const int socket = world.kernel.socket_at(pair.alice->port_v4());
+  world.kernel.on_send = [socket, done = false](const TestKernel::Outgoing& one) mutable {
+    return one.descriptor == socket && !std::exchange(done, true) ? EAGAIN : 0;
+  };
+  {
+    Thread room([&] {
+      world.threads.sleep(milliseconds(5));
+      world.kernel.set_full(socket, false);
+    });
+    pair.alice.reset();
+    room.join();
+  }
+  pair.bob->wait(100ms);
+  pair.bob->run_callbacks();
+  EXPECT_EQ(pair.bob->get_session_connection_info(pair.alice_id, nullptr, nullptr),
+            ConnectionState::kClosedByPeer);
+  world.kernel.on_send = nullptr;
+}
+
 // Each kind of refusal for a while: what is reliable arrives all the same.
 TEST_P(FullSocket, ReliableMessagesOutliveEveryError) {
   for (const int error : {ENOBUFS, EMSGSIZE, EPERM, ENETUNREACH, EINTR, ECONNREFUSED}) {

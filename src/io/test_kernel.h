@@ -49,7 +49,10 @@ class TestKernel final : public Kernel {
   bool offload = true;     // UDP_SEGMENT can be had
   bool has_pwait2 = true;  // Linux 5.11
   Duration wire_time = microseconds(20);
-  void set_full(int descriptor, bool full) { sockets_.at(descriptor).full = full; }
+  // Without effect where it is closed.
+  void set_full(int descriptor, bool full) {
+    if (const auto at = sockets_.find(descriptor); at != sockets_.end()) at->second.full = full;
+  }
   bool is_full(int descriptor) const { return sockets_.at(descriptor).full; }
   // Of the last socket that was bound to this port.
   int socket_at(std::uint16_t port) const { return ports_.at(port); }
